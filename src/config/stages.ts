@@ -1,0 +1,47 @@
+/**
+ * The stage table. A stage is a profile: a set of features of one engine, never a code path of its own.
+ *
+ * @module
+ */
+
+/** How the last router sends a packet on: nowhere, by answering echo requests itself. */
+export type ExitKind = "none" | "echo";
+
+/** What one stage switches on. */
+export interface Stage {
+  /** 1 to 9. */
+  readonly number: number;
+  /** One line for `--help` and the README. */
+  readonly shows: string;
+  /** How many routers this stage may have, and has when nothing is said. */
+  readonly routers: { readonly least: number; readonly most: number; readonly usual: number };
+  /** Routers that a packet passes; 0 where no packet travels. */
+  readonly hops: { readonly least: number; readonly most: number; readonly usual: number };
+  /** Whether the proxy opens a TUN interface and relays its packets. */
+  readonly traffic: boolean;
+  /** What the last router does with a packet. */
+  readonly exit: ExitKind;
+}
+
+/** The stages that this version runs, in order. */
+export const STAGES: readonly Stage[] = [
+  {
+    number: 1,
+    shows: "the proxy starts a router, which says \"I'm up\"",
+    routers: { least: 1, most: 1, usual: 1 },
+    hops: { least: 0, most: 0, usual: 0 },
+    traffic: false,
+    exit: "none",
+  },
+  {
+    number: 2,
+    shows: "ping any 10.5.51.x: TUN, proxy, router, and back",
+    routers: { least: 1, most: 1, usual: 1 },
+    hops: { least: 1, most: 1, usual: 1 },
+    traffic: true,
+    exit: "echo",
+  },
+];
+
+/** The highest stage number there will ever be; `--stage` refuses anything above it as no stage at all. */
+export const LAST_STAGE = 9;
