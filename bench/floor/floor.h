@@ -1,0 +1,119 @@
+/*
+ * What both floor programs share: attaching to a TUN device, and the checks and the answer that onion gives
+ * to an echo request. Everything is static inline, so each program is still one translation unit.
+ */
+#ifndef FLOOR_H
+#define FLOOR_H
+
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* The largest IPv4 packet, RFC 791 section 3.1: total length has 16 bits. */
+#define PACKET_MAX 65535
+
+static inline void die(const char *doing)
+{
+	perror(doing);
+	exit(1);
+}
+
+/* Attaches to the TUN device `name`, packets without a leading protocol word. */
+static inline int tun_attach(const char *name, int open_flags)
+{
+	int tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC | open_flags);
+	if (tun < 0)
+		die("/dev/net/tun");
+	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI };
+	if (strlen(name) >= sizeof request.ifr_name) {
+		fprintf(stderr, "%s: name too long\n", name);
+		exit(2);
+	}
+	strcpy(request.ifr_name, name);
+	if (ioctl(tun, TUNSETIFF, &request) < 0)
+		die(name);
+	return tun;
+}
+
+/* Tells the bench that packets are answered from now on. */
+static inline void say_ready(void)
+{
+	puts("ready");
+	fflush(stdout);
+}
+
+/*
+ * RFC 1071 checksum. The sum is the same in either byte order, so words are added as they lie in memory, four
+ * bytes at a time, and the result is stored as it is. Over bytes that hold a right checksum it is 0.
+ */
+static inline uint16_t checksum(const uint8_t *bytes, size_t length)
+{
+	uint64_t sum = 0;
+	for (; length >= 4; bytes += 4, length -= 4) {
+		uint32_t word;
+		memcpy(&word, bytes, 4);
+		sum += word;
+	}
+	uint8_t rest[4] = { 0 };
+	memcpy(rest, bytes, length);
+	uint32_t word;
+	memcpy(&word, rest, 4);
+	sum += word;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+static inline size_t word_at(const uint8_t *bytes)
+{
+	return (size_t)bytes[0] << 8 | bytes[1];
+}
+
+/* The header length of a sound IPv4 packet; 0 for anything else. */
+static inline size_t ipv4_check(const uint8_t *packet, size_t length)
+{
+	if (length < 20 || packet[0] >> 4 != 4)
+		return 0;
+	size_t header = (size_t)(packet[0] & 15) * 4;
+	size_t total = word_at(packet + 2);
+	if (header < 20 || total < header || total > length)
+		return 0;
+	return checksum(packet, header) == 0 ? header : 0;
+}
+
+/*
+ * Turns an echo request into its reply, in place (RFC 792): addresses swapped, type 0, the rest as it came.
+ * Returns the reply's length; 0 if the packet is no sound, whole echo request.
+ */
+static inline size_t echo_answer(uint8_t *packet, size_t length)
+{
+	size_t header = ipv4_check(packet, length);
+	if (header == 0 || packet[9] != 1 /* ICMP */ || (word_at(packet + 6) & 0x3fff) != 0 /* a fragment */)
+		return 0;
+	size_t total = word_at(packet + 2);
+	uint8_t *icmp = packet + header;
+	if (total < header + 8 || icmp[0] != 8 || icmp[1] != 0 || checksum(icmp, total - header) != 0)
+		return 0;
+
+	uint8_t source[4];
+	memcpy(source, packet + 12, 4);
+	memcpy(packet + 12, packet + 16, 4);
+	memcpy(packet + 16, source, 4); /* the header's sum does not depend on their order */
+
+	/* RFC 1624: a word that falls by 0x0800 (type 8 to 0) lets the checksum rise by as much, carry added. */
+	icmp[0] = 0;
+	size_t sum = word_at(icmp + 2) + 0x0800;
+	sum = (sum & 0xffff) + (sum >> 16);
+	icmp[2] = (uint8_t)(sum >> 8);
+	icmp[3] = (uint8_t)sum;
+	return total;
+}
+
+#endif
