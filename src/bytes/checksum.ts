@@ -1,0 +1,53 @@
+/**
+ * The Internet checksum (RFC 1071), and its incremental update (RFC 1624).
+ *
+ * @module
+ */
+
+/**
+ * The one's complement sum of `view[start, end)` as 16-bit words, not yet complemented. A trailing odd byte
+ * counts as the high half of a word (RFC 1071 §4.1).
+ *
+ * Adds 32-bit words and folds at the end, which one's complement arithmetic allows (RFC 1071 §2 (C)): the sum
+ * of a whole packet of 65,535 bytes stays below 2^47 and is exact in a double.
+ */
+function onesSum(view: DataView, start: number, end: number): number {
+  let sum = 0;
+  let at = start;
+  for (const last = end - 16; at <= last; at += 16) {
+    sum += view.getUint32(at) + view.getUint32(at + 4) + view.getUint32(at + 8) + view.getUint32(at + 12);
+  }
+  for (const last = end - 2; at <= last; at += 2) sum += view.getUint16(at);
+  if (at < end) sum += view.getUint8(at) << 8;
+  // 2^16 is 1 modulo 2^16 - 1, so the remainder is the folded sum; only the zero needs a second look.
+  const folded = sum % 0xffff;
+  return folded === 0 && sum > 0 ? 0xffff : folded;
+}
+
+/**
+ * The checksum to store for `view[start, end)`, whose checksum field is zero.
+ *
+ * @returns 16 bits, in host order
+ */
+export function checksum(view: DataView, start: number, end: number): number {
+  return ~onesSum(view, start, end) & 0xffff;
+}
+
+/** Whether `view[start, end)`, which contains its own checksum, is intact: the sum is all ones (RFC 1071 §1). */
+export function isIntact(view: DataView, start: number, end: number): boolean {
+  return onesSum(view, start, end) === 0xffff;
+}
+
+/**
+ * The new checksum after one 16-bit word has changed: HC' = ~(~HC + ~m + m') (RFC 1624 §3, equation 3).
+ *
+ * @param old the stored checksum
+ * @param before the word as it was
+ * @param after the word as it is now
+ */
+export function updateChecksum(old: number, before: number, after: number): number {
+  let sum = (~old & 0xffff) + (~before & 0xffff) + after;
+  sum = (sum & 0xffff) + (sum >>> 16);
+  sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}

@@ -1,0 +1,22 @@
+/**
+ * What an exit is to a router: the place where packets leave the onion, and where the answers to them come in.
+ *
+ * @module
+ */
+import type { PacketBuffer } from "../bytes/packet_buffer.ts";
+import type { Ipv4View } from "../wire/ipv4.ts";
+
+/** Takes an answer back into the onion, on the circuit that its request came by. The buffer is used up. */
+export type Deliver = (circuit: number, packet: PacketBuffer) => void;
+
+/** A way out of the onion. */
+export interface Exit {
+  /**
+   * Takes a packet out: a whole datagram, its IPv4 header and ICMP message checked.
+   *
+   * @param circuit the circuit it came by
+   * @param packet the packet, used up
+   * @param ip a view of it
+   */
+  send(circuit: number, packet: PacketBuffer, ip: Ipv4View): void;
+}

@@ -1,0 +1,32 @@
+/**
+ * What a data link is to the rest of onion: datagrams to and from numbered neighbours, never blocking, and as
+ * unreliable as UDP.
+ *
+ * @module
+ */
+import type { PacketBuffer } from "../bytes/packet_buffer.ts";
+
+/** A neighbour's place in its link's table, from 0. */
+export type Peer = number;
+
+/** {@linkcode Link.receive} when nothing waits. */
+export const NOTHING = -1;
+
+/** {@linkcode Link.receive} when a stranger sent the datagram. */
+export const STRANGER = -2;
+
+/** Datagrams between neighbours. */
+export interface Link {
+  /**
+   * Fills `into` with the next waiting datagram.
+   *
+   * @returns who sent it, {@linkcode STRANGER}, or {@linkcode NOTHING}
+   */
+  receive(into: PacketBuffer): Peer;
+  /**
+   * Sends the datagram in `datagram`; the buffer may be used again afterwards.
+   *
+   * @returns false when it was refused
+   */
+  send(peer: Peer, datagram: PacketBuffer): boolean;
+}

@@ -1,0 +1,95 @@
+/**
+ * A whole network in one process: proxy, routers and links in memory, and a clock that only the caller moves.
+ *
+ * @module
+ */
+import { FaultLink, type Faults } from "../link/fault.ts";
+import { MemoryMedium } from "../link/memory.ts";
+import { Counters } from "../trace/counters.ts";
+import { type EventSink } from "../trace/events.ts";
+import { MemoryTun } from "../tun/memory.ts";
+import type { Cidr } from "../wire/cidr.ts";
+import { type Node, proxyNode, routerNode } from "./node.ts";
+
+/** UDP ports in memory; any would do. */
+const PROXY_PORT = 40_000;
+const ROUTER_PORT = 40_001;
+const CIRCUIT = 1;
+
+/** What a network in memory is made of. */
+export interface MemoryNetworkOptions {
+  /** The tunnel's own address and its block. */
+  readonly address: Cidr;
+  /** Bytes of the longest packet towards the host; 1500 unless given. */
+  readonly mtu?: number;
+  /** Faults of every link, and the seed they come from. */
+  readonly faults?: Faults;
+  readonly seed?: number;
+  /** Told what each party logs. */
+  readonly events?: { readonly proxy?: EventSink; readonly router?: EventSink };
+}
+
+/**
+ * A proxy, a router and the links between them, in memory.
+ *
+ * ```
+ *   inject ──► MemoryTun ──► proxy ──► link ──► router
+ *   take   ◄── MemoryTun ◄── proxy ◄── link ◄── router
+ * ```
+ */
+export class MemoryNetwork {
+  /** The proxy's TUN interface: play the host with it. */
+  readonly tun: MemoryTun = new MemoryTun();
+  /** The medium that carries the cells: join it to play a stranger. */
+  readonly medium: MemoryMedium = new MemoryMedium();
+  /** What was counted. */
+  readonly counters: { readonly proxy: Counters; readonly router: Counters };
+  /** The ports that proxy and router have on the medium. */
+  readonly ports: { readonly proxy: number; readonly router: number } = {
+    proxy: PROXY_PORT,
+    router: ROUTER_PORT,
+  };
+  /** Milliseconds since the network was made. */
+  now = 0;
+  readonly #nodes: readonly Node[];
+
+  /** A network that has just come up. */
+  constructor(options: MemoryNetworkOptions) {
+    const { address, mtu = 1500, faults = {}, seed = 1, events = {} } = options;
+    const silent: EventSink = { emit: () => {} };
+    this.counters = { proxy: new Counters(), router: new Counters() };
+
+    const proxyLink = this.medium.link(PROXY_PORT);
+    proxyLink.addPeer(ROUTER_PORT);
+    const routerLink = this.medium.link(ROUTER_PORT);
+    routerLink.addPeer(PROXY_PORT);
+    this.#nodes = [
+      proxyNode(
+        { routers: [{ port: ROUTER_PORT, circuit: CIRCUIT }] },
+        this.tun,
+        new FaultLink(proxyLink, faults, seed),
+        { counters: this.counters.proxy, events: events.proxy ?? silent },
+      ),
+      routerNode(
+        {
+          neighbours: [{ port: PROXY_PORT, circuit: CIRCUIT }],
+          mtu,
+          exit: { kind: "echo", block: address },
+        },
+        new FaultLink(routerLink, faults, seed + 1),
+        { counters: this.counters.router, events: events.router ?? silent },
+      ),
+    ];
+  }
+
+  /** Lets `elapsed` ms pass, then moves packets until nothing moves any more. */
+  run(elapsed = 0): void {
+    this.now += elapsed;
+    for (const node of this.#nodes) if (node.deadline() <= this.now) node.expire(this.now);
+    let moved: number;
+    do {
+      moved = 0;
+      for (const node of this.#nodes) for (const source of node.sources) moved += source(this.now);
+    } while (moved > 0);
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Nodes: a core joined to the devices that feed it. The packet thread turns one; a network in memory turns several.
+ *
+ * @module
+ */
+import { PacketBuffer } from "../bytes/packet_buffer.ts";
+import { EchoExit } from "../exit/echo.ts";
+import type { Deliver, Exit } from "../exit/exit.ts";
+import { type Link, NOTHING, STRANGER } from "../link/link.ts";
+import { ProxyCore, type ProxyNeighbour } from "../proxy/proxy.ts";
+import { RouterCore, type RouterNeighbour } from "../router/router.ts";
+import type { Trace } from "../trace/trace.ts";
+import type { Tun } from "../tun/tun.ts";
+import type { Cidr } from "../wire/cidr.ts";
+
+/** Packets that one device may hand over before the others get their turn. */
+const BURST = 64;
+
+/** Where packets come from: moves what waits, at most a burst, and says how many packets that were. */
+export type Source = (now: number) => number;
+
+/** A core with its devices. */
+export interface Node {
+  /** The devices to read from, the most urgent first. */
+  readonly sources: readonly Source[];
+  /** When {@linkcode Node.expire} next has something to do, in ms; Infinity for never. */
+  deadline(): number;
+  /** Does what is due. */
+  expire(now: number): void;
+}
+
+/** What a proxy's node needs to know. */
+export interface ProxyNodeConfig {
+  readonly routers: readonly ProxyNeighbour[];
+}
+
+/** An onion proxy with its TUN interface and its link. Sources: link, TUN. */
+export function proxyNode(config: ProxyNodeConfig, tun: Tun, link: Link, trace: Trace): Node {
+  const outbox = {
+    toTun: (packet: PacketBuffer) => tun.send(packet),
+    toRouter: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell),
+  };
+  const core = new ProxyCore(config.routers, outbox, trace);
+  return {
+    sources: [
+      linkSource(link, trace, (neighbour, cell) => core.fromLink(neighbour, cell)),
+      tunSource(tun, (packet) => core.fromTun(packet)),
+    ],
+    deadline: () => Infinity,
+    expire: () => {},
+  };
+}
+
+/** The exit of a router. */
+export type ExitConfig = {
+  readonly kind: "echo";
+  /** The hosts that answer, and the tunnel's own address, which does not. */
+  readonly block: Cidr;
+};
+
+/** What a router's node needs to know. */
+export interface RouterNodeConfig {
+  readonly neighbours: readonly RouterNeighbour[];
+  /** Bytes of the longest packet that may be sent back. */
+  readonly mtu: number;
+  readonly exit: ExitConfig;
+}
+
+/** An onion router with its link and its exit. Source: link. */
+export function routerNode(config: RouterNodeConfig, link: Link, trace: Trace): Node {
+  const outbox = { toNeighbour: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell) };
+  const core = new RouterCore(
+    config.neighbours,
+    config.mtu,
+    outbox,
+    trace,
+    (deliver) => makeExit(config.exit, deliver, trace),
+  );
+  return {
+    sources: [linkSource(link, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now))],
+    deadline: () => core.deadline,
+    expire: (now) => core.expire(now),
+  };
+}
+
+function makeExit(config: ExitConfig, deliver: Deliver, trace: Trace): Exit {
+  switch (config.kind) {
+    case "echo":
+      return new EchoExit(config.block, deliver, trace);
+  }
+}
+
+function tunSource(tun: Tun, take: (packet: PacketBuffer, now: number) => void): Source {
+  const buffer = new PacketBuffer();
+  return (now) => {
+    let count = 0;
+    for (; count < BURST && tun.receive(buffer); count++) take(buffer, now);
+    return count;
+  };
+}
+
+function linkSource(
+  link: Link,
+  trace: Trace,
+  take: (neighbour: number, cell: PacketBuffer, now: number) => void,
+): Source {
+  const buffer = new PacketBuffer();
+  return (now) => {
+    let count = 0;
+    for (; count < BURST; count++) {
+      const peer = link.receive(buffer);
+      if (peer === NOTHING) break;
+      if (peer === STRANGER) trace.counters.count("unknown-peer");
+      else take(peer, buffer, now);
+    }
+    return count;
+  };
+}

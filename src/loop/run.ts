@@ -1,0 +1,38 @@
+/**
+ * The packet loop: blocks until a descriptor has something, moves it, and blocks again.
+ *
+ * @module
+ */
+import { answerDoorbell } from "../sys/doorbell.ts";
+import { Poller } from "../sys/poll.ts";
+import type { EventRing } from "../trace/events.ts";
+import type { Node } from "./node.ts";
+
+/** What a loop turns: a node, and the descriptors of its sources. */
+export interface Turnable {
+  readonly node: Node;
+  /** One for each of the node's sources, in the same order. */
+  readonly fds: readonly number[];
+  readonly ring: EventRing;
+}
+
+/**
+ * Turns a node until the doorbell rings.
+ *
+ * @param doorbell its descriptor; one ring has been taken off it on return
+ * @throws {SysError} when a device is gone
+ */
+export function runUntilDoorbell({ node, fds, ring }: Turnable, doorbell: number): void {
+  const poller = new Poller([doorbell, ...fds]);
+  const { sources } = node;
+  for (;;) {
+    poller.wait(node.deadline() - performance.now());
+    if (poller.isReadable(0) && answerDoorbell(doorbell)) return;
+    const now = performance.now();
+    for (let index = 0; index < sources.length; index++) {
+      if (poller.isReadable(index + 1)) sources[index]!(now);
+    }
+    if (node.deadline() <= now) node.expire(now);
+    ring.wake();
+  }
+}

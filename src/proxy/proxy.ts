@@ -1,0 +1,107 @@
+/**
+ * The onion proxy: between the TUN interface and the onion routers.
+ *
+ * ```
+ *   host ── TUN ──► fromTun ──► check ──► cell ──► toRouter
+ *   host ◄─ TUN ─── toTun ◄──── check ◄── cell ◄── fromLink
+ * ```
+ *
+ * A core without I/O: it is given bytes and the time, and hands results to its outbox.
+ *
+ * @module
+ */
+import { MAX_PACKET, type PacketBuffer } from "../bytes/packet_buffer.ts";
+import { CELL_HEADER, cellCircuit, cellType, CellType, isCell, unwrapCell, wrapCell } from "../cell/cell.ts";
+import { EventKind } from "../trace/events.ts";
+import type { Trace } from "../trace/trace.ts";
+import { icmpFault, icmpType, IcmpType } from "../wire/icmp.ts";
+import { fragmentIpv4, Ipv4View, isHostAddress, Protocol } from "../wire/ipv4.ts";
+
+/** The longest packet that one cell carries, in bytes: the longest UDP payload over IPv4, less the cell's header. */
+export const MAX_CELL_PACKET: number = MAX_PACKET - 20 /* IPv4 */ - 8 /* UDP */ - CELL_HEADER;
+
+/** A router that the proxy sends to. */
+export interface ProxyNeighbour {
+  /** Its UDP port, as the logs name it. */
+  readonly port: number;
+  /** The circuit that leads to it, 1 to 2^32 - 1. */
+  readonly circuit: number;
+}
+
+/** Where the proxy's results go. What is handed over is used up or copied before the call returns. */
+export interface ProxyOutbox {
+  /** An IP packet for the host. False when the interface refused it. */
+  toTun(packet: PacketBuffer): boolean;
+  /** A cell for the neighbour of this index. False when the link refused it. */
+  toRouter(neighbour: number, cell: PacketBuffer): boolean;
+}
+
+/** The onion proxy's core. */
+export class ProxyCore {
+  readonly #routers: readonly ProxyNeighbour[];
+  readonly #outbox: ProxyOutbox;
+  readonly #trace: Trace;
+  readonly #ip = new Ipv4View();
+
+  /** @param routers the neighbours, in the order of the link's peers */
+  constructor(routers: readonly ProxyNeighbour[], outbox: ProxyOutbox, trace: Trace) {
+    this.#routers = routers;
+    this.#outbox = outbox;
+    this.#trace = trace;
+  }
+
+  /** A packet came out of the TUN interface. The buffer is used up. */
+  fromTun(packet: PacketBuffer): void {
+    const { counters, events } = this.#trace;
+    const ip = this.#ip;
+    counters.count("tun-in");
+    const fault = ip.wrap(packet);
+    if (fault !== undefined) return counters.count(fault);
+    if (!isHostAddress(ip.source)) return counters.count("bad-source");
+    if (ip.protocol !== Protocol.icmp) return counters.count("not-carried");
+    if (ip.fragmentOffset === 0) {
+      const icmp = icmpFault(packet.view, ip.payload, ip.end, !ip.isFragment);
+      if (icmp !== undefined) return counters.count(icmp);
+      const type = icmpType(packet.view, ip.payload);
+      if (type !== IcmpType.echoRequest) return counters.count("not-echo-request");
+      events.emit(EventKind.icmpFromTunnel, ip.source, ip.destination, type, 0);
+    }
+    if (packet.length <= MAX_CELL_PACKET) this.#sendToRouter(packet);
+    else fragmentIpv4(packet, MAX_CELL_PACKET, () => this.#sendToRouter(packet));
+  }
+
+  /** A datagram came from the neighbour of this index. The buffer is used up. */
+  fromLink(neighbour: number, cell: PacketBuffer): void {
+    const { counters, events } = this.#trace;
+    const ip = this.#ip;
+    const router = this.#routers[neighbour]!;
+    counters.count("link-in");
+    if (!isCell(cell)) return counters.count("bad-cell");
+    if (cellType(cell) !== CellType.returnData) return counters.count("unexpected-cell");
+    if (cellCircuit(cell) !== router.circuit) {
+      events.emit(EventKind.unknownCircuit, 0, 0, cellCircuit(cell), router.port);
+      return counters.count("unknown-circuit");
+    }
+    unwrapCell(cell);
+    const fault = ip.wrap(cell);
+    if (fault !== undefined) return counters.count(fault);
+    if (ip.protocol !== Protocol.icmp) return counters.count("not-carried");
+    if (ip.fragmentOffset === 0) {
+      const icmp = icmpFault(cell.view, ip.payload, ip.end, !ip.isFragment);
+      if (icmp !== undefined) return counters.count(icmp);
+      const type = icmpType(cell.view, ip.payload);
+      if (type !== IcmpType.echoReply) return counters.count("not-echo-reply");
+      events.emit(EventKind.icmpFromPort, ip.source, ip.destination, type, router.port);
+    }
+    counters.count(this.#outbox.toTun(cell) ? "tun-out" : "tun-refused");
+  }
+
+  #sendToRouter(packet: PacketBuffer): void {
+    const neighbour = 0;
+    const start = packet.start;
+    wrapCell(packet, CellType.relayData, this.#routers[neighbour]!.circuit);
+    const sent = this.#outbox.toRouter(neighbour, packet);
+    packet.start = start;
+    this.#trace.counters.count(sent ? "link-out" : "link-refused");
+  }
+}

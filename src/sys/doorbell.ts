@@ -1,0 +1,32 @@
+/**
+ * The doorbell: an eventfd by which one thread gets another out of poll(2).
+ *
+ * @module
+ */
+import { Fd } from "./fd.ts";
+import { check, libc } from "./libc.ts";
+
+/** eventfd(2) flags, `<sys/eventfd.h>`: each read takes one off the count, and none blocks. */
+const EFD_SEMAPHORE = 0o1;
+const EFD_NONBLOCK = 0o4000;
+const EFD_CLOEXEC = 0o2000000;
+
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+const taken = new Uint8Array(8);
+
+/** Makes a doorbell that has not been rung. Its number may be given to another thread of this process. */
+export function makeDoorbell(): Fd {
+  return new Fd(
+    check(libc.eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC), "Cannot make a doorbell", "eventfd"),
+  );
+}
+
+/** Rings: the descriptor becomes readable, once for each time it was rung. */
+export function ringDoorbell(number: number): void {
+  check(libc.write(number, ONE, ONE.length), "Cannot ring the doorbell", "write");
+}
+
+/** Takes one ring off: whether there was one. */
+export function answerDoorbell(number: number): boolean {
+  return libc.read(number, taken, taken.length) === taken.length;
+}

@@ -1,0 +1,74 @@
+/**
+ * The C library: the one table of its functions, and errno.
+ *
+ * @module
+ */
+import { SysError } from "../errors.ts";
+import { errnoName } from "./errno.ts";
+
+const SYMBOLS = {
+  // int open(const char *pathname, int flags, ...);
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  // int close(int fd);
+  close: { parameters: ["i32"], result: "i32" },
+  // ssize_t read(int fd, void *buf, size_t count);  Lengths here are below 2^31, so 32 bits carry them.
+  read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // ssize_t write(int fd, const void *buf, size_t count);
+  write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // int ioctl(int fd, unsigned long request, ...);
+  ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
+  // int poll(struct pollfd *fds, nfds_t nfds, int timeout);
+  poll: { parameters: ["buffer", "u32", "i32"], result: "i32" },
+  // int eventfd(unsigned int initval, int flags);
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  // int socket(int domain, int type, int protocol);
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int setsockopt(int sockfd, int level, int optname, const void *optval, socklen_t optlen);
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  // ssize_t recvfrom(int, void *buf, size_t len, int flags, struct sockaddr *src_addr, socklen_t *addrlen);
+  recvfrom: { parameters: ["i32", "buffer", "u32", "i32", "buffer", "buffer"], result: "i32" },
+  // ssize_t sendto(int, const void *buf, size_t len, int flags, const struct sockaddr *dest, socklen_t addrlen);
+  sendto: { parameters: ["i32", "buffer", "u32", "i32", "buffer", "u32"], result: "i32" },
+  // unsigned int if_nametoindex(const char *ifname);
+  if_nametoindex: { parameters: ["buffer"], result: "u32" },
+  // int lchown(const char *pathname, uid_t owner, gid_t group);
+  lchown: { parameters: ["buffer", "u32", "u32"], result: "i32" },
+  // int *__errno_location(void);  What the macro errno stands for in glibc.
+  __errno_location: { parameters: [], result: "pointer" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** The C library's functions. Every call is synchronous, so errno is this thread's. */
+export const libc = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+
+/** This thread's errno, as memory: good in the very next expression after a call, and gone after anything else. */
+const errnoCell = new Int32Array(
+  Deno.UnsafePointerView.getArrayBuffer(libc.__errno_location()!, Int32Array.BYTES_PER_ELEMENT),
+);
+
+/** The number of the last error of this thread. */
+export function errno(): number {
+  return errnoCell[0]!;
+}
+
+/**
+ * The result of a system call, if it is not negative.
+ *
+ * @param doing what the call was for, e.g. `Cannot open /dev/net/tun`
+ * @param call its name
+ * @throws {SysError} where it is
+ */
+export function check(result: number, doing: string, call: string): number {
+  if (result >= 0) return result;
+  throw new SysError(doing, call, errnoName(errno()));
+}
+
+const encoder = new TextEncoder();
+
+/** A string as C wants it. */
+export function cString(text: string): Uint8Array<ArrayBuffer> {
+  return encoder.encode(`${text}\0`);
+}

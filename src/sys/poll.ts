@@ -1,0 +1,55 @@
+/**
+ * Waiting for descriptors to become readable.
+ *
+ * @module
+ */
+import { Errno } from "./errno.ts";
+import { check, errno, libc } from "./libc.ts";
+
+/** Bytes of a `struct pollfd { int fd; short events; short revents; }`. */
+const POLLFD = 8;
+const At = { fd: 0, events: 4, revents: 6 } as const;
+
+/** `<poll.h>` */
+const POLLIN = 0x001;
+
+/** A set of descriptors that one thread waits for. */
+export class Poller {
+  readonly #memory: Uint8Array<ArrayBuffer>;
+  readonly #halves: Int16Array;
+  readonly #count: number;
+
+  /** @param fds open descriptors; their order is the index that {@linkcode Poller.isReadable} takes */
+  constructor(fds: readonly number[]) {
+    this.#count = fds.length;
+    this.#memory = new Uint8Array(fds.length * POLLFD);
+    this.#halves = new Int16Array(this.#memory.buffer);
+    const view = new DataView(this.#memory.buffer);
+    fds.forEach((fd, index) => {
+      view.setInt32(index * POLLFD + At.fd, fd, true);
+      view.setInt16(index * POLLFD + At.events, POLLIN, true);
+    });
+  }
+
+  /**
+   * Blocks this thread until a descriptor is readable or has failed, or the time is over.
+   *
+   * @param timeout in ms; Infinity waits for ever
+   * @throws {SysError}
+   */
+  wait(timeout: number): void {
+    const whole = timeout === Infinity ? -1 : Math.max(0, Math.ceil(Math.min(timeout, 0x7fffffff)));
+    const ready = libc.poll(this.#memory, this.#count, whole);
+    if (ready < 0 && errno() === Errno.EINTR) this.#clear();
+    else check(ready, "Cannot wait for packets", "poll");
+  }
+
+  /** Whether the descriptor of this index had something when {@linkcode Poller.wait} returned, be it an error. */
+  isReadable(index: number): boolean {
+    return this.#halves[(index * POLLFD + At.revents) / 2] !== 0;
+  }
+
+  #clear(): void {
+    for (let index = 0; index < this.#count; index++) this.#halves[(index * POLLFD + At.revents) / 2] = 0;
+  }
+}

@@ -1,0 +1,13 @@
+/**
+ * What a core is given to say what happened.
+ *
+ * @module
+ */
+import type { Counters } from "./counters.ts";
+import type { EventSink } from "./events.ts";
+
+/** Where a core reports: numbers, and events for the log. */
+export interface Trace {
+  readonly counters: Counters;
+  readonly events: EventSink;
+}
