@@ -3,16 +3,16 @@
  *
  * @module
  */
+import type { Cidr } from "../wire/cidr.ts";
 import type { Stage } from "./stages.ts";
 
-/** An IPv4 block: the address as an unsigned 32-bit number in host order, and the prefix length, 0 to 32. */
-export interface Cidr {
-  readonly address: number;
-  readonly prefix: number;
-}
+export type { Cidr } from "../wire/cidr.ts";
+
+/** How much the diagnostics on stderr may say, from most to nothing. */
+export const LOG_LEVELS = ["debug", "info", "warning", "error", "off"] as const;
 
 /** How much the diagnostics on stderr say. */
-export type LogLevel = "debug" | "info" | "warning" | "error" | "off";
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** One run, complete: no field is optional, every default has been filled in. */
 export interface Settings {

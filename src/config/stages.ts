@@ -27,7 +27,7 @@ export interface Stage {
 export const STAGES: readonly Stage[] = [
   {
     number: 1,
-    shows: "the proxy starts a router, which says \"I'm up\"",
+    shows: 'the proxy starts a router, which says "I\'m up"',
     routers: { least: 1, most: 1, usual: 1 },
     hops: { least: 0, most: 0, usual: 0 },
     traffic: false,

@@ -1,0 +1,128 @@
+/**
+ * The option table. A run's flags, its config file, the help, the man page and the completion are all made from it,
+ * so an option is added here, and as a field of {@linkcode Settings}, and nowhere else.
+ *
+ * @module
+ */
+import { ConfigError } from "../errors.ts";
+import { LOG_LEVELS, type Settings } from "./settings.ts";
+import { LAST_STAGE, type Stage, STAGES } from "./stages.ts";
+import {
+  type Given,
+  readAddress,
+  readCount,
+  readDirectory,
+  readInterface,
+  readLogLevel,
+  show,
+} from "./values.ts";
+
+/** Everything about one option. */
+export interface Option<T> {
+  /** How it is written on the command line. */
+  readonly flag: `--${string}`;
+  /** What stands for its value in the help; a switch has none. */
+  readonly metavar?: string;
+  /** What it means, for the help. */
+  readonly help: string;
+  /** What it is when nothing is said: as it would be written, or made from the stage. */
+  readonly usual?: string | ((stage: Stage) => string);
+  /** What a shell offers for its value: words, or names of directories. */
+  readonly offers?: readonly string[] | "directories";
+  /** Whether it means anything in a stage; it does in every one where this is left out. */
+  readonly meantFor?: (stage: Stage) => boolean;
+  /** @throws {ConfigError} if the value cannot be taken */
+  readonly read: (given: Given, stage: Stage) => T;
+}
+
+/** What the user said, by option; nothing is checked yet. */
+export type RawOptions = { readonly [Name in keyof Settings]?: Given };
+
+/** `--stage`, which all other options depend on. */
+export const STAGE: Omit<Option<Stage>, "read"> & { readonly read: (given: Given) => Stage } = {
+  flag: "--stage",
+  metavar: "N",
+  help: "the stage to run",
+  offers: STAGES.map((stage) => `${stage.number}`),
+  read({ text, at }) {
+    const number = /^\d+$/.test(text) ? Number(text) : NaN;
+    const stage = STAGES.find((each) => each.number === number);
+    if (stage !== undefined) return stage;
+    if (number >= 1 && number <= LAST_STAGE) {
+      throw new ConfigError(`${at}stage ${number} is not in this version`, `it runs ${stageList(STAGES)}`);
+    }
+    throw new ConfigError(`${at}there is no stage ${show(text)}`, `stages go from 1 to ${LAST_STAGE}`);
+  },
+};
+
+const carriesPackets = (stage: Stage) => stage.traffic;
+
+/** A flag without a value; what it was given as is `yes`. */
+const readSwitch = (given: Given) => given.text === "yes";
+
+/** The options of a run, in the order of the help. */
+export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Option<Settings[Name]> } = {
+  routers: {
+    flag: "--routers",
+    metavar: "N",
+    help: "how many routers to start",
+    usual: (stage) => `${stage.routers.usual}`,
+    read: (given, stage) => readCount(given, stage.routers, `stage ${stage.number} has`, "router"),
+  },
+  hops: {
+    flag: "--hops",
+    metavar: "H",
+    help: "how many routers a packet passes",
+    usual: (stage) => `${stage.hops.usual}`,
+    meantFor: carriesPackets,
+    read: (given, stage) => readCount(given, stage.hops, `stage ${stage.number} has`, "hop"),
+  },
+  tun: {
+    flag: "--tun",
+    metavar: "NAME",
+    help: "the TUN interface: used and left behind if it exists, else made and taken away",
+    usual: "tun1",
+    meantFor: carriesPackets,
+    read: readInterface,
+  },
+  address: {
+    flag: "--address",
+    metavar: "CIDR",
+    help: "the address of the TUN interface, and the block behind it",
+    usual: "10.5.51.2/24",
+    meantFor: carriesPackets,
+    read: readAddress,
+  },
+  logDir: {
+    flag: "--log-dir",
+    metavar: "DIR",
+    help: "where stageN.proxy.out and stageN.routerI.out go",
+    usual: ".",
+    offers: "directories",
+    read: readDirectory,
+  },
+  logLevel: {
+    flag: "--log-level",
+    metavar: "LEVEL",
+    help: `how much to say on stderr: ${LOG_LEVELS.join(", ")}`,
+    usual: "info",
+    offers: LOG_LEVELS,
+    read: readLogLevel,
+  },
+  json: {
+    flag: "--json",
+    help: "print events as JSON lines on stdout",
+    usual: "no",
+    read: readSwitch,
+  },
+};
+
+/** Every flag there is, by the name of its option. */
+export const FLAGS = { stage: STAGE, ...OPTIONS };
+
+/** Stages in words: `stage 1`, `stages 1 and 2`, `stages 1, 2 and 3`. */
+export function stageList(stages: readonly Stage[]): string {
+  const numbers = stages.map((stage) => `${stage.number}`);
+  const last = numbers.pop();
+  return numbers.length === 0 ? `stage ${last}` : `stages ${numbers.join(", ")} and ${last}`;
+}

@@ -1,0 +1,131 @@
+/**
+ * From what the user wrote to a value: one reader for each kind of option. A reader gives the value, or throws a
+ * {@linkcode ConfigError} that names the option as it was written and says what would be taken.
+ *
+ * @module
+ */
+import { ConfigError } from "../errors.ts";
+import { broadcast, type Cidr, network } from "../wire/cidr.ts";
+import { formatIpv4, isHostAddress } from "../wire/ipv4.ts";
+import { formatCidr, parseCidr, parseIpv4 } from "./cidr.ts";
+import { LOG_LEVELS, type LogLevel } from "./settings.ts";
+
+/** A value as it was written, and where. */
+export interface Given {
+  readonly text: string;
+  /** The option's name there: `--routers` or `num_routers`. */
+  readonly name: string;
+  /** Where that is, ready to stand before a message: `lab.conf:3: ` for a file, nothing for the command line. */
+  readonly at: string;
+}
+
+/** The least and the most that an option may be. */
+export interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** Text from outside as it may stand in a message: quoted where it needs it, one line, no control characters, not long. */
+export function show(text: string): string {
+  if (/^[\x21-\x7e]{1,60}$/.test(text)) return text;
+  const short = text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  // Beyond what JSON escapes: a name must not be able to turn the terminal's text around or draw over it.
+  return JSON.stringify(short).replace(
+    /[\p{C}\u2028\u2029]/gu,
+    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  );
+}
+
+/** The error of a value that cannot be taken. */
+export function refuse(given: Given, reason: string, remedy: string): ConfigError {
+  return new ConfigError(`${given.at}${given.name} ${show(given.text)}: ${reason}`, remedy);
+}
+
+/**
+ * A whole number in a range.
+ *
+ * @param has what has so many of what, e.g. `stage 4 has` and `router`
+ */
+export function readCount(given: Given, { least, most }: Range, has: string, noun: string): number {
+  const count = /^\d+$/.test(given.text) ? Number(given.text) : NaN;
+  if (count >= least && count <= most) return count;
+  if (least === most) {
+    const nouns = least === 1 ? noun : `${noun}s`;
+    throw refuse(given, `${has} exactly ${least} ${nouns}`, `leave it out, or write ${given.name} ${least}`);
+  }
+  throw refuse(given, `${has} ${least} to ${most} ${noun}s`, `choose a number from ${least} to ${most}`);
+}
+
+/** Most bytes in the name of an interface: the kernel's IFNAMSIZ is 16, its closing NUL included. */
+const LONGEST_NAME = 15;
+
+/** A name that the kernel takes for a new interface (`dev_valid_name` in net/core/dev.c). */
+export function readInterface(given: Given): string {
+  const name = given.text;
+  const remedy = "choose a name such as tun1";
+  const bytes = new TextEncoder().encode(name);
+  if (bytes.length === 0) throw refuse(given, "an interface needs a name", remedy);
+  if (bytes.length > LONGEST_NAME) {
+    throw refuse(given, `longer than the ${LONGEST_NAME} bytes that the kernel allows`, remedy);
+  }
+  // `all` and `default` would collide in /proc/sys/net/ipv4/conf, and the kernel refuses them too.
+  if ([".", "..", "all", "default"].includes(name)) throw refuse(given, "the kernel keeps this name", remedy);
+  // 0xa0 is a blank to the kernel, even inside a UTF-8 sequence; in TUNSETIFF a `%` makes a pattern of the name.
+  if (/[/:%]/.test(name) || bytes.some((byte) => byte <= 0x20 || byte === 0x7f || byte === 0xa0)) {
+    throw refuse(given, "the kernel allows no blank, '/', ':' or '%' in a name", remedy);
+  }
+  return name;
+}
+
+/** Prefix lengths of a block that holds at least one address besides our own, and is not half the Internet. */
+const PREFIX: Range = { least: 8, most: 30 };
+
+/** The address of an interface and its block, as in `10.5.51.2/24`. */
+export function readAddress(given: Given): Cidr {
+  const address = parseIpv4(given.text);
+  if (address !== undefined) {
+    throw refuse(given, "the prefix length is missing", `write ${formatIpv4(address)}/24, say`);
+  }
+  const block = parseCidr(given.text);
+  if (block === undefined) {
+    throw refuse(given, "no IPv4 address with a prefix length", "write it as in 10.5.51.2/24");
+  }
+  if (block.prefix < PREFIX.least || block.prefix > PREFIX.most) {
+    const why = block.prefix > PREFIX.most ? "no room for another host" : "too large a part of the Internet";
+    throw refuse(
+      given,
+      `a /${block.prefix} is ${why}`,
+      `choose a prefix length from ${PREFIX.least} to ${PREFIX.most}`,
+    );
+  }
+  if (!isHostAddress(block.address)) {
+    throw refuse(
+      given,
+      "no interface can have this address",
+      "choose one from 1.0.0.0 to 223.255.255.255 but 127/8",
+    );
+  }
+  const [first, last] = [network(block), broadcast(block)];
+  if (block.address === first || block.address === last) {
+    const which = block.address === first ? "network" : "broadcast";
+    throw refuse(
+      given,
+      `the ${which} address of ${formatCidr({ address: first, prefix: block.prefix })}`,
+      `choose a host's, from ${formatIpv4(first + 1)} to ${formatIpv4(last - 1)}`,
+    );
+  }
+  return Object.freeze(block);
+}
+
+/** The name of a directory. Whether there is one is for the caller to see. */
+export function readDirectory(given: Given): string {
+  if (given.text === "") throw refuse(given, "a directory needs a name", "write . for this one");
+  return given.text;
+}
+
+/** How much the diagnostics say. */
+export function readLogLevel(given: Given): LogLevel {
+  const level = LOG_LEVELS.find((each) => each === given.text);
+  if (level === undefined) throw refuse(given, "no such level", `choose one of ${LOG_LEVELS.join(", ")}`);
+  return level;
+}
