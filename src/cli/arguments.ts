@@ -1,0 +1,87 @@
+/**
+ * The command line → one {@linkcode Command}. The first word decides: a word of the command table is that command,
+ * and everything else is a run.
+ *
+ * @module
+ */
+import { findSimilar } from "@optique/core/suggestion";
+import { readConfigFile } from "../config/file.ts";
+import type { RawOptions } from "../config/options.ts";
+import type { Settings } from "../config/settings.ts";
+import { validate } from "../config/validate.ts";
+import { show } from "../config/values.ts";
+import { ConfigError } from "../errors.ts";
+import type { Command } from "./command.ts";
+import { helpText, usageText } from "./help.ts";
+import { NOTHING, parseWords, RUN } from "./parse.ts";
+import { shownWords } from "./words.ts";
+
+/**
+ * Reads a command line; the only thing it looks at besides is what the command line names: a config file, a directory.
+ *
+ * @param argv the arguments without the program's name
+ * @throws {ConfigError} that names the word which cannot be taken, and the remedy
+ */
+export async function parseArguments(argv: readonly string[]): Promise<Command> {
+  const [word, ...rest] = argv;
+  if (word === undefined) return { kind: "usage", text: usageText() };
+  // First, because what is to be completed may be anything, `--help` too.
+  if (word === "completion") {
+    const { completion } = await import("./completion.ts");
+    return { kind: "print", text: completion(rest) };
+  }
+  if (word === "help" || asksFor(argv, "--help", "-h")) return { kind: "print", text: helpText() };
+  if (asksFor(argv, "--version", "-V")) return { kind: "version" };
+  switch (word) {
+    case "down":
+      parseWords(NOTHING, rest);
+      return { kind: "down" };
+    case "man": {
+      parseWords(NOTHING, rest);
+      const { manPage } = await import("./man.ts");
+      return { kind: "print", text: manPage() };
+    }
+    default:
+      return { kind: "run", settings: await runSettings(argv) };
+  }
+}
+
+/** Whether a flag that overrides all others is there. After `--` there are none. */
+function asksFor(argv: readonly string[], ...names: string[]): boolean {
+  const end = argv.indexOf("--");
+  return argv.slice(0, end < 0 ? argv.length : end).some((word) => names.includes(word));
+}
+
+async function runSettings(words: readonly string[]): Promise<Settings> {
+  const { file, ...flags } = parseWords(RUN, words);
+  const fromFile = file === undefined ? {} : await readConfigFile(file, meantInstead(file));
+  const fromFlags: RawOptions = Object.fromEntries(
+    Object.entries(flags).filter(([, given]) => given !== undefined),
+  );
+  const settings = validate({ ...fromFile, ...fromFlags });
+  await requireDirectory(settings.logDir);
+  return settings;
+}
+
+/** What somebody may have meant who named a config file that is not there. */
+function meantInstead(file: string): string {
+  if (/^\d+$/.test(file)) return `to run a stage, write onion --stage ${file}`;
+  const [near] = findSimilar(file, shownWords());
+  return near === undefined ? "name a config file, or see onion --help" : `did you mean onion ${near}?`;
+}
+
+/** Found out now, a mistyped directory costs nothing; later, a network would have to be taken down again. */
+async function requireDirectory(path: string): Promise<void> {
+  const info = await Deno.stat(path).catch((cause) => {
+    if (cause instanceof Deno.errors.NotFound) {
+      throw new ConfigError(
+        `--log-dir ${show(path)}: there is no such directory`,
+        "make it, or choose another",
+      );
+    }
+    throw new ConfigError(`--log-dir ${show(path)}: ${cause.message}`, "choose another");
+  });
+  if (!info.isDirectory) {
+    throw new ConfigError(`--log-dir ${show(path)}: not a directory`, "choose another");
+  }
+}

@@ -1,0 +1,16 @@
+/**
+ * What a command line can ask for. `arguments.ts` makes one of these out of argv, and `main.ts` does it.
+ *
+ * @module
+ */
+import type { Settings } from "../config/settings.ts";
+
+/** One thing to do. */
+export type Command =
+  | { readonly kind: "run"; readonly settings: Settings }
+  | { readonly kind: "down" }
+  | { readonly kind: "version" }
+  /** Help, man page, completion: a text that was asked for. */
+  | { readonly kind: "print"; readonly text: string }
+  /** Nothing was asked for, so say what could be. */
+  | { readonly kind: "usage"; readonly text: string };

@@ -1,0 +1,105 @@
+/**
+ * How a command line is read: optique parsers made from the option table, and their errors in our words.
+ *
+ * Only the parts of optique that reading needs are imported here. Its runner and its help formatter would cost another
+ * 20 ms at every start.
+ *
+ * @module
+ */
+import { object } from "@optique/core/constructs";
+import { formatMessage, lineBreak, type Message, text } from "@optique/core/message";
+import { map, optional } from "@optique/core/modifiers";
+import { type Parser, parseSync, type Suggestion } from "@optique/core/parser";
+import { argument, flag, option } from "@optique/core/primitives";
+import { findSimilar } from "@optique/core/suggestion";
+import { string, type ValueParser } from "@optique/core/valueparser";
+import { FLAGS } from "../config/options.ts";
+import { type Given, show } from "../config/values.ts";
+import { ConfigError } from "../errors.ts";
+
+/** A parser of all words of a command. */
+export type WordParser<T> = Parser<"sync", T, unknown>;
+
+/** A parser of one flag or operand, which may be missing. */
+export type Field<T> = Parser<"sync", T | undefined, unknown>;
+
+/** Where a user who is lost is sent. */
+const SEE_HELP = "see onion --help";
+
+/**
+ * Reads the words of a command.
+ *
+ * @throws {ConfigError} that names the word which does not fit
+ */
+export function parseWords<T>(parser: WordParser<T>, words: readonly string[]): T {
+  const result = parseSync(parser, words);
+  if (result.success) return result.value;
+  const [cause, remedy] = formatMessage(result.error, { quotes: false }).split("\n");
+  throw new ConfigError(cause!.replace(/\.$/, ""), remedy ?? SEE_HELP);
+}
+
+/** Flags and operands in any order, each at most once. */
+export function inAnyOrder<T extends Readonly<Record<string, Field<unknown>>>>(fields: T) {
+  const flags = Object.values(fields).flatMap((field) => [...field.leadingNames]);
+  return object(fields, { errors: { unexpectedInput: (word) => unexpected(word, flags) } });
+}
+
+/** The fields for some options of the table. */
+export function flags<Name extends keyof typeof FLAGS>(names: readonly Name[]): Record<Name, Field<Given>> {
+  const fields = names.map((name) => [name, flagField(name)] as const);
+  return Object.fromEntries(fields) as Record<Name, Field<Given>>;
+}
+
+/** `[CONFIG_FILE] [OPTION…]` */
+export const RUN = inAnyOrder({
+  file: optional(argument(offering("CONFIG_FILE", "files"))),
+  ...flags(Object.keys(FLAGS) as (keyof typeof FLAGS)[]),
+});
+
+/** What follows a command that takes neither options nor operands. */
+export const NOTHING = inAnyOrder({});
+
+function flagField(name: keyof typeof FLAGS): Field<Given> {
+  const { flag: dashed, metavar, help, offers } = FLAGS[name];
+  const given = (value: string): Given => ({ text: value, name: dashed, at: "" });
+  const description = [text(help)];
+  const errors = {
+    duplicate: problem(`${dashed} is given twice`, "leave one of the two out"),
+    endOfInput: problem(`${dashed} needs a value`, `write ${dashed} ${metavar}`),
+  };
+  return metavar === undefined
+    ? map(optional(flag(dashed, { description, errors })), (set) => set && given("yes"))
+    : map(
+      optional(option(dashed, offering(metavar, offers), { description, errors })),
+      (value) => value === undefined ? undefined : given(value),
+    );
+}
+
+/** Any text: `config/` judges it, because there a file's values are judged too. Only what a shell may offer is said here. */
+function offering(
+  metavar: string,
+  offers: readonly string[] | "directories" | "files" = [],
+): ValueParser<"sync", string> {
+  return {
+    ...string({ metavar: metavar as "VALUE" }),
+    *suggest(prefix: string): Iterable<Suggestion> {
+      if (offers === "directories") yield { kind: "file", type: "directory" };
+      else if (offers === "files") yield { kind: "file", type: "file" };
+      else for (const word of offers) if (word.startsWith(prefix)) yield { kind: "literal", text: word };
+    },
+  };
+}
+
+function unexpected(word: string, flags: readonly string[]): Message {
+  if (!word.startsWith("-")) return problem(`unexpected argument ${show(word)}`);
+  const name = word.split("=", 1)[0]!;
+  const known = [...flags, "--help", "--version"];
+  const near = known.find((flag) => name.length > 3 && flag.startsWith(name)) ??
+    findSimilar(name, known, { maxDistance: 2 })[0];
+  return problem(`unknown option ${show(name)}`, near && `did you mean ${near}? ${SEE_HELP}`);
+}
+
+/** The cause, a line break, the remedy: {@linkcode parseWords} takes them apart again. */
+function problem(cause: string, remedy = SEE_HELP): Message {
+  return [text(cause), lineBreak(), text(remedy)];
+}
