@@ -1,0 +1,81 @@
+/**
+ * Self: which program this is. The same source runs in three kinds of executable, and only this file knows their
+ * differences: how to start another process of the same program, and where a Worker's module lies.
+ *
+ * @module
+ */
+import project from "../../deno.json" with { type: "json" };
+
+/** The version of onion; deno.json is the one place that holds it. */
+export const VERSION: string = project.version;
+
+/**
+ * How this program was made:
+ *
+ * - `deno compile`: one ELF file, runtime and modules in it;
+ * - `self-extracting`: a shell head and a payload, unpacked once into a cache and run from there;
+ * - `source`: `deno run main.ts`.
+ */
+export type ExecutableKind = "deno compile" | "self-extracting" | "source";
+
+/** How Deno runs the bundle of the self-extracting kind. `scripts/build.ts` writes it into the shell head too. */
+export const RUN_BUNDLE: readonly string[] = [
+  "run",
+  "--allow-all",
+  "--unstable-net",
+  // All code is in the bundle, and no project that it may happen to lie in is its own.
+  "--no-config",
+  "--no-lock",
+  "--no-remote",
+  "--no-npm",
+];
+
+const SOURCE = new URL("../../", import.meta.url);
+
+/** Which kind of executable this process runs from. */
+export function executableKind(): ExecutableKind {
+  if (Deno.build.standalone) return "deno compile";
+  // The bundler turns every module into JavaScript; nothing else does.
+  return import.meta.url.endsWith(".ts") ? "source" : "self-extracting";
+}
+
+/** A command line, as `new Deno.Command(command, { args })` takes it. */
+export interface SelfCommand {
+  readonly command: string;
+  readonly args: string[];
+}
+
+/**
+ * How to start another process of this same program, without a shell in between.
+ *
+ * The runtime that this process runs on is used, not the file the user called: that one may have been replaced since.
+ *
+ * @param args the arguments of the new process, e.g. `["router"]`
+ */
+export function selfCommand(args: readonly string[]): SelfCommand {
+  const command = Deno.execPath();
+  switch (executableKind()) {
+    case "deno compile":
+      return { command, args: [...args] };
+    case "self-extracting":
+      return { command, args: [...RUN_BUNDLE, Deno.mainModule, ...args] };
+    case "source": {
+      const config = decodeURIComponent(new URL("deno.json", SOURCE).pathname);
+      const main = new URL("main.ts", SOURCE).href;
+      return { command, args: ["run", "--config", config, "--allow-all", main, ...args] };
+    }
+  }
+}
+
+/**
+ * Where a module that is started, not imported, lies: a Worker's. Neither the bundler nor `deno compile` can see it
+ * from here, so `scripts/build.ts` names it to both.
+ *
+ * @param path the module's path in this project, e.g. `src/loop/packet_thread.ts`
+ */
+export function moduleUrl(path: string): URL {
+  // The bundler may move this very file into a chunk, so there only the main module says where the others are.
+  return executableKind() === "self-extracting"
+    ? new URL(path.replace(/\.ts$/, ".js"), Deno.mainModule)
+    : new URL(path, SOURCE);
+}
