@@ -1,0 +1,121 @@
+#!/bin/sh
+# onion @VERSION@, an onion router for IP packets, with Deno @DENO@ for @ARCH@ inside.
+#
+# This head unpacks the payload behind it, once, into a cache that only its owner can write, and becomes the program
+# there. scripts/build.ts fills in the words between at signs.
+
+id=sha256-@SHA256@ # of the payload; names its directory in the cache
+
+# The tools below must be found, and the program's `ip`, even where the caller's PATH holds little or nothing.
+export PATH="${PATH:+$PATH:}/usr/sbin:/usr/bin:/sbin:/bin"
+
+fail() { # exit_code cause_and_remedy
+  printf 'onion: %s\n' "$2" >&2
+  exit "$1"
+}
+
+# Says whether a path exists and is ours. POSIX lacks -O, but every sh of Linux has it, and it costs no process.
+# shellcheck disable=SC3067
+ours() { [ -O "$1" ]; }
+
+# What another user could have put somewhere must never be run: insists on two directories that only we can write.
+guard() { # cache directory_in_it
+  case $(ls -ld "$1" "$2") in
+    d????-??-*"
+"d????-??-*) ;;
+    *) fail 1 "$1 must be a directory (and no link) that nobody else can write; remove it: rm -r '$1'" ;;
+  esac
+}
+
+# Becomes the program where the cache holds it; returns where it doesn't.
+start() { # cache argument...
+  cache=$1 program=$1/$id
+  shift
+  ours "$program" && ours "$cache" || return 0
+  guard "$cache" "$program"
+  unset NODE_OPTIONS # a developer's, meant for other programs
+  # V8 keeps the code it compiled in DENO_DIR, which makes the next start quicker.
+  export DENO_DIR="$program/deno" DENO_NO_UPDATE_CHECK=1
+  exec "$program/onion" @FLAGS@ "$program/main.js" "$@"
+}
+
+# Makes the cache unless it is there, and says whether it is ours to fill.
+usable() { # cache
+  mkdir -p "${1%/*}" 2>/dev/null && mkdir "$1" 2>/dev/null
+  ours "$1"
+}
+
+payload() { tail -n +@LINE@ <"$0"; }
+
+unpack() { # cache
+  guard "$1" "$1/."
+  new=$1/.unpacking.$$
+  trap 'rm -rf "$new"' EXIT
+  trap 'exit 1' HUP INT TERM
+  for left in "$1"/.unpacking.*; do # by an unpacker that was killed
+    kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
+  done
+  mkdir "$new" 2>/dev/null || fail 4 "cannot write to $1; make room there or set ONION_CACHE_DIR"
+
+  # Checked while it is unpacked: two processors take half the time of one. Nothing is used before both ended well.
+  said=$(
+    payload | sha256sum &
+    payload | tar -xzomf - -C "$new" 2>&1 && echo unpacked
+  )
+  case $said in
+    *"${id#sha256-}"*unpacked* | *unpacked*"${id#sha256-}"*) ;;
+    *"${id#sha256-}"*)
+      said=$(printf '%s\n' "$said" | grep -m 1 ^tar)
+      fail 4 "cannot unpack into $1 ($said); make @MEGABYTES@ MB of room there or set ONION_CACHE_DIR"
+      ;;
+    *) fail 1 "$0 is damaged: the SHA-256 of its payload is not ${id#sha256-}; get it anew" ;;
+  esac
+  said=$("$new/onion" --version 2>&1) ||
+    fail 4 "cannot run what it unpacked into $1 (${said##*: }); it needs Linux on @ARCH@ with glibc, and a directory that is not mounted noexec (set ONION_CACHE_DIR)"
+
+  # On disk before it gets its name, lest a power cut leaves a directory that only looks complete.
+  sync "$new"/* 2>/dev/null
+  # Of two first starts at once the second fails here, and takes what the first has made.
+  mv -T "$new" "$1/$id" 2>/dev/null || rm -rf "$new"
+
+  # Other versions, unless one runs or came within the hour: it may be between its own unpacking and its `exec`.
+  running=$(readlink /proc/[0-9]*/exe)
+  for old in "$1"/sha256-*; do
+    case $running in *"$old/"*) continue ;; esac
+    [ "$old" != "$1/$id" ] && [ "$(find "$old" -prune -mmin +60)" ] && mv -T "$old" "$new" && rm -rf "$new"
+  done
+  trap - EXIT HUP INT TERM
+}
+
+# The first of these that is ours or can be made. Only root can make the first, the second lies in the user's own
+# home, and in the third nobody else can rename what is ours, because /tmp is sticky.
+system=/var/cache/onion users='' last=''
+case ${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}} in
+  /*) users=${XDG_CACHE_HOME:-$HOME/.cache}/onion ;;
+esac
+case ${ONION_CACHE_DIR-} in
+  /*) system=$ONION_CACHE_DIR/onion users='' ;;
+  ?*) fail 2 "ONION_CACHE_DIR is $ONION_CACHE_DIR; give it an absolute path" ;;
+esac
+
+start "$system" "$@"
+start "$users" "$@"
+
+# The first start of this version, or a user without a home.
+[ "${ONION_CACHE_DIR-}" ] || last=${TMPDIR:-/tmp}/onion-$(id -u)
+start "$last" "$@"
+
+for tool in gzip sha256sum tar; do
+  command -v $tool >/dev/null || fail 4 "cannot unpack itself without $tool; install it"
+done
+mask=$(umask)
+umask 077
+for cache in "$system" "$users" "$last"; do
+  if [ "$cache" ] && usable "$cache"; then
+    unpack "$cache"
+    umask "$mask"
+    start "$cache" "$@"
+  fi
+done
+fail 4 "found no directory to unpack itself into; set ONION_CACHE_DIR to one that is yours"
+# The payload follows.

@@ -1,0 +1,125 @@
+/**
+ * A self-extracting executable: a shell head (`head.sh`) with a gzipped tar archive behind it, which holds the Deno
+ * runtime and the bundled program. The same inputs make the same bytes.
+ *
+ * @module
+ */
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import { RUN_BUNDLE, VERSION } from "../src/process/self.ts";
+
+/** A file of the archive. */
+interface Entry {
+  readonly name: string;
+  /** Whether its owner may run it. */
+  readonly program: boolean;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** What goes into an executable. */
+export interface Parts {
+  /** The Deno binary that will run the bundle. */
+  readonly runtime: string;
+  /** Directory of the bundle: `main.js`, and everything that it imports or starts. */
+  readonly bundle: string;
+  /** Directory that keeps the compressed runtime, which takes longer than all the rest. */
+  readonly scratch: string;
+}
+
+/** Makes the executable's bytes, in order. */
+export async function selfExtracting(
+  { runtime, bundle, scratch }: Parts,
+): Promise<Uint8Array<ArrayBuffer>[]> {
+  const files: Entry[] = [];
+  for (const name of filesUnder(bundle)) {
+    files.push({ name, program: false, bytes: Deno.readFileSync(`${bundle}/${name}`) });
+  }
+  // gzip members, laid end to end, unpack to their contents, laid end to end: so the runtime is compressed only once.
+  const payload = [
+    await compressedRuntime(runtime, scratch),
+    await zip([...files.flatMap(tarEntry), TAR_END]),
+  ];
+  const head = fill(Deno.readTextFileSync(new URL("head.sh", import.meta.url)), {
+    VERSION,
+    DENO: Deno.version.deno,
+    ARCH: Deno.build.arch,
+    SHA256: await sha256(payload),
+    FLAGS: RUN_BUNDLE.join(" "),
+    MEGABYTES: String(Math.ceil(Deno.statSync(runtime).size * 1.1 / 1e6)),
+  });
+  return [new TextEncoder().encode(head), ...payload];
+}
+
+/** The archive's first member. It is named for the program, because that is what `ps` and `pgrep` go by. */
+async function compressedRuntime(runtime: string, scratch: string): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = Deno.readFileSync(runtime);
+  const kept = `${scratch}/runtime-${await sha256([bytes])}.tar.gz`;
+  try {
+    return Deno.readFileSync(kept);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const zipped = await zip(tarEntry({ name: "onion", program: true, bytes }));
+  // Renamed, so that another build never reads half of it.
+  const partial = Deno.makeTempFileSync({ dir: scratch });
+  Deno.writeFileSync(partial, zipped);
+  Deno.renameSync(partial, kept);
+  return zipped;
+}
+
+/** Puts values where the head says `@NAME@`, and the payload's first line where it says `@LINE@`. */
+function fill(template: string, values: Readonly<Record<string, string>>): string {
+  const lines = template.split("\n").length;
+  return template.replace(/@([A-Z0-9]+)@/g, (_, name: string) => {
+    const value = name === "LINE" ? String(lines) : values[name];
+    if (value === undefined) throw new Error(`scripts/head.sh wants @${name}@, which the build doesn't know`);
+    return value;
+  });
+}
+
+const BLOCK = 512;
+const TAR_END = new Uint8Array(2 * BLOCK);
+
+/**
+ * A file as a tar archive holds it: a header (POSIX.1-2017, pax, "ustar Interchange Format"), the bytes, and padding.
+ * Owner, group and time are zero, because `tar -om` looks at none of them.
+ */
+function tarEntry({ name, program, bytes }: Entry): Uint8Array<ArrayBuffer>[] {
+  const header = new Uint8Array(BLOCK);
+  const put = (at: number, text: string) => {
+    if (new TextEncoder().encodeInto(text, header.subarray(at)).read < text.length) {
+      throw new RangeError(name);
+    }
+  };
+  const octal = (value: number, digits: number) => value.toString(8).padStart(digits, "0");
+  if (name.length > 100) throw new RangeError(`Cannot archive ${name}: a ustar name has at most 100 bytes`);
+  put(0, name);
+  put(100, octal(program ? 0o700 : 0o600, 7));
+  put(108, octal(0, 7)); // owner
+  put(116, octal(0, 7)); // group
+  put(124, octal(bytes.length, 11));
+  put(136, octal(0, 11)); // time
+  put(148, " ".repeat(8)); // the checksum's own field counts as blanks
+  put(156, "0"); // a regular file
+  put(257, "ustar\0" + "00");
+  put(148, octal(header.reduce((sum, byte) => sum + byte, 0), 6) + "\0");
+  return [header, bytes, new Uint8Array((BLOCK - bytes.length % BLOCK) % BLOCK)];
+}
+
+/** Paths of the files in a directory, at any depth, in an order that doesn't depend on the file system. */
+function filesUnder(directory: string, prefix = ""): string[] {
+  return [...Deno.readDirSync(`${directory}/${prefix}`)]
+    .flatMap(({ name, isDirectory }) =>
+      isDirectory ? filesUnder(directory, `${prefix}${name}/`) : [prefix + name]
+    )
+    .sort();
+}
+
+async function zip(parts: Uint8Array<ArrayBuffer>[]): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(await new Blob(parts).arrayBuffer());
+  return new Uint8Array(await promisify(gzip)(bytes));
+}
+
+async function sha256(parts: Uint8Array<ArrayBuffer>[]): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", await new Blob(parts).arrayBuffer())).toHex();
+}
