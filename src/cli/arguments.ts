@@ -14,6 +14,7 @@ import { ConfigError } from "../errors.ts";
 import type { Command } from "./command.ts";
 import { helpText, usageText } from "./help.ts";
 import { NOTHING, parseWords, RUN } from "./parse.ts";
+import { versionText } from "./version.ts";
 import { shownWords } from "./words.ts";
 
 /**
@@ -31,7 +32,7 @@ export async function parseArguments(argv: readonly string[]): Promise<Command> 
     return { kind: "print", text: completion(rest) };
   }
   if (word === "help" || asksFor(argv, "--help", "-h")) return { kind: "print", text: helpText() };
-  if (asksFor(argv, "--version", "-V")) return { kind: "version" };
+  if (asksFor(argv, "--version", "-V")) return { kind: "print", text: versionText() };
   switch (word) {
     case "down":
       parseWords(NOTHING, rest);
@@ -72,16 +73,11 @@ function meantInstead(file: string): string {
 
 /** Found out now, a mistyped directory costs nothing; later, a network would have to be taken down again. */
 async function requireDirectory(path: string): Promise<void> {
+  const refused = (reason: string) =>
+    new ConfigError(`--log-dir ${show(path)}: ${reason}`, "make it, or choose another");
   const info = await Deno.stat(path).catch((cause) => {
-    if (cause instanceof Deno.errors.NotFound) {
-      throw new ConfigError(
-        `--log-dir ${show(path)}: there is no such directory`,
-        "make it, or choose another",
-      );
-    }
-    throw new ConfigError(`--log-dir ${show(path)}: ${cause.message}`, "choose another");
+    const absent = cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory;
+    throw refused(absent ? "there is no such directory" : cause.message);
   });
-  if (!info.isDirectory) {
-    throw new ConfigError(`--log-dir ${show(path)}: not a directory`, "choose another");
-  }
+  if (!info.isDirectory) throw refused("not a directory");
 }

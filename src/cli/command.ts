@@ -9,8 +9,7 @@ import type { Settings } from "../config/settings.ts";
 export type Command =
   | { readonly kind: "run"; readonly settings: Settings }
   | { readonly kind: "down" }
-  | { readonly kind: "version" }
-  /** Help, man page, completion: a text that was asked for. */
+  /** Help, version, man page, completion: a text that was asked for. */
   | { readonly kind: "print"; readonly text: string }
   /** Nothing was asked for, so say what could be. */
   | { readonly kind: "usage"; readonly text: string };

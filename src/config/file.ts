@@ -149,7 +149,9 @@ function decode(bytes: Uint8Array, path: string): string {
 }
 
 function unreadable(path: string, absent: string, cause: unknown): ConfigError {
-  if (cause instanceof Deno.errors.NotFound) return new ConfigError(`there is no file ${show(path)}`, absent);
+  if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) {
+    return new ConfigError(`there is no file ${show(path)}`, absent);
+  }
   if (cause instanceof Deno.errors.IsADirectory) {
     return new ConfigError(`${show(path)} is a directory`, "name a config file");
   }

@@ -25,7 +25,7 @@ export interface Option<T> {
   readonly metavar?: string;
   /** What it means, for the help. */
   readonly help: string;
-  /** What it is when nothing is said: as it would be written, or made from the stage. */
+  /** What it is when nothing is said, as it would be written, perhaps made from the stage; left out, it is undefined. */
   readonly usual?: string | ((stage: Stage) => string);
   /** What a shell offers for its value: words, or names of directories. */
   readonly offers?: readonly string[] | "directories";

@@ -29,7 +29,8 @@ export function validate(raw: RawOptions): Settings {
 
 function valueOf(option: Option<unknown>, given: Given | undefined, stage: Stage): unknown {
   if (given === undefined) {
-    const text = typeof option.usual === "function" ? option.usual(stage) : option.usual ?? "";
+    if (option.usual === undefined) return undefined;
+    const text = typeof option.usual === "function" ? option.usual(stage) : option.usual;
     return option.read({ text, name: option.flag, at: "" }, stage);
   }
   // Said but without effect is a misunderstanding, and better cleared up now than wondered about later.

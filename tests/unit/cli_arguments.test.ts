@@ -1,0 +1,169 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseArguments } from "../../src/cli/arguments.ts";
+import { helpText } from "../../src/cli/help.ts";
+import { ConfigError } from "../../src/errors.ts";
+
+const words = (line: string) => line.split(" ").filter((word) => word !== "");
+
+/** The settings that a command line makes. */
+async function settings(...argv: string[]) {
+  const command = await parseArguments(argv);
+  assert.equal(command.kind, "run");
+  return command.kind === "run" ? command.settings : assert.fail();
+}
+
+/** The text that a command line prints. */
+async function printed(line: string): Promise<string> {
+  const command = await parseArguments(words(line));
+  assert.equal(command.kind, "print");
+  return command.kind === "print" ? command.text : assert.fail();
+}
+
+async function refuses(argv: string | string[], message: string, remedy: string): Promise<void> {
+  await assert.rejects(
+    parseArguments(typeof argv === "string" ? words(argv) : argv),
+    new ConfigError(message, remedy),
+  );
+}
+
+Deno.test("flags make settings", async () => {
+  assert.equal((await settings("--stage", "2")).stage.number, 2);
+  assert.equal((await settings("--stage=2")).stage.number, 2);
+  assert.equal((await settings("--stage", "2")).json, false);
+  const all = await settings(
+    ...words(
+      "--json --log-level debug --log-dir=/ --address 10.9.0.1/16 --tun onion0 --hops 1 --routers 1 --stage 2",
+    ),
+  );
+  assert.deepEqual({ ...all, stage: all.stage.number }, {
+    stage: 2,
+    routers: 1,
+    hops: 1,
+    tun: "onion0",
+    address: { address: 0x0a090001, prefix: 16 },
+    logDir: "/",
+    logLevel: "debug",
+    json: true,
+  });
+});
+
+Deno.test("flags win over the config file, wherever they stand", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(file, "stage 2\nnum_routers 1\n");
+    assert.equal((await settings(file)).stage.number, 2);
+    assert.equal((await settings(file, "--stage", "1")).stage.number, 1);
+    assert.equal((await settings("--stage", "1", file)).stage.number, 1);
+    assert.equal((await settings("--json", "--", file)).json, true);
+    await Deno.writeTextFile(file, "stage 12");
+    await refuses([file], `${file}:1: there is no stage 12`, "stages go from 1 to 9");
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+Deno.test("commands", async () => {
+  assert.deepEqual(await parseArguments(["down"]), { kind: "down" });
+  assert.match(await printed("man"), /^\.TH ONION 1 /);
+  assert.match(await printed("completion bash"), /^function _onion /);
+});
+
+Deno.test("help and version, whatever stands beside them", async () => {
+  for (
+    const line of ["--help", "-h", "help", "--stage 2 --help", "down --help", "--bogus --help", "lab.conf -h"]
+  ) {
+    assert.equal(await printed(line), helpText());
+  }
+  for (const line of ["--version", "-V", "--stage 12 --version"]) {
+    assert.equal(await printed(line), `onion 0.1.0 (Deno ${Deno.version.deno}, source)`);
+  }
+  await refuses("-- --help", "there is no file --help", "name a config file, or see onion --help");
+});
+
+Deno.test("nothing at all gets the usage", async () => {
+  const command = await parseArguments([]);
+  assert.equal(command.kind, "usage");
+  assert.match(
+    command.kind === "usage" ? command.text : "",
+    /^Usage:\n {2}onion --stage N .*See onion --help/s,
+  );
+});
+
+Deno.test("a word that does not fit is named, with the remedy", async () => {
+  const help = "see onion --help";
+  const twice = "leave one of the two out";
+  await refuses("--bogus", "unknown option --bogus", help);
+  await refuses("--stag 2", "unknown option --stag", `did you mean --stage? ${help}`);
+  await refuses("--stag=2", "unknown option --stag", `did you mean --stage? ${help}`);
+  await refuses(
+    "--stage 2 --loglevel debug",
+    "unknown option --loglevel",
+    `did you mean --log-level? ${help}`,
+  );
+  await refuses("--addr 10.0.0.1/8", "unknown option --addr", `did you mean --address? ${help}`);
+  await refuses("--hepl", "unknown option --hepl", `did you mean --help? ${help}`);
+  await refuses("-x", "unknown option -x", help);
+  await refuses("--stage", "--stage needs a value", "write --stage N");
+  await refuses("--stage 2 --log-dir", "--log-dir needs a value", "write --log-dir DIR");
+  await refuses("--stage 1 --stage 2", "--stage is given twice", twice);
+  await refuses("--json --stage 2 --json", "--json is given twice", twice);
+  await refuses("--stage 2 --json=yes", "Flag --json does not accept a value, but got: yes", help);
+  await refuses("a b", "unexpected argument b", help);
+  await refuses("down now", "unexpected argument now", help);
+  await refuses("down --stage 2", "unknown option --stage", help);
+  await refuses("man 1", "unexpected argument 1", help);
+  await refuses("--stage --json", "there is no stage --json", "stages go from 1 to 9");
+  await refuses("--json", "no stage is named", "name one with --stage N; there are stages 1 and 2");
+});
+
+Deno.test("what is no config file may be a command mistyped", async () => {
+  await refuses("dwon", "there is no file dwon", "did you mean onion down?");
+  await refuses("compltion bash", "unexpected argument bash", "see onion --help");
+  await refuses("2", "there is no file 2", "to run a stage, write onion --stage 2");
+  await refuses("/none", "there is no file /none", "name a config file, or see onion --help");
+  await refuses("/dev/null/x", "there is no file /dev/null/x", "name a config file, or see onion --help");
+  await refuses([""], 'there is no file ""', "name a config file, or see onion --help");
+});
+
+Deno.test("the log directory is looked at before anything is started", async () => {
+  const missing = "--log-dir /none: there is no such directory";
+  await refuses("--stage 1 --log-dir /none", missing, "make it, or choose another");
+  await refuses(
+    "--stage 1 --log-dir /dev/null",
+    "--log-dir /dev/null: not a directory",
+    "make it, or choose another",
+  );
+  await refuses(
+    "--stage 1 --log-dir /dev/null/x",
+    "--log-dir /dev/null/x: there is no such directory",
+    "make it, or choose another",
+  );
+});
+
+Deno.test("any command line is a command, or refused as the user's mistake", async () => {
+  const word = fc.oneof(
+    fc.constantFrom(
+      "--stage",
+      "--json",
+      "--tun",
+      "--",
+      "-",
+      "=",
+      "--stage=2",
+      "1",
+      "2",
+      "down",
+      "man",
+      "--log-dir",
+    ),
+    fc.string({ unit: "binary" }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(word, { maxLength: 5 }), async (argv) => {
+      const error = await parseArguments(argv).then(() => undefined, (error) => error);
+      assert.ok(error === undefined || error instanceof ConfigError, `${error}`);
+    }),
+    { numRuns: 1000 },
+  );
+});

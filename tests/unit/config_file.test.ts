@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseConfigFile, readConfigFile } from "../../src/config/file.ts";
+import { validate } from "../../src/config/validate.ts";
+import { ConfigError } from "../../src/errors.ts";
+
+/** The texts of the raw options, by option. */
+function texts(file: string): Record<string, string> {
+  const raw = parseConfigFile(file, "lab.conf");
+  return Object.fromEntries(Object.entries(raw).map(([name, given]) => [name, given.text]));
+}
+
+function refuses(file: string, message: string, remedy: string): void {
+  assert.throws(() => parseConfigFile(file, "lab.conf"), new ConfigError(message, remedy));
+}
+
+Deno.test("the classic shape", () => {
+  assert.deepEqual(texts("#This is a comment line, should be ignored\nstage 2\nnum_routers 1\n"), {
+    stage: "2",
+    routers: "1",
+  });
+  assert.deepEqual(texts("stage 5\nnum_routers 4\nminitor_hops 3\n"), {
+    stage: "5",
+    routers: "4",
+    hops: "3",
+  });
+  assert.deepEqual(texts("stage 9\nnum_routers 4\nminitor_hops 3\ndie_after 5\n"), {
+    stage: "9",
+    routers: "4",
+    hops: "3",
+  });
+});
+
+Deno.test("blanks of any kind, blank lines, line ends of Windows, none at the end, a byte order mark", () => {
+  const expected = { stage: "2", routers: "1" };
+  assert.deepEqual(texts("\n  stage\t \t2  \n\n \t \n  # num_routers 4\nnum_routers\u00a01"), expected);
+  assert.deepEqual(texts("# x\r\nstage 2\r\nnum_routers 1\r\n"), expected);
+  assert.deepEqual(texts("\ufeffstage 2\nnum_routers 1"), expected);
+  assert.deepEqual(texts("num_routers 1\nstage 2\n"), expected, "in any order");
+});
+
+Deno.test("anything else is refused with file, line and reason", () => {
+  const words = "a line begins with #, stage, num_routers, minitor_hops or die_after";
+  const twoFields = "a line is a word and a number; a comment has a line of its own";
+  refuses("stage 2\n\nrouters 1\n", "lab.conf:3: unknown word routers", words);
+  refuses("Stage 2\n", "lab.conf:1: unknown word Stage", words);
+  refuses("stage=2\n", "lab.conf:1: unknown word stage=2", words);
+  refuses("constructor 2\n", "lab.conf:1: unknown word constructor", words);
+  refuses("stage\n", "lab.conf:1: stage has no value", "write stage and a number");
+  refuses("stage 2 # echo\n", 'lab.conf:1: stage 2 is followed by "# echo"', twoFields);
+  refuses("stage 2\nnum_routers 1 1\n", "lab.conf:2: num_routers 1 is followed by 1", twoFields);
+  refuses("stage 2\nstage 1\n", "lab.conf:2: stage is already in line 1", "leave one of the two out");
+  refuses("", "lab.conf: no line says the stage", "add one, as in: stage 2");
+  refuses("num_routers 1\n", "lab.conf: no line says the stage", "add one, as in: stage 2");
+  refuses(
+    "# x\nminitor_hops 1\nstage 2\n",
+    "lab.conf:2: minitor_hops is for stages 5 to 9, and line 3 says stage 2",
+    "leave this line out",
+  );
+  refuses(
+    "stage 8\ndie_after 3\n",
+    "lab.conf:2: die_after is for stage 9, and line 1 says stage 8",
+    "leave this line out",
+  );
+});
+
+Deno.test("values are judged with file and line, too", () => {
+  const judge = (file: string) => () => validate(parseConfigFile(file, "lab.conf"));
+  assert.throws(
+    judge("stage 12"),
+    new ConfigError("lab.conf:1: there is no stage 12", "stages go from 1 to 9"),
+  );
+  assert.throws(
+    judge("stage 5\nminitor_hops x"),
+    new ConfigError("lab.conf:1: stage 5 is not in this version", "it runs stages 1 and 2"),
+  );
+  assert.throws(
+    judge("stage 2\n\nnum_routers 2"),
+    new ConfigError(
+      "lab.conf:3: num_routers 2: stage 2 has exactly 1 router",
+      "leave it out, or write num_routers 1",
+    ),
+  );
+});
+
+Deno.test("any text is a config file, or refused by name and line", () => {
+  const field = fc.oneof(
+    fc.constantFrom("stage", "num_routers", "minitor_hops", "die_after", "#", "1", "2", "5", "9", "12"),
+    fc.string({ unit: "binary", maxLength: 8 }),
+  );
+  const line = fc.array(field, { maxLength: 4 }).map((fields) => fields.join(" "));
+  const text = fc.oneof(fc.string({ unit: "binary" }), fc.array(line).map((lines) => lines.join("\n")));
+  fc.assert(
+    fc.property(text, (text) => {
+      try {
+        validate(parseConfigFile(text, "lab.conf"));
+      } catch (error) {
+        assert.ok(error instanceof ConfigError, `${error}`);
+        assert.match(error.message, /^lab\.conf(:\d+: |: no line says the stage$)/);
+        assert.doesNotMatch(error.message, /[\p{Cc}\p{Cf}]/u);
+        assert.notEqual(error.remedy, "");
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+Deno.test("options survive being written, however they are laid out, and read", () => {
+  const blank = fc.string({ unit: fc.constantFrom(" ", "\t"), minLength: 1, maxLength: 3 });
+  const noise = fc.constantFrom("", "\n", "# num_routers 6\n", " \t\n", "\r\n");
+  const options = fc.record({
+    stage: fc.integer({ min: 5, max: 9 }),
+    num_routers: fc.nat(),
+    minitor_hops: fc.nat(),
+  }, { requiredKeys: ["stage"] });
+  fc.assert(
+    fc.property(options, blank, noise, fc.constantFrom("\n", "\r\n"), (options, blank, noise, end) => {
+      const lines = Object.entries(options).map(([word, number]) =>
+        `${noise}${blank}${word}${blank}${number}${blank}`
+      );
+      const { stage, num_routers, minitor_hops } = options;
+      const expected = { stage, routers: num_routers, hops: minitor_hops };
+      const written = Object.entries(expected).filter(([, value]) => value !== undefined);
+      assert.deepEqual(
+        texts(lines.join(end)),
+        Object.fromEntries(written.map(([name, value]) => [name, `${value}`])),
+      );
+    }),
+  );
+});
+
+Deno.test("files that are no config files", async () => {
+  const directory = await Deno.makeTempDir();
+  const refusesFile = (path: string, message: string, remedy: string) =>
+    assert.rejects(readConfigFile(path, "try another"), new ConfigError(message, remedy));
+  try {
+    const path = `${directory}/c`;
+    await Deno.writeTextFile(path, "stage 2");
+    assert.equal((await readConfigFile(path, "")).stage?.text, "2");
+
+    await refusesFile(`${directory}/none`, `there is no file ${directory}/none`, "try another");
+    await refusesFile(directory, `${directory} is a directory`, "name a config file");
+    await Deno.writeFile(path, new Uint8Array([0x73, 0, 0x74]));
+    await refusesFile(path, `${path} is not a text file`, "name a config file");
+    await Deno.writeFile(path, new Uint8Array([0xff, 0xfe]));
+    await refusesFile(path, `${path} is not a text file`, "name a config file");
+    await refusesFile(
+      "/dev/zero",
+      "/dev/zero is larger than the 64 KiB that a config file may have",
+      "name a config file",
+    );
+    // Reading memory from address 0 fails with EIO, for root too.
+    await assert.rejects(
+      readConfigFile("/proc/self/mem", ""),
+      (error) => error instanceof ConfigError && error.message.startsWith("cannot read /proc/self/mem: "),
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
