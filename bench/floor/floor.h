@@ -1,10 +1,11 @@
 /*
- * What both floor programs share: attaching to a TUN device, and the checks and the answer that onion gives
- * to an echo request. Everything is static inline, so each program is still one translation unit.
+ * What both floor programs share: making a TUN device, and the checks and the answer that onion gives to an
+ * echo request. Everything is static inline, so each program is still one translation unit.
  */
 #ifndef FLOOR_H
 #define FLOOR_H
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* The largest IPv4 packet, RFC 791 section 3.1: total length has 16 bits. */
@@ -25,20 +27,38 @@ static inline void die(const char *doing)
 	exit(1);
 }
 
-/* Attaches to the TUN device `name`, packets without a leading protocol word. */
-static inline int tun_attach(const char *name, int open_flags)
+/*
+ * Makes the TUN device `name`, packets without a leading protocol word, with `address` of a /24 block, and sets it up.
+ * It goes when its file descriptor is closed. (One that is there before and stays behind would lose its carrier with
+ * each program that ends; the kernel notices up to a second later, and then drops the next program's packets.)
+ */
+static inline int tun_make(const char *name, const char *address, int open_flags)
 {
-	int tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC | open_flags);
-	if (tun < 0)
-		die("/dev/net/tun");
 	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI };
-	if (strlen(name) >= sizeof request.ifr_name) {
-		fprintf(stderr, "%s: name too long\n", name);
+	struct sockaddr_in inet = { .sin_family = AF_INET };
+	if (strlen(name) >= sizeof request.ifr_name || inet_pton(AF_INET, address, &inet.sin_addr) != 1) {
+		fprintf(stderr, "%s %s: no name and IPv4 address\n", name, address);
 		exit(2);
 	}
 	strcpy(request.ifr_name, name);
+	int tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC | open_flags);
+	if (tun < 0)
+		die("/dev/net/tun");
 	if (ioctl(tun, TUNSETIFF, &request) < 0)
 		die(name);
+
+	int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	memcpy(&request.ifr_addr, &inet, sizeof inet);
+	if (ioctl(control, SIOCSIFADDR, &request) < 0)
+		die("set the address");
+	inet.sin_addr.s_addr = htonl(0xffffff00);
+	memcpy(&request.ifr_netmask, &inet, sizeof inet);
+	if (ioctl(control, SIOCSIFNETMASK, &request) < 0)
+		die("set the netmask");
+	request.ifr_flags = IFF_UP | IFF_RUNNING;
+	if (ioctl(control, SIOCSIFFLAGS, &request) < 0)
+		die("set the device up");
+	close(control);
 	return tun;
 }
 

@@ -1,5 +1,5 @@
 /*
- * tun_echo NAME: the least that any user-space answer to ping through a TUN device costs. One process, one
+ * tun_echo TUN ADDRESS: the least that any user-space answer to ping through a TUN device costs. One process, one
  * thread, two system calls a packet:
  *
  *     kernel ── TUN ── read ─► answer in place ─► write ── TUN ── kernel
@@ -12,11 +12,11 @@
 
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: tun_echo TUN\n");
+	if (argc != 3) {
+		fprintf(stderr, "usage: tun_echo TUN ADDRESS\n");
 		return 2;
 	}
-	int tun = tun_attach(argv[1], 0);
+	int tun = tun_make(argv[1], argv[2], 0);
 	say_ready();
 
 	static uint8_t packet[PACKET_MAX];

@@ -1,5 +1,5 @@
 /*
- * tun_pair NAME: the floor for a proxy and a router. Two processes with the system calls of onion's packet
+ * tun_pair TUN ADDRESS: the floor for a proxy and a router. Two processes with the system calls of onion's packet
  * threads and nothing else:
  *
  *              proxy                             router
@@ -83,12 +83,17 @@ static bool passing(int error)
 	       error == EINVAL /* not accepted by TUN */;
 }
 
+static void put_header(uint8_t *at, uint8_t type)
+{
+	uint32_t circuit = htonl(CIRCUIT);
+	memset(at, 0, CELL_HEADER);
+	at[0] = type;
+	memcpy(at + 4, &circuit, sizeof circuit);
+}
+
 static void send_cell(int udp, uint8_t type, size_t length)
 {
-	cell[0] = type;
-	cell[1] = cell[2] = cell[3] = 0;
-	uint32_t circuit = htonl(CIRCUIT);
-	memcpy(cell + 4, &circuit, sizeof circuit);
+	put_header(cell, type);
 	if (send(udp, cell, CELL_HEADER + length, 0) < 0 && !passing(errno))
 		die("send");
 }
@@ -102,8 +107,9 @@ static ssize_t receive_cell(int udp, uint8_t type)
 			die("recv");
 		return -1;
 	}
-	uint32_t circuit = htonl(CIRCUIT);
-	if (length < CELL_HEADER || cell[0] != type || memcmp(cell + 4, &circuit, sizeof circuit) != 0)
+	uint8_t due[CELL_HEADER];
+	put_header(due, type);
+	if (length < CELL_HEADER || memcmp(cell, due, CELL_HEADER) != 0)
 		return 0;
 	return length - CELL_HEADER;
 }
@@ -184,8 +190,8 @@ static void router(int udp)
 
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: tun_pair TUN\n");
+	if (argc != 3) {
+		fprintf(stderr, "usage: tun_pair TUN ADDRESS\n");
 		return 2;
 	}
 	struct sockaddr_in near, far;
@@ -207,7 +213,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	close(router_udp);
-	int tun = tun_attach(argv[1], O_NONBLOCK);
+	int tun = tun_make(argv[1], argv[2], O_NONBLOCK);
 	say_ready();
 	proxy(tun, proxy_udp);
 	kill(child, SIGTERM);
