@@ -1,0 +1,72 @@
+/**
+ * Builds what is measured: the programs in C, and `onion` at this and at another revision.
+ *
+ * @module
+ */
+import { dirname } from "node:path";
+import { run } from "./command.ts";
+
+/** Where the programs in C are, once built. */
+export interface FloorPrograms {
+  readonly tunEcho: string;
+  readonly tunPair: string;
+  readonly load: string;
+}
+
+/** Builds the programs of `bench/floor/` into `dist/bench/`, with `cc -O2` as a distribution would. */
+export async function buildFloor(root: string, signal: AbortSignal): Promise<FloorPrograms> {
+  const out = `${root}/dist/bench`;
+  await Deno.mkdir(out, { recursive: true });
+  const build = async (name: string): Promise<string> => {
+    // Renamed into place: another bench may be running the old one, which cannot be written to.
+    const fresh = `${out}/${name}.${Deno.pid}`;
+    await run(["cc", "-O2", "-o", fresh, `${root}/bench/floor/${name}.c`], { signal });
+    await Deno.rename(fresh, `${out}/${name}`);
+    return `${out}/${name}`;
+  };
+  return { tunEcho: await build("tun_echo"), tunPair: await build("tun_pair"), load: await build("load") };
+}
+
+/** Builds `onion` in the tree at `root` by its own `deno task build`. Returns the executable's path. */
+export async function buildOnion(root: string, signal: AbortSignal): Promise<string> {
+  const deno = Deno.execPath();
+  await run([deno, "task", "build"], {
+    cwd: root,
+    signal,
+    // The task says `deno`, and means this one.
+    env: { PATH: `${dirname(deno)}:${Deno.env.get("PATH") ?? ""}` },
+  });
+  return await findOnion(root);
+}
+
+/** The path of the executable in the tree at `root`, which must have been built. */
+export async function findOnion(root: string): Promise<string> {
+  const onion = `${root}/onion`;
+  await Deno.stat(onion);
+  return onion;
+}
+
+/** The short commit id that `revision` names in the repository at `root`. */
+export async function resolveRevision(root: string, revision: string): Promise<string> {
+  const id = await run([
+    "git",
+    "-C",
+    root,
+    "rev-parse",
+    "--short",
+    "--verify",
+    "--end-of-options",
+    `${revision}^{commit}`,
+  ]);
+  return id.trim();
+}
+
+/** Checks a commit out into a tree of its own, which goes with `stack`. Returns the tree's path. */
+export async function checkOut(root: string, commit: string, stack: AsyncDisposableStack): Promise<string> {
+  const temporary = await Deno.makeTempDir({ prefix: "onionbench-tree-" });
+  stack.defer(() => Deno.remove(temporary, { recursive: true }));
+  const tree = `${temporary}/tree`;
+  await run(["git", "-C", root, "worktree", "add", "--quiet", "--detach", tree, commit]);
+  stack.defer(async () => void await run(["git", "-C", root, "worktree", "remove", "--force", tree]));
+  return tree;
+}

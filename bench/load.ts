@@ -1,0 +1,53 @@
+/**
+ * Runs the load generator, `bench/floor/load.c`.
+ *
+ * @module
+ */
+import type { Contender } from "./contender.ts";
+
+/** One run of the load generator. */
+export interface LoadOptions {
+  /** Payload bytes. */
+  readonly size: number;
+  /** Packets on the way at once. */
+  readonly window: number;
+  readonly warmupSeconds: number;
+  readonly spanSeconds: number;
+  /** Processes whose CPU time is taken. */
+  readonly watch: readonly number[];
+}
+
+/** What it prints; the C file says what each field means. */
+export interface LoadResult {
+  readonly sent: number;
+  readonly answered: number;
+  readonly lost: number;
+  readonly duplicates: number;
+  readonly damaged: number;
+  readonly seconds: number;
+  /** Packets answered within those seconds. */
+  readonly counted: number;
+  readonly packetsPerSecond: number;
+  readonly watchedCpuSeconds: number;
+  readonly ownCpuSeconds: number;
+  readonly roundTripMicroseconds: { readonly midmean: number; readonly p99: number } | null;
+}
+
+/** Puts load on a contender. `program` is the path of the built load generator. */
+export async function load(
+  program: string,
+  contender: Contender,
+  options: LoadOptions,
+  signal: AbortSignal,
+): Promise<LoadResult> {
+  const text = await contender.netns.run([
+    program,
+    ...["--size", String(options.size)],
+    ...["--window", String(options.window)],
+    ...["--warmup", String(options.warmupSeconds)],
+    ...["--seconds", String(options.spanSeconds)],
+    ...options.watch.flatMap((pid) => ["--watch", String(pid)]),
+    contender.target,
+  ], { signal });
+  return JSON.parse(text);
+}

@@ -1,0 +1,59 @@
+/**
+ * The machine that the figures are of, and how much of it the bench really had.
+ *
+ * @module
+ */
+import { run } from "./command.ts";
+
+/** What a reader needs to know to place the figures. */
+export interface Machine {
+  /** ISO 8601, UTC. */
+  readonly date: string;
+  /** `git describe` of the tree, `-dirty` where it was changed. */
+  readonly revision: string;
+  readonly processor: string;
+  readonly cores: number;
+  readonly kernel: string;
+  readonly deno: string;
+  /** Load average of the last minute before the bench began. */
+  readonly loadBefore: number;
+}
+
+/** Describes this machine and the tree at `root`. */
+export async function describeMachine(root: string): Promise<Machine> {
+  const cpuinfo = await Deno.readTextFile("/proc/cpuinfo");
+  const revision = await run(["git", "-C", root, "describe", "--always", "--dirty"]).catch(() => "unknown");
+  return {
+    date: new Date().toISOString(),
+    revision: revision.trim(),
+    processor: /^model name\s*: (.+)$/m.exec(cpuinfo)?.[1] ?? Deno.build.arch,
+    cores: navigator.hardwareConcurrency,
+    kernel: Deno.osRelease(),
+    deno: Deno.version.deno,
+    loadBefore: Deno.loadavg()[0] ?? 0,
+  };
+}
+
+/** Processor time since boot, in ticks. */
+export interface CpuTimes {
+  readonly total: number;
+  /** Taken by the hypervisor for other guests. */
+  readonly stolen: number;
+}
+
+/** Reads the processor time of the whole machine. */
+export async function readCpuTimes(): Promise<CpuTimes> {
+  return parseCpuTimes(await Deno.readTextFile("/proc/stat"));
+}
+
+/** Reads the first line of `/proc/stat` (proc(5)); guest time is part of user time already. */
+export function parseCpuTimes(text: string): CpuTimes {
+  const fields = text.slice(0, text.indexOf("\n")).trim().split(/\s+/).slice(1, 9).map(Number);
+  return { total: fields.reduce((sum, ticks) => sum + ticks, 0), stolen: fields[7] ?? 0 };
+}
+
+/** The share of the machine, 0 to 1, that the hypervisor took between two readings. */
+export function stolenShare(before: CpuTimes, after: CpuTimes): number {
+  const total = after.total - before.total;
+  return total > 0 ? (after.stolen - before.stolen) / total : 0;
+}

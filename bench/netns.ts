@@ -1,0 +1,89 @@
+/**
+ * Network namespaces of the bench. Nothing in one of them can reach the host or the world: it has its own loopback
+ * and what the bench puts in, and no device leads out.
+ *
+ * @module
+ */
+import { run, type RunOptions } from "./command.ts";
+
+/** Where `ip netns` keeps the names. */
+const NAMES = "/run/netns";
+
+/** `onionbench-PID-LABEL`: whose it is, so that a later run can tell what a dead one left. */
+const PREFIX = "onionbench-";
+
+/** One namespace, loopback up; disposing of it ends every process inside and removes it. */
+export class Netns implements AsyncDisposable {
+  private constructor(readonly name: string) {}
+
+  /** Makes a namespace; `label` tells it from the others of this run. */
+  static async make(label: string): Promise<Netns> {
+    const netns = new Netns(`${PREFIX}${Deno.pid}-${label}`);
+    await run(["ip", "netns", "add", netns.name]);
+    // UDP between the processes of a contender needs it.
+    await netns.ip("link", "set", "lo", "up");
+    return netns;
+  }
+
+  /** The words that run `command` inside. `ip netns exec` replaces itself by it, so the PID stays the same. */
+  inside(command: readonly string[]): [string, ...string[]] {
+    return ["ip", "netns", "exec", this.name, ...command];
+  }
+
+  /** Runs a command inside, to its end. */
+  run(command: readonly string[], options?: RunOptions): Promise<string> {
+    return run(this.inside(command), options);
+  }
+
+  /** Changes the namespace with `ip`. */
+  async ip(...args: string[]): Promise<void> {
+    await run(["ip", "-n", this.name, ...args]);
+  }
+
+  /** The processes inside. */
+  pids(): Promise<number[]> {
+    return pidsIn(this.name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await remove(this.name);
+  }
+}
+
+/** Removes the namespaces of bench runs that were killed before they could. */
+export async function sweepDeadRuns(): Promise<void> {
+  for (const name of await namesOfBench()) {
+    const owner = name.slice(PREFIX.length).split("-")[0];
+    const alive = await Deno.stat(`/proc/${owner}`).then(() => true, () => false);
+    if (!alive) await remove(name);
+  }
+}
+
+async function namesOfBench(): Promise<string[]> {
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(NAMES));
+    return entries.map((entry) => entry.name).filter((name) => /^onionbench-\d+-/.test(name));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return []; // no namespace was ever made on this host
+    throw error;
+  }
+}
+
+async function pidsIn(name: string): Promise<number[]> {
+  const text = await run(["ip", "netns", "pids", name]);
+  return text.split("\n").filter((line) => line !== "").map(Number);
+}
+
+async function remove(name: string): Promise<void> {
+  // A namespace outlives its name for as long as a process is inside.
+  for (const pid of await pidsIn(name)) kill(pid);
+  await run(["ip", "netns", "delete", name]);
+}
+
+function kill(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // it has ended meanwhile
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * From rounds to a report: medians, spread, ratios, regressions.
+ *
+ * @module
+ */
+import type { Shape } from "./contender.ts";
+import type { Machine } from "./machine.ts";
+import { type Figures, type Measure, type MeasureKey, MEASURES } from "./measures.ts";
+import type { Plan } from "./plan.ts";
+import { isRegression, pairedRatios, type Rounds, summarize, type Summary } from "./stats.ts";
+
+/** The contenders' rounds as the report needs them. */
+export interface Entrant {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly floor: boolean;
+  /** The entrant that is this one at another revision. */
+  readonly before?: string;
+  readonly rounds: readonly Figures[];
+}
+
+/** One figure of one contender. */
+export interface ReportedFigure extends Summary {
+  readonly contender: string;
+  /** Each round's value; `null` where it could not tell. */
+  readonly values: readonly (number | null)[];
+  /** Against the floor of the same shape, if it took part. */
+  readonly versusFloor?: Summary;
+  /** Against the same contender at the revision of `--against`. */
+  readonly versusBefore?: Summary & { readonly regression: boolean };
+}
+
+/** All contenders' figures of one measure. */
+export interface ReportedMeasure extends Measure {
+  readonly figures: readonly ReportedFigure[];
+}
+
+/** How the figures came about. */
+export interface Circumstances {
+  readonly machine: Machine;
+  readonly plan: Plan;
+  readonly rounds: number;
+  readonly quick: boolean;
+  /** Commit id of `--against`. */
+  readonly against?: string;
+  /** Share of the machine that the hypervisor took meanwhile, 0 to 1. */
+  readonly stolen: number;
+  /** What a reader must know, e.g. that packets were lost. */
+  readonly notes: readonly string[];
+}
+
+/** A whole report; `--json` prints it. */
+export interface Report extends Circumstances {
+  readonly measures: readonly ReportedMeasure[];
+  /** One line a regression. */
+  readonly regressions: readonly string[];
+}
+
+/** Works the report out. */
+export function makeReport(entrants: readonly Entrant[], circumstances: Circumstances): Report {
+  const measures = MEASURES.map((measure): ReportedMeasure => ({
+    ...measure,
+    figures: entrants.flatMap((entrant) => reportFigure(measure, entrant, entrants) ?? []),
+  }));
+  const regressions = measures.flatMap(({ title, figures }) =>
+    figures.filter(({ versusBefore }) => versusBefore?.regression).map(({ contender, versusBefore }) =>
+      `${contender}: ${title}: ${versusBefore?.median.toFixed(2)} times that of ${circumstances.against}`
+    )
+  );
+  return { ...circumstances, measures, regressions };
+}
+
+function reportFigure(
+  measure: Measure & { readonly key: MeasureKey },
+  entrant: Entrant,
+  entrants: readonly Entrant[],
+): ReportedFigure | undefined {
+  const column = (of: Entrant): Rounds => of.rounds.map((figures) => figures[measure.key]);
+  const against = (base: Entrant | undefined): Summary | undefined =>
+    base === undefined ? undefined : summarize(pairedRatios(column(entrant), column(base)));
+
+  const values = column(entrant);
+  const summary = summarize(values);
+  if (summary === undefined) return undefined;
+  const versusFloor = against(entrants.find(({ floor, shape }) => floor && shape === entrant.shape));
+  const versusBefore = against(entrants.find(({ name }) => name === entrant.before));
+  return {
+    contender: entrant.name,
+    ...summary,
+    values: values.map((value) => value ?? null),
+    ...(versusFloor === undefined ? {} : { versusFloor }),
+    ...(versusBefore === undefined ? {} : {
+      versusBefore: {
+        ...versusBefore,
+        regression: measure.judged && isRegression(versusBefore.median, measure.better),
+      },
+    }),
+  };
+}

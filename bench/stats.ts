@@ -1,0 +1,87 @@
+/**
+ * The statistics of the bench: order statistics, and ratios that are taken inside a round.
+ *
+ * A machine drifts: another tenant wakes up, the clock frequency changes. What two contenders did within one round
+ * they did under much the same conditions, so their ratio is taken there and the median of the ratios reported;
+ * the ratio of two medians would mix rounds.
+ *
+ * @module
+ */
+
+/** Which way a figure gets better. */
+export type Better = "lower" | "higher";
+
+/** What several rounds said about one figure. */
+export interface Summary {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+  /** How many rounds had the figure, 1 or more. */
+  readonly rounds: number;
+}
+
+/** A figure per round; `undefined` where the round could not tell. */
+export type Rounds = readonly (number | undefined)[];
+
+/** A change for the worse by more than this share is a regression. */
+export const TOLERANCE = 0.2;
+
+/**
+ * The value below which `share` (0 to 1) of the values lie, interpolated between the two nearest.
+ *
+ * @throws RangeError if there is no value
+ */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (sorted.length - 1) * share;
+  const low = sorted[Math.floor(at)];
+  const high = sorted[Math.ceil(at)];
+  if (low === undefined || high === undefined) throw new RangeError("A quantile needs at least one value");
+  return low + (high - low) * (at - Math.floor(at));
+}
+
+/**
+ * The mean of the middle half of the values, those at its edges by the part that lies inside. As deaf to outliers
+ * as the median, but it is not confined to the steps of a coarse clock (`ping` prints whole microseconds), nor does it
+ * jump where the values make two heaps.
+ *
+ * @throws RangeError if there is no value
+ */
+export function midmean(values: readonly number[]): number {
+  if (values.length === 0) throw new RangeError("A midmean needs at least one value");
+  const from = values.length / 4;
+  const to = from * 3;
+  let sum = 0;
+  for (const [index, value] of values.toSorted((a, b) => a - b).entries()) {
+    const inside = Math.min(index + 1, to) - Math.max(index, from);
+    if (inside > 0) sum += inside * value;
+  }
+  return sum / (to - from);
+}
+
+/** Median and extremes over the rounds that had the figure; `undefined` if none had. */
+export function summarize(rounds: Rounds): Summary | undefined {
+  const values = rounds.filter((value) => value !== undefined);
+  if (values.length === 0) return undefined;
+  return {
+    median: quantile(values, 0.5),
+    least: Math.min(...values),
+    most: Math.max(...values),
+    rounds: values.length,
+  };
+}
+
+/** Each round's `mine / base`, where the round has both and a base that can be divided by. */
+export function pairedRatios(mine: Rounds, base: Rounds): number[] {
+  const ratios: number[] = [];
+  for (const [round, value] of mine.entries()) {
+    const divisor = base[round];
+    if (value !== undefined && divisor !== undefined && divisor > 0) ratios.push(value / divisor);
+  }
+  return ratios;
+}
+
+/** Whether a figure at `ratio` times its base is worse by more than {@linkcode TOLERANCE}. */
+export function isRegression(ratio: number, better: Better): boolean {
+  return (better === "lower" ? ratio - 1 : 1 - ratio) > TOLERANCE;
+}

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import type { Figures } from "../../bench/measures.ts";
+import { type Circumstances, type Entrant, makeReport } from "../../bench/report.ts";
+import { rotated } from "../../bench/rounds.ts";
+import { renderTable } from "../../bench/table.ts";
+import { parseCpuTimes, stolenShare } from "../../bench/machine.ts";
+
+const CIRCUMSTANCES: Circumstances = {
+  machine: {
+    date: "2026-01-02T03:04:05.000Z",
+    revision: "abc1234",
+    processor: "Some CPU",
+    cores: 2,
+    kernel: "6.1.0",
+    deno: "2.9.6",
+    loadBefore: 0.1,
+  },
+  plan: { spacedPackets: 1, floodPackets: 1, warmupSeconds: 1, spanSeconds: 1, window: 1 },
+  rounds: 3,
+  quick: false,
+  stolen: 0.002,
+  notes: [],
+};
+
+function entrant(name: string, over: Partial<Entrant>, rounds: Figures[]): Entrant {
+  return { name, shape: "two processes", floor: false, ...over, rounds };
+}
+
+const FLOOR = entrant("tun_pair", { floor: true }, [{ spaced: 10 }, { spaced: 20 }, { spaced: 30 }]);
+
+function figureOf(report: ReturnType<typeof makeReport>, key: string, contender: string) {
+  return report.measures.find((measure) => measure.key === key)?.figures.find((figure) =>
+    figure.contender === contender
+  );
+}
+
+Deno.test("makeReport: the ratio is against the floor of the same shape, round by round", () => {
+  const ours = entrant("stage2", {}, [{ spaced: 12 }, { spaced: 30 }, { spaced: 33 }]);
+  const other = entrant("tun_echo", { shape: "one process", floor: true }, [{ spaced: 1 }]);
+  const report = makeReport([other, FLOOR, ours], CIRCUMSTANCES);
+  const figure = figureOf(report, "spaced", "stage2");
+  assert.equal(figure?.median, 30);
+  assert.deepEqual(figure?.versusFloor, { median: 1.2, least: 1.1, most: 1.5, rounds: 3 });
+  assert.equal(figureOf(report, "spaced", "tun_pair")?.versusFloor?.median, 1);
+});
+
+Deno.test("makeReport: without its floor a contender has figures and no ratio", () => {
+  const report = makeReport([entrant("stage2", {}, [{ spaced: 12 }])], CIRCUMSTANCES);
+  assert.equal(figureOf(report, "spaced", "stage2")?.versusFloor, undefined);
+  assert.equal(figureOf(report, "start", "stage2"), undefined);
+});
+
+Deno.test("makeReport: each figure is judged by its own direction; the tail is not judged", () => {
+  const before = entrant("stage2@old", {}, [{ spaced: 10, rate64: 100, start: 100, tail: 10 }]);
+  const now = entrant("stage2", { before: "stage2@old" }, [{
+    spaced: 13,
+    rate64: 130,
+    start: 119,
+    tail: 99,
+  }]);
+  const report = makeReport([now, before], { ...CIRCUMSTANCES, against: "old" });
+  assert.deepEqual(report.regressions, [
+    "stage2: round trip, ping -i 0.005, µs: 1.30 times that of old",
+  ]);
+  assert.equal(figureOf(report, "rate64", "stage2")?.versusBefore?.regression, false);
+  assert.equal(figureOf(report, "tail", "stage2")?.versusBefore?.regression, false);
+  assert.equal(figureOf(report, "spaced", "stage2@old")?.versusBefore, undefined);
+});
+
+Deno.test("makeReport: JSON keeps rounds without a value in their place", () => {
+  const gap = entrant("stage2", {}, [{ spaced: 1 }, {}, { spaced: 3 }]);
+  const report = makeReport([gap], CIRCUMSTANCES);
+  assert.deepEqual(figureOf(JSON.parse(JSON.stringify(report)), "spaced", "stage2")?.values, [1, null, 3]);
+});
+
+Deno.test("renderTable: one aligned Markdown table, remarks below", () => {
+  const ours = entrant("stage2", { before: "stage2@old" }, [{ spaced: 30, rate64: 90000 }]);
+  const old = entrant("stage2@old", {}, [{ spaced: 20, rate64: 100000 }]);
+  const floor = entrant("tun_pair", { floor: true }, [{ spaced: 20, rate64: 120000 }]);
+  const report = makeReport([floor, ours, old], {
+    ...CIRCUMSTANCES,
+    against: "old",
+    rounds: 1,
+    notes: ["Mind this."],
+  });
+  assert.equal(
+    renderTable(report),
+    `onion abc1234, 2026-01-02, 1 round
+Some CPU, 2 cores, Linux 6.1.0, Deno 2.9.6; load before 0.1, taken by the hypervisor 0.2 %
+
+| measure                           | contender  |  median |      least–most | × floor |           × old |
+|-----------------------------------|------------|--------:|----------------:|--------:|----------------:|
+| round trip, ping -i 0.005, µs     | tun_pair   |    20.0 |       20.0–20.0 |    1.00 |                 |
+|                                   | stage2     |    30.0 |       30.0–30.0 |    1.50 | 1.50 REGRESSION |
+|                                   | stage2@old |    20.0 |       20.0–20.0 |    1.00 |                 |
+| without loss, 64 bytes, packets/s | tun_pair   | 120,000 | 120,000–120,000 |    1.00 |                 |
+|                                   | stage2     |  90,000 |   90,000–90,000 |    0.75 |            0.90 |
+|                                   | stage2@old | 100,000 | 100,000–100,000 |    0.83 |                 |
+
+Ratios are taken within a round; the median of the rounds' ratios is shown. The floor of a shape is 1.
+
+Mind this.
+
+REGRESSION: stage2: round trip, ping -i 0.005, µs: 1.50 times that of old`,
+  );
+});
+
+Deno.test("rotated: each round begins with another", () => {
+  const names = ["a", "b", "c"];
+  assert.deepEqual([0, 1, 2, 3].map((round) => rotated(names, round).join("")), ["abc", "bca", "cab", "abc"]);
+  assert.deepEqual(rotated([], 2), []);
+});
+
+Deno.test("stolenShare: of the whole machine, between two readings of /proc/stat", () => {
+  const before = parseCpuTimes("cpu  100 0 50 800 10 0 10 30 5 0\ncpu0 1 2 3\n");
+  const after = parseCpuTimes("cpu  150 0 70 900 10 0 20 50 9 0\ncpu0 1 2 3\n");
+  assert.deepEqual(before, { total: 1000, stolen: 30 });
+  assert.equal(stolenShare(before, after), 0.1);
+  assert.equal(stolenShare(before, before), 0);
+});
