@@ -4,6 +4,7 @@
  * @module
  */
 import { dirname } from "node:path";
+import { OperatorError } from "../src/errors.ts";
 import { run } from "./command.ts";
 
 /** Where the programs in C are, once built. */
@@ -39,10 +40,17 @@ export async function buildOnion(root: string, signal: AbortSignal): Promise<str
   return await findOnion(root);
 }
 
-/** The path of the executable in the tree at `root`, which must have been built. */
+/**
+ * The path of the executable in the tree at `root`.
+ *
+ * @throws OperatorError if it was not built
+ */
 export async function findOnion(root: string): Promise<string> {
   const onion = `${root}/onion`;
-  await Deno.stat(onion);
+  const there = await Deno.stat(onion).then(() => true, () => false);
+  if (!there) {
+    throw new OperatorError(`There is no ${onion}`, "run `deno task build`, or leave out --no-build");
+  }
   return onion;
 }
 

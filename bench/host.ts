@@ -30,7 +30,7 @@ export async function checkHost(): Promise<void> {
   }
   if (missing.length > 0) {
     throw new OperatorError(
-      `The bench needs ${missing.join(" and ")}`,
+      `The bench needs ${missing.join(", ")}`,
       `run \`apt-get install ${packages.join(" ")}\``,
       ExitCode.hostLacks,
     );
