@@ -6,7 +6,9 @@
  */
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { OperatorError } from "../src/errors.ts";
 import { RUN_BUNDLE, VERSION } from "../src/process/self.ts";
+import { deno, DIST, exists, sha256, STARTED_MODULES } from "./project.ts";
 
 /** A file of the archive. */
 interface Entry {
@@ -16,28 +18,14 @@ interface Entry {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** What goes into an executable. */
-export interface Parts {
-  /** The Deno binary that will run the bundle. */
-  readonly runtime: string;
-  /** Directory of the bundle: `main.js`, and everything that it imports or starts. */
-  readonly bundle: string;
-  /** Directory that keeps the compressed runtime, which takes longer than all the rest. */
-  readonly scratch: string;
-}
-
-/** Makes the executable's bytes, in order. */
-export async function selfExtracting(
-  { runtime, bundle, scratch }: Parts,
-): Promise<Uint8Array<ArrayBuffer>[]> {
-  const files: Entry[] = [];
-  for (const name of filesUnder(bundle)) {
-    files.push({ name, program: false, bytes: Deno.readFileSync(`${bundle}/${name}`) });
-  }
-  // gzip members, laid end to end, unpack to their contents, laid end to end: so the runtime is compressed only once.
+/** Makes the executable, with the Deno that runs this. */
+export async function selfExtracting(output: string): Promise<void> {
+  const runtime = Deno.readFileSync(Deno.execPath());
+  // gzip members, laid end to end, unpack to their contents, laid end to end: so the runtime, which takes longest, is
+  // compressed only once.
   const payload = [
-    await compressedRuntime(runtime, scratch),
-    await zip([...files.flatMap(tarEntry), TAR_END]),
+    await compressedRuntime(runtime),
+    await zip([...(await bundle()).flatMap(tarEntry), TAR_END]),
   ];
   const head = fill(Deno.readTextFileSync(new URL("head.sh", import.meta.url)), {
     VERSION,
@@ -45,23 +33,36 @@ export async function selfExtracting(
     ARCH: Deno.build.arch,
     SHA256: await sha256(payload),
     FLAGS: RUN_BUNDLE.join(" "),
-    MEGABYTES: String(Math.ceil(Deno.statSync(runtime).size * 1.1 / 1e6)),
+    MEGABYTES: String(Math.ceil(runtime.length * 1.1 / 1e6)),
   });
-  return [new TextEncoder().encode(head), ...payload];
+  await Deno.writeFile(output, new Blob([head, ...payload]).stream(), { mode: 0o755 });
+}
+
+/** The program as JavaScript: `main.js`, and everything that it imports or starts. */
+async function bundle(): Promise<Entry[]> {
+  const directory = Deno.makeTempDirSync({ dir: DIST, prefix: "bundle." });
+  try {
+    // Rarely used code stays in files of its own, so that a router doesn't load the help pages.
+    const flags = ["--quiet", "--code-splitting", "--outdir", directory];
+    const { success, said } = await deno(["bundle", ...flags, "main.ts", ...STARTED_MODULES]);
+    if (!success) throw new OperatorError(`deno bundle failed:\n${said}`, "mend what it names");
+    return filesUnder(directory).map((name) => ({
+      name,
+      program: false,
+      bytes: Deno.readFileSync(`${directory}/${name}`),
+    }));
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
 }
 
 /** The archive's first member. It is named for the program, because that is what `ps` and `pgrep` go by. */
-async function compressedRuntime(runtime: string, scratch: string): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = Deno.readFileSync(runtime);
-  const kept = `${scratch}/runtime-${await sha256([bytes])}.tar.gz`;
-  try {
-    return Deno.readFileSync(kept);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+async function compressedRuntime(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const kept = `${DIST}/runtime-${await sha256([bytes])}.tar.gz`;
+  if (exists(kept)) return Deno.readFileSync(kept);
   const zipped = await zip(tarEntry({ name: "onion", program: true, bytes }));
   // Renamed, so that another build never reads half of it.
-  const partial = Deno.makeTempFileSync({ dir: scratch });
+  const partial = Deno.makeTempFileSync({ dir: DIST });
   Deno.writeFileSync(partial, zipped);
   Deno.renameSync(partial, kept);
   return zipped;
@@ -86,11 +87,7 @@ const TAR_END = new Uint8Array(2 * BLOCK);
  */
 function tarEntry({ name, program, bytes }: Entry): Uint8Array<ArrayBuffer>[] {
   const header = new Uint8Array(BLOCK);
-  const put = (at: number, text: string) => {
-    if (new TextEncoder().encodeInto(text, header.subarray(at)).read < text.length) {
-      throw new RangeError(name);
-    }
-  };
+  const put = (at: number, text: string) => new TextEncoder().encodeInto(text, header.subarray(at));
   const octal = (value: number, digits: number) => value.toString(8).padStart(digits, "0");
   if (name.length > 100) throw new RangeError(`Cannot archive ${name}: a ustar name has at most 100 bytes`);
   put(0, name);
@@ -118,8 +115,4 @@ function filesUnder(directory: string, prefix = ""): string[] {
 async function zip(parts: Uint8Array<ArrayBuffer>[]): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(await new Blob(parts).arrayBuffer());
   return new Uint8Array(await promisify(gzip)(bytes));
-}
-
-async function sha256(parts: Uint8Array<ArrayBuffer>[]): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", await new Blob(parts).arrayBuffer())).toHex();
 }

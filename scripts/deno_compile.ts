@@ -1,0 +1,62 @@
+/**
+ * The kind of executable that `deno compile` makes: the program and its runtime in one ELF file.
+ *
+ * @module
+ */
+import { VERSION } from "../src/process/self.ts";
+import { deno, exists, STARTED_MODULES } from "./project.ts";
+
+/** How long the server of the runtime base may take to answer. */
+const ANSWER_MS = 5_000;
+
+/** The arguments of Deno that compile the program into a file. */
+export function compileArguments(output: string): string[] {
+  return [
+    "compile",
+    "--no-check", // the gate checks types
+    "--allow-all",
+    // Deno keeps a compiled program's code cache under a guessable name in /tmp, where anyone may put one for root.
+    "--no-code-cache",
+    ...STARTED_MODULES.flatMap((path) => ["--include", path]),
+    "--output",
+    output,
+    "main.ts",
+  ];
+}
+
+/** Makes the executable. Returns why that can't be, in words to go behind a colon, or nothing when it is made. */
+export async function denoCompile(output: string): Promise<string | undefined> {
+  const unreachable = await whyNoRuntimeBase();
+  if (unreachable !== undefined) return unreachable;
+  const { success, said } = await deno(compileArguments(output));
+  if (!success) return `it failed (${innermostCause(said)})`;
+  // A base that is no `denort` may be taken without complaint, and then ignores the program.
+  const itself = await outputOf(output, ["--version"]).catch((error: Error) => error.message);
+  return itself.includes(`onion ${VERSION}`) ? undefined : "what it makes does not run the program";
+}
+
+/** Whether the runtime base is there or can be fetched. `deno compile` finds out too, but may need minutes for it. */
+async function whyNoRuntimeBase(): Promise<string | undefined> {
+  if (Deno.env.has("DENORT_BIN")) return undefined;
+  const path = `release/v${Deno.version.deno}/denort-${Deno.build.target}.zip`;
+  const { denoDir } = JSON.parse(await outputOf(Deno.execPath(), ["info", "--json"]));
+  if (exists(`${denoDir}/dl/${path}`)) return undefined;
+  try {
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const { ok, status } = await fetch(`https://dl.deno.land/${path}`, { method: "HEAD", signal });
+    return ok ? undefined : `the download of its runtime base is answered with ${status}`;
+  } catch {
+    return "the download of its runtime base cannot be reached";
+  }
+}
+
+/** The last line of what Deno says about an error. */
+function innermostCause(said: string): string {
+  const [error = ""] = said.split("\n\nStack backtrace");
+  return error.trim().split("\n").at(-1)?.trim() || "without a word";
+}
+
+async function outputOf(command: string, args: string[]): Promise<string> {
+  const { stdout } = await new Deno.Command(command, { args, stdin: "null", stderr: "null" }).output();
+  return new TextDecoder().decode(stdout);
+}
