@@ -43,10 +43,10 @@ export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
 /** What a router tells the proxy. */
 export type RouterMessage =
-  /** "I'm up": the first message. `port` is the one that other parties send packets to. */
-  | { readonly type: "up"; readonly pid: number; readonly port: number }
-  /** The settings are in force; packets may come. */
-  | { readonly type: "ready" }
+  /** "I'm up": the first message. */
+  | { readonly type: "up"; readonly pid: number }
+  /** The settings are in force; packets may come to `port`. Without traffic, it is the control channel's. */
+  | { readonly type: "ready"; readonly port: number }
   /** Sent every second. */
   | { readonly type: "alive"; readonly counters: Snapshot }
   /** The last message of a router that was asked to stop. */
@@ -98,7 +98,9 @@ export class FrameCodec {
   /** @param sessionKey {@linkcode SESSION_KEY} random bytes */
   static async of(sessionKey: Uint8Array<ArrayBuffer>): Promise<FrameCodec> {
     const algorithm = { name: "HMAC", hash: "SHA-256" };
-    return new FrameCodec(await crypto.subtle.importKey("raw", sessionKey, algorithm, false, ["sign", "verify"]));
+    return new FrameCodec(
+      await crypto.subtle.importKey("raw", sessionKey, algorithm, false, ["sign", "verify"]),
+    );
   }
 
   /** The bytes of a frame. */
@@ -120,7 +122,9 @@ export class FrameCodec {
    *
    * @throws {WireError} where it is none, or not authentic
    */
-  async open<Message extends { readonly type: string }>(bytes: Uint8Array<ArrayBuffer>): Promise<Frame<Message>> {
+  async open<Message extends { readonly type: string }>(
+    bytes: Uint8Array<ArrayBuffer>,
+  ): Promise<Frame<Message>> {
     if (bytes.length < HEADER + TAG || bytes.length > MAX_FRAME) throw new WireError("no frame: bad length");
     const signed = bytes.subarray(0, bytes.length - TAG);
     const tag = bytes.subarray(bytes.length - TAG);

@@ -1,10 +1,11 @@
 /**
  * The packet thread: a Worker that blocks in poll(2) and moves packets. It takes orders by message; whoever sends
- * one rings the doorbell, once for each, because a blocked thread hears nothing else.
+ * one rings the doorbell first, once for each, because a blocked thread hears nothing else.
  *
  * @module
  */
 import { UdpLink } from "../link/udp.ts";
+import { answerDoorbell } from "../sys/doorbell.ts";
 import type { SocketAddress } from "../sys/udp.ts";
 import { Counters } from "../trace/counters.ts";
 import { EventRing } from "../trace/events.ts";
@@ -50,7 +51,9 @@ let running: (Turnable & { readonly doorbell: number }) | undefined;
 scope.onmessage = ({ data: order }) => {
   try {
     obey(order);
-    if (running !== undefined) runUntilDoorbell(running, running.doorbell);
+    if (running === undefined) return;
+    answerDoorbell(running.doorbell);
+    runUntilDoorbell(running, running.doorbell);
   } catch (error) {
     running = undefined;
     scope.postMessage({ kind: "failed", message: error instanceof Error ? error.message : String(error) });

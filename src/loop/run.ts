@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { answerDoorbell } from "../sys/doorbell.ts";
 import { Poller } from "../sys/poll.ts";
 import type { EventRing } from "../trace/events.ts";
 import type { Node } from "./node.ts";
@@ -19,7 +18,7 @@ export interface Turnable {
 /**
  * Turns a node until the doorbell rings.
  *
- * @param doorbell its descriptor; one ring has been taken off it on return
+ * @param doorbell its descriptor; it is left ringing
  * @throws {SysError} when a device is gone
  */
 export function runUntilDoorbell({ node, fds, ring }: Turnable, doorbell: number): void {
@@ -27,7 +26,7 @@ export function runUntilDoorbell({ node, fds, ring }: Turnable, doorbell: number
   const { sources } = node;
   for (;;) {
     poller.wait(node.deadline() - performance.now());
-    if (poller.isReadable(0) && answerDoorbell(doorbell)) return;
+    if (poller.isReadable(0)) return;
     const now = performance.now();
     for (let index = 0; index < sources.length; index++) {
       if (poller.isReadable(index + 1)) sources[index]!(now);

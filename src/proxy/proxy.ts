@@ -11,10 +11,10 @@
  * @module
  */
 import { MAX_PACKET, type PacketBuffer } from "../bytes/packet_buffer.ts";
-import { CELL_HEADER, cellCircuit, cellType, CellType, isCell, unwrapCell, wrapCell } from "../cell/cell.ts";
+import { CELL_HEADER, cellCircuit, CellType, cellType, isCell, unwrapCell, wrapCell } from "../cell/cell.ts";
 import { EventKind } from "../trace/events.ts";
 import type { Trace } from "../trace/trace.ts";
-import { icmpFault, icmpType, IcmpType } from "../wire/icmp.ts";
+import { icmpFault, IcmpType, icmpType } from "../wire/icmp.ts";
 import { fragmentIpv4, Ipv4View, isHostAddress, Protocol } from "../wire/ipv4.ts";
 
 /** The longest packet that one cell carries, in bytes: the longest UDP payload over IPv4, less the cell's header. */

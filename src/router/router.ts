@@ -11,7 +11,7 @@
  * @module
  */
 import type { PacketBuffer } from "../bytes/packet_buffer.ts";
-import { cellCircuit, cellType, CellType, isCell, unwrapCell, wrapCell } from "../cell/cell.ts";
+import { cellCircuit, CellType, cellType, isCell, unwrapCell, wrapCell } from "../cell/cell.ts";
 import type { Exit } from "../exit/exit.ts";
 import { EventKind } from "../trace/events.ts";
 import type { Trace } from "../trace/trace.ts";

@@ -36,7 +36,11 @@ export const TUN_DEVICE = "/dev/net/tun";
  */
 export function attachTun(name: string): Fd {
   const fd = new Fd(
-    check(libc.open(cString(TUN_DEVICE), O_RDWR | O_NONBLOCK | O_CLOEXEC), `Cannot open ${TUN_DEVICE}`, "open"),
+    check(
+      libc.open(cString(TUN_DEVICE), O_RDWR | O_NONBLOCK | O_CLOEXEC),
+      `Cannot open ${TUN_DEVICE}`,
+      "open",
+    ),
   );
   const request = new Uint8Array(IFREQ);
   request.set(cString(name).subarray(0, IFNAMSIZ));

@@ -88,7 +88,9 @@ export class Ipv4View {
     const payload = totalLength - headerLength;
     const offset = (fragment & Fragment.offset) * 8;
     // All but the last fragment end on a multiple of 8 bytes, and none reaches past the longest packet.
-    if ((fragment & Fragment.moreFragments) !== 0 && (payload === 0 || payload % 8 !== 0)) return "bad-fragment";
+    if ((fragment & Fragment.moreFragments) !== 0 && (payload === 0 || payload % 8 !== 0)) {
+      return "bad-fragment";
+    }
     if (offset > 0 && (payload === 0 || headerLength + offset + payload > 0xffff)) return "bad-fragment";
     packet.end = start + totalLength;
     this.#view = view;
@@ -150,7 +152,8 @@ export class Ipv4View {
 
   /** Whether the datagram has further fragments before or behind this one. */
   get isFragment(): boolean {
-    return (this.#view.getUint16(this.#start + At.fragment) & (Fragment.moreFragments | Fragment.offset)) !== 0;
+    return (this.#view.getUint16(this.#start + At.fragment) & (Fragment.moreFragments | Fragment.offset)) !==
+      0;
   }
 
   /** Hops that the packet may still make. */

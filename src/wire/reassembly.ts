@@ -4,7 +4,7 @@
  * @module
  */
 import { MAX_PACKET, PacketBuffer } from "../bytes/packet_buffer.ts";
-import { type Ipv4Fields, IPV4_HEADER, type Ipv4View, writeIpv4Header } from "./ipv4.ts";
+import { IPV4_HEADER, type Ipv4Fields, type Ipv4View, writeIpv4Header } from "./ipv4.ts";
 
 /** What a reassembler may use up. */
 export interface ReassemblyLimits {

@@ -1,0 +1,144 @@
+/**
+ * The control channel: conversations over a UDP socket on loopback.
+ *
+ * @module
+ */
+import { WireError } from "../errors.ts";
+import { type Arrival, Conversation } from "./conversation.ts";
+import { type Frame, type FrameCodec } from "./message.ts";
+
+/** The address of every party. */
+export const LOOPBACK = "127.0.0.1";
+
+interface Party<Mine, Theirs> {
+  readonly conversation: Conversation<Mine, Theirs>;
+  /** Where it is; a router's is known from its first authentic frame on. */
+  address: Deno.NetAddr | undefined;
+}
+
+/** What a channel wants to know. */
+export interface ChannelOptions<Theirs> {
+  /** Our own number, see {@linkcode Frame}. */
+  readonly self: number;
+  readonly codec: FrameCodec;
+  /** Called for each message, in order, once. */
+  readonly take: (from: number, message: Theirs) => void;
+}
+
+/** One party's socket, with a conversation for each other party. */
+export class ControlChannel<Mine, Theirs extends { readonly type: string }> implements AsyncDisposable {
+  readonly #options: ChannelOptions<Theirs>;
+  readonly #socket: Deno.DatagramConn;
+  readonly #parties = new Map<number, Party<Mine, Theirs>>();
+  readonly #done: Promise<void>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+  #quiet: (() => void) | undefined;
+  /** Datagrams that were forged, garbled, or meant for somebody else. */
+  rejected = 0;
+
+  /** Binds a port that the kernel chooses, and listens. */
+  constructor(options: ChannelOptions<Theirs>) {
+    this.#options = options;
+    this.#socket = Deno.listenDatagram({ transport: "udp", hostname: LOOPBACK, port: 0 });
+    this.#done = this.#listen();
+  }
+
+  /** The port that the channel listens on. */
+  get port(): number {
+    return (this.#socket.addr as Deno.NetAddr).port;
+  }
+
+  /** Adds a party, with its port where that is known already. */
+  addParty(number: number, port?: number): void {
+    const { self } = this.#options;
+    const conversation = new Conversation<Mine, Theirs>(
+      self,
+      number,
+      (frame) => void this.#send(number, frame),
+    );
+    const address: Deno.NetAddr | undefined = port === undefined
+      ? undefined
+      : { transport: "udp", hostname: LOOPBACK, port };
+    this.#parties.set(number, { conversation, address });
+  }
+
+  /** Says something to a party, again and again until it answers. */
+  say(to: number, message: Mine): void {
+    this.#parties.get(to)!.conversation.say(message, performance.now());
+    this.#schedule();
+  }
+
+  /** Resolves when everything that was said has been answered, or `timeout` ms are over. */
+  async flush(timeout: number): Promise<void> {
+    if (this.#isQuiet) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#quiet = resolve;
+    const timer = setTimeout(resolve, timeout);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  /** Closes the socket; what has not been answered is not repeated any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#socket.close();
+    await this.#done;
+  }
+
+  get #isQuiet(): boolean {
+    return this.#parties.values().every((party) => party.conversation.isQuiet);
+  }
+
+  async #listen(): Promise<void> {
+    for await (const [bytes, sender] of this.#socket) {
+      try {
+        this.#arrive(await this.#options.codec.open<Theirs>(bytes), sender as Deno.NetAddr);
+      } catch (error) {
+        if (!(error instanceof WireError)) throw error;
+        this.rejected++;
+      }
+    }
+  }
+
+  #arrive(frame: Frame<Theirs>, sender: Deno.NetAddr): void {
+    const party = this.#parties.get(frame.from);
+    if (party === undefined) {
+      this.rejected++;
+      return;
+    }
+    party.address ??= sender;
+    const arrival: Arrival<Theirs> = party.conversation.take(frame, performance.now());
+    if (arrival.kind === "foreign") this.rejected++;
+    if (arrival.kind === "message") this.#options.take(frame.from, arrival.message);
+    if (this.#isQuiet) this.#quiet?.();
+    this.#schedule();
+  }
+
+  async #send(to: number, frame: Frame<Mine>): Promise<void> {
+    const address = this.#parties.get(to)?.address;
+    const bytes = await this.#options.codec.seal(frame);
+    if (address === undefined || this.#closed) return;
+    try {
+      await this.#socket.send(bytes, address);
+    } catch {
+      // As good as lost on the way: it is repeated, and if nobody is there any more the process's end tells.
+    }
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    if (this.#closed) return;
+    const deadline = this.#parties.values().reduce(
+      (least, { conversation }) => Math.min(least, conversation.deadline),
+      Infinity,
+    );
+    if (deadline === Infinity) return;
+    this.#timer = setTimeout(() => {
+      for (const { conversation } of this.#parties.values()) conversation.repeat(performance.now());
+      this.#schedule();
+    }, Math.max(0, deadline - performance.now()));
+  }
+}

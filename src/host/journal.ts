@@ -1,0 +1,208 @@
+/**
+ * The journal: every change to the host is written down before it is made, with the command that undoes it. A run
+ * undoes its own journal on the way out, in reverse; the next run, or `onion down`, undoes those of dead runs.
+ *
+ * ```
+ *   /run/onion/4711.journal      one file a run, one JSON value a line
+ *   {"pid":4711,"started":"8123","network":"4026531840"}
+ *   {"change":"address 10.5.51.2/24 on tun1","undo":["address","delete","10.5.51.2/24","dev","tun1"]}
+ * ```
+ *
+ * @module
+ */
+import { OperatorError } from "../errors.ts";
+import { ip } from "./ip.ts";
+
+/** Where journals are. Gone after a reboot, as the changes are. */
+export const JOURNAL_DIR = "/run/onion";
+
+/** A change and the arguments of `ip` that undo it. */
+export interface Change {
+  /** What is changed, in a few words. */
+  readonly change: string;
+  readonly undo: readonly string[];
+}
+
+/** Who a journal belongs to: a process, told from a later one with its PID by when it started, in a network namespace. */
+interface Owner {
+  readonly pid: number;
+  /** Clock ticks from boot to the process's start (proc(5), field 22 of stat). */
+  readonly started: string;
+  /** Inode of the network namespace. */
+  readonly network: string;
+}
+
+/** What became of one change that was to be undone. */
+export interface Undone {
+  readonly change: string;
+  /** Why it could not be undone, mostly because it was gone already. */
+  readonly failure?: string;
+}
+
+/** The journal of this run. Its file exists from the first change to the last undoing. */
+export class Journal implements AsyncDisposable {
+  readonly #path: string;
+  readonly #changes: Change[] = [];
+
+  /** @param dir where journals are */
+  constructor(dir: string = JOURNAL_DIR) {
+    this.#path = `${dir}/${Deno.pid}.journal`;
+  }
+
+  /**
+   * Writes a change down, then makes it.
+   *
+   * @param make makes the change; when it throws, the change counts as not made
+   */
+  async change(change: Change, make: () => Promise<unknown>): Promise<void> {
+    this.#write(change);
+    await make();
+    this.#changes.push(change);
+  }
+
+  /** Undoes every change, the last one first, and removes the journal. */
+  async undo(): Promise<Undone[]> {
+    const undone = await undoAll(this.#changes.splice(0));
+    removeJournal(this.#path);
+    return undone;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.undo();
+  }
+
+  #write(change: Change): void {
+    try {
+      const dir = directoryOf(this.#path);
+      Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
+      const line = JSON.stringify(change) + "\n";
+      if (this.#changes.length > 0) return Deno.writeTextFileSync(this.#path, line, { append: true });
+      // Another run that starts now must never see a journal without its owner: it would take us for dead.
+      const unfinished = `${this.#path}.new`;
+      Deno.writeTextFileSync(unfinished, JSON.stringify(owner(Deno.pid)) + "\n" + line, { mode: 0o600 });
+      Deno.renameSync(unfinished, this.#path);
+    } catch (cause) {
+      throw new OperatorError(
+        `cannot write the journal ${this.#path}: ${(cause as Error).message}`,
+        "make /run writable: onion changes nothing that it could not undo",
+        undefined,
+        { cause },
+      );
+    }
+  }
+}
+
+/**
+ * Undoes what dead runs in this network namespace left behind, and nothing else.
+ *
+ * @param dir where journals are
+ * @returns what was undone
+ */
+export async function undoLeftovers(dir: string = JOURNAL_DIR): Promise<Undone[]> {
+  const undone: Undone[] = [];
+  for (const path of journals(dir)) {
+    const { owner: whose, changes } = read(path);
+    if (whose !== undefined && (isAlive(whose) || !isOurs(whose))) continue;
+    undone.push(...await undoAll(changes));
+    removeJournal(path);
+  }
+  return undone;
+}
+
+async function undoAll(changes: readonly Change[]): Promise<Undone[]> {
+  const undone: Undone[] = [];
+  for (const { change, undo } of changes.toReversed()) {
+    try {
+      await ip(...undo);
+      undone.push({ change });
+    } catch (error) {
+      undone.push({ change, failure: (error as Error).message });
+    }
+  }
+  return undone;
+}
+
+function journals(dir: string): string[] {
+  try {
+    return [...Deno.readDirSync(dir)].filter((entry) => entry.name.endsWith(".journal")).map((entry) =>
+      `${dir}/${entry.name}`
+    );
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) return [];
+    throw error;
+  }
+}
+
+/** A journal's content. A line that was being written when its run died is no change that was made. */
+function read(path: string): { owner: Owner | undefined; changes: Change[] } {
+  const values = Deno.readTextFileSync(path).split("\n").map((line) => {
+    try {
+      return JSON.parse(line);
+    } catch {
+      return undefined;
+    }
+  });
+  const changes = values.slice(1).filter((value) => Array.isArray(value?.undo));
+  return { owner: typeof values[0]?.pid === "number" ? values[0] : undefined, changes };
+}
+
+function owner(pid: number): Owner {
+  return { pid, started: startOf(pid) ?? "", network: networkNamespace() };
+}
+
+function isAlive({ pid, started }: Owner): boolean {
+  return startOf(pid) === started;
+}
+
+/** Whether the journal tells of this network namespace, or of one that is no more: then nothing is left to undo. */
+function isOurs({ network }: Owner): boolean {
+  return network === networkNamespace() || !namespaceExists(network);
+}
+
+function startOf(pid: number): string | undefined {
+  try {
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    // The second field is the program's name in brackets and may hold anything, brackets too.
+    const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return state === "Z" || state === "X" ? undefined : fields[18];
+  } catch {
+    return undefined;
+  }
+}
+
+function networkNamespace(): string {
+  return String(Deno.statSync("/proc/self/ns/net").ino);
+}
+
+function namespaceExists(inode: string): boolean {
+  const has = (path: string) => {
+    try {
+      return String(Deno.statSync(path).ino) === inode;
+    } catch {
+      return false;
+    }
+  };
+  const names = (dir: string) => {
+    try {
+      return [...Deno.readDirSync(dir)].map((entry) => entry.name);
+    } catch {
+      return [];
+    }
+  };
+  return names("/run/netns").some((name) => has(`/run/netns/${name}`)) ||
+    names("/proc").some((pid) => /^\d+$/.test(pid) && has(`/proc/${pid}/ns/net`));
+}
+
+function removeJournal(path: string): void {
+  for (const remove of [path, directoryOf(path)]) {
+    try {
+      Deno.removeSync(remove);
+    } catch {
+      // Not there, or a directory that other runs still use.
+    }
+  }
+}
+
+function directoryOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
+}

@@ -1,0 +1,106 @@
+/**
+ * The packet thread as the control thread sees it.
+ *
+ * @module
+ */
+import { makeDoorbell, ringDoorbell } from "../sys/doorbell.ts";
+import type { Fd } from "../sys/fd.ts";
+import type { SocketAddress } from "../sys/udp.ts";
+import { Counters, COUNTERS_BYTES } from "../trace/counters.ts";
+import { type Event, EventRing, ringBytes } from "../trace/events.ts";
+import type { Order, Report, Role } from "./packet_thread.ts";
+
+/** Milliseconds between two looks at the event ring while it keeps filling. */
+const DRAIN_PAUSE = 20;
+
+/** A packet thread: made early, because a Worker takes its time, and started when its devices are there. */
+export class PacketThread implements AsyncDisposable {
+  /** What it counts. */
+  readonly counters: Counters;
+  readonly #worker: Worker;
+  readonly #doorbell: Fd = makeDoorbell();
+  readonly #counterMemory = new SharedArrayBuffer(COUNTERS_BYTES);
+  readonly #ringMemory = new SharedArrayBuffer(ringBytes());
+  readonly #ring = new EventRing(this.#ringMemory);
+  readonly #alive = Promise.withResolvers<void>();
+  readonly #stopped = Promise.withResolvers<void>();
+  readonly #failed = Promise.withResolvers<string>();
+  #isOver = false;
+
+  /** @param module the URL of `packet_thread.ts`, which differs between kinds of executables */
+  constructor(module: URL) {
+    this.counters = new Counters(this.#counterMemory);
+    this.#worker = new Worker(module, { type: "module", name: "packets" });
+    this.#worker.onmessage = ({ data: report }: MessageEvent<Report>) => this.#hear(report);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#hear({ kind: "failed", message: event.message });
+    };
+  }
+
+  /** Resolves with the reason when the thread cannot go on. */
+  get failed(): Promise<string> {
+    return this.#failed.promise;
+  }
+
+  /**
+   * Lets packets move.
+   *
+   * @param link descriptor of the data link's socket, which stays open until the thread has been disposed of
+   */
+  async start(role: Role, link: number, peers: readonly SocketAddress[]): Promise<void> {
+    await this.#alive.promise;
+    this.#order({
+      kind: "start",
+      role,
+      link,
+      peers,
+      doorbell: this.#doorbell.number,
+      counters: this.#counterMemory,
+      ring: this.#ringMemory,
+    });
+  }
+
+  /** Hands over each event as it happens, in bursts, until the thread has been disposed of. */
+  async follow(take: (event: Readonly<Event>) => void, burstEnded: () => void): Promise<void> {
+    while (!this.#isOver) {
+      await this.#ring.untilWritten();
+      this.#ring.drain(take);
+      burstEnded();
+      // Being woken for every packet would cost the packet thread a system call each.
+      if (!this.#isOver) await new Promise((resolve) => setTimeout(resolve, DRAIN_PAUSE));
+    }
+    this.#ring.drain(take);
+    burstEnded();
+  }
+
+  /** Stops the thread and waits for its end. Its counters stay readable. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isOver) return;
+    await this.#alive.promise;
+    this.#order({ kind: "stop" });
+    await this.#stopped.promise;
+    this.#isOver = true;
+    this.#ring.wake();
+    this.#worker.terminate();
+    this.#doorbell[Symbol.dispose]();
+  }
+
+  #order(order: Order): void {
+    ringDoorbell(this.#doorbell.number);
+    this.#worker.postMessage(order);
+  }
+
+  #hear(report: Report): void {
+    switch (report.kind) {
+      case "alive":
+        return this.#alive.resolve();
+      case "stopped":
+        return this.#stopped.resolve();
+      case "failed":
+        this.#failed.resolve(report.message);
+        this.#alive.resolve();
+        this.#stopped.resolve();
+    }
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * From the event ring to the classic log file, and to JSON lines where they are asked for.
+ *
+ * @module
+ */
+import { eventLine, eventObject } from "../log/classic.ts";
+import type { LineFile } from "../log/line_file.ts";
+import type { PacketThread } from "../loop/thread.ts";
+import type { Output } from "./output.ts";
+
+/**
+ * Writes each event of a packet thread down until the thread has been disposed of.
+ *
+ * @param output where the same events go as objects, if anywhere
+ */
+export async function logEvents(thread: PacketThread, file: LineFile, output?: Output): Promise<void> {
+  await thread.follow((event) => {
+    file.line(eventLine(event));
+    output?.event(eventObject(event));
+  }, () => {
+    file.flush();
+    output?.flush();
+  });
+  const lost = thread.counters.get("log-lost");
+  if (lost > 0) file.line(`${lost} lines lost`);
+}

@@ -1,0 +1,130 @@
+/**
+ * A router's process, from the inside: what the proxy starts with `onion router`.
+ *
+ * @module
+ */
+import { ControlChannel } from "../control/channel.ts";
+import {
+  FrameCodec,
+  PROXY,
+  type ProxyMessage,
+  type RouterMessage,
+  type RouterSettings,
+  SESSION_KEY,
+} from "../control/message.ts";
+import { ConfigError, ExitCode } from "../errors.ts";
+import { routerLine } from "../log/classic.ts";
+import { LineFile } from "../log/line_file.ts";
+import { PacketThread } from "../loop/thread.ts";
+import { UdpSocket } from "../sys/udp.ts";
+import { LINK_BUFFER, LOOPBACK_ADDRESS } from "./data_link.ts";
+import { logEvents } from "./event_log.ts";
+import { RouterEnvironment } from "./router_process.ts";
+import { moduleUrl } from "./self.ts";
+
+/** Milliseconds between two signs of life. */
+const HEARTBEAT = 1000;
+
+/** Milliseconds that the proxy has to take our last words. */
+const FAREWELL = 1000;
+
+/** Plays a router until the proxy says stop, or is no more. */
+export async function runRouter(): Promise<ExitCode> {
+  // Ctrl+C reaches every process of the terminal, but it is the proxy that says when a router stops.
+  for (const signal of ["SIGINT", "SIGHUP"] as const) Deno.addSignalListener(signal, () => {});
+  const thread = new PacketThread(moduleUrl("src/loop/packet_thread.ts"));
+  const number = environmentNumber(RouterEnvironment.number);
+  const controlPort = environmentNumber(RouterEnvironment.controlPort);
+  const parent = await Parent.meet();
+
+  const stop = Promise.withResolvers<void>();
+  const settings = Promise.withResolvers<RouterSettings>();
+  await using channel = new ControlChannel<RouterMessage, ProxyMessage>({
+    self: number,
+    codec: await FrameCodec.of(parent.sessionKey),
+    take: (_, message) => message.type === "stop" ? stop.resolve() : settings.resolve(message.settings),
+  });
+  channel.addParty(PROXY, controlPort);
+  channel.say(PROXY, { type: "up", pid: Deno.pid });
+
+  const life = setInterval(
+    () => channel.say(PROXY, { type: "alive", counters: thread.counters.snapshot() }),
+    HEARTBEAT,
+  );
+  const end = Promise.race([
+    stop.promise.then(() => ({ kind: "stopped" }) as const),
+    parent.gone.then(() => ({ kind: "orphaned" }) as const),
+    thread.failed.then((message) => ({ kind: "failed", message }) as const),
+  ]);
+  try {
+    const first = await Promise.race([
+      settings.promise.then((settings) => ({ kind: "settings", settings }) as const),
+      end,
+    ]);
+    const reason = first.kind === "settings" ? await serve(first.settings) : first;
+    if (reason.kind === "orphaned") Deno.exit(ExitCode.failed);
+    if (reason.kind === "failed") {
+      console.error(reason.message);
+      channel.say(PROXY, { type: "failed", message: reason.message });
+    } else channel.say(PROXY, { type: "stopped", counters: thread.counters.snapshot() });
+    await channel.flush(FAREWELL);
+    return reason.kind === "stopped" ? ExitCode.ok : ExitCode.failed;
+  } finally {
+    clearInterval(life);
+    await thread[Symbol.asyncDispose]();
+  }
+
+  /** Carries packets until the end, with everything written down by then. */
+  async function serve({ logFile, traffic }: RouterSettings): Promise<Awaited<typeof end>> {
+    await using log = LineFile.create(logFile);
+    if (traffic === undefined) {
+      log.line(routerLine(number, Deno.pid, channel.port));
+      log.flush();
+      channel.say(PROXY, { type: "ready", port: channel.port });
+      return await end;
+    }
+    using socket = UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER);
+    const port = socket.localPort;
+    log.line(routerLine(number, Deno.pid, port));
+    log.flush();
+    const peers = [{ address: LOOPBACK_ADDRESS, port: traffic.proxyPort }];
+    await thread.start({ kind: "router", config: traffic.node }, socket.fd.number, peers);
+    const logging = logEvents(thread, log);
+    channel.say(PROXY, { type: "ready", port });
+    const reason = await end;
+    await thread[Symbol.asyncDispose]();
+    await logging;
+    return reason;
+  }
+}
+
+/** The proxy, as a router knows it: it holds the other end of stdin, gives the session key, and is gone when that closes. */
+class Parent {
+  private constructor(readonly sessionKey: Uint8Array<ArrayBuffer>, readonly gone: Promise<void>) {}
+
+  static async meet(): Promise<Parent> {
+    const reader = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!text.includes("\n")) {
+      const { value, done } = await reader.read();
+      if (done) throw notForPeople();
+      text += value;
+    }
+    const digits = text.slice(0, text.indexOf("\n"));
+    if (!new RegExp(`^[0-9a-f]{${2 * SESSION_KEY}}$`).test(digits)) throw notForPeople();
+    const gone = (async () => {
+      while (!(await reader.read()).done);
+    })();
+    return new Parent(Uint8Array.fromHex(digits), gone);
+  }
+}
+
+function environmentNumber(name: string): number {
+  const text = Deno.env.get(name) ?? "";
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw notForPeople();
+  return Number(text);
+}
+
+function notForPeople(): ConfigError {
+  return new ConfigError("`onion router` is what the proxy starts", "run `onion --stage 2`");
+}

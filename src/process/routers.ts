@@ -1,0 +1,201 @@
+/**
+ * The proxy's routers: starting them, talking to them, noticing their end, and ending them.
+ *
+ * ```
+ *   starting ──"I'm up"──► up ──settings──► ready ──stop──► stopped
+ *      └──────── 5 s of silence, or the process's end: the run fails ─────┘
+ * ```
+ *
+ * @module
+ */
+import { ControlChannel } from "../control/channel.ts";
+import {
+  FrameCodec,
+  makeSessionKey,
+  PROXY,
+  type ProxyMessage,
+  type RouterMessage,
+  type RouterSettings,
+} from "../control/message.ts";
+import { OperatorError } from "../errors.ts";
+import { diagnostics } from "../log/diagnostics.ts";
+import type { Snapshot } from "../trace/counters.ts";
+import { unlessAborted, within } from "./abort.ts";
+import { RouterProcess } from "./router_process.ts";
+
+/** Milliseconds without a sign of life after which a router counts as dead, and how often that is looked at. */
+const SILENCE = { most: 5000, look: 500 } as const;
+
+/** Milliseconds that routers have to stop before they are killed. */
+const STOPPING = 2000;
+
+/** Milliseconds in which a Ctrl+C that ended a router early is expected to reach us too. */
+const SAME_SIGNAL = 300;
+
+/** One router, as the proxy knows it. */
+class Router {
+  readonly up = Promise.withResolvers<void>();
+  readonly ready = Promise.withResolvers<number>();
+  readonly ended: Promise<Deno.CommandStatus>;
+  heardAt = performance.now();
+  counters: Snapshot = {};
+
+  constructor(readonly process: RouterProcess) {
+    this.ended = process.ended();
+  }
+}
+
+/** All routers of a run. */
+export class Routers implements AsyncDisposable {
+  readonly #routers: readonly Router[];
+  readonly #channel: ControlChannel<ProxyMessage, RouterMessage>;
+  readonly #fail: (error: OperatorError) => void;
+  readonly #watch: ReturnType<typeof setInterval>;
+  #lookedAt = performance.now();
+  #isStopping = false;
+
+  private constructor(
+    count: number,
+    codec: FrameCodec,
+    sessionKey: Uint8Array<ArrayBuffer>,
+    fail: (error: OperatorError) => void,
+  ) {
+    this.#fail = fail;
+    this.#channel = new ControlChannel({
+      self: PROXY,
+      codec,
+      take: (from, message) => this.#take(from, message),
+    });
+    this.#routers = Array.from({ length: count }, (_, index) => this.#spawn(index + 1, sessionKey));
+    this.#watch = setInterval(() => this.#lookForSilence(), SILENCE.look);
+  }
+
+  /**
+   * Opens the control channel and starts the routers' processes.
+   *
+   * @param fail told when a router has died, has gone silent, or says that it cannot go on
+   */
+  static async start(count: number, fail: (error: OperatorError) => void): Promise<Routers> {
+    const sessionKey = makeSessionKey();
+    const routers = new Routers(count, await FrameCodec.of(sessionKey), sessionKey, fail);
+    sessionKey.fill(0);
+    return routers;
+  }
+
+  /** The port of the proxy's end of the control channel. */
+  get controlPort(): number {
+    return this.#channel.port;
+  }
+
+  /** Control datagrams that were forged, garbled or meant for somebody else. */
+  get rejected(): number {
+    return this.#channel.rejected;
+  }
+
+  /** The routers' numbers, process ids and counters as last reported. */
+  get all(): { readonly number: number; readonly pid: number; readonly counters: Snapshot }[] {
+    return this.#routers.map(({ process: { number, pid }, counters }) => ({ number, pid, counters }));
+  }
+
+  /** Resolves when a router has said that it is up. */
+  up(number: number, signal: AbortSignal): Promise<void> {
+    return unlessAborted(this.#router(number).up.promise, signal);
+  }
+
+  /**
+   * Tells a router what to be.
+   *
+   * @returns the port that it takes packets on, or without traffic its end of the control channel
+   */
+  configure(number: number, settings: RouterSettings, signal: AbortSignal): Promise<number> {
+    this.#channel.say(number, { type: "settings", settings });
+    return unlessAborted(this.#router(number).ready.promise, signal);
+  }
+
+  /** Asks the routers to stop, waits for it, kills those that don't, and closes the control channel. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    clearInterval(this.#watch);
+    for (const { process } of this.#routers) this.#channel.say(process.number, { type: "stop" });
+    const ended = Promise.all(this.#routers.map((router) => router.ended));
+    if (!await within(STOPPING, ended)) {
+      diagnostics("proxy").warn("a router did not stop when it was asked to, and was killed");
+      for (const { process } of this.#routers) process.kill();
+      await ended;
+    }
+    await Promise.all(this.#routers.map((router) => router.process.release()));
+    await this.#channel[Symbol.asyncDispose]();
+  }
+
+  #spawn(number: number, sessionKey: Uint8Array<ArrayBuffer>): Router {
+    this.#channel.addParty(number);
+    const log = diagnostics(`router ${number}`);
+    const process = new RouterProcess(
+      number,
+      this.#channel.port,
+      sessionKey,
+      (line) => log.warn("{line}", { line }),
+    );
+    const router = new Router(process);
+    void this.#awaitEnd(router);
+    return router;
+  }
+
+  #router(number: number): Router {
+    return this.#routers[number - 1]!;
+  }
+
+  #take(from: number, message: RouterMessage): void {
+    const router = this.#router(from);
+    router.heardAt = performance.now();
+    switch (message.type) {
+      case "up":
+        return router.up.resolve();
+      case "ready":
+        return router.ready.resolve(message.port);
+      case "alive":
+      case "stopped":
+        router.counters = message.counters;
+        return;
+      case "failed":
+        return this.#fail(new OperatorError(`router ${from} failed: ${message.message}`, "see its log file"));
+    }
+  }
+
+  async #awaitEnd(router: Router): Promise<void> {
+    const { code, signal } = await router.ended;
+    if (this.#isStopping) return;
+    if (signal === "SIGINT" || signal === "SIGHUP") {
+      await new Promise((resolve) => setTimeout(resolve, SAME_SIGNAL));
+      if (this.#isStopping) return;
+    }
+    const { number, pid, lastWords } = router.process;
+    const how = signal === null ? `exit code ${code}` : signal;
+    this.#fail(
+      new OperatorError(
+        `router ${number} (pid ${pid}) died: ${how}${lastWords === "" ? "" : `: ${lastWords}`}`,
+        "start again, with --log-level debug to see more",
+      ),
+    );
+  }
+
+  #lookForSilence(): void {
+    const now = performance.now();
+    const slept = now - this.#lookedAt > 2 * SILENCE.look;
+    this.#lookedAt = now;
+    for (const router of this.#routers) {
+      // We did not listen either, e.g. stopped with Ctrl+Z: nobody is to blame.
+      if (slept) router.heardAt = now;
+      if (now - router.heardAt <= SILENCE.most) continue;
+      const { number, pid, lastWords } = router.process;
+      this.#fail(
+        new OperatorError(
+          `router ${number} (pid ${pid}) has said nothing for ${SILENCE.most / 1000} s` +
+            (lastWords === "" ? "" : `; its last words: ${lastWords}`),
+          "start again, with --log-level debug to see more",
+        ),
+      );
+    }
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * One run: the proxy's process from start to end.
+ *
+ * ```
+ *   check the host ─► start routers ─► "I'm up" ─► settings ─► ready ─► packets … ─► stop ─► undo
+ *                     └ TUN meanwhile ┘
+ * ```
+ *
+ * @module
+ */
+import { formatCidr } from "../config/cidr.ts";
+import type { Settings } from "../config/settings.ts";
+import { ExitCode, OperatorError } from "../errors.ts";
+import { Journal, undoLeftovers, type Undone } from "../host/journal.ts";
+import { requireTunHost } from "../host/preflight.ts";
+import { bringUpTun } from "../host/tun.ts";
+import { proxyLine, routerLine } from "../log/classic.ts";
+import { diagnostics, setUpDiagnostics } from "../log/diagnostics.ts";
+import { LineFile } from "../log/line_file.ts";
+import { PacketThread } from "../loop/thread.ts";
+import { MAX_CELL_PACKET } from "../proxy/proxy.ts";
+import { UdpSocket } from "../sys/udp.ts";
+import { unlessAborted } from "./abort.ts";
+import { LINK_BUFFER, LOOPBACK_ADDRESS } from "./data_link.ts";
+import { logEvents } from "./event_log.ts";
+import { makeOutput, type Output } from "./output.ts";
+import { Routers } from "./routers.ts";
+import { moduleUrl } from "./self.ts";
+import { type RunReport, summaryObject, summaryText } from "./summary.ts";
+
+/** The one router of stages 1 and 2, and the circuit to it. */
+const ROUTER = 1;
+const CIRCUIT = 1;
+
+/**
+ * Runs a stage until `signal` aborts.
+ *
+ * @param signal aborts with the name of what ended the run, e.g. `SIGINT`
+ * @throws {OperatorError} when something failed; everything has been undone by then
+ */
+export async function runStage(settings: Settings, signal: AbortSignal): Promise<ExitCode> {
+  const started = performance.now();
+  await setUpDiagnostics(settings.logLevel);
+  const output = makeOutput(settings.json);
+  if (settings.stage.traffic) requireTunHost();
+  const failure = new AbortController();
+  let run: Run | undefined;
+  {
+    await using stack = new AsyncDisposableStack();
+    try {
+      run = new Run(
+        settings,
+        stack,
+        output,
+        AbortSignal.any([signal, failure.signal]),
+        (e) => failure.abort(e),
+      );
+      await run.start();
+      await run.untilOver();
+    } catch (error) {
+      if (!signal.aborted) failure.abort(error);
+    }
+  }
+  if (failure.signal.aborted) throw failure.signal.reason;
+  const report = run?.report(String(signal.reason), performance.now() - started);
+  if (report !== undefined) output.result(summaryText(report), summaryObject(report));
+  return ExitCode.ok;
+}
+
+/** The parts of a run. They lie on a stack that closes them in reverse order, whatever happens. */
+class Run {
+  readonly #settings: Settings;
+  readonly #output: Output;
+  readonly #over: AbortSignal;
+  readonly #fail: (error: unknown) => void;
+  readonly #log = diagnostics("proxy");
+  readonly #journal = new Journal();
+  /** What the packet thread uses: closed after it. */
+  readonly #devices: DisposableStack;
+  readonly #stack: AsyncDisposableStack;
+  readonly #file: LineFile;
+  #thread: PacketThread | undefined;
+  #routers: Routers | undefined;
+
+  constructor(
+    settings: Settings,
+    stack: AsyncDisposableStack,
+    output: Output,
+    over: AbortSignal,
+    fail: (error: unknown) => void,
+  ) {
+    this.#settings = settings;
+    this.#output = output;
+    this.#over = over;
+    this.#fail = fail;
+    this.#stack = stack;
+    stack.defer(async () => this.#sayUndone(await this.#journal.undo()));
+    this.#devices = stack.use(new DisposableStack());
+    this.#file = stack.use(LineFile.create(this.#logFile("proxy")));
+  }
+
+  async start(): Promise<void> {
+    const { stage, tun, address } = this.#settings;
+    // The slow parts, a Worker and a process, start now and come up while the host is prepared.
+    if (stage.traffic) this.#thread = this.#startThread();
+    this.#routers = this.#stack.use(await Routers.start(this.#settings.routers, this.#fail));
+    const router = this.#routers.all[0]!;
+    this.#log.debug(`started router ${router.number}, pid ${router.pid}`);
+    const proxyPort = this.#thread === undefined
+      ? await this.#startIdle()
+      : await this.#startTraffic(this.#thread);
+    this.#output.result(
+      stage.traffic
+        ? `ready: stage ${stage.number}, ${tun} ${
+          formatCidr(address)
+        }, router ${router.number} pid ${router.pid}`
+        : `ready: stage ${stage.number}, router ${router.number} pid ${router.pid}`,
+      {
+        event: "ready",
+        stage: stage.number,
+        proxyPort,
+        ...(stage.traffic && { tun, address: formatCidr(address) }),
+      },
+    );
+  }
+
+  /** Waits for the end. */
+  untilOver(): Promise<never> {
+    return unlessAborted(new Promise<never>(() => {}), this.#over);
+  }
+
+  report(endedBy: string, uptime: number): RunReport {
+    const routers = this.#routers?.all ?? [];
+    return {
+      endedBy,
+      uptime,
+      parties: [
+        ...(this.#thread === undefined
+          ? []
+          : [{ party: "proxy", counters: this.#thread.counters.snapshot() }]),
+        ...(this.#settings.stage.traffic ? routers : []).map(({ number, counters }) => ({
+          party: `router ${number}`,
+          counters,
+        })),
+      ],
+      rejected: this.#routers?.rejected ?? 0,
+    };
+  }
+
+  async #startIdle(): Promise<number> {
+    const routers = this.#routers!;
+    this.#file.line(proxyLine(routers.controlPort));
+    await routers.up(ROUTER, this.#over);
+    const port = await routers.configure(ROUTER, { logFile: this.#logFile("router1") }, this.#over);
+    this.#introduce(port);
+    return routers.controlPort;
+  }
+
+  async #startTraffic(thread: PacketThread): Promise<number> {
+    const { tun: name, address, stage } = this.#settings;
+    const routers = this.#routers!;
+    // Not cut short by an abort: a change to the host that has begun is finished, so that it can be undone.
+    this.#sayUndone(await undoLeftovers());
+    const tun = this.#devices.use(await bringUpTun(name, address, this.#journal));
+    const socket = this.#devices.use(UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER));
+    const proxyPort = socket.localPort;
+    this.#file.line(proxyLine(proxyPort));
+    await routers.up(ROUTER, this.#over);
+    if (stage.exit !== "echo") throw new TypeError(`stage ${stage.number} carries traffic but has no exit`);
+    const port = await routers.configure(ROUTER, {
+      logFile: this.#logFile("router1"),
+      traffic: {
+        proxyPort,
+        node: {
+          neighbours: [{ port: proxyPort, circuit: CIRCUIT }],
+          mtu: Math.min(tun.mtu, MAX_CELL_PACKET),
+          exit: { kind: "echo", block: address },
+        },
+      },
+    }, this.#over);
+    this.#introduce(port);
+    const role = {
+      kind: "proxy",
+      config: { routers: [{ port, circuit: CIRCUIT }] },
+      tun: tun.fd.number,
+    } as const;
+    await unlessAborted(
+      thread.start(role, socket.fd.number, [{ address: LOOPBACK_ADDRESS, port }]),
+      this.#over,
+    );
+    return proxyPort;
+  }
+
+  #startThread(): PacketThread {
+    const thread = new PacketThread(moduleUrl("src/loop/packet_thread.ts"));
+    thread.failed.then((reason) =>
+      this.#fail(new OperatorError(`packets stopped: ${reason}`, "see `ip link`"))
+    );
+    const logging = logEvents(thread, this.#file, this.#output);
+    this.#stack.defer(() => logging);
+    return this.#stack.use(thread);
+  }
+
+  #introduce(port: number): void {
+    const { number, pid } = this.#routers!.all[0]!;
+    this.#file.line(routerLine(number, pid, port));
+    this.#file.flush();
+  }
+
+  #logFile(party: string): string {
+    const { stage, logDir } = this.#settings;
+    return `${logDir}/stage${stage.number}.${party}.out`;
+  }
+
+  #sayUndone(undone: readonly Undone[]): void {
+    for (const { change, failure } of undone) {
+      if (failure === undefined) this.#log.debug(`undone: ${change}`);
+      else this.#log.warn("not undone: {change}: {failure}", { change, failure });
+    }
+  }
+}

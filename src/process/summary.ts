@@ -1,0 +1,58 @@
+/**
+ * What a run says at its end.
+ *
+ * @module
+ */
+import { DROP_REASONS, drops, type Snapshot } from "../trace/counters.ts";
+
+/** One party's numbers. */
+export interface PartyCounters {
+  readonly party: string;
+  readonly counters: Snapshot;
+}
+
+/** What the summary tells of a run. */
+export interface RunReport {
+  /** What ended it, e.g. `SIGINT`. */
+  readonly endedBy: string;
+  /** Milliseconds from start to end. */
+  readonly uptime: number;
+  /** The proxy first. */
+  readonly parties: readonly PartyCounters[];
+  /** Control datagrams that were ignored. */
+  readonly rejected: number;
+}
+
+/** The summary in a few lines. */
+export function summaryText(report: RunReport): string {
+  const lines = [`ended by ${report.endedBy} after ${(report.uptime / 1000).toFixed(1)} s`];
+  for (const { party, counters } of report.parties) {
+    const count = (name: keyof Snapshot) => counters[name] ?? 0;
+    lines.push(
+      party === "proxy"
+        ? `proxy: ${count("tun-in")} packets in from the tunnel, ${count("tun-out")} out to it; ` +
+          `${count("link-out")} cells sent, ${count("link-in")} received`
+        : `${party}: ${count("link-in")} cells received, ${count("link-out")} sent`,
+    );
+    for (const [reason, number] of drops(counters)) {
+      lines.push(`${party}: dropped ${number} ${reason}: ${DROP_REASONS[reason]}`);
+    }
+    if (count("log-lost") > 0) lines.push(`${party}: ${count("log-lost")} log lines lost, no packets`);
+  }
+  if (report.rejected > 0) {
+    lines.push(`proxy: ignored ${report.rejected} forged or garbled control datagrams`);
+  }
+  return lines.join("\n");
+}
+
+/** The summary as an object for JSON lines. */
+export function summaryObject(report: RunReport): Record<string, unknown> {
+  const { endedBy, uptime, parties, rejected } = report;
+  return {
+    event: "ended",
+    by: endedBy,
+    uptime: Math.round(uptime) / 1000,
+    counters: Object.fromEntries(parties.map(({ party, counters }) => [party, counters])),
+    rejected,
+  };
+}
