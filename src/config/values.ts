@@ -44,7 +44,8 @@ export function refuse(given: Given, reason: string, remedy: string): ConfigErro
 /**
  * A whole number in a range.
  *
- * @param has what has so many of what, e.g. `stage 4 has` and `router`
+ * @param has who has so many, for the error, e.g. `stage 4 has`
+ * @param noun of what, e.g. `router`
  */
 export function readCount(given: Given, { least, most }: Range, has: string, noun: string): number {
   const count = /^\d+$/.test(given.text) ? Number(given.text) : NaN;
@@ -72,7 +73,7 @@ export function readInterface(given: Given): string {
   if ([".", "..", "all", "default"].includes(name)) throw refuse(given, "the kernel keeps this name", remedy);
   // 0xa0 is a blank to the kernel, even inside a UTF-8 sequence; in TUNSETIFF a `%` makes a pattern of the name.
   if (/[/:%]/.test(name) || bytes.some((byte) => byte <= 0x20 || byte === 0x7f || byte === 0xa0)) {
-    throw refuse(given, "the kernel allows no blank, '/', ':' or '%' in a name", remedy);
+    throw refuse(given, "a name holds no blank, '/', ':' or '%'", remedy);
   }
   return name;
 }

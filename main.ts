@@ -1,0 +1,97 @@
+/**
+ * onion: arguments → command → exit code, under one root AbortController.
+ *
+ * Nothing is imported before it is known to be needed: a router is ready sooner without the command line's parser, and
+ * the parser without the network.
+ *
+ * @module
+ */
+import type { Command } from "./src/cli/command.ts";
+import { report, wantsStack } from "./src/cli/report.ts";
+import { ExitCode, OperatorError } from "./src/errors.ts";
+import { unlessAborted } from "./src/process/abort.ts";
+
+/** What a shell reports for a process that Ctrl+C ended: 128 + SIGINT. */
+const INTERRUPTED = 130;
+
+/** Milliseconds that a run has to clean up behind an internal error. */
+const LAST_GRACE = 5000;
+
+/** Aborts when the run is to end, with the signal's name as the reason. */
+const root = new AbortController();
+
+/** A router listens to its proxy, not to the terminal, and its settings are no arguments. */
+const isRouter = Deno.args[0] === "router";
+
+if (!isRouter) {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => {
+      if (root.signal.aborted && signal === "SIGINT") Deno.exit(INTERRUPTED);
+      root.abort(signal);
+    });
+  }
+}
+
+/** What ends the program with {@linkcode ExitCode.failed}, although the command may end well. */
+let crashed = false;
+for (const kind of ["error", "unhandledrejection"] as const) {
+  globalThis.addEventListener(kind, (event) => {
+    event.preventDefault();
+    const error = event instanceof ErrorEvent ? event.error : event.reason;
+    if (isTheEnd(error)) return;
+    tell(error);
+    if (crashed || isRouter) Deno.exit(ExitCode.failed);
+    crashed = true;
+    // Let the run take its network down; if that hangs too, the next start does it.
+    root.abort("an internal error");
+    Deno.unrefTimer(setTimeout(() => Deno.exit(ExitCode.failed), LAST_GRACE));
+  });
+}
+
+const exitCode = await main(Deno.args).catch(tell);
+Deno.exit(crashed ? ExitCode.failed : exitCode);
+
+async function main(argv: readonly string[]): Promise<ExitCode> {
+  if (isRouter) {
+    const { runRouter } = await import("./src/process/router.ts");
+    return await runRouter();
+  }
+  const { parseArguments } = await import("./src/cli/arguments.ts");
+  // Only the reading of a command line is cut short like this, for it leaves nothing behind. A command ends by itself.
+  return await perform(await unlessAborted(parseArguments(argv), root.signal));
+}
+
+async function perform(command: Command): Promise<ExitCode> {
+  switch (command.kind) {
+    case "run": {
+      const { runStage } = await import("./src/process/run.ts");
+      return await runStage(command.settings, root.signal);
+    }
+    case "down": {
+      const { down } = await import("./src/cli/down.ts");
+      return await down();
+    }
+    case "print":
+      console.log(command.text);
+      return ExitCode.ok;
+    case "usage":
+      console.error(command.text);
+      return ExitCode.usage;
+  }
+}
+
+/** Says what went wrong, and what to exit with. */
+function tell(error: unknown): ExitCode {
+  if (isTheEnd(error)) return ExitCode.ok;
+  const { line, exitCode } = report(error);
+  console.error(line);
+  // What the operator can mend is our own words; what led to it may be somebody else's.
+  const origin = error instanceof OperatorError ? error.cause : error;
+  if (origin !== undefined && wantsStack(Deno.args)) console.error(origin);
+  return exitCode;
+}
+
+/** Whether an "error" only says that the run was to end. */
+function isTheEnd(error: unknown): boolean {
+  return root.signal.aborted && error === root.signal.reason;
+}

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { usageText } from "../../src/cli/help.ts";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+
+function onion(args: string[], env: Record<string, string> = {}): Deno.Command {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--allow-all", MAIN, ...args],
+    env: { NO_COLOR: "1", ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+async function run(...args: string[]) {
+  const { code, stdout, stderr } = await onion(args).output();
+  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+}
+
+Deno.test("what was asked for goes to stdout", async () => {
+  const { code, stdout, stderr } = await run("--version");
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+  assert.match(stdout, /^onion \d+\.\d+\.\d+ \(Deno \d+\.\d+\.\d+, source\)\n$/);
+});
+
+Deno.test("nothing asked for: the usage, on stderr", async () => {
+  assert.deepEqual(await run(), { code: 2, stdout: "", stderr: `${usageText()}\n` });
+});
+
+Deno.test("a wrong command line: one line, on stderr", async () => {
+  assert.deepEqual(await run("--stage", "12"), {
+    code: 2,
+    stdout: "",
+    stderr: "onion: there is no stage 12; stages go from 1 to 9\n",
+  });
+  // What the operator can mend has no stack, however much is to be said.
+  assert.deepEqual(await run("--bogus", "--log-level", "debug"), {
+    code: 2,
+    stdout: "",
+    stderr: "onion: unknown option --bogus; see onion --help\n",
+  });
+});
+
+Deno.test("a reader that has seen enough is no error", async () => {
+  const child = onion(["completion", "bash"]).spawn();
+  await child.stdout.cancel();
+  const [{ code }, stderr] = await Promise.all([child.status, new Response(child.stderr).text()]);
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+});
+
+Deno.test("a signal ends it at any time as asked, even where it waits for a config file", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const pipe = `${directory}/pipe`;
+    await new Deno.Command("mkfifo", { args: [pipe] }).output();
+    const child = onion([pipe]).spawn();
+    // Opening the other end waits until onion has opened its own; from then on it waits for us.
+    using _writer = await Deno.open(pipe, { write: true });
+    child.kill("SIGTERM");
+    const { code, stderr } = await child.output();
+    assert.deepEqual({ code, stderr: new TextDecoder().decode(stderr) }, { code: 0, stderr: "" });
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("a second Ctrl+C does not wait", async () => {
+  const directory = await Deno.makeTempDir();
+  let router: number | undefined;
+  try {
+    const child = onion(["--stage", "1", "--log-dir", directory]).spawn();
+    const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const ready = (await lines.read()).value ?? "";
+    router = Number(/^ready: stage 1, router 1 pid (\d+)\n/.exec(ready)?.[1]);
+    // The proxy asks its router to stop, and waits; this one won't answer.
+    Deno.kill(router, "SIGSTOP");
+    // Again and again, because two signals at once may arrive as one.
+    const impatience = setInterval(() => child.kill("SIGINT"), 20);
+    child.status.finally(() => clearInterval(impatience));
+    assert.equal((await child.status).code, 130);
+    await Promise.all([lines.cancel(), child.stderr.cancel()]);
+  } finally {
+    if (router !== undefined) Deno.kill(router, "SIGKILL");
+    await Deno.remove(directory, { recursive: true });
+  }
+});
