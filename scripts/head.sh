@@ -53,7 +53,7 @@ unpack() { # cache
   trap 'rm -rf "$new"' EXIT
   trap 'exit 1' HUP INT TERM
   for left in "$1"/.unpacking.*; do # by an unpacker that was killed
-    kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
+    kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left" 2>/dev/null
   done
   mkdir "$new" 2>/dev/null || fail 4 "cannot write to $1; make room there or set ONION_CACHE_DIR"
 

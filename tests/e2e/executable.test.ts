@@ -1,0 +1,70 @@
+/**
+ * The executable in its kinds, as far as this machine can make them.
+ */
+import assert from "node:assert/strict";
+import { compileArguments } from "../../scripts/deno_compile.ts";
+import { deno, ROOT, STARTED_MODULES } from "../../scripts/project.ts";
+import { type ExecutableKind, selfCommand, VERSION } from "../../src/process/self.ts";
+import { ONION, run, scratchDirectory, selfExtractingOnion } from "./support/program.ts";
+
+const versionOf = (kind: ExecutableKind) => `onion ${VERSION} (Deno ${Deno.version.deno}, ${kind})\n`;
+
+Deno.test("./onion says its version, its runtime's, and which kind it is", async () => {
+  const { kind } = JSON.parse(Deno.readTextFileSync(`${ROOT}dist/build.json`));
+  assert.deepEqual(await run(ONION, ["--version"]), { code: 0, stdout: versionOf(kind), stderr: "" });
+});
+
+Deno.test("so does the self-extracting kind, and the source", async () => {
+  const extracting = await run(await selfExtractingOnion(), ["--version"]);
+  assert.equal(extracting.stdout, versionOf("self-extracting"));
+  // From a directory that has nothing to do with it, as a router would be started.
+  const { command, args } = selfCommand(["--version"]);
+  assert.equal((await run(command, args, { cwd: "/" })).stdout, versionOf("source"));
+});
+
+Deno.test("deno compile accepts the program and embeds every module, the worker's too", async () => {
+  using scratch = scratchDirectory();
+  const made = `${scratch.path}/onion`;
+  // Deno itself stands in for the runtime base: what comes out doesn't run the program, but it holds it.
+  const { success, said } = await deno(compileArguments(made), { DENORT_BIN: Deno.execPath() });
+  assert.ok(success, said);
+
+  // Bytes as characters, to search them.
+  const text = (path: string) => new TextDecoder("latin1").decode(Deno.readFileSync(path));
+  const binary = text(made);
+  const { files, packages } = await modulesOf(["main.ts", ...STARTED_MODULES]);
+  assert.ok(files.includes(`${ROOT}src/loop/packet_thread.ts`) && files.length > 20, files.join());
+  for (const file of files) assert.ok(binary.includes(text(file)), `${file} is not embedded`);
+  assert.ok(packages.length > 0);
+  for (const name of packages) assert.ok(binary.includes(`"name": "${name}"`), `${name} is not embedded`);
+});
+
+/** What `deno info --json` prints, as far as it is used here. */
+interface Graph {
+  readonly modules: {
+    readonly specifier: string;
+    readonly npmPackage?: string;
+    /** `code` is missing where only types are imported: such a module is not in the program. */
+    readonly dependencies?: { readonly code?: { readonly specifier: string } }[];
+  }[];
+  readonly redirects: Readonly<Record<string, string>>;
+}
+
+/** All code that can be reached from these modules: paths of our own files, and names of packages. */
+async function modulesOf(roots: string[]): Promise<{ files: string[]; packages: string[] }> {
+  const files = new Set<string>();
+  const packages = new Set<string>();
+  for (const root of roots) {
+    const { stdout } = await run(Deno.execPath(), ["info", "--json", root], { cwd: ROOT });
+    const { modules, redirects }: Graph = JSON.parse(stdout);
+    const bySpecifier = new Map(modules.map((module) => [module.specifier, module]));
+    const reached = new Set([new URL(root, `file://${ROOT}`).href]);
+    for (const specifier of reached) {
+      const module = bySpecifier.get(redirects[specifier] ?? specifier);
+      if (module?.npmPackage !== undefined) packages.add(module.npmPackage.replace(/(.)@.*$/, "$1"));
+      else if (specifier.startsWith("file:")) files.add(decodeURIComponent(new URL(specifier).pathname));
+      for (const { code } of module?.dependencies ?? []) if (code !== undefined) reached.add(code.specifier);
+    }
+  }
+  return { files: [...files], packages: [...packages] };
+}

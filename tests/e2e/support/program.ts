@@ -1,0 +1,76 @@
+/**
+ * Programs under test: run to their end, and looked at from outside.
+ *
+ * @module
+ */
+import { VERSION } from "../../../src/process/self.ts";
+import { DIST, exists, ROOT } from "../../../scripts/project.ts";
+import { selfExtracting } from "../../../scripts/self_extracting.ts";
+
+/** The executable that `deno task build` made. */
+export const ONION = `${ROOT}onion`;
+
+/** What `--version` prints in the self-extracting kind. */
+export const EXTRACTED_VERSION = `onion ${VERSION} (Deno ${Deno.version.deno}, self-extracting)\n`;
+
+/** How a program ended. */
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end. */
+export async function run(
+  command: string,
+  args: string[],
+  options: Deno.CommandOptions = {},
+): Promise<Ended> {
+  const { code, stdout, stderr } = await new Deno.Command(command, { stdin: "null", ...options, args })
+    .output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+let extracting: Promise<string> | undefined;
+
+/** Path of a self-extracting executable: `./onion`, or one made beside it where `deno compile` made that. */
+export function selfExtractingOnion(): Promise<string> {
+  return extracting ??= (async () => {
+    using file = Deno.openSync(ONION);
+    const start = new Uint8Array(9);
+    file.readSync(start);
+    if (new TextDecoder().decode(start) === "#!/bin/sh") return ONION;
+    const made = `${DIST}/onion-self-extracting`;
+    await selfExtracting(made);
+    return made;
+  })();
+}
+
+/** A directory that is gone at the end of the block, under `dist/`, because /tmp may be small or mounted noexec. */
+export function scratchDirectory(): Disposable & { readonly path: string } {
+  const path = Deno.makeTempDirSync({ dir: DIST, prefix: "test." });
+  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+}
+
+/**
+ * The first need of a test that this machine doesn't meet, for its `ignore`.
+ *
+ * @param needs tools, `root`, or `namespaces`: leave to make mount, network and process namespaces
+ */
+export function missing(...needs: string[]): string | undefined {
+  return needs.find((need) => {
+    if (need === "root") return Deno.uid() !== 0;
+    if (need === "namespaces") return !namespaces();
+    return !(Deno.env.get("PATH") ?? "").split(":").some((directory) => exists(`${directory}/${need}`));
+  });
+}
+
+let may: boolean | undefined;
+
+/** Root in a container may lack the right to make them. */
+function namespaces(): boolean {
+  return may ??= Deno.uid() === 0 && missing("unshare") === undefined &&
+    new Deno.Command("unshare", { args: ["--mount", "--net", "--pid", "--fork", "true"], stderr: "null" })
+      .outputSync().success;
+}
