@@ -23,6 +23,7 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
 /** Bytes from a peer that are no packet, cell or message: the peer's fault. */
 export class WireError extends Error {
+  /** The class's name. */
   override readonly name = "WireError";
 }
 
@@ -33,9 +34,12 @@ export class ProtocolError extends Error {
 
 /** A failed system call, e.g. `Cannot attach to TUN device "tun1": ioctl failed: EBUSY`. */
 export class SysError extends Error {
+  /** The class's name. */
   override readonly name = "SysError";
 
   /**
+   * A system call that failed.
+   *
    * @param doing what was being done, e.g. `Cannot attach to TUN device "tun1"`
    * @param call the system call, e.g. `ioctl`
    * @param code the symbolic errno, e.g. `EBUSY`

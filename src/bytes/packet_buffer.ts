@@ -26,13 +26,17 @@ export class PacketBuffer {
   /** The same storage for fields of several bytes. */
   readonly view: DataView<ArrayBuffer>;
   /** Offset of the packet's first byte. */
-  start = HEADROOM;
+  start: number = HEADROOM;
   /** Offset after the packet's last byte. */
-  end = HEADROOM;
+  end: number = HEADROOM;
 
   readonly #tails: Uint8Array<ArrayBuffer>[] = [];
 
-  /** @param capacity bytes of packet that it can hold behind the headroom */
+  /**
+   * An empty buffer.
+   *
+   * @param capacity bytes of packet that it can hold behind the headroom
+   */
   constructor(capacity: number = MAX_PACKET) {
     const storage = new ArrayBuffer(HEADROOM + capacity);
     this.bytes = new Uint8Array(storage);

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { PacketBuffer } from "../bytes/packet_buffer.ts";
+import { MAX_PACKET, PacketBuffer } from "../bytes/packet_buffer.ts";
 import type { Trace } from "../trace/trace.ts";
-import { icmpType, IcmpType, turnIntoEchoReply } from "../wire/icmp.ts";
-import { IPV4_HEADER, type Ipv4View, Protocol, writeIpv4Header } from "../wire/ipv4.ts";
+import { icmpFault, IcmpType, icmpType, turnIntoEchoReply } from "../wire/icmp.ts";
+import { IPV4_HEADER, Ipv4View, Protocol, writeIpv4Header } from "../wire/ipv4.ts";
 import { type Cidr, isHostOf } from "../wire/cidr.ts";
 import type { Deliver, Exit } from "./exit.ts";
 
@@ -35,21 +35,45 @@ export class EchoExit implements Exit {
     if (destination === this.#block.address || !isHostOf(this.#block, destination)) {
       return this.#trace.counters.count("bad-destination");
     }
-    turnIntoEchoReply(packet.view, payload);
-    // The reply keeps the request's type of service (RFC 1122 §3.2.2.6) and its identification, which is as
-    // unique for the way back as it was for the way here; header options are left out.
-    const start = payload - IPV4_HEADER;
-    const { typeOfService, identification } = ip;
-    packet.start = start;
-    writeIpv4Header(packet.view, start, packet.end, {
-      typeOfService,
-      identification,
-      dontFragment: false,
-      ttl: TTL,
-      protocol: Protocol.icmp,
-      source: destination,
-      destination: source,
-    });
+    turnIntoReply(packet, ip);
     this.#deliver(circuit, packet);
   }
+}
+
+/**
+ * Turns a checked echo request into its reply, in place. The reply keeps the request's type of service
+ * (RFC 1122 §3.2.2.6) and its identification, which is as unique for the way back as it was for the way here;
+ * header options are left out.
+ */
+function turnIntoReply(packet: PacketBuffer, ip: Ipv4View): void {
+  const { typeOfService, identification, source, destination, payload } = ip;
+  turnIntoEchoReply(packet.view, payload);
+  packet.start = payload - IPV4_HEADER;
+  writeIpv4Header(packet.view, packet.start, packet.end, {
+    typeOfService,
+    identification,
+    dontFragment: false,
+    ttl: TTL,
+    protocol: Protocol.icmp,
+    source: destination,
+    destination: source,
+  });
+}
+
+/**
+ * The reply to an echo request.
+ *
+ * @param request a whole IPv4 packet
+ * @returns the whole reply, or undefined where the packet is damaged, a fragment, or no echo request
+ */
+export function answerEcho(request: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+  if (request.length > MAX_PACKET) return undefined;
+  const packet = new PacketBuffer(request.length);
+  packet.load(request);
+  const ip = new Ipv4View();
+  if (ip.wrap(packet) !== undefined || ip.protocol !== Protocol.icmp || ip.isFragment) return undefined;
+  if (icmpFault(packet.view, ip.payload, ip.end) !== undefined) return undefined;
+  if (icmpType(packet.view, ip.payload) !== IcmpType.echoRequest) return undefined;
+  turnIntoReply(packet, ip);
+  return packet.copy();
 }

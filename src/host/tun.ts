@@ -71,12 +71,12 @@ async function attach(name: string): Promise<Fd> {
       if (!(error instanceof SysError)) throw error;
       if (error.code === "EBUSY" && waited < RELEASE.most) {
         await new Promise((resolve) => setTimeout(resolve, RELEASE.step));
-      } else throw explain(error, name);
+      } else throw explain(error);
     }
   }
 }
 
-function explain(error: SysError, name: string): OperatorError {
+function explain(error: SysError): OperatorError {
   const [remedy, exitCode] = ({
     EBUSY: ["another program uses it: end that one, or choose another name with --tun", ExitCode.failed],
     EINVAL: ["an interface of another kind has this name: choose another with --tun", ExitCode.failed],

@@ -8,7 +8,9 @@ import type { Link, Peer } from "./link.ts";
 
 /** How often each fault strikes a datagram that is sent: probabilities, 0 to 1. */
 export interface Faults {
+  /** The datagram is lost. */
   readonly drop?: number;
+  /** The datagram comes twice. */
   readonly duplicate?: number;
   /** The datagram is held back until the next one has gone. */
   readonly reorder?: number;
@@ -24,7 +26,11 @@ export class FaultLink implements Link {
   readonly #copy: PacketBuffer = new PacketBuffer();
   #held: { peer: Peer; bytes: Uint8Array } | undefined;
 
-  /** @param seed any integer; the same seed and traffic give the same faults */
+  /**
+   * A link that misbehaves.
+   *
+   * @param seed any integer; the same seed and traffic give the same faults
+   */
   constructor(inner: Link, faults: Faults, seed: number) {
     this.#inner = inner;
     this.#faults = faults;

@@ -10,10 +10,10 @@ import type { PacketBuffer } from "../bytes/packet_buffer.ts";
 export type Peer = number;
 
 /** {@linkcode Link.receive} when nothing waits. */
-export const NOTHING = -1;
+export const NOTHING: Peer = -1;
 
 /** {@linkcode Link.receive} when a stranger sent the datagram. */
-export const STRANGER = -2;
+export const STRANGER: Peer = -2;
 
 /** Datagrams between neighbours. */
 export interface Link {

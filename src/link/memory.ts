@@ -6,8 +6,11 @@
 import type { PacketBuffer } from "../bytes/packet_buffer.ts";
 import { type Link, NOTHING, type Peer, STRANGER } from "./link.ts";
 
-interface Datagram {
+/** A datagram under way. */
+export interface Datagram {
+  /** The sender's port. */
   readonly from: number;
+  /** What was sent. */
   readonly bytes: Uint8Array;
 }
 

@@ -22,8 +22,9 @@ export interface MemoryNetworkOptions {
   readonly address: Cidr;
   /** Bytes of the longest packet towards the host; 1500 unless given. */
   readonly mtu?: number;
-  /** Faults of every link, and the seed they come from. */
+  /** Faults of every link; none unless given. */
   readonly faults?: Faults;
+  /** What the faults are drawn from; the same seed gives the same faults. */
   readonly seed?: number;
   /** Told what each party logs. */
   readonly events?: { readonly proxy?: EventSink; readonly router?: EventSink };

@@ -43,7 +43,11 @@ export class ProxyCore {
   readonly #trace: Trace;
   readonly #ip = new Ipv4View();
 
-  /** @param routers the neighbours, in the order of the link's peers */
+  /**
+   * A proxy that has just started.
+   *
+   * @param routers the neighbours, in the order of the link's peers
+   */
   constructor(routers: readonly ProxyNeighbour[], outbox: ProxyOutbox, trace: Trace) {
     this.#routers = routers;
     this.#outbox = outbox;

@@ -44,6 +44,8 @@ export class RouterCore {
   readonly #exit: Exit;
 
   /**
+   * A router that has just started.
+   *
    * @param neighbours in the order of the link's peers
    * @param mtu bytes of the longest packet that may be sent back: the TUN's MTU
    * @param exit makes the exit, which delivers its answers with the function it is given

@@ -58,7 +58,11 @@ export const COUNTERS_BYTES = NAMES.length * Float64Array.BYTES_PER_ELEMENT;
 export class Counters {
   readonly #values: Float64Array;
 
-  /** @param memory {@linkcode COUNTERS_BYTES} bytes, shared where another thread shall read them */
+  /**
+   * Counters over memory; they go on from what stands in it.
+   *
+   * @param memory {@linkcode COUNTERS_BYTES} bytes, shared where another thread shall read them
+   */
   constructor(memory: ArrayBufferLike = new ArrayBuffer(COUNTERS_BYTES)) {
     this.#values = new Float64Array(memory);
   }

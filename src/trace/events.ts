@@ -21,6 +21,8 @@ export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 /** Takes events as they happen. Fields that a kind does not have are zero. */
 export interface EventSink {
   /**
+   * Takes one event.
+   *
    * @param kind what happened
    * @param source the packet's source address, unsigned 32 bits
    * @param destination the packet's destination address

@@ -6,7 +6,9 @@
 
 /** A block, and one address in it: the address as an unsigned 32-bit number, and the prefix length, 0 to 32. */
 export interface Cidr {
+  /** An address in the block. */
   readonly address: number;
+  /** The prefix length, 0 to 32. */
   readonly prefix: number;
 }
 

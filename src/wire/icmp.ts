@@ -14,7 +14,8 @@
  *
  * @module
  */
-import { isIntact, updateChecksum } from "../bytes/checksum.ts";
+import { checksum, isIntact, updateChecksum } from "../bytes/checksum.ts";
+import { IPV4_HEADER, Protocol, writeIpv4Header } from "./ipv4.ts";
 
 /** Byte offsets in an ICMP message. */
 const At = { type: 0, code: 1, checksum: 2, identifier: 4, sequence: 6, data: 8 } as const;
@@ -73,4 +74,42 @@ export function turnIntoEchoReply(view: DataView, start: number): void {
   const after = IcmpType.echoReply << 8;
   view.setUint16(start + At.type, after);
   view.setUint16(start + At.checksum, updateChecksum(view.getUint16(start + At.checksum), before, after));
+}
+
+/** The fields of an echo request that its sender chooses. Addresses are unsigned 32-bit numbers. */
+export interface EchoRequestFields {
+  /** The sender. */
+  readonly source: number;
+  /** Who shall answer. */
+  readonly destination: number;
+  /** Tells one `ping` from another. */
+  readonly identifier: number;
+  /** Tells one request from the next. */
+  readonly sequence: number;
+  /** What comes back in the reply; nothing unless given. */
+  readonly data?: Uint8Array;
+  /** 64 unless given. */
+  readonly ttl?: number;
+}
+
+/** A whole IPv4 packet with an echo request, as `ping` sends it. */
+export function echoRequest(fields: EchoRequestFields): Uint8Array<ArrayBuffer> {
+  const { source, destination, identifier, sequence, data = new Uint8Array(), ttl = 64 } = fields;
+  const packet = new Uint8Array(IPV4_HEADER + ICMP_HEADER + data.length);
+  const view = new DataView(packet.buffer);
+  packet.set(data, IPV4_HEADER + ICMP_HEADER);
+  view.setUint8(IPV4_HEADER + At.type, IcmpType.echoRequest);
+  view.setUint16(IPV4_HEADER + At.identifier, identifier);
+  view.setUint16(IPV4_HEADER + At.sequence, sequence);
+  view.setUint16(IPV4_HEADER + At.checksum, checksum(view, IPV4_HEADER, packet.length));
+  writeIpv4Header(view, 0, packet.length, {
+    typeOfService: 0,
+    identification: sequence,
+    dontFragment: false,
+    ttl,
+    protocol: Protocol.icmp,
+    source,
+    destination,
+  });
+  return packet;
 }

@@ -179,12 +179,19 @@ export class Ipv4View {
 
 /** The fields of an IPv4 header that its writer chooses; the rest follows from the packet. */
 export interface Ipv4Fields {
+  /** The type of service byte. */
   readonly typeOfService: number;
+  /** What fragments of one datagram share. */
   readonly identification: number;
+  /** Whether no router may fragment the packet. */
   readonly dontFragment: boolean;
+  /** Hops that it may make. */
   readonly ttl: number;
+  /** See {@linkcode Protocol}. */
   readonly protocol: number;
+  /** The source address. */
   readonly source: number;
+  /** The destination address. */
   readonly destination: number;
 }
 

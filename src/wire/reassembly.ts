@@ -126,7 +126,11 @@ export class Reassembler {
   readonly #unfinished: Unfinished[] = [];
   readonly #spare: Unfinished[] = [];
 
-  /** @param gaveUp told once for each datagram that is given up */
+  /**
+   * A reassembler that holds nothing yet.
+   *
+   * @param gaveUp told once for each datagram that is given up
+   */
   constructor(gaveUp: (reason: ReassemblyFault) => void, limits: ReassemblyLimits = REASSEMBLY_LIMITS) {
     this.#gaveUp = gaveUp;
     this.#limits = limits;

@@ -1,0 +1,114 @@
+/**
+ * onion as a library: the pieces that the program is made of, for tests, experiments and programs of your own.
+ *
+ * Play the host of a whole network in memory, without root, without a kernel:
+ *
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { echoRequest, formatIpv4, icmpType, IcmpType, Ipv4View, MemoryNetwork, PacketBuffer } from "@onion/onion";
+ *
+ * const host = 0x0a053302; // 10.5.51.2
+ * const network = new MemoryNetwork({ address: { address: host, prefix: 24 } });
+ * network.tun.inject(echoRequest({ source: host, destination: 0x0a053307, identifier: 7, sequence: 1 }));
+ * network.run();
+ *
+ * const packet = new PacketBuffer();
+ * packet.load(network.tun.take()[0]!);
+ * const ip = new Ipv4View();
+ * assert.equal(ip.wrap(packet), undefined);
+ * assert.equal(formatIpv4(ip.source), "10.5.51.7");
+ * assert.equal(icmpType(packet.view, ip.payload), IcmpType.echoReply);
+ * ```
+ *
+ * Answer an echo request yourself:
+ *
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { answerEcho, echoRequest } from "@onion/onion";
+ *
+ * const request = echoRequest({ source: 0x0a053302, destination: 0x0a053307, identifier: 7, sequence: 1 });
+ * const reply = answerEcho(request)!;
+ * assert.equal(reply.length, request.length);
+ * assert.equal(answerEcho(reply), undefined); // a reply is no request
+ * ```
+ *
+ * Open a TUN interface (needs root, so this one is not run as a test):
+ *
+ * ```ts ignore
+ * import { answerEcho, openTun, PacketBuffer } from "@onion/onion";
+ *
+ * using tun = await openTun("tun7");
+ * const packet = new PacketBuffer();
+ * // … `ip address add 10.7.0.1/24 dev tun7 && ip link set tun7 up`, and then:
+ * while (tun.receive(packet)) {
+ *   const reply = answerEcho(packet.copy());
+ *   if (reply === undefined) continue;
+ *   packet.load(reply);
+ *   tun.send(packet);
+ * }
+ * ```
+ *
+ * @module
+ */
+export { checksum, isIntact, updateChecksum } from "./src/bytes/checksum.ts";
+export { HEADROOM, MAX_PACKET, PacketBuffer } from "./src/bytes/packet_buffer.ts";
+export {
+  cellCircuit,
+  CellType,
+  cellType,
+  formatCircuit,
+  isCell,
+  unwrapCell,
+  wrapCell,
+} from "./src/cell/cell.ts";
+export { SysError, WireError } from "./src/errors.ts";
+export { answerEcho } from "./src/exit/echo.ts";
+export type { Deliver, Exit } from "./src/exit/exit.ts";
+export { FaultLink, type Faults } from "./src/link/fault.ts";
+export { type Link, NOTHING, type Peer, STRANGER } from "./src/link/link.ts";
+export { type Datagram, MemoryLink, MemoryMedium } from "./src/link/memory.ts";
+export { MemoryNetwork, type MemoryNetworkOptions } from "./src/loop/memory_network.ts";
+export { ProxyCore, type ProxyNeighbour, type ProxyOutbox } from "./src/proxy/proxy.ts";
+export { RouterCore, type RouterNeighbour, type RouterOutbox } from "./src/router/router.ts";
+export {
+  type CounterName,
+  COUNTERS,
+  Counters,
+  DROP_REASONS,
+  type DropReason,
+  type Snapshot,
+} from "./src/trace/counters.ts";
+export { EventKind, type EventSink } from "./src/trace/events.ts";
+export type { Trace } from "./src/trace/trace.ts";
+export { MemoryTun } from "./src/tun/memory.ts";
+export { type OpenTun, openTun } from "./src/tun/open.ts";
+export type { Tun } from "./src/tun/tun.ts";
+export type { Cidr } from "./src/wire/cidr.ts";
+export {
+  echoIdentifier,
+  echoRequest,
+  type EchoRequestFields,
+  echoSequence,
+  icmpCode,
+  type IcmpFault,
+  icmpFault,
+  IcmpType,
+  icmpType,
+  turnIntoEchoReply,
+} from "./src/wire/icmp.ts";
+export {
+  formatIpv4,
+  fragmentIpv4,
+  type Ipv4Fault,
+  type Ipv4Fields,
+  Ipv4View,
+  isHostAddress,
+  Protocol,
+  writeIpv4Header,
+} from "./src/wire/ipv4.ts";
+export {
+  Reassembler,
+  REASSEMBLY_LIMITS,
+  type ReassemblyFault,
+  type ReassemblyLimits,
+} from "./src/wire/reassembly.ts";
