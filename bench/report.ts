@@ -76,14 +76,17 @@ function reportFigure(
   entrants: readonly Entrant[],
 ): ReportedFigure | undefined {
   const column = (of: Entrant): Rounds => of.rounds.map((figures) => figures[measure.key]);
-  const against = (base: Entrant | undefined): Summary | undefined =>
-    base === undefined ? undefined : summarize(pairedRatios(column(entrant), column(base)));
+  const ratiosTo = (base: Entrant | undefined): number[] =>
+    base === undefined ? [] : pairedRatios(column(entrant), column(base));
 
   const values = column(entrant);
   const summary = summarize(values);
   if (summary === undefined) return undefined;
-  const versusFloor = against(entrants.find(({ floor, shape }) => floor && shape === entrant.shape));
-  const versusBefore = against(entrants.find(({ name }) => name === entrant.before));
+  const versusFloor = summarize(
+    ratiosTo(entrants.find(({ floor, shape }) => floor && shape === entrant.shape)),
+  );
+  const ratiosToBefore = ratiosTo(entrants.find(({ name }) => name === entrant.before));
+  const versusBefore = summarize(ratiosToBefore);
   return {
     contender: entrant.name,
     ...summary,
@@ -92,7 +95,7 @@ function reportFigure(
     ...(versusBefore === undefined ? {} : {
       versusBefore: {
         ...versusBefore,
-        regression: measure.judged && isRegression(versusBefore.median, measure.better),
+        regression: measure.judged && isRegression(ratiosToBefore, measure.better),
       },
     }),
   };

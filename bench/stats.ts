@@ -81,7 +81,12 @@ export function pairedRatios(mine: Rounds, base: Rounds): number[] {
   return ratios;
 }
 
-/** Whether a figure at `ratio` times its base is worse by more than {@linkcode TOLERANCE}. */
-export function isRegression(ratio: number, better: Better): boolean {
-  return (better === "lower" ? ratio - 1 : 1 - ratio) > TOLERANCE;
+/**
+ * Whether a figure got worse by more than {@linkcode TOLERANCE}, given its ratios to its base, one a round. The median must
+ * say so, and three rounds in four that it got worse at all: where the rounds contradict each other, it is noise.
+ */
+export function isRegression(ratios: readonly number[], better: Better): boolean {
+  if (ratios.length === 0) return false;
+  const losses = ratios.map((ratio) => better === "lower" ? ratio - 1 : 1 - ratio);
+  return quantile(losses, 0.5) > TOLERANCE && quantile(losses, 0.25) > 0;
 }

@@ -73,15 +73,20 @@ Deno.test("pairedRatios: a round without both, or with a base of zero, is left o
 
 Deno.test("isRegression: more than a fifth worse, in the direction that is worse", () => {
   assert.equal(TOLERANCE, 0.2);
-  const cases: [ratio: number, better: "lower" | "higher", want: boolean][] = [
-    [1.19, "lower", false],
-    [1.21, "lower", true],
-    [0.5, "lower", false],
-    [0.81, "higher", false],
-    [0.79, "higher", true],
-    [2, "higher", false],
+  const cases: [ratios: number[], better: "lower" | "higher", want: boolean][] = [
+    [[1.19], "lower", false],
+    [[1.21], "lower", true],
+    [[0.5], "lower", false],
+    [[0.81], "higher", false],
+    [[0.79], "higher", true],
+    [[2], "higher", false],
+    [[1.1, 1.3, 1.3, 1.3, 1.1], "lower", true],
+    [[0.9, 1.3, 1.3, 1.3, 1.1], "lower", true],
+    // Two rounds in five say that it got better: the rounds contradict each other.
+    [[0.9, 1.3, 1.3, 1.3, 0.8], "lower", false],
+    [[], "lower", false],
   ];
-  for (const [ratio, better, want] of cases) {
-    assert.equal(isRegression(ratio, better), want, `${ratio}, ${better} is better`);
+  for (const [ratios, better, want] of cases) {
+    assert.equal(isRegression(ratios, better), want, `${ratios}; ${better} is better`);
   }
 });
