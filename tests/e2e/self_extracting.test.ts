@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import {
   EXTRACTED_VERSION as VERSION,
-  missing,
+  needing,
   run,
   scratchDirectory,
   selfExtractingOnion,
@@ -202,8 +202,7 @@ Deno.test("a cache that others could have written to is refused", async (t) => {
     Deno.renameSync(`${parent}/real`, cache);
   });
   await t.step({
-    name: "somebody else's",
-    ignore: missing("root") !== undefined,
+    ...needing("somebody else's", "root"),
     fn: async () => {
       Deno.chownSync(cache, 65534, 65534);
       const { code, stdout, stderr } = await start();
@@ -245,8 +244,7 @@ async function startOn(options: string) {
 }
 
 Deno.test({
-  name: "says what to do when there is no room to unpack",
-  ignore: missing("namespaces") !== undefined,
+  ...needing("says what to do when there is no room to unpack", "namespaces"),
   fn: async () => {
     const { code, stdout, stderr } = await startOn("size=20m");
     assert.deepEqual([code, stdout], [4, ""]);
@@ -258,8 +256,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "says what to do when nothing may be run where it unpacks",
-  ignore: missing("namespaces") !== undefined,
+  ...needing("says what to do when nothing may be run where it unpacks", "namespaces"),
   fn: async () => {
     const { code, stdout, stderr } = await startOn("noexec");
     assert.deepEqual([code, stdout], [4, ""]);

@@ -54,23 +54,26 @@ export function scratchDirectory(): Disposable & { readonly path: string } {
 }
 
 /**
- * The first need of a test that this machine doesn't meet, for its `ignore`.
+ * The start of a test's definition: ignored, with the reason behind its name, where this machine lacks something.
  *
  * @param needs tools, `root`, or `namespaces`: leave to make mount, network and process namespaces
  */
-export function missing(...needs: string[]): string | undefined {
-  return needs.find((need) => {
-    if (need === "root") return Deno.uid() !== 0;
-    if (need === "namespaces") return !namespaces();
-    return !(Deno.env.get("PATH") ?? "").split(":").some((directory) => exists(`${directory}/${need}`));
-  });
+export function needing(name: string, ...needs: string[]): { name: string; ignore: boolean } {
+  const lack = needs.find((need) => !has(need));
+  return lack === undefined ? { name, ignore: false } : { name: `${name} (needs ${lack})`, ignore: true };
+}
+
+function has(need: string): boolean {
+  if (need === "root") return Deno.uid() === 0;
+  if (need === "namespaces") return namespaces();
+  return (Deno.env.get("PATH") ?? "").split(":").some((directory) => exists(`${directory}/${need}`));
 }
 
 let may: boolean | undefined;
 
 /** Root in a container may lack the right to make them. */
 function namespaces(): boolean {
-  return may ??= Deno.uid() === 0 && missing("unshare") === undefined &&
+  return may ??= has("root") && has("unshare") &&
     new Deno.Command("unshare", { args: ["--mount", "--net", "--pid", "--fork", "true"], stderr: "null" })
       .outputSync().success;
 }
