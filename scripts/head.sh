@@ -79,19 +79,21 @@ unpack() { # cache
   mv -T "$new" "$1/$id" 2>/dev/null || rm -rf "$new"
 
   # Other versions, unless one runs or came within the hour: it may be between its own unpacking and its `exec`.
-  running=$(readlink /proc/[0-9]*/exe)
+  running=$(readlink /proc/[0-9]*/exe 2>/dev/null)
   for old in "$1"/sha256-*; do
     case $running in *"$old/"*) continue ;; esac
-    [ "$old" != "$1/$id" ] && [ "$(find "$old" -prune -mmin +60)" ] && mv -T "$old" "$new" && rm -rf "$new"
+    [ "$old" != "$1/$id" ] && [ "$(find "$old" -prune -mmin +60 2>/dev/null)" ] &&
+      mv -T "$old" "$new" && rm -rf "$new"
   done
   trap - EXIT HUP INT TERM
 }
 
 # The first of these that is ours or can be made. Only root can make the first, the second lies in the user's own
 # home, and in the third nobody else can rename what is ours, because /tmp is sticky.
-system=/var/cache/onion users='' last=''
-case ${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}} in
-  /*) users=${XDG_CACHE_HOME:-$HOME/.cache}/onion ;;
+system=/var/cache/onion last=''
+case ${XDG_CACHE_HOME-} in
+  /*) users=$XDG_CACHE_HOME/onion ;;
+  *) users=${HOME:+$HOME/.cache/onion} ;;
 esac
 case ${ONION_CACHE_DIR-} in
   /*) system=$ONION_CACHE_DIR/onion users='' ;;

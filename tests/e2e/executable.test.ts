@@ -39,6 +39,12 @@ Deno.test("deno compile accepts the program and embeds every module, the worker'
   for (const name of packages) assert.ok(binary.includes(`"name": "${name}"`), `${name} is not embedded`);
 });
 
+Deno.test("a router loads no command line: it is ready sooner", async () => {
+  const { files, packages } = await modulesOf(["src/process/router.ts", ...STARTED_MODULES]);
+  assert.deepEqual(files.filter((file) => file.startsWith(`${ROOT}src/cli/`)), []);
+  assert.deepEqual(packages.filter((name) => name.startsWith("@optique/")), []);
+});
+
 /** What `deno info --json` prints, as far as it is used here. */
 interface Graph {
   readonly modules: {

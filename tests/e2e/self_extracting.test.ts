@@ -244,7 +244,7 @@ async function startOn(options: string) {
 }
 
 Deno.test({
-  ...needing("says what to do when there is no room to unpack", "namespaces"),
+  ...needing("says what to do when there is no room to unpack", "root", "namespaces"),
   fn: async () => {
     const { code, stdout, stderr } = await startOn("size=20m");
     assert.deepEqual([code, stdout], [4, ""]);
@@ -256,7 +256,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("says what to do when nothing may be run where it unpacks", "namespaces"),
+  ...needing("says what to do when nothing may be run where it unpacks", "root", "namespaces"),
   fn: async () => {
     const { code, stdout, stderr } = await startOn("noexec");
     assert.deepEqual([code, stdout], [4, ""]);

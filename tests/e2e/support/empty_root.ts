@@ -18,7 +18,7 @@ import { run } from "./program.ts";
 const PACKAGES = ["iproute2", "iputils-ping"];
 
 /** What a test in an empty root needs of the host. */
-export const EMPTY_ROOT_NEEDS = ["namespaces", "nsenter", "debootstrap"];
+export const EMPTY_ROOT_NEEDS = ["root", "namespaces", "nsenter", "debootstrap"];
 
 /** Sets the namespaces up from within, says `ready`, and keeps them until its standard input ends. */
 const HOLD = `

@@ -54,12 +54,17 @@ export function scratchDirectory(): Disposable & { readonly path: string } {
 }
 
 /**
- * The start of a test's definition: ignored, with the reason behind its name, where this machine lacks something.
+ * The first need that this machine doesn't meet; nothing if it meets them all.
  *
  * @param needs tools, `root`, or `namespaces`: leave to make mount, network and process namespaces
  */
+export function missing(...needs: string[]): string | undefined {
+  return needs.find((need) => !has(need));
+}
+
+/** The start of a test's definition: ignored, with the reason behind its name, where something is missing. */
 export function needing(name: string, ...needs: string[]): { name: string; ignore: boolean } {
-  const lack = needs.find((need) => !has(need));
+  const lack = missing(...needs);
   return lack === undefined ? { name, ignore: false } : { name: `${name} (needs ${lack})`, ignore: true };
 }
 
