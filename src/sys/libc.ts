@@ -37,6 +37,10 @@ const SYMBOLS = {
   if_nametoindex: { parameters: ["buffer"], result: "u32" },
   // int lchown(const char *pathname, uid_t owner, gid_t group);
   lchown: { parameters: ["buffer", "u32", "u32"], result: "i32" },
+  // int execvp(const char *file, char *const argv[]);
+  execvp: { parameters: ["buffer", "buffer"], result: "i32" },
+  // sighandler_t signal(int signum, sighandler_t handler);
+  signal: { parameters: ["i32", "pointer"], result: "pointer" },
   // int *__errno_location(void);  What the macro errno stands for in glibc.
   __errno_location: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
