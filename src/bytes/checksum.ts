@@ -51,3 +51,15 @@ export function updateChecksum(old: number, before: number, after: number): numb
   sum = (sum & 0xffff) + (sum >>> 16);
   return ~sum & 0xffff;
 }
+
+/** Stores a 16-bit word at `at` and mends the checksum at `checksumAt` that covers it. */
+export function replaceUint16(view: DataView, at: number, value: number, checksumAt: number): void {
+  view.setUint16(checksumAt, updateChecksum(view.getUint16(checksumAt), view.getUint16(at), value));
+  view.setUint16(at, value);
+}
+
+/** Stores a 32-bit word at `at` and mends the checksum at `checksumAt` that covers it. */
+export function replaceUint32(view: DataView, at: number, value: number, checksumAt: number): void {
+  replaceUint16(view, at, value >>> 16, checksumAt);
+  replaceUint16(view, at + 2, value & 0xffff, checksumAt);
+}

@@ -10,9 +10,10 @@ import { undoLeftovers } from "../host/journal.ts";
 export async function down(): Promise<ExitCode> {
   const undone = await undoLeftovers();
   if (undone.length === 0) console.log("nothing to undo");
-  for (const { change, failure } of undone) {
-    // Most changes go with the TUN, and that goes with its process: what cannot be undone is mostly gone.
-    console.log(failure === undefined ? `undone: ${change}` : `not there any more: ${change} (${failure})`);
+  for (const { change, outcome, reason } of undone) {
+    if (outcome === "undone") console.log(`undone: ${change}`);
+    if (outcome === "gone") console.log(`not there any more: ${change}`);
+    if (outcome === "failed") console.error(`onion: cannot undo: ${change}: ${reason}`);
   }
-  return ExitCode.ok;
+  return undone.some(({ outcome }) => outcome === "failed") ? ExitCode.failed : ExitCode.ok;
 }

@@ -10,8 +10,11 @@ import { LAST_STAGE, type Stage, STAGES } from "./stages.ts";
 import {
   type Given,
   readAddress,
+  readBlocks,
   readCount,
   readDirectory,
+  readExits,
+  readHost,
   readInterface,
   readLogLevel,
   show,
@@ -56,6 +59,7 @@ export const STAGE: Omit<Option<Stage>, "read"> & { readonly read: (given: Given
 };
 
 const carriesPackets = (stage: Stage) => stage.traffic;
+const captures = (stage: Stage) => stage.captures;
 
 /** A flag without a value; what it was given as is `yes`. */
 const readSwitch = (given: Given) => given.text === "yes";
@@ -92,6 +96,52 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     usual: "10.5.51.2/24",
     meantFor: carriesPackets,
     read: readAddress,
+  },
+  from: {
+    flag: "--from",
+    metavar: "IP",
+    help: "whose packets are captured; unless given, the address of the default route's interface",
+    meantFor: captures,
+    read: readHost,
+  },
+  capture: {
+    flag: "--capture",
+    metavar: "CIDR,…",
+    help: "which destinations go into the tunnel",
+    usual: "18.0.0.0/8,128.0.0.0/8",
+    meantFor: captures,
+    read: readBlocks,
+  },
+  table: {
+    flag: "--table",
+    metavar: "N",
+    help: "the routing table that leads into the tunnel",
+    usual: "9",
+    meantFor: captures,
+    read: (given) => readCount(given, { least: 1, most: 252 }, "a table of one's own has", "number"),
+  },
+  priority: {
+    flag: "--priority",
+    metavar: "N",
+    help: "the priority of the rule that leads to the table; the routers' own rules come just before it",
+    usual: "8",
+    meantFor: captures,
+    read: (given) => readCount(given, { least: 2, most: 32_765 }, "a rule has", "number"),
+  },
+  exit: {
+    flag: "--exit",
+    metavar: "IF[@GATEWAY],…",
+    help:
+      "router i leaves by the i-th; unless given eth1, eth2, … where they exist, else the default route's",
+    meantFor: captures,
+    read: readExits,
+  },
+  printCommands: {
+    flag: "--print-commands",
+    help: "print the ip and nft commands that a run would make, and make none",
+    usual: "no",
+    meantFor: captures,
+    read: readSwitch,
   },
   logDir: {
     flag: "--log-dir",

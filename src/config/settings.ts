@@ -14,6 +14,13 @@ export const LOG_LEVELS = ["debug", "info", "warning", "error", "off"] as const;
 /** How much the diagnostics on stderr say. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** An exit interface as it was asked for. */
+export interface ExitChoice {
+  readonly interface: string;
+  /** Its gateway; found in the routing tables where it is undefined. */
+  readonly gateway: number | undefined;
+}
+
 /** One run, complete: no field is optional, every default has been filled in. */
 export interface Settings {
   /** The profile of this run. */
@@ -24,6 +31,18 @@ export interface Settings {
   readonly tun: string;
   /** The TUN's own address and its block. */
   readonly address: Cidr;
+  /** Whose packets are captured; the address of the default route's interface where it is undefined. */
+  readonly from: number | undefined;
+  /** Which destinations go into the tunnel. */
+  readonly capture: readonly Cidr[];
+  /** The routing table that leads them there. */
+  readonly table: number;
+  /** The priority of the rule that leads to the table. */
+  readonly priority: number;
+  /** Where router i leaves by: the i-th; chosen from the host's interfaces where it is undefined. */
+  readonly exit: readonly ExitChoice[] | undefined;
+  /** Print what would be changed on the host, and change nothing. */
+  readonly printCommands: boolean;
   /** Directory of the classic log files. */
   readonly logDir: string;
   readonly logLevel: LogLevel;

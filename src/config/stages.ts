@@ -4,8 +4,8 @@
  * @module
  */
 
-/** How the last router sends a packet on: nowhere, by answering echo requests itself. */
-export type ExitKind = "none" | "echo";
+/** How the last router sends a packet on: nowhere, by answering echo requests itself, by a raw ICMP socket. */
+export type ExitKind = "none" | "echo" | "raw-icmp";
 
 /** What one stage switches on. */
 export interface Stage {
@@ -19,6 +19,8 @@ export interface Stage {
   readonly hops: { readonly least: number; readonly most: number; readonly usual: number };
   /** Whether the proxy opens a TUN interface and relays its packets. */
   readonly traffic: boolean;
+  /** Whether the host's own packets to some destinations are led into the tunnel. */
+  readonly captures: boolean;
   /** What the last router does with a packet. */
   readonly exit: ExitKind;
 }
@@ -31,6 +33,7 @@ export const STAGES: readonly Stage[] = [
     routers: { least: 1, most: 1, usual: 1 },
     hops: { least: 0, most: 0, usual: 0 },
     traffic: false,
+    captures: false,
     exit: "none",
   },
   {
@@ -39,7 +42,17 @@ export const STAGES: readonly Stage[] = [
     routers: { least: 1, most: 1, usual: 1 },
     hops: { least: 1, most: 1, usual: 1 },
     traffic: true,
+    captures: false,
     exit: "echo",
+  },
+  {
+    number: 3,
+    shows: "ping the real world out of the router's own interface",
+    routers: { least: 1, most: 1, usual: 1 },
+    hops: { least: 1, most: 1, usual: 1 },
+    traffic: true,
+    captures: true,
+    exit: "raw-icmp",
   },
 ];
 

@@ -8,7 +8,7 @@ import { ConfigError } from "../errors.ts";
 import { broadcast, type Cidr, network } from "../wire/cidr.ts";
 import { formatIpv4, isHostAddress } from "../wire/ipv4.ts";
 import { formatCidr, parseCidr, parseIpv4 } from "./cidr.ts";
-import { LOG_LEVELS, type LogLevel } from "./settings.ts";
+import { type ExitChoice, LOG_LEVELS, type LogLevel } from "./settings.ts";
 
 /** A value as it was written, and where. */
 export interface Given {
@@ -116,6 +116,49 @@ export function readAddress(given: Given): Cidr {
     );
   }
   return Object.freeze(block);
+}
+
+/** The address of a host. */
+export function readHost(given: Given): number {
+  const address = parseIpv4(given.text);
+  if (address !== undefined && isHostAddress(address)) return address;
+  throw refuse(given, "no IPv4 address of a host", "write it as in 10.0.2.15");
+}
+
+/** Blocks, as in `18.0.0.0/8,128.0.0.0/8`. */
+export function readBlocks(given: Given): readonly Cidr[] {
+  return Object.freeze(
+    given.text.split(",").map((text) => {
+      const block = parseCidr(text);
+      if (block === undefined || block.prefix === 0) {
+        throw refuse(given, `${show(text)} is no IPv4 block`, "write blocks as in 18.0.0.0/8,128.0.0.0/8");
+      }
+      const first = network(block);
+      if (block.address !== first) {
+        const right = formatCidr({ address: first, prefix: block.prefix });
+        throw refuse(given, `${show(text)} has bits set behind its prefix`, `write ${right}`);
+      }
+      return block;
+    }),
+  );
+}
+
+/** Exit interfaces, as in `eth1,eth2@192.168.202.1`. */
+export function readExits(given: Given): readonly ExitChoice[] {
+  return Object.freeze(
+    given.text.split(",").map((text) => {
+      const [name, address, ...rest] = text.split("@");
+      const gateway = address === undefined ? undefined : parseIpv4(address);
+      if (rest.length > 0 || (address !== undefined && gateway === undefined)) {
+        throw refuse(
+          given,
+          `${show(text)} is no interface with a gateway`,
+          "write it as in eth1@192.168.201.1",
+        );
+      }
+      return { interface: readInterface({ ...given, text: name! }), gateway };
+    }),
+  );
 }
 
 /** The name of a directory. Whether there is one is for the caller to see. */

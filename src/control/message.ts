@@ -20,6 +20,7 @@
  */
 import { WireError } from "../errors.ts";
 import type { RouterNodeConfig } from "../loop/node.ts";
+import type { RawIcmpBinding } from "../sys/raw_icmp.ts";
 import type { Snapshot } from "../trace/counters.ts";
 
 /** Bytes of a session key. */
@@ -68,6 +69,8 @@ export interface RouterSettings {
     /** The proxy's data port on loopback. */
     readonly proxyPort: number;
     readonly node: RouterNodeConfig;
+    /** What the socket of a raw ICMP exit is bound to. */
+    readonly socket?: RawIcmpBinding;
   };
 }
 

@@ -26,9 +26,15 @@ export class EchoExit implements Exit {
     this.#trace = trace;
   }
 
+  /** {@inheritDoc Exit.deadline} */
+  readonly deadline: number = Infinity;
+
+  /** {@inheritDoc Exit.expire} */
+  expire(): void {}
+
   /** {@inheritDoc Exit.send} */
   send(circuit: number, packet: PacketBuffer, ip: Ipv4View): void {
-    const { destination, source, payload } = ip;
+    const { destination, payload } = ip;
     if (icmpType(packet.view, payload) !== IcmpType.echoRequest) {
       return this.#trace.counters.count("not-echo-request");
     }
@@ -45,7 +51,7 @@ export class EchoExit implements Exit {
  * (RFC 1122 §3.2.2.6) and its identification, which is as unique for the way back as it was for the way here;
  * header options are left out.
  */
-function turnIntoReply(packet: PacketBuffer, ip: Ipv4View): void {
+export function turnIntoReply(packet: PacketBuffer, ip: Ipv4View): void {
   const { typeOfService, identification, source, destination, payload } = ip;
   turnIntoEchoReply(packet.view, payload);
   packet.start = payload - IPV4_HEADER;

@@ -17,6 +17,11 @@ export interface Exit {
    * @param circuit the circuit it came by
    * @param packet the packet, used up
    * @param ip a view of it
+   * @param now the time in ms
    */
-  send(circuit: number, packet: PacketBuffer, ip: Ipv4View): void;
+  send(circuit: number, packet: PacketBuffer, ip: Ipv4View, now: number): void;
+  /** When {@linkcode Exit.expire} next has something to do, in ms; Infinity for never. */
+  readonly deadline: number;
+  /** Forgets what has waited too long. */
+  expire(now: number): void;
 }

@@ -5,22 +5,22 @@
  * ```
  *   /run/onion/4711.journal      one file a run, one JSON value a line
  *   {"pid":4711,"started":"8123","network":"4026531840"}
- *   {"change":"address 10.5.51.2/24 on tun1","undo":["address","delete","10.5.51.2/24","dev","tun1"]}
+ *   {"change":"address 10.5.51.2/24 on tun1","undo":["ip","address","delete","10.5.51.2/24","dev","tun1"]}
  * ```
  *
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import { ip } from "./ip.ts";
+import { type Command, execute } from "./execute.ts";
 
 /** Where journals are. Gone after a reboot, as the changes are. */
 export const JOURNAL_DIR = "/run/onion";
 
-/** A change and the arguments of `ip` that undo it. */
-export interface Change {
+/** A change, and the command that undoes it. */
+export interface Entry {
   /** What is changed, in a few words. */
   readonly change: string;
-  readonly undo: readonly string[];
+  readonly undo: Command;
 }
 
 /** Who a journal belongs to: a process, told from a later one with its PID by when it started, in a network namespace. */
@@ -35,14 +35,20 @@ interface Owner {
 /** What became of one change that was to be undone. */
 export interface Undone {
   readonly change: string;
-  /** Why it could not be undone, mostly because it was gone already. */
-  readonly failure?: string;
+  /** Gone: somebody else has undone it before, or the kernel has when an interface went. */
+  readonly outcome: "undone" | "gone" | "failed";
+  /** Why, where it failed. */
+  readonly reason?: string;
 }
+
+/** What ip, nft and iptables say of something that is not there. */
+const GONE =
+  /Cannot find device|Cannot assign requested address|No such (file|process|device)|does(n't| not) exist|No chain/i;
 
 /** The journal of this run. Its file exists from the first change to the last undoing. */
 export class Journal implements AsyncDisposable {
   readonly #path: string;
-  readonly #changes: Change[] = [];
+  readonly #entries: Entry[] = [];
 
   /** @param dir where journals are */
   constructor(dir: string = JOURNAL_DIR) {
@@ -54,29 +60,27 @@ export class Journal implements AsyncDisposable {
    *
    * @param make makes the change; when it throws, the change counts as not made
    */
-  async change(change: Change, make: () => Promise<unknown>): Promise<void> {
-    this.#write(change);
+  async change(entry: Entry, make: () => Promise<unknown>): Promise<void> {
+    this.#write(entry);
     await make();
-    this.#changes.push(change);
+    this.#entries.push(entry);
   }
 
   /** Undoes every change, the last one first, and removes the journal. */
   async undo(): Promise<Undone[]> {
-    const undone = await undoAll(this.#changes.splice(0));
-    removeJournal(this.#path);
-    return undone;
+    return await undoJournal(this.#path, this.#entries.splice(0));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.undo();
   }
 
-  #write(change: Change): void {
+  #write(entry: Entry): void {
     try {
       const dir = directoryOf(this.#path);
       Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
-      const line = JSON.stringify(change) + "\n";
-      if (this.#changes.length > 0) return Deno.writeTextFileSync(this.#path, line, { append: true });
+      const line = JSON.stringify(entry) + "\n";
+      if (this.#entries.length > 0) return Deno.writeTextFileSync(this.#path, line, { append: true });
       // Another run that starts now must never see a journal without its owner: it would take us for dead.
       const unfinished = `${this.#path}.new`;
       Deno.writeTextFileSync(unfinished, JSON.stringify(owner(Deno.pid)) + "\n" + line, { mode: 0o600 });
@@ -101,24 +105,26 @@ export class Journal implements AsyncDisposable {
 export async function undoLeftovers(dir: string = JOURNAL_DIR): Promise<Undone[]> {
   const undone: Undone[] = [];
   for (const path of journals(dir)) {
-    const { owner: whose, changes } = read(path);
+    const { owner: whose, entries } = read(path);
     if (whose !== undefined && (isAlive(whose) || !isOurs(whose))) continue;
-    undone.push(...await undoAll(changes));
-    removeJournal(path);
+    undone.push(...await undoJournal(path, entries));
   }
   return undone;
 }
 
-async function undoAll(changes: readonly Change[]): Promise<Undone[]> {
+/** Undoes a journal's changes and removes it, unless something could not be undone and shall be tried again. */
+async function undoJournal(path: string, entries: readonly Entry[]): Promise<Undone[]> {
   const undone: Undone[] = [];
-  for (const { change, undo } of changes.toReversed()) {
+  for (const { change, undo } of entries.toReversed()) {
     try {
-      await ip(...undo);
-      undone.push({ change });
+      await execute(undo);
+      undone.push({ change, outcome: "undone" });
     } catch (error) {
-      undone.push({ change, failure: (error as Error).message });
+      const reason = (error as Error).message;
+      undone.push(GONE.test(reason) ? { change, outcome: "gone" } : { change, outcome: "failed", reason });
     }
   }
+  if (undone.every(({ outcome }) => outcome !== "failed")) removeJournal(path);
   return undone;
 }
 
@@ -134,7 +140,7 @@ function journals(dir: string): string[] {
 }
 
 /** A journal's content. A line that was being written when its run died is no change that was made. */
-function read(path: string): { owner: Owner | undefined; changes: Change[] } {
+function read(path: string): { owner: Owner | undefined; entries: Entry[] } {
   const values = Deno.readTextFileSync(path).split("\n").map((line) => {
     try {
       return JSON.parse(line);
@@ -142,8 +148,8 @@ function read(path: string): { owner: Owner | undefined; changes: Change[] } {
       return undefined;
     }
   });
-  const changes = values.slice(1).filter((value) => Array.isArray(value?.undo));
-  return { owner: typeof values[0]?.pid === "number" ? values[0] : undefined, changes };
+  const entries = values.slice(1).filter((value) => Array.isArray(value?.undo));
+  return { owner: typeof values[0]?.pid === "number" ? values[0] : undefined, entries };
 }
 
 function owner(pid: number): Owner {

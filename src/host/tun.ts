@@ -3,22 +3,20 @@
  *
  * @module
  */
+import { formatCidr } from "../config/cidr.ts";
 import { ExitCode, OperatorError, SysError } from "../errors.ts";
 import type { Fd } from "../sys/fd.ts";
 import { interfaceExists } from "../sys/interface.ts";
 import { attachTun } from "../sys/tun.ts";
-import { formatCidr, parseIpv4 } from "../config/cidr.ts";
 import { type Cidr, overlaps } from "../wire/cidr.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
-import { type Interface, interfaces, ip } from "./ip.ts";
-import type { Journal } from "./journal.ts";
+import type { Change } from "./change.ts";
+import type { Interface } from "./state.ts";
 
-/** A TUN interface that is up and has its address. */
-export interface HostTun extends Disposable {
+/** A TUN interface that we are attached to. */
+export interface AttachedTun extends Disposable {
   readonly fd: Fd;
   readonly name: string;
-  /** Bytes of the longest packet that it takes. */
-  readonly mtu: number;
   /** Whether it was there before, and stays. */
   readonly existed: boolean;
 }
@@ -26,40 +24,48 @@ export interface HostTun extends Disposable {
 /** How long to wait for a run that has just been killed to let go of its interface, in ms, and how often to look. */
 const RELEASE = { most: 1000, step: 20 } as const;
 
+/** Bytes of the longest packet of a TUN interface that nobody has told otherwise. */
+export const USUAL_MTU = 1500;
+
 /**
- * Brings the interface up.
+ * Attaches to the interface, which is made where it does not exist, and then goes when it is disposed of.
  *
- * @param name of the interface; made where it does not exist, and then gone when its descriptor closes
  * @throws {OperatorError} naming the cause and the remedy
  */
-export async function bringUpTun(name: string, address: Cidr, journal: Journal): Promise<HostTun> {
-  const before = await interfaces();
-  refuseTakenAddress(before, name, address);
+export async function openHostTun(name: string): Promise<AttachedTun> {
   const existed = interfaceExists(name);
   const fd = await attach(name);
-  try {
-    const is = before.find((candidate) => candidate.ifname === name);
-    // An interface of our own takes its address and its routes with it when it goes; only one that stays needs
-    // its changes written down.
-    const change = (what: string, undo: string[], make: string[]) =>
-      existed ? journal.change({ change: what, undo }, () => ip(...make)) : ip(...make);
+  return { fd, name, existed, [Symbol.dispose]: () => fd[Symbol.dispose]() };
+}
 
-    const cidr = formatCidr(address);
-    if (!hasAddress(is, address)) {
-      await change(
-        `address ${cidr} on ${name}`,
-        ["address", "delete", cidr, "dev", name],
-        ["address", "add", cidr, "dev", name],
-      );
-    }
-    if (!is?.flags.includes("UP")) {
-      await change(`${name} up`, ["link", "set", name, "down"], ["link", "set", name, "up"]);
-    }
-    return { fd, name, mtu: is?.mtu ?? 1500, existed, [Symbol.dispose]: () => fd[Symbol.dispose]() };
-  } catch (error) {
-    fd[Symbol.dispose]();
-    throw error;
+/**
+ * The changes that give the interface its address and take it up.
+ *
+ * @param interfaces what the host had before the interface was made
+ * @throws {OperatorError} where the address is another interface's
+ */
+export function planTun(name: string, address: Cidr, interfaces: readonly Interface[]): Change[] {
+  refuseTakenAddress(interfaces, name, address);
+  const is = interfaces.find((candidate) => candidate.name === name);
+  const cidr = formatCidr(address);
+  const changes: Change[] = [];
+  if (!is?.addresses.some((has) => has.address === address.address && has.prefix === address.prefix)) {
+    changes.push({
+      what: `address ${cidr} on ${name}`,
+      make: ["ip", "address", "add", cidr, "dev", name],
+      undo: ["ip", "address", "delete", cidr, "dev", name],
+      goesWithTun: true,
+    });
   }
+  if (!is?.isUp) {
+    changes.push({
+      what: `${name} up`,
+      make: ["ip", "link", "set", name, "up"],
+      undo: ["ip", "link", "set", name, "down"],
+      goesWithTun: true,
+    });
+  }
+  return changes;
 }
 
 /** Attaches, waiting a moment where the interface is still held by a run that is on its way out. */
@@ -69,9 +75,8 @@ async function attach(name: string): Promise<Fd> {
       return attachTun(name);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
-      if (error.code === "EBUSY" && waited < RELEASE.most) {
-        await new Promise((resolve) => setTimeout(resolve, RELEASE.step));
-      } else throw explain(error);
+      if (error.code !== "EBUSY" || waited >= RELEASE.most) throw explain(error);
+      await new Promise((resolve) => setTimeout(resolve, RELEASE.step));
     }
   }
 }
@@ -92,28 +97,18 @@ function explain(error: SysError): OperatorError {
 
 /** An address or a block that another interface has cannot lead into the tunnel too. */
 function refuseTakenAddress(all: readonly Interface[], name: string, address: Cidr): void {
-  for (const { ifname, addr_info } of all) {
-    if (ifname === name) continue;
-    for (const { family, local, prefixlen } of addr_info) {
-      if (family !== "inet") continue;
-      const taken: Cidr = { address: parseIpv4(local)!, prefix: prefixlen };
+  for (const { name: other, addresses } of all) {
+    if (other === name) continue;
+    for (const taken of addresses) {
+      const isSame = taken.address === address.address;
       // A wider block elsewhere does no harm: the narrower route wins.
-      if (taken.address !== address.address && (taken.prefix < address.prefix || !overlaps(taken, address))) {
-        continue;
-      }
+      if (!isSame && (taken.prefix < address.prefix || !overlaps(taken, address))) continue;
       throw new OperatorError(
-        `${
-          taken.address === address.address ? formatIpv4(address.address) : formatCidr(address)
-        } is taken: ` +
-          `${ifname} has ${formatCidr(taken)}`,
+        `${isSame ? formatIpv4(address.address) : formatCidr(address)} is taken: ${other} has ${
+          formatCidr(taken)
+        }`,
         "choose another with --address",
       );
     }
   }
-}
-
-function hasAddress(is: Interface | undefined, address: Cidr): boolean {
-  return is?.addr_info.some(({ family, local, prefixlen }) =>
-    family === "inet" && local === formatIpv4(address.address) && prefixlen === address.prefix
-  ) ?? false;
 }

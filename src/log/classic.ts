@@ -27,6 +27,10 @@ export function eventLine(event: Readonly<Event>): string {
       return `ICMP from port: ${port}, src: ${formatIpv4(source)}, dst: ${
         formatIpv4(destination)
       }, type: ${detail}`;
+    case EventKind.icmpFromRawSocket:
+      return `ICMP from raw sock, src: ${formatIpv4(source)}, dst: ${
+        formatIpv4(destination)
+      }, type: ${detail}`;
     case EventKind.unknownCircuit:
       return `unknown incoming circuit: ${formatCircuit(detail)}, src: ${formatIpv4(source)}, dst: ${
         formatIpv4(destination)
@@ -43,6 +47,8 @@ export function eventObject(event: Readonly<Event>): Record<string, string | num
       return { event: "icmp-from-tunnel", source, destination, type: detail };
     case EventKind.icmpFromPort:
       return { event: "icmp-from-port", port, source, destination, type: detail };
+    case EventKind.icmpFromRawSocket:
+      return { event: "icmp-from-raw-socket", source, destination, type: detail };
     case EventKind.unknownCircuit:
       return { event: "unknown-circuit", circuit: formatCircuit(detail), port };
   }

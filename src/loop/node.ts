@@ -6,8 +6,9 @@
 import { PacketBuffer } from "../bytes/packet_buffer.ts";
 import { EchoExit } from "../exit/echo.ts";
 import type { Deliver, Exit } from "../exit/exit.ts";
+import { type IcmpSocket, type RawIcmpConfig, RawIcmpExit } from "../exit/raw_icmp.ts";
 import { type Link, NOTHING, STRANGER } from "../link/link.ts";
-import { ProxyCore, type ProxyNeighbour } from "../proxy/proxy.ts";
+import { type ProxyConfig, ProxyCore } from "../proxy/proxy.ts";
 import { RouterCore, type RouterNeighbour } from "../router/router.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Tun } from "../tun/tun.ts";
@@ -29,22 +30,17 @@ export interface Node {
   expire(now: number): void;
 }
 
-/** What a proxy's node needs to know. */
-export interface ProxyNodeConfig {
-  readonly routers: readonly ProxyNeighbour[];
-}
-
 /** An onion proxy with its TUN interface and its link. Sources: link, TUN. */
-export function proxyNode(config: ProxyNodeConfig, tun: Tun, link: Link, trace: Trace): Node {
+export function proxyNode(config: ProxyConfig, tun: Tun, link: Link, trace: Trace): Node {
   const outbox = {
     toTun: (packet: PacketBuffer) => tun.send(packet),
     toRouter: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell),
   };
-  const core = new ProxyCore(config.routers, outbox, trace);
+  const core = new ProxyCore(config, outbox, trace);
   return {
     sources: [
       linkSource(link, trace, (neighbour, cell) => core.fromLink(neighbour, cell)),
-      tunSource(tun, (packet) => core.fromTun(packet)),
+      packetSource(tun, (packet) => core.fromTun(packet)),
     ],
     deadline: () => Infinity,
     expire: () => {},
@@ -52,11 +48,13 @@ export function proxyNode(config: ProxyNodeConfig, tun: Tun, link: Link, trace: 
 }
 
 /** The exit of a router. */
-export type ExitConfig = {
-  readonly kind: "echo";
-  /** The hosts that answer, and the tunnel's own address, which does not. */
-  readonly block: Cidr;
-};
+export type ExitConfig =
+  | {
+    readonly kind: "echo";
+    /** The hosts that answer, and the tunnel's own address, which does not. */
+    readonly block: Cidr;
+  }
+  | { readonly kind: "raw-icmp" } & RawIcmpConfig;
 
 /** What a router's node needs to know. */
 export interface RouterNodeConfig {
@@ -66,35 +64,43 @@ export interface RouterNodeConfig {
   readonly exit: ExitConfig;
 }
 
-/** An onion router with its link and its exit. Source: link. */
-export function routerNode(config: RouterNodeConfig, link: Link, trace: Trace): Node {
+/**
+ * An onion router with its link and its exit. Sources: link, and the exit's socket where it has one.
+ *
+ * @param socket what a raw ICMP exit sends by
+ */
+export function routerNode(config: RouterNodeConfig, link: Link, trace: Trace, socket?: IcmpSocket): Node {
   const outbox = { toNeighbour: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell) };
-  const core = new RouterCore(
-    config.neighbours,
-    config.mtu,
-    outbox,
-    trace,
-    (deliver) => makeExit(config.exit, deliver, trace),
-  );
+  let world: Source | undefined;
+  const makeExit = (deliver: Deliver): Exit => {
+    if (config.exit.kind === "echo") return new EchoExit(config.exit.block, deliver, trace);
+    if (socket === undefined) throw new TypeError("a raw ICMP exit needs a socket");
+    const exit = new RawIcmpExit(config.exit, socket, deliver, trace, unguessable);
+    world = packetSource(socket, (packet, now) => exit.fromWorld(packet, now));
+    return exit;
+  };
+  const core = new RouterCore(config.neighbours, config.mtu, outbox, trace, makeExit);
+  const fromLink = linkSource(link, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now));
   return {
-    sources: [linkSource(link, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now))],
+    sources: world === undefined ? [fromLink] : [fromLink, world],
     deadline: () => core.deadline,
     expire: (now) => core.expire(now),
   };
 }
 
-function makeExit(config: ExitConfig, deliver: Deliver, trace: Trace): Exit {
-  switch (config.kind) {
-    case "echo":
-      return new EchoExit(config.block, deliver, trace);
-  }
+/** A number in [0, 1) that an outsider cannot guess. */
+function unguessable(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32;
 }
 
-function tunSource(tun: Tun, take: (packet: PacketBuffer, now: number) => void): Source {
+function packetSource(
+  device: Pick<Tun, "receive">,
+  take: (packet: PacketBuffer, now: number) => void,
+): Source {
   const buffer = new PacketBuffer();
   return (now) => {
     let count = 0;
-    for (; count < BURST && tun.receive(buffer); count++) take(buffer, now);
+    for (; count < BURST && device.receive(buffer); count++) take(buffer, now);
     return count;
   };
 }

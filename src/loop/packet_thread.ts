@@ -10,13 +10,20 @@ import type { SocketAddress } from "../sys/udp.ts";
 import { Counters } from "../trace/counters.ts";
 import { EventRing } from "../trace/events.ts";
 import { LinuxTun } from "../tun/linux.ts";
-import { proxyNode, type ProxyNodeConfig, routerNode, type RouterNodeConfig } from "./node.ts";
+import { RawIcmpSocket } from "../exit/raw_icmp_socket.ts";
+import type { ProxyConfig } from "../proxy/proxy.ts";
+import { proxyNode, routerNode, type RouterNodeConfig } from "./node.ts";
 import { runUntilDoorbell, type Turnable } from "./run.ts";
 
 /** The role that a packet thread plays: what its node needs, and the descriptors of its devices. */
 export type Role =
-  | { readonly kind: "proxy"; readonly config: ProxyNodeConfig; readonly tun: number }
-  | { readonly kind: "router"; readonly config: RouterNodeConfig };
+  | { readonly kind: "proxy"; readonly config: ProxyConfig; readonly tun: number }
+  | {
+    readonly kind: "router";
+    readonly config: RouterNodeConfig;
+    /** The raw ICMP socket of an exit that has one. */
+    readonly socket: number | undefined;
+  };
 
 /** An order to the packet thread. */
 export type Order =
@@ -85,7 +92,12 @@ function start(order: Extract<Order, { kind: "start" }>): Turnable & { readonly 
       const node = proxyNode(role.config, new LinuxTun(role.tun), link, trace);
       return { node, fds: [order.link, role.tun], ring, doorbell };
     }
-    case "router":
-      return { node: routerNode(role.config, link, trace), fds: [order.link], ring, doorbell };
+    case "router": {
+      if (role.socket === undefined) {
+        return { node: routerNode(role.config, link, trace), fds: [order.link], ring, doorbell };
+      }
+      const node = routerNode(role.config, link, trace, new RawIcmpSocket(role.socket));
+      return { node, fds: [order.link, role.socket], ring, doorbell };
+    }
   }
 }

@@ -16,6 +16,7 @@ import { ConfigError, ExitCode } from "../errors.ts";
 import { routerLine } from "../log/classic.ts";
 import { LineFile } from "../log/line_file.ts";
 import { PacketThread } from "../loop/thread.ts";
+import { openRawIcmp } from "../sys/raw_icmp.ts";
 import { UdpSocket } from "../sys/udp.ts";
 import { LINK_BUFFER, LOOPBACK_ADDRESS } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
@@ -88,7 +89,9 @@ export async function runRouter(): Promise<ExitCode> {
     log.line(routerLine(number, Deno.pid, port));
     log.flush();
     const peers = [{ address: LOOPBACK_ADDRESS, port: traffic.proxyPort }];
-    await thread.start({ kind: "router", config: traffic.node }, socket.fd.number, peers);
+    using world = traffic.socket === undefined ? undefined : openRawIcmp(traffic.socket, LINK_BUFFER);
+    const role = { kind: "router", config: traffic.node, socket: world?.number } as const;
+    await thread.start(role, socket.fd.number, peers);
     const logging = logEvents(thread, log);
     channel.say(PROXY, { type: "ready", port });
     const reason = await end;

@@ -9,17 +9,25 @@
  * @module
  */
 import { formatCidr } from "../config/cidr.ts";
+import type { RouterSettings } from "../control/message.ts";
 import type { Settings } from "../config/settings.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { Journal, undoLeftovers, type Undone } from "../host/journal.ts";
 import { requireTunHost } from "../host/preflight.ts";
-import { bringUpTun } from "../host/tun.ts";
+import { makeChanges } from "../host/change.ts";
+import type { HostExit } from "../host/exits.ts";
+import { firewallTool, planCommands, planHost } from "../host/plan.ts";
+import { readHostState } from "../host/state.ts";
+import { openHostTun } from "../host/tun.ts";
 import { proxyLine, routerLine } from "../log/classic.ts";
 import { diagnostics, setUpDiagnostics } from "../log/diagnostics.ts";
 import { LineFile } from "../log/line_file.ts";
+import type { RouterNodeConfig } from "../loop/node.ts";
 import { PacketThread } from "../loop/thread.ts";
 import { MAX_CELL_PACKET } from "../proxy/proxy.ts";
 import { UdpSocket } from "../sys/udp.ts";
+import { type Cidr, network } from "../wire/cidr.ts";
+import { IcmpType } from "../wire/icmp.ts";
 import { unlessAborted } from "./abort.ts";
 import { LINK_BUFFER, LOOPBACK_ADDRESS } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
@@ -32,6 +40,14 @@ import { type RunReport, summaryObject, summaryText } from "./summary.ts";
 const ROUTER = 1;
 const CIRCUIT = 1;
 
+/** The ICMP types that a raw ICMP exit takes in from the world. */
+const WORLD_TYPES = [
+  IcmpType.echoReply,
+  IcmpType.destinationUnreachable,
+  IcmpType.timeExceeded,
+  IcmpType.parameterProblem,
+];
+
 /**
  * Runs a stage until `signal` aborts.
  *
@@ -42,6 +58,10 @@ export async function runStage(settings: Settings, signal: AbortSignal): Promise
   const started = performance.now();
   await setUpDiagnostics(settings.logLevel);
   const output = makeOutput(settings.json);
+  if (settings.printCommands) {
+    console.log(planCommands(settings, await readHostState(), Deno.pid).join("\n"));
+    return ExitCode.ok;
+  }
   if (settings.stage.traffic) requireTunHost();
   const failure = new AbortController();
   let run: Run | undefined;
@@ -157,38 +177,51 @@ class Run {
   }
 
   async #startTraffic(thread: PacketThread): Promise<number> {
-    const { tun: name, address, stage } = this.#settings;
+    const { address, stage } = this.#settings;
     const routers = this.#routers!;
-    // Not cut short by an abort: a change to the host that has begun is finished, so that it can be undone.
-    this.#sayUndone(await undoLeftovers());
-    const tun = this.#devices.use(await bringUpTun(name, address, this.#journal));
+    const { tun, mtu, exits } = await this.#prepareHost();
     const socket = this.#devices.use(UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER));
     const proxyPort = socket.localPort;
     this.#file.line(proxyLine(proxyPort));
     await routers.up(ROUTER, this.#over);
-    if (stage.exit !== "echo") throw new TypeError(`stage ${stage.number} carries traffic but has no exit`);
     const port = await routers.configure(ROUTER, {
       logFile: this.#logFile("router1"),
       traffic: {
         proxyPort,
-        node: {
+        ...exitSettings(address, exits[ROUTER - 1], {
           neighbours: [{ port: proxyPort, circuit: CIRCUIT }],
-          mtu: Math.min(tun.mtu, MAX_CELL_PACKET),
-          exit: { kind: "echo", block: address },
-        },
+          mtu: Math.min(mtu, MAX_CELL_PACKET),
+        }),
       },
     }, this.#over);
     this.#introduce(port);
-    const role = {
-      kind: "proxy",
-      config: { routers: [{ port, circuit: CIRCUIT }] },
-      tun: tun.fd.number,
-    } as const;
+    const config = {
+      routers: [{ port, circuit: CIRCUIT }],
+      ...(stage.captures && { refuseAs: hopOf(address) }),
+    };
+    const role = { kind: "proxy", config, tun: tun.fd.number } as const;
     await unlessAborted(
       thread.start(role, socket.fd.number, [{ address: LOOPBACK_ADDRESS, port }]),
       this.#over,
     );
     return proxyPort;
+  }
+
+  /** Brings TUN, addresses, rules, routes and firewall into the state that the stage needs. */
+  async #prepareHost() {
+    const { tun: name, stage } = this.#settings;
+    // Not cut short by an abort: a change to the host that has begun is finished, so that it can be undone.
+    this.#sayUndone(await undoLeftovers());
+    const tool = firewallTool();
+    if (stage.captures && tool === undefined) {
+      this.#log.warn(
+        "neither nft nor iptables is here: nothing keeps the kernel from resetting routers' connections",
+      );
+    }
+    const { changes, exits, mtu } = planHost(this.#settings, await readHostState(), Deno.pid, tool);
+    const tun = this.#devices.use(await openHostTun(name));
+    await makeChanges(changes, this.#journal, tun.existed);
+    return { tun, exits, mtu };
   }
 
   #startThread(): PacketThread {
@@ -213,9 +246,29 @@ class Run {
   }
 
   #sayUndone(undone: readonly Undone[]): void {
-    for (const { change, failure } of undone) {
-      if (failure === undefined) this.#log.debug(`undone: ${change}`);
-      else this.#log.warn("not undone: {change}: {failure}", { change, failure });
+    for (const { change, outcome, reason } of undone) {
+      if (outcome === "failed") this.#log.warn("cannot undo: {change}: {reason}", { change, reason });
+      else this.#log.debug("{outcome}: {change}", { outcome, change });
     }
   }
+}
+
+/** The part of a router's settings that says how packets leave. */
+function exitSettings(
+  block: Cidr,
+  exit: HostExit | undefined,
+  node: Omit<RouterNodeConfig, "exit">,
+): Pick<NonNullable<RouterSettings["traffic"]>, "node" | "socket"> {
+  if (exit === undefined) return { node: { ...node, exit: { kind: "echo", block } } };
+  const { address, mtu, device, mark } = exit;
+  return {
+    node: { ...node, exit: { kind: "raw-icmp", address, mtu, hop: hopOf(block) } },
+    socket: { address, device, mark, types: WORLD_TYPES },
+  };
+}
+
+/** The address by which the onion, as one hop, says what became of packets: a host of the block, but not the TUN's own. */
+function hopOf(block: Cidr): number {
+  const first = network(block) + 1;
+  return first === block.address ? first + 1 : first;
 }

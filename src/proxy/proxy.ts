@@ -10,11 +10,12 @@
  *
  * @module
  */
-import { MAX_PACKET, type PacketBuffer } from "../bytes/packet_buffer.ts";
+import { MAX_PACKET, PacketBuffer } from "../bytes/packet_buffer.ts";
 import { CELL_HEADER, cellCircuit, CellType, cellType, isCell, unwrapCell, wrapCell } from "../cell/cell.ts";
 import { EventKind } from "../trace/events.ts";
 import type { Trace } from "../trace/trace.ts";
-import { icmpFault, IcmpType, icmpType } from "../wire/icmp.ts";
+import { icmpFault, IcmpType, icmpType, isReport, Unreachable } from "../wire/icmp.ts";
+import { mayCauseError, writeIcmpError } from "../wire/icmp_error.ts";
 import { fragmentIpv4, Ipv4View, isHostAddress, Protocol } from "../wire/ipv4.ts";
 
 /** The longest packet that one cell carries, in bytes: the longest UDP payload over IPv4, less the cell's header. */
@@ -36,20 +37,30 @@ export interface ProxyOutbox {
   toRouter(neighbour: number, cell: PacketBuffer): boolean;
 }
 
+/** What a proxy needs to know. */
+export interface ProxyConfig {
+  /** The neighbours, in the order of the link's peers. */
+  readonly routers: readonly ProxyNeighbour[];
+  /**
+   * Who tells the host that a packet is not carried, an address of the tunnel's block but not the host's own.
+   * Absent where such packets are dropped without a word.
+   */
+  readonly refuseAs?: number;
+}
+
 /** The onion proxy's core. */
 export class ProxyCore {
   readonly #routers: readonly ProxyNeighbour[];
+  readonly #refuseAs: number | undefined;
   readonly #outbox: ProxyOutbox;
   readonly #trace: Trace;
   readonly #ip = new Ipv4View();
+  readonly #scratch = new PacketBuffer();
 
-  /**
-   * A proxy that has just started.
-   *
-   * @param routers the neighbours, in the order of the link's peers
-   */
-  constructor(routers: readonly ProxyNeighbour[], outbox: ProxyOutbox, trace: Trace) {
-    this.#routers = routers;
+  /** A proxy that has just started. */
+  constructor(config: ProxyConfig, outbox: ProxyOutbox, trace: Trace) {
+    this.#routers = config.routers;
+    this.#refuseAs = config.refuseAs;
     this.#outbox = outbox;
     this.#trace = trace;
   }
@@ -62,12 +73,12 @@ export class ProxyCore {
     const fault = ip.wrap(packet);
     if (fault !== undefined) return counters.count(fault);
     if (!isHostAddress(ip.source)) return counters.count("bad-source");
-    if (ip.protocol !== Protocol.icmp) return counters.count("not-carried");
+    if (ip.protocol !== Protocol.icmp) return this.#refuse("not-carried", packet);
     if (ip.fragmentOffset === 0) {
       const icmp = icmpFault(packet.view, ip.payload, ip.end, !ip.isFragment);
       if (icmp !== undefined) return counters.count(icmp);
       const type = icmpType(packet.view, ip.payload);
-      if (type !== IcmpType.echoRequest) return counters.count("not-echo-request");
+      if (type !== IcmpType.echoRequest) return this.#refuse("not-echo-request", packet);
       events.emit(EventKind.icmpFromTunnel, ip.source, ip.destination, type, 0);
     }
     if (packet.length <= MAX_CELL_PACKET) this.#sendToRouter(packet);
@@ -94,10 +105,21 @@ export class ProxyCore {
       const icmp = icmpFault(cell.view, ip.payload, ip.end, !ip.isFragment);
       if (icmp !== undefined) return counters.count(icmp);
       const type = icmpType(cell.view, ip.payload);
-      if (type !== IcmpType.echoReply) return counters.count("not-echo-reply");
+      if (type !== IcmpType.echoReply && !isReport(type)) return counters.count("not-a-reply");
       events.emit(EventKind.icmpFromPort, ip.source, ip.destination, type, router.port);
     }
     counters.count(this.#outbox.toTun(cell) ? "tun-out" : "tun-refused");
+  }
+
+  /** Counts a packet that is not carried and says so to the host, which would otherwise wait for an answer. */
+  #refuse(reason: "not-carried" | "not-echo-request", packet: PacketBuffer): void {
+    const { counters } = this.#trace;
+    counters.count(reason);
+    if (this.#refuseAs === undefined || !mayCauseError(packet, this.#ip)) return;
+    const { destinationUnreachable: type } = IcmpType;
+    const { administrativelyProhibited: code } = Unreachable;
+    writeIcmpError(this.#scratch, { type, code }, packet, this.#ip, this.#refuseAs);
+    counters.count(this.#outbox.toTun(this.#scratch) ? "tun-out" : "tun-refused");
   }
 
   #sendToRouter(packet: PacketBuffer): void {

@@ -67,12 +67,13 @@ export class RouterCore {
 
   /** When {@linkcode RouterCore.expire} next has something to do, in ms. */
   get deadline(): number {
-    return this.#reassembler.deadline;
+    return Math.min(this.#reassembler.deadline, this.#exit.deadline);
   }
 
   /** Gives up what has waited too long. */
   expire(now: number): void {
     this.#reassembler.expire(now);
+    if (this.#exit.deadline <= now) this.#exit.expire(now);
   }
 
   /** A datagram came from the neighbour of this index. The buffer is used up. */
@@ -101,7 +102,7 @@ export class RouterCore {
     const icmp = icmpFault(packet.view, ip.payload, ip.end);
     if (icmp !== undefined) return counters.count(icmp);
     events.emit(EventKind.icmpFromPort, ip.source, ip.destination, icmpType(packet.view, ip.payload), port);
-    this.#exit.send(circuit, packet, ip);
+    this.#exit.send(circuit, packet, ip, now);
   }
 
   #fromExit(circuit: number, packet: PacketBuffer): void {

@@ -19,7 +19,7 @@ const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 
 /** Bytes of a `struct sockaddr_in`: family (host order), port and address (network order), eight of padding. */
-const SOCKADDR_IN = 16;
+export const SOCKADDR_IN = 16;
 
 /** The address of a socket: an unsigned 32-bit IPv4 address and a port. */
 export interface SocketAddress {
@@ -44,6 +44,21 @@ export class SockaddrIn {
 
   get address(): number {
     return this.#view.getUint32(4);
+  }
+
+  set address(address: number) {
+    this.#view.setUint32(4, address);
+  }
+}
+
+/** Lets the kernel queue up to `size` bytes for a socket in each direction, as far as it allows. */
+export function enlargeBuffers(fd: number, size: number): void {
+  const value = new Uint8Array(new Int32Array([size]).buffer);
+  // The …FORCE options may go beyond the system's limit, but want CAP_NET_ADMIN.
+  for (const [force, plain] of [[SO_RCVBUFFORCE, SO_RCVBUF], [SO_SNDBUFFORCE, SO_SNDBUF]] as const) {
+    if (libc.setsockopt(fd, SOL_SOCKET, force, value, value.length) < 0) {
+      libc.setsockopt(fd, SOL_SOCKET, plain, value, value.length);
+    }
   }
 }
 
@@ -74,13 +89,7 @@ export class UdpSocket implements Disposable {
     const socket = new UdpSocket(new Fd(check(libc.socket(AF_INET, type, 0), doing, "socket")));
     const local = new SockaddrIn({ address, port: 0 });
     check(libc.bind(socket.fd.number, local.bytes, SOCKADDR_IN), doing, "bind");
-    const size = new Uint8Array(new Int32Array([bufferSize]).buffer);
-    // The …FORCE options may go beyond the system's limit, but want CAP_NET_ADMIN.
-    for (const [force, plain] of [[SO_RCVBUFFORCE, SO_RCVBUF], [SO_SNDBUFFORCE, SO_SNDBUF]] as const) {
-      if (libc.setsockopt(socket.fd.number, SOL_SOCKET, force, size, size.length) < 0) {
-        libc.setsockopt(socket.fd.number, SOL_SOCKET, plain, size, size.length);
-      }
-    }
+    enlargeBuffers(socket.fd.number, bufferSize);
     return socket;
   }
 

@@ -13,6 +13,8 @@ export const EventKind = {
   icmpFromPort: 2,
   /** A cell named a circuit that this router does not know. */
   unknownCircuit: 3,
+  /** An ICMP packet came from the world. */
+  icmpFromRawSocket: 4,
 } as const;
 
 /** One of {@linkcode EventKind}. */

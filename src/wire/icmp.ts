@@ -14,7 +14,7 @@
  *
  * @module
  */
-import { checksum, isIntact, updateChecksum } from "../bytes/checksum.ts";
+import { checksum, isIntact, replaceUint16 } from "../bytes/checksum.ts";
 import { IPV4_HEADER, Protocol, writeIpv4Header } from "./ipv4.ts";
 
 /** Byte offsets in an ICMP message. */
@@ -27,8 +27,22 @@ export const ICMP_HEADER = 8;
 export const IcmpType = {
   /** The answer to an echo request. */
   echoReply: 0,
+  /** The packet could not be brought to its destination; the code says why. */
+  destinationUnreachable: 3,
   /** What `ping` sends. */
   echoRequest: 8,
+  /** The packet's time to live, or a fragment's time to be reassembled, is over. */
+  timeExceeded: 11,
+  /** A header field makes no sense. */
+  parameterProblem: 12,
+} as const;
+
+/** Codes of {@linkcode IcmpType.destinationUnreachable} (RFC 792, RFC 1812 §5.2.7.1). */
+export const Unreachable = {
+  /** A link on the way takes only shorter packets, and this one must not be fragmented. */
+  fragmentationNeeded: 4,
+  /** A router on the way does not carry such packets. */
+  administrativelyProhibited: 13,
 } as const;
 
 /** What can be wrong with an ICMP message. */
@@ -50,6 +64,18 @@ export function icmpType(view: DataView, start: number): number {
   return view.getUint8(start + At.type);
 }
 
+/** Whether messages of this type tell of an error with another packet; such never cause further errors (RFC 1122 §3.2.2). */
+export function isIcmpError(type: number): boolean {
+  // 4 is source quench and 5 is redirect, which nobody shall send any more but some might.
+  return isReport(type) || type === 4 || type === 5;
+}
+
+/** Whether messages of this type tell a sender what became of its packet: the errors worth bringing back to it. */
+export function isReport(type: number): boolean {
+  return type === IcmpType.destinationUnreachable || type === IcmpType.timeExceeded ||
+    type === IcmpType.parameterProblem;
+}
+
 /** The code of the message at `start`. */
 export function icmpCode(view: DataView, start: number): number {
   return view.getUint8(start + At.code);
@@ -65,15 +91,17 @@ export function echoSequence(view: DataView, start: number): number {
   return view.getUint16(start + At.sequence);
 }
 
+/** Gives the echo message at `start` another identifier and mends its checksum. */
+export function replaceEchoIdentifier(view: DataView, start: number, identifier: number): void {
+  replaceUint16(view, start + At.identifier, identifier, start + At.checksum);
+}
+
 /**
  * Turns the echo request at `start` into its reply: type 0, same identifier, sequence number and data, and the
  * checksum mended for the one word that changed (RFC 792 p. 14, RFC 1624).
  */
 export function turnIntoEchoReply(view: DataView, start: number): void {
-  const before = view.getUint16(start + At.type);
-  const after = IcmpType.echoReply << 8;
-  view.setUint16(start + At.type, after);
-  view.setUint16(start + At.checksum, updateChecksum(view.getUint16(start + At.checksum), before, after));
+  replaceUint16(view, start + At.type, IcmpType.echoReply << 8, start + At.checksum);
 }
 
 /** The fields of an echo request that its sender chooses. Addresses are unsigned 32-bit numbers. */

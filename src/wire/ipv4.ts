@@ -20,7 +20,7 @@
  *
  * @module
  */
-import { checksum, isIntact, updateChecksum } from "../bytes/checksum.ts";
+import { checksum, isIntact, replaceUint16, replaceUint32 } from "../bytes/checksum.ts";
 import type { PacketBuffer } from "../bytes/packet_buffer.ts";
 
 /** Byte offsets in an IPv4 header (RFC 791 §3.1). */
@@ -272,10 +272,17 @@ function headerOfLaterFragments(header: Uint8Array): Uint8Array {
 
 /** Lowers the time to live by one and mends the header checksum (RFC 1141 §2). The TTL must be above zero. */
 export function decrementTtl(view: DataView, start: number): void {
-  const before = view.getUint16(start + At.ttl);
-  const after = before - 0x100;
-  view.setUint16(start + At.ttl, after);
-  view.setUint16(start + At.checksum, updateChecksum(view.getUint16(start + At.checksum), before, after));
+  replaceUint16(view, start + At.ttl, view.getUint16(start + At.ttl) - 0x100, start + At.checksum);
+}
+
+/** Gives the packet at `start` another source address and mends the header checksum. */
+export function replaceSource(view: DataView, start: number, address: number): void {
+  replaceUint32(view, start + At.source, address, start + At.checksum);
+}
+
+/** Gives the packet at `start` another destination address and mends the header checksum. */
+export function replaceDestination(view: DataView, start: number, address: number): void {
+  replaceUint32(view, start + At.destination, address, start + At.checksum);
 }
 
 /** An address as text, e.g. `10.5.51.7`. */
@@ -287,4 +294,19 @@ export function formatIpv4(address: number): string {
 export function isHostAddress(address: number): boolean {
   const first = address >>> 24;
   return first !== 0 && first !== 127 && first < 224;
+}
+
+/** The protocol in a header that only a part of a packet follows, such as an ICMP error quotes. */
+export function quotedProtocol(view: DataView, start: number): number {
+  return view.getUint8(start + At.protocol);
+}
+
+/** The source address in such a header. */
+export function quotedSource(view: DataView, start: number): number {
+  return view.getUint32(start + At.source);
+}
+
+/** The destination address in such a header. */
+export function quotedDestination(view: DataView, start: number): number {
+  return view.getUint32(start + At.destination);
 }

@@ -1,0 +1,34 @@
+/**
+ * Changes to the host: each is the command that makes it and the command that undoes it.
+ *
+ * @module
+ */
+import type { Command } from "./execute.ts";
+import { execute } from "./execute.ts";
+import type { Journal } from "./journal.ts";
+
+/** A change. */
+export interface Change {
+  /** What is changed, in a few words. */
+  readonly what: string;
+  readonly make: Command;
+  readonly undo: Command;
+  /** Whether the kernel undoes it when the TUN interface goes. */
+  readonly goesWithTun?: boolean;
+}
+
+/**
+ * Makes changes in order, each written down before.
+ *
+ * @param tunStays whether the TUN interface outlives us; else what goes with it needs no writing down
+ */
+export async function makeChanges(
+  changes: readonly Change[],
+  journal: Journal,
+  tunStays: boolean,
+): Promise<void> {
+  for (const change of changes) {
+    if (change.goesWithTun && !tunStays) await execute(change.make);
+    else await journal.change({ change: change.what, undo: change.undo }, () => execute(change.make));
+  }
+}
