@@ -1,0 +1,126 @@
+/**
+ * From the network as data to the commands that make it. Pure: nothing here runs anything.
+ *
+ * @module
+ */
+import type { End, Link, Party, Topology } from "./topology.ts";
+
+/** What makes a network, in this order. */
+export interface Plan {
+  /** Namespaces to make. */
+  readonly namespaces: readonly string[];
+  /** Lines for `ip -batch`: the links, each made where it belongs, so that none is ever seen on the host. */
+  readonly links: readonly string[];
+  /** What is set up inside each namespace, independent of the others. */
+  readonly insides: readonly Inside[];
+}
+
+/** What is set up inside one namespace. */
+export interface Inside {
+  readonly namespace: string;
+  /** Values for files under `/proc/sys/net`; a `*` in a name stands for every interface. */
+  readonly sysctls: readonly (readonly [file: string, value: number])[];
+  /** Lines for `ip -batch`. */
+  readonly ip: readonly string[];
+  /** A ruleset for `nft -f`; none where it is empty. */
+  readonly nft: string;
+}
+
+/**
+ * Where the indices of the links' two ends begin: never equal, and never one that is taken. Between equal ones, as the
+ * kernel likes to choose them in two new namespaces, it would take up to a second to notice that a link is up, and drop
+ * what is sent meanwhile (`linkwatch_urgent_event` in net/core/link_watch.c).
+ */
+const FIRST_INDEX = { one: 11, other: 111 } as const;
+
+/** The namespace of a party. */
+export function namespaceOf(party: string): string {
+  return `onion-${party}`;
+}
+
+/** How to make this network. */
+export function plan({ parties, links }: Topology): Plan {
+  return {
+    namespaces: parties.map(({ name }) => namespaceOf(name)),
+    links: links.map(({ ends: [one, other] }, number) =>
+      `link add ${device(one)} index ${FIRST_INDEX.one + number} ` +
+      `type veth peer ${device(other)} index ${FIRST_INDEX.other + number}`
+    ),
+    insides: parties.map((party) => ({
+      namespace: namespaceOf(party.name),
+      sysctls: sysctls(party),
+      ip: [...addresses(party, links), ...routes(party)],
+      nft: ruleset(party),
+    })),
+  };
+}
+
+/** The hosts file of the network. */
+export function hostsFile({ names }: Topology, hostname: string): string {
+  const all = [["127.0.0.1", "localhost"], ["127.0.1.1", hostname], ...names];
+  return all.map(([address, name]) => `${address}\t${name}\n`).join("");
+}
+
+// `name` has to be said: ip takes a lone `a` for `address`.
+function device({ party, interface: name }: End): string {
+  return `name ${name} netns ${namespaceOf(party)}`;
+}
+
+function sysctls({ role }: Party): Inside["sysctls"] {
+  const forwards = role === "gateway" || role === "router";
+  return [
+    // No solicitation of a router, nor of anybody else, disturbs a capture.
+    ["ipv6/conf/*/disable_ipv6", 1],
+    ["ipv4/ip_forward", forwards ? 1 : 0],
+    // Loose in the VM, as systemd sets it; elsewhere a path may be asymmetric.
+    ["ipv4/conf/*/rp_filter", role === "vm" ? 2 : 0],
+    // The VM is as Linux comes. The others never hold an error back: what is lost is lost by a fault, not by a limit.
+    ...role === "vm" ? [] : [["ipv4/icmp_ratemask", 0] as const],
+    // So that traceroute shows the side of a router that the packet came in by, as it does out there.
+    ...forwards ? [["ipv4/icmp_errors_use_inbound_ifaddr", 1] as const] : [],
+  ];
+}
+
+function addresses({ name, owns = [] }: Party, links: readonly Link[]): string[] {
+  const ends = links.flatMap(({ ends, mtu }) => ends.map((end) => ({ ...end, mtu })));
+  return [
+    "link set dev lo up",
+    ...owns.map((block) =>
+      block.includes("/") ? `route add local ${block} dev lo` : `address add ${block}/32 dev lo`
+    ),
+    ...ends.filter(({ party }) => party === name).flatMap((end) => [
+      `address add ${end.address} dev ${end.interface}`,
+      `link set dev ${end.interface} mtu ${end.mtu} up`,
+    ]),
+  ];
+}
+
+function routes({ routes }: Party): string[] {
+  return routes.map(({ to, by }) =>
+    typeof by === "string" ? `route add ${by} ${to}` : `route add ${to} via ${by.gateway}`
+  );
+}
+
+function ruleset({ role, swallows = [], dead = false }: Party): string {
+  const chains = [
+    ...role === "gateway"
+      ? [chain("leaving", "type nat hook postrouting priority srcnat", ['oifname "net1" masquerade'])]
+      : [],
+    ...swallows.length > 0
+      ? [
+        chain(
+          "passing",
+          "type filter hook forward priority filter",
+          swallows.map((match) => `${match} drop`),
+        ),
+      ]
+      : [],
+    ...dead ? [chain("arriving", "type filter hook prerouting priority raw", ["drop"])] : [],
+  ];
+  return chains.length === 0 ? "" : `table ip onion {\n${chains.join("")}}\n`;
+}
+
+function chain(name: string, hook: string, rules: readonly string[]): string {
+  const lines = [`${hook}; policy accept;`, ...rules].map((line) => `    ${line}\n`);
+  return `  chain ${name} {\n${lines.join("")}  }\n`;
+}
