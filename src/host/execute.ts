@@ -12,7 +12,12 @@ export type Command = readonly [program: string, ...args: string[]];
 const path = () => `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
 
 /** Where programs come from, for those who lack one. */
-const PACKAGES: Record<string, string> = { ip: "iproute2", nft: "nftables", iptables: "iptables" };
+const PACKAGES: Record<string, string> = {
+  ip: "iproute2",
+  nft: "nftables",
+  iptables: "iptables",
+  ping: "iputils-ping",
+};
 
 /**
  * Carries a command out. `sysctl -w NAME=VALUE` is done by writing to /proc, for the program may be missing.
@@ -86,7 +91,8 @@ function sysctlPath(name: string): string {
   return `/proc/sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`;
 }
 
-function missing(program: string, cause: unknown): OperatorError {
+/** The error of a program that this host does not have. */
+export function missing(program: string, cause?: unknown): OperatorError {
   const name = PACKAGES[program] ?? program;
   return new OperatorError(
     `the program ${program} is missing`,

@@ -3,14 +3,8 @@
  *
  * @module
  */
-import { ExitCode, OperatorError } from "../errors.ts";
-
-/** Debian's packages of the programs that the lab uses, for who lacks one. */
-const PACKAGES: Readonly<Record<string, string>> = {
-  ip: "iproute2",
-  nft: "nftables",
-  ping: "iputils-ping",
-};
+import { OperatorError } from "../errors.ts";
+import { type Command, isInstalled, missing } from "../host/execute.ts";
 
 /**
  * Makes sure that programs can be found, before anything is changed.
@@ -18,10 +12,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
  * @throws {OperatorError} naming the first that is missing
  */
 export function requirePrograms(...programs: string[]): void {
-  const directories = (Deno.env.get("PATH") ?? "").split(":");
-  for (const program of programs) {
-    if (!directories.some((directory) => exists(`${directory}/${program}`))) throw missing(program);
-  }
+  const lack = programs.find((program) => !isInstalled(program));
+  if (lack !== undefined) throw missing(lack);
 }
 
 /** Whether there is a file or a directory of this name. */
@@ -35,53 +27,35 @@ export function exists(path: string): boolean {
 }
 
 /**
- * Runs a command to its end.
+ * Runs a command to its end. Unlike the commands of a run, it reads what it is to do, and a Ctrl+C in the terminal
+ * does not reach it: what has begun is finished, so that it can be undone.
  *
- * @param doing what it is for, e.g. `cannot join the namespaces`, ready for an error message
+ * @param doing what it is for, as an error message begins, e.g. `cannot make the namespaces`
  * @param stdin what it reads
+ * @returns what it printed
  * @throws {OperatorError} with the command's own words, if it fails
  */
-export async function run(
-  doing: string,
-  [program, ...args]: readonly [string, ...string[]],
-  stdin: string = "",
-): Promise<void> {
-  const child = spawn(program, args);
-  const writer = child.stdin.getWriter();
-  // A command that ends before it has read everything tells why by its status.
-  const writing = writer.write(new TextEncoder().encode(stdin)).then(() => writer.close()).catch(() => {});
-  const { success, code, stderr } = await child.output();
-  await writing;
-  if (success) return;
-  const words = new TextDecoder().decode(stderr).trim().split("\n")[0];
+export async function run(doing: string, [program, ...args]: Command, stdin = ""): Promise<string> {
+  const child = new Deno.Command(program, {
+    args,
+    detached: true,
+    env: { LC_ALL: "C" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const [{ success, code, stdout, stderr }] = await Promise.all([child.output(), feed(child.stdin, stdin)]);
+  const decoder = new TextDecoder();
+  if (success) return decoder.decode(stdout);
+  const words = decoder.decode(stderr).trim().split("\n")[0];
   throw new OperatorError(
     `${doing}: ${words || `${program} ended with exit code ${code}`}`,
-    "nothing is left of it; see `dmesg` and `ip netns` for what is in the way",
+    "see `ip netns` and `dmesg` for what is in the way",
   );
 }
 
-function spawn(program: string, args: string[]): Deno.ChildProcess {
-  try {
-    return new Deno.Command(program, {
-      args,
-      // A Ctrl+C in the terminal is for us to act on. A command that has begun is finished, so that it can be undone.
-      detached: true,
-      env: { LC_ALL: "C" },
-      stdin: "piped",
-      stdout: "null",
-      stderr: "piped",
-    }).spawn();
-  } catch (cause) {
-    throw cause instanceof Deno.errors.NotFound ? missing(program, cause) : cause;
-  }
-}
-
-function missing(program: string, cause?: unknown): OperatorError {
-  const name = PACKAGES[program] ?? program;
-  return new OperatorError(
-    `the program ${program} is missing`,
-    `install ${name}, e.g. \`apt-get install ${name}\``,
-    ExitCode.hostLacks,
-    { cause },
-  );
+/** A command that ends before it has read everything tells why by its exit code. */
+async function feed(stdin: WritableStream<Uint8Array<ArrayBuffer>>, text: string): Promise<void> {
+  const writer = stdin.getWriter();
+  await writer.write(new TextEncoder().encode(text)).then(() => writer.close()).catch(() => {});
 }
