@@ -29,10 +29,16 @@ const HEARTBEAT = 1000;
 /** Milliseconds that the proxy has to take our last words. */
 const FAREWELL = 1000;
 
+/** Milliseconds in which the proxy is expected to say stop, after a SIGTERM that may have been meant for it too. */
+const SAME_SIGNAL = 300;
+
 /** Plays a router until the proxy says stop, or is no more. */
 export async function runRouter(): Promise<ExitCode> {
-  // Ctrl+C reaches every process of the terminal, but it is the proxy that says when a router stops.
+  // Ctrl+C reaches every process of the terminal, but it is the proxy that says when a router stops. SIGTERM reaches
+  // every process of a service, or only this one.
   for (const signal of ["SIGINT", "SIGHUP"] as const) Deno.addSignalListener(signal, () => {});
+  const terminated = Promise.withResolvers<void>();
+  Deno.addSignalListener("SIGTERM", () => void setTimeout(terminated.resolve, SAME_SIGNAL));
   const thread = new PacketThread(moduleUrl("src/loop/packet_thread.ts"));
   const number = environmentNumber(RouterEnvironment.number);
   const controlPort = environmentNumber(RouterEnvironment.controlPort);
@@ -56,6 +62,7 @@ export async function runRouter(): Promise<ExitCode> {
     stop.promise.then(() => ({ kind: "stopped" }) as const),
     parent.gone.then(() => ({ kind: "orphaned" }) as const),
     thread.failed.then((message) => ({ kind: "failed", message }) as const),
+    terminated.promise.then(() => ({ kind: "failed", message: "ended by SIGTERM" }) as const),
   ]);
   try {
     const first = await Promise.race([

@@ -29,7 +29,10 @@ const SILENCE = { most: 5000, look: 500 } as const;
 /** Milliseconds that routers have to stop before they are killed. */
 const STOPPING = 2000;
 
-/** Milliseconds in which a Ctrl+C that ended a router early is expected to reach us too. */
+/** Signals that end a router which does not listen for them yet, and that may have been meant for the whole run. */
+const SHARED_SIGNALS: readonly (Deno.Signal | null)[] = ["SIGINT", "SIGHUP", "SIGTERM"];
+
+/** Milliseconds in which such a signal is expected to reach us too. */
 const SAME_SIGNAL = 300;
 
 /** One router, as the proxy knows it. */
@@ -166,7 +169,7 @@ export class Routers implements AsyncDisposable {
   async #awaitEnd(router: Router): Promise<void> {
     const { code, signal } = await router.ended;
     if (this.#isStopping) return;
-    if (signal === "SIGINT" || signal === "SIGHUP") {
+    if (SHARED_SIGNALS.includes(signal)) {
       await new Promise((resolve) => setTimeout(resolve, SAME_SIGNAL));
       if (this.#isStopping) return;
     }
