@@ -54,34 +54,84 @@ export function planCapture(settings: Settings, from: number, { rules, routes }:
 /** What firewall rules are made with. */
 export type FirewallTool = "nft" | "iptables";
 
+/** The mark of packets that must go into the tunnel: "on" in ASCII. Routers' own marks count up from it. */
+export const CAPTURE_MARK = 0x6f6e_0000;
+
 /**
- * The rule that keeps the kernel from resetting TCP connections that it does not know, because they are a router's:
- * for the routers' own addresses only. An exit by the host's captured address gets none, for it would silence the
- * host's own resets.
+ * The firewall rules, in a table of our own where the tool has tables:
  *
+ * - Packets of sockets without an address of their own are routed before they have one, so the rule by source
+ *   misses them, and they would leave in the clear. They are marked, and the mark leads them into the tunnel.
+ * - The kernel must not reset TCP connections that it does not know because they are a router's. That is for the
+ *   routers' own addresses only: an exit by the captured address gets no such rule, for it would silence the
+ *   host's own resets.
+ *
+ * @param from whose packets are captured
  * @param owner tells our table from another run's
  */
-export function planFirewall(exits: readonly HostExit[], tool: FirewallTool, owner: number): Change[] {
-  const sources = [
-    ...new Set(exits.filter((exit) => exit.mark === 0).map((exit) => formatIpv4(exit.address))),
-  ];
-  if (sources.length === 0) return [];
-  if (tool === "iptables") {
-    return sources.map((source): Change => {
-      const words = ["OUTPUT", "-s", source, "-p", "tcp", "--tcp-flags", "RST", "RST", "-j", "DROP"] as const;
-      return {
-        what: `firewall rule against TCP resets from ${source}`,
-        make: ["iptables", "-w", "-A", ...words],
-        undo: ["iptables", "-w", "-D", ...words],
-      };
-    });
-  }
+export function planFirewall(
+  settings: Settings,
+  from: number,
+  exits: readonly HostExit[],
+  tool: FirewallTool,
+  owner: number,
+): Change[] {
+  const source = formatIpv4(from);
+  const blocks = settings.capture.map(formatCidr);
+  const mark = `0x${CAPTURE_MARK.toString(16)}`;
+  const own = [...new Set(exits.filter((exit) => exit.mark === 0).map((exit) => formatIpv4(exit.address)))];
+  const words = [
+    "fwmark",
+    mark,
+    "table",
+    String(settings.table),
+    "priority",
+    String(settings.priority),
+  ] as const;
+  const rule: Change = {
+    what: `rule for marked packets to table ${settings.table}`,
+    make: ["ip", "rule", "add", ...words],
+    undo: ["ip", "rule", "delete", ...words],
+  };
+  const tables = tool === "nft"
+    ? planNft(source, blocks, mark, own, owner)
+    : planIptables(source, blocks, mark, own);
+  return [rule, ...tables];
+}
+
+function planNft(source: string, blocks: string[], mark: string, own: string[], owner: number): Change[] {
   const table = `onion_${owner}`;
-  const rule = `ip saddr { ${sources.join(", ")} } tcp flags & rst == rst drop`;
-  const chain = `chain output { type filter hook output priority filter; policy accept; ${rule}; }`;
+  const capture = `chain capture { type route hook output priority mangle; ` +
+    `meta mark 0 ip saddr ${source} ip daddr { ${blocks.join(", ")} } meta mark set ${mark}; };`;
+  const resets = own.length === 0 ? "" : ` chain resets { type filter hook output priority filter; ` +
+    `ip saddr { ${own.join(", ")} } tcp flags & rst == rst drop; };`;
   return [{
-    what: `firewall table ${table} against TCP resets from ${sources.join(", ")}`,
-    make: ["nft", `table ip ${table} { ${chain} }`],
+    what: `firewall table ${table}`,
+    make: ["nft", `table ip ${table} { ${capture}${resets} }`],
     undo: ["nft", `delete table ip ${table}`],
   }];
+}
+
+function planIptables(source: string, blocks: string[], mark: string, own: string[]): Change[] {
+  const change = (what: string, table: string, ...words: string[]): Change => ({
+    what,
+    make: ["iptables", "-w", "-t", table, "-A", "OUTPUT", ...words],
+    undo: ["iptables", "-w", "-t", table, "-D", "OUTPUT", ...words],
+  });
+  return [
+    ...blocks.map((block) =>
+      change(
+        `firewall rule for packets from ${source} to ${block}`,
+        "mangle",
+        ...["-s", source, "-d", block, "-m", "mark", "--mark", "0", "-j", "MARK", "--set-mark", mark],
+      )
+    ),
+    ...own.map((address) =>
+      change(
+        `firewall rule against TCP resets from ${address}`,
+        "filter",
+        ...["-s", address, "-p", "tcp", "--tcp-flags", "RST", "RST", "-j", "DROP"],
+      )
+    ),
+  ];
 }

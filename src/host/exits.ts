@@ -9,6 +9,7 @@ import type { ExitChoice, Settings } from "../config/settings.ts";
 import { OperatorError } from "../errors.ts";
 import type { Cidr } from "../wire/cidr.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
+import { CAPTURE_MARK } from "./capture.ts";
 import type { Change } from "./change.ts";
 import type { HostState, Interface, Route } from "./state.ts";
 
@@ -26,9 +27,6 @@ export interface HostExit {
   /** What must be changed for it. */
   readonly changes: readonly Change[];
 }
-
-/** Marks of our packets: "on" in ASCII, then the router's number. */
-const MARK = 0x6f6e_0000;
 
 /** The main routing table, as `ip -N` names it in rules. */
 const MAIN = "254";
@@ -104,7 +102,7 @@ function resolveExit(
   const block = own ?? parseCidr(`192.168.20${router}.2/24`)!;
   const exit = { router, device, address: block.address, mtu: is.mtu };
   if (block.address === from) {
-    return { ...exit, mark: MARK | router, changes: planShared(settings, router, device, state) };
+    return { ...exit, mark: CAPTURE_MARK + router, changes: planShared(settings, router, device, state) };
   }
   const changes = [
     ...(own === undefined ? [planAddress(device, block)] : []),
@@ -161,7 +159,7 @@ function planOwn(
 
 /** An exit by the captured address itself: a mark keeps the router's packets out of the tunnel. */
 function planShared(settings: Settings, router: number, device: string, state: HostState): Change[] {
-  const mark = `0x${(MARK | router).toString(16)}`;
+  const mark = `0x${(CAPTURE_MARK + router).toString(16)}`;
   const changes: Change[] = [];
   if (!state.rules.some((rule) => rule.fwmark === mark && rule.table === MAIN)) {
     const words = ["fwmark", mark, "table", "main", "priority", String(settings.priority - 1)] as const;

@@ -43,7 +43,7 @@ export function planHost(
     ...tunnel,
     ...planCapture(settings, from, state),
     ...exits.flatMap((exit) => exit.changes),
-    ...(tool === undefined ? [] : planFirewall(exits, tool, owner)),
+    ...(tool === undefined ? [] : planFirewall(settings, from, exits, tool, owner)),
   ];
   return { changes, exits, mtu };
 }

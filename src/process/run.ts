@@ -215,7 +215,7 @@ class Run {
     const tool = firewallTool();
     if (stage.captures && tool === undefined) {
       this.#log.warn(
-        "neither nft nor iptables is here: nothing keeps the kernel from resetting routers' connections",
+        "neither nft nor iptables is here: packets of sockets that are bound to no address are not captured",
       );
     }
     const { changes, exits, mtu } = planHost(this.#settings, await readHostState(), Deno.pid, tool);
