@@ -28,15 +28,14 @@ const PACKAGES: Record<string, string> = {
 export async function execute(command: Command): Promise<string> {
   const [program, ...args] = command;
   if (program === "sysctl") return writeSysctl(command);
-  const output = await new Deno.Command(program, {
-    args,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-    env: { LC_ALL: "C", PATH: path() },
-  }).output().catch((cause) => {
+  const env = { LC_ALL: "C", PATH: path() };
+  let output: Deno.CommandOutput;
+  try {
+    output = await new Deno.Command(program, { args, env, stdin: "null", stdout: "piped", stderr: "piped" })
+      .output();
+  } catch (cause) {
     throw cause instanceof Deno.errors.NotFound ? missing(program, cause) : cause;
-  });
+  }
   if (output.success) return new TextDecoder().decode(output.stdout);
   const words = new TextDecoder().decode(output.stderr).trim().split("\n")[0] ?? "";
   throw new OperatorError(
