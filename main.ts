@@ -67,6 +67,10 @@ async function perform(command: Command): Promise<ExitCode> {
       const { runStage } = await import("./src/process/run.ts");
       return await runStage(command.settings, root.signal);
     }
+    case "lab": {
+      const { lab } = await import("./src/cli/lab.ts");
+      return await lab(command.command, root.signal);
+    }
     case "down": {
       const { down } = await import("./src/cli/down.ts");
       return await down();

@@ -31,6 +31,11 @@ export async function parseArguments(argv: readonly string[]): Promise<Command> 
     const { completion } = await import("./completion.ts");
     return { kind: "print", text: completion(rest) };
   }
+  if (word === "lab") {
+    const { parseLab } = await import("./lab_arguments.ts");
+    const command = parseLab(rest);
+    return command === undefined ? { kind: "print", text: helpText() } : { kind: "lab", command };
+  }
   if (word === "help" || asksFor(argv, "--help", "-h")) return { kind: "print", text: helpText() };
   if (asksFor(argv, "--version", "-V")) return { kind: "print", text: versionText() };
   switch (word) {

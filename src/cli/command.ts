@@ -4,10 +4,12 @@
  * @module
  */
 import type { Settings } from "../config/settings.ts";
+import type { LabCommand } from "./lab_arguments.ts";
 
 /** One thing to do. */
 export type Command =
   | { readonly kind: "run"; readonly settings: Settings }
+  | { readonly kind: "lab"; readonly command: LabCommand }
   | { readonly kind: "down" }
   /** Help, version, man page, completion: a text that was asked for. */
   | { readonly kind: "print"; readonly text: string }

@@ -7,6 +7,7 @@ import { WORDS as CONFIG_WORDS } from "../config/file.ts";
 import { FLAGS } from "../config/options.ts";
 import { STAGES } from "../config/stages.ts";
 import { ExitCode } from "../errors.ts";
+import { LAB_HELP } from "./lab_arguments.ts";
 import { WORDS } from "./words.ts";
 
 /** A heading and what stands under it: terms, each with its explanation. */
@@ -27,10 +28,12 @@ export const MANUAL: readonly Section[] = [
     title: "Examples",
     rows: [
       ["sudo onion --stage 2", "then, in another terminal: ping 10.5.51.7"],
+      ["sudo onion lab demo --stage 2", "the same on a practice network, and what passed where"],
       ["sudo onion lab.conf --log-dir /tmp", "a config file, and log files in /tmp"],
       ["source <(onion completion bash)", "complete command lines in this shell"],
     ],
   },
+  { title: "Practice network", rows: LAB_HELP },
   { title: "Config file", rows: configFile() },
   {
     title: "Exit status",

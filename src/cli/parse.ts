@@ -12,6 +12,7 @@ import { map, optional } from "@optique/core/modifiers";
 import { type Parser, parseSync, type Suggestion } from "@optique/core/parser";
 import { argument, flag, option } from "@optique/core/primitives";
 import { findSimilar } from "@optique/core/suggestion";
+import type { OptionName } from "@optique/core/usage";
 import { string, type ValueParser } from "@optique/core/valueparser";
 import { FLAGS } from "../config/options.ts";
 import { type Given, show } from "../config/values.ts";
@@ -46,7 +47,7 @@ export function inAnyOrder<T extends Readonly<Record<string, Field<unknown>>>>(f
 
 /** The fields for some options of the table. */
 export function flags<Name extends keyof typeof FLAGS>(names: readonly Name[]): Record<Name, Field<Given>> {
-  const fields = names.map((name) => [name, flagField(name)] as const);
+  const fields = names.map((name) => [name, field(FLAGS[name])] as const);
   return Object.fromEntries(fields) as Record<Name, Field<Given>>;
 }
 
@@ -59,8 +60,19 @@ export const RUN = inAnyOrder({
 /** What follows a command that takes neither options nor operands. */
 export const NOTHING = inAnyOrder({});
 
-function flagField(name: keyof typeof FLAGS): Field<Given> {
-  const { flag: dashed, metavar, help, offers } = FLAGS[name];
+/** A flag as a table describes it. */
+export interface FlagRow {
+  readonly flag: `--${string}`;
+  readonly short?: `-${string}`;
+  /** What stands for its value in the help; a switch has none. */
+  readonly metavar?: string;
+  readonly help: string;
+  readonly offers?: readonly string[] | "directories";
+}
+
+/** The field for one flag. */
+export function field({ flag: dashed, short, metavar, help, offers }: FlagRow): Field<Given> {
+  const names: [OptionName, ...OptionName[]] = short === undefined ? [dashed] : [dashed, short];
   const given = (value: string): Given => ({ text: value, name: dashed, at: "" });
   const description = [text(help)];
   const errors = {
@@ -68,9 +80,9 @@ function flagField(name: keyof typeof FLAGS): Field<Given> {
     endOfInput: problem(`${dashed} needs a value`, `write ${dashed} ${metavar}`),
   };
   return metavar === undefined
-    ? map(optional(flag(dashed, { description, errors })), (set) => set && given("yes"))
+    ? map(optional(flag(...names, { description, errors })), (set) => set && given("yes"))
     : map(
-      optional(option(dashed, offering(metavar, offers), { description, errors })),
+      optional(option(...names, offering(metavar, offers), { description, errors })),
       (value) => value === undefined ? undefined : given(value),
     );
 }

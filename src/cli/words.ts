@@ -15,8 +15,17 @@ export interface Word {
 /** The shells whose completion scripts `onion completion` prints. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
+/** What `onion lab` does, word by word, in the order of the help. */
+export const LAB_VERBS = {
+  up: { operands: "[FAULT…]", help: "make it: a VM, gateways, an internet of routers, and hosts" },
+  exec: { operands: "[-n PARTY] [--] COMMAND…", help: "run a command in its VM" },
+  demo: { operands: "--stage N", help: "run a stage there, ping, and show what passed where" },
+  down: { operands: "", help: "remove every trace of it" },
+} as const;
+
 /** Every command word, in the order of the help. */
 export const WORDS: Readonly<Record<string, Word>> = {
+  lab: { operands: Object.keys(LAB_VERBS).join("|"), help: "a practice network in network namespaces" },
   down: { help: "undo whatever an earlier run left on this host" },
   completion: { operands: SHELLS.join("|"), help: "print a script that completes command lines of onion" },
   man: { help: "print the manual page" },

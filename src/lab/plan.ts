@@ -96,9 +96,10 @@ function addresses({ name, owns = [] }: Party, links: readonly Link[]): string[]
 }
 
 function routes({ routes }: Party): string[] {
-  return routes.map(({ to, by }) =>
-    typeof by === "string" ? `route add ${by} ${to}` : `route add ${to} via ${by.gateway}`
-  );
+  return routes.map(({ to, by, metric = 0 }) => {
+    const route = typeof by === "string" ? `${by} ${to}` : `${to} via ${by.gateway}`;
+    return `route add ${route}${metric === 0 ? "" : ` metric ${metric}`}`;
+  });
 }
 
 function ruleset({ role, swallows = [], dead = false }: Party): string {

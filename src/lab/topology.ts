@@ -45,6 +45,8 @@ export interface Party {
 export interface Route {
   /** `default`, an address or a block. */
   readonly to: string;
+  /** Of several routes to one block the one with the least is taken; 0 where nothing is said. */
+  readonly metric?: number;
   /** To this neighbour, or nowhere: in silence, or with an ICMP error that says why. */
   readonly by: { readonly gateway: string } | "blackhole" | "unreachable" | "prohibit";
 }
@@ -105,7 +107,11 @@ function vm(): Party {
     name: VM,
     is: "the virtual machine that stages run in",
     role: "vm",
-    routes: [via("default", "10.0.2.2")],
+    // By eth0; the others are there to be found, as a DHCP client leaves those of further cards.
+    routes: [
+      via("default", "10.0.2.2"),
+      ...EXITS.map((number) => ({ ...via("default", `192.168.20${number}.1`), metric: 100 + number })),
+    ],
   };
 }
 

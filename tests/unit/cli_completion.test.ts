@@ -16,10 +16,10 @@ Deno.test("a script for each shell", () => {
 });
 
 Deno.test("the first word may be a command, an option or a file", () => {
-  assert.deepEqual(offers(""), ["down", "completion", "man", "--help", "--version"]);
+  assert.deepEqual(offers(""), ["lab", "down", "completion", "man", "--help", "--version"]);
   assert.deepEqual(offers("d"), ["down"]);
   assert.deepEqual(offers("--log"), ["--log-dir", "--log-level"]);
-  assert.match(completion(["bash", "l"]), /^__FILE__:file:/);
+  assert.match(completion(["bash", "x"]), /^__FILE__:file:/);
 });
 
 Deno.test("values are offered where they are few", () => {
@@ -32,6 +32,12 @@ Deno.test("a command offers its own", () => {
   assert.deepEqual(offers("completion", ""), ["bash", "zsh", "fish"]);
   assert.deepEqual(offers("completion", "bash", ""), []);
   assert.deepEqual(offers("down", "-"), []);
+  assert.deepEqual(offers("lab", ""), ["up", "exec", "demo", "down"]);
+  assert.deepEqual(offers("lab", "up", "--"), ["--loss", "--dead-router", "--small-mtu"]);
+  assert.deepEqual(offers("lab", "exec", "-n", "gw"), ["gw0", "gw1", "gw2", "gw3", "gw4", "gw5", "gw6"]);
+  assert.deepEqual(offers("lab", "demo", "--stage", "2"), ["2"]);
+  assert.deepEqual(offers("lab", "down", "-"), []);
+  assert.deepEqual(offers("lab", "sideways", "-"), []);
 });
 
 Deno.test("an unknown shell", () => {

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { parseArguments } from "../../src/cli/arguments.ts";
+import { helpText } from "../../src/cli/help.ts";
+import type { LabCommand } from "../../src/cli/lab_arguments.ts";
+import { ConfigError } from "../../src/errors.ts";
+
+/** What `onion lab` and these words ask for. */
+async function lab(...words: string[]): Promise<LabCommand> {
+  const command = await parseArguments(["lab", ...words]);
+  return command.kind === "lab" ? command.command : assert.fail(command.kind);
+}
+
+async function refuses(line: string, message: string, remedy: string): Promise<void> {
+  await assert.rejects(lab(...line.split(" ").filter(Boolean)), new ConfigError(message, remedy));
+}
+
+Deno.test("lab up, with and without faults", async () => {
+  assert.deepEqual(await lab("up"), {
+    verb: "up",
+    faults: { loss: 0, deadRouter: false, smallMtu: false },
+  });
+  assert.deepEqual(await lab("up", "--loss", "2.5", "--dead-router", "--small-mtu"), {
+    verb: "up",
+    faults: { loss: 2.5, deadRouter: true, smallMtu: true },
+  });
+  assert.deepEqual(await lab("up", "--loss=10%"), {
+    verb: "up",
+    faults: { loss: 10, deadRouter: false, smallMtu: false },
+  });
+  for (const loss of ["101", "-1", "much", "1.234"]) {
+    await refuses(
+      `up --loss=${loss}`,
+      `--loss ${loss}: no percentage`,
+      "write a number from 0 to 100, e.g. 2.5",
+    );
+  }
+});
+
+Deno.test("lab exec: what stands behind its own words is the command's", async () => {
+  const command = ["ping", "-n", "--help"] as const;
+  for (
+    const [party, ...own] of [["vm"], ["vm", "--"], ["gw1", "-n", "gw1"], ["gw1", "-n", "onion-gw1", "--"], [
+      "csail",
+      "--namespace=csail",
+    ]]
+  ) {
+    assert.deepEqual(await lab("exec", ...own, ...command), { verb: "exec", party, command });
+  }
+  assert.deepEqual(await lab("exec", "--", "--odd"), { verb: "exec", party: "vm", command: ["--odd"] });
+  const remedy = "write e.g. onion lab exec -- ping www.csail.mit.edu";
+  await refuses("exec", "exec needs a command", remedy);
+  await refuses("exec -n gw1 --", "exec needs a command", remedy);
+  await refuses("exec -n", "--namespace needs a value", "write --namespace PARTY");
+  await assert.rejects(lab("exec", "-n", "mars", "true"), {
+    message: "--namespace mars: nobody in the lab has this name",
+    remedy: /^choose one of vm, gw0, .*, net3, mit, csail, small$/,
+  });
+});
+
+Deno.test("lab demo", async () => {
+  const { verb, form, stage } = await lab("demo", "--stage", "2") as LabCommand & { verb: "demo" };
+  assert.deepEqual({ verb, form, stage: stage.number }, { verb: "demo", form: "text", stage: 2 });
+  assert.equal((await lab("demo", "--stage", "1", "--json") as LabCommand & { verb: "demo" }).form, "json");
+  await refuses("demo", "demo needs a stage", "name one with --stage N");
+  await refuses("demo --stage 12", "there is no stage 12", "stages go from 1 to 9");
+  await refuses(
+    "demo --stage 2 --json --mermaid",
+    "--json and --mermaid are two forms of one thing",
+    "leave one of the two out",
+  );
+});
+
+Deno.test("other words after lab", async () => {
+  assert.deepEqual(await lab("down"), { verb: "down" });
+  const remedy = "write onion lab up|exec|demo|down";
+  await refuses("", "lab needs to be told what to do", remedy);
+  await refuses("sideways", "no sideways of the lab", remedy);
+  await refuses("down now", "unexpected argument now", "see onion --help");
+  for (const words of [["--help"], ["up", "-h"], ["exec", "-n", "gw1", "--help"], ["demo", "--help"]]) {
+    const command = await parseArguments(["lab", ...words]);
+    assert.equal(command.kind === "print" && command.text, helpText());
+  }
+});
