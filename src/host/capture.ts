@@ -9,6 +9,7 @@ import { OperatorError } from "../errors.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
 import type { Change } from "./change.ts";
 import type { HostExit } from "./exits.ts";
+import { planLooseFilter } from "./reverse_path.ts";
 import type { HostState } from "./state.ts";
 
 /**
@@ -17,7 +18,8 @@ import type { HostState } from "./state.ts";
  * @param from whose packets are captured
  * @throws {OperatorError} where the table leads somewhere else
  */
-export function planCapture(settings: Settings, from: number, { rules, routes }: HostState): Change[] {
+export function planCapture(settings: Settings, from: number, state: HostState): Change[] {
+  const { rules, routes } = state;
   const { tun, capture, priority } = settings;
   const table = String(settings.table);
   const source = formatIpv4(from);
@@ -48,7 +50,8 @@ export function planCapture(settings: Settings, from: number, { rules, routes }:
       goesWithTun: true,
     });
   }
-  return changes;
+  // Routers of the world speak up through the tunnel, whose own way leads elsewhere, e.g. the host's own gateway.
+  return [...changes, ...planLooseFilter(tun, state, true)];
 }
 
 /** What firewall rules are made with. */

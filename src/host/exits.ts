@@ -11,6 +11,7 @@ import type { Cidr } from "../wire/cidr.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
 import { CAPTURE_MARK } from "./capture.ts";
 import type { Change } from "./change.ts";
+import { planLooseFilter } from "./reverse_path.ts";
 import type { HostState, Interface, Route } from "./state.ts";
 
 /** An exit, resolved. */
@@ -169,21 +170,8 @@ function planShared(settings: Settings, router: number, device: string, state: H
       undo: ["ip", "rule", "delete", ...words],
     });
   }
-  // An answer from the world comes in by this interface, while the captured address's way back to there leads into
-  // the tunnel: a strict reverse path filter (RFC 3704 §2.2) would drop it, a loose one does not.
-  // sysctl(8) wants slashes between the parts of a name where a part has dots itself.
-  const name = device.includes(".")
-    ? `net/ipv4/conf/${device}/rp_filter`
-    : `net.ipv4.conf.${device}.rp_filter`;
-  const [all, own] = [state.sysctl("net.ipv4.conf.all.rp_filter"), state.sysctl(name)];
-  if (Math.max(Number(all ?? 0), Number(own ?? 0)) === 1) {
-    changes.push({
-      what: `loose reverse path filter on ${device}`,
-      make: ["sysctl", "-w", `${name}=2`],
-      undo: ["sysctl", "-w", `${name}=${own}`],
-    });
-  }
-  return changes;
+  // An answer from the world comes in by this interface, while the captured address's way back leads into the tunnel.
+  return [...changes, ...planLooseFilter(device, state, false)];
 }
 
 function planAddress(device: string, block: Cidr): Change {

@@ -1,0 +1,35 @@
+/**
+ * The reverse path filter (RFC 3704): the kernel drops a packet that comes in by another interface than the one by
+ * which it would answer. Strict, it drops what a tunnel brings; loose, it only drops what it could not answer at all.
+ *
+ * @module
+ */
+import type { Change } from "./change.ts";
+import type { HostState } from "./state.ts";
+
+/** Values of `rp_filter` (Documentation/networking/ip-sysctl.rst). */
+const STRICT = 1;
+const LOOSE = 2;
+
+/**
+ * The change that makes the filter of an interface loose where it is strict; none where it is not.
+ *
+ * @param isTun whether it is the TUN interface, which may not exist yet and then starts with the default
+ */
+export function planLooseFilter(device: string, { sysctl }: HostState, isTun: boolean): Change[] {
+  const name = sysctlOf(device);
+  const own = sysctl(name) ?? sysctl(sysctlOf("default"));
+  // The kernel goes by the larger of the two.
+  if (Math.max(Number(sysctl(sysctlOf("all")) ?? 0), Number(own ?? 0)) !== STRICT) return [];
+  return [{
+    what: `loose reverse path filter on ${device}`,
+    make: ["sysctl", "-w", `${name}=${LOOSE}`],
+    undo: ["sysctl", "-w", `${name}=${own}`],
+    goesWithTun: isTun,
+  }];
+}
+
+/** sysctl(8) wants slashes between the parts of a name where a part has dots itself. */
+function sysctlOf(device: string): string {
+  return device.includes(".") ? `net/ipv4/conf/${device}/rp_filter` : `net.ipv4.conf.${device}.rp_filter`;
+}
