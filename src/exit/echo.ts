@@ -53,7 +53,7 @@ export class EchoExit implements Exit {
  */
 export function turnIntoReply(packet: PacketBuffer, ip: Ipv4View): void {
   const { typeOfService, identification, source, destination, payload } = ip;
-  turnIntoEchoReply(packet.view, payload);
+  turnIntoEchoReply(packet.view, payload, packet.end);
   packet.start = payload - IPV4_HEADER;
   writeIpv4Header(packet.view, packet.start, packet.end, {
     typeOfService,

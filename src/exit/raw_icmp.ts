@@ -132,7 +132,7 @@ export class RawIcmpExit implements Exit {
       now,
     );
     if (session === undefined) return counters.count("sessions-full");
-    replaceEchoIdentifier(view, payload, session.externalIdentifier);
+    replaceEchoIdentifier(view, payload, ip.end, session.externalIdentifier);
     const result = this.#socket.send(packet, payload, {
       destination,
       ttl: ttl - 1,
@@ -142,7 +142,7 @@ export class RawIcmpExit implements Exit {
     if (result === "sent") return counters.count("exit-out");
     if (result === "refused") return counters.count("exit-refused");
     counters.count("too-long");
-    replaceEchoIdentifier(view, payload, session.identifier);
+    replaceEchoIdentifier(view, payload, ip.end, session.identifier);
     const { mtu } = this.#config;
     const { fragmentationNeeded: code } = Unreachable;
     this.#sayError(circuit, { type: IcmpType.destinationUnreachable, code, mtu }, packet, ip);
@@ -170,7 +170,7 @@ export class RawIcmpExit implements Exit {
     if (session === undefined) return counters.count("not-ours");
     events.emit(EventKind.icmpFromRawSocket, ip.source, ip.destination, type, 0);
     if (ip.ttl <= 1) return counters.count("ttl-expired");
-    if (type === IcmpType.echoReply) replaceEchoIdentifier(packet.view, payload, session.identifier);
+    if (type === IcmpType.echoReply) replaceEchoIdentifier(packet.view, payload, end, session.identifier);
     decrementTtl(packet.view, ip.start);
     replaceDestination(packet.view, ip.start, session.client);
     this.#deliver(session.circuit, packet);
@@ -186,7 +186,7 @@ export class RawIcmpExit implements Exit {
     const session = this.#translator.inbound(external, quotedDestination(view, quote.header), now);
     if (session === undefined) return undefined;
     replaceSource(view, quote.header, session.client);
-    replaceEchoIdentifier(view, quote.payload, session.identifier);
+    replaceEchoIdentifier(view, quote.payload, end, session.identifier);
     sealIcmp(view, message, end);
     return session;
   }

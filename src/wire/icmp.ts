@@ -91,17 +91,28 @@ export function echoSequence(view: DataView, start: number): number {
   return view.getUint16(start + At.sequence);
 }
 
-/** Gives the echo message at `start` another identifier and mends its checksum. */
-export function replaceEchoIdentifier(view: DataView, start: number, identifier: number): void {
+/** Gives the echo message `view[start, end)`, which may be cut off, another identifier and mends its checksum. */
+export function replaceEchoIdentifier(view: DataView, start: number, end: number, identifier: number): void {
   replaceUint16(view, start + At.identifier, identifier, start + At.checksum);
+  mendZeros(view, start, end);
 }
 
 /**
- * Turns the echo request at `start` into its reply: type 0, same identifier, sequence number and data, and the
- * checksum mended for the one word that changed (RFC 792 p. 14, RFC 1624).
+ * Turns the echo request `view[start, end)` into its reply: type 0, same identifier, sequence number and data, and
+ * the checksum mended for the one word that changed (RFC 792 p. 14, RFC 1624).
  */
-export function turnIntoEchoReply(view: DataView, start: number): void {
+export function turnIntoEchoReply(view: DataView, start: number, end: number): void {
   replaceUint16(view, start + At.type, IcmpType.echoReply << 8, start + At.checksum);
+  mendZeros(view, start, end);
+}
+
+/**
+ * Mending a checksum takes for granted that one of the words it covers is not zero (RFC 1624 §3). In an echo reply
+ * none needs to be, and only then does the checksum come out as the wrong one of the two zeros.
+ */
+function mendZeros(view: DataView, start: number, end: number): void {
+  for (let at = start; at < end; at++) if (view.getUint8(at) !== 0) return;
+  view.setUint16(start + At.checksum, 0xffff);
 }
 
 /** The fields of an echo request that its sender chooses. Addresses are unsigned 32-bit numbers. */
