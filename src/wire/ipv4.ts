@@ -47,6 +47,9 @@ export const IPV4_HEADER = 20;
 /** Bytes of the longest header: IHL counts up to 15 words. */
 export const MAX_IPV4_HEADER = 60;
 
+/** Bytes of a packet that every network carries (RFC 791 §3.2): the longest header, and 8 of data. */
+export const MIN_MTU = 68;
+
 /** Protocol numbers (IANA "Assigned Internet Protocol Numbers"). */
 export const Protocol = {
   /** RFC 792. */
@@ -220,12 +223,14 @@ export function writeIpv4Header(view: DataView, start: number, end: number, fiel
  * The caller has seen to don't-fragment. Options whose copied flag is set go into every fragment (§3.1).
  *
  * @param packet a checked packet, perhaps a fragment itself; its content is used up
- * @param mtu bytes of the largest fragment, at least 68 (RFC 791 §3.2)
+ * @param mtu bytes of the largest fragment, at least {@linkcode MIN_MTU}
  * @param emit called for each fragment in turn, which then lies in `packet`
+ * @throws {RangeError} where the MTU is so small that it might have no room for data
  */
 export function fragmentIpv4(packet: PacketBuffer, mtu: number, emit: () => void): void {
   const { view, bytes, start, end } = packet;
   if (end - start <= mtu) return emit();
+  if (mtu < MIN_MTU) throw new RangeError(`cannot cut a packet into fragments of ${mtu} bytes`);
   const headerLength = (view.getUint8(start) & 0x0f) * 4;
   const header = bytes.slice(start, start + headerLength);
   const laterHeader = headerOfLaterFragments(header);
