@@ -51,8 +51,6 @@ class Unfinished {
     this.destination = ip.destination;
     this.protocol = ip.protocol;
     this.identification = ip.identification;
-    this.#typeOfService = ip.typeOfService;
-    this.#ttl = ip.ttl;
     this.deadline = deadline;
   }
 
@@ -66,12 +64,18 @@ class Unfinished {
     const length = ip.end - ip.payload;
     const first = ip.fragmentOffset >>> 3;
     const behind = first + Math.ceil(length / 8);
+    // Behind every fragment but the last there is more: none of them may reach the datagram's end.
     if (!ip.moreFragments) {
       if (this.#total !== undefined && this.#payloadLength !== ip.fragmentOffset + length) return false;
-      if (this.#total === undefined && this.#reachesBehind(behind)) return false;
+      if (this.#total === undefined && this.#reachesBehind(behind - 1)) return false;
       this.#total = behind;
       this.#payloadLength = ip.fragmentOffset + length;
-    } else if (this.#total !== undefined && behind > this.#total) return false;
+    } else if (this.#total !== undefined && behind >= this.#total) return false;
+    // The header is the first fragment's, which the others' may differ from (RFC 791 §3.2).
+    if (first === 0) {
+      this.#typeOfService = ip.typeOfService;
+      this.#ttl = ip.ttl;
+    }
 
     const to = this.packet.start + IPV4_HEADER + ip.fragmentOffset;
     let already = 0;
@@ -162,7 +166,7 @@ export class Reassembler {
 
   /** Gives up the datagrams whose time is over. */
   expire(now: number): void {
-    while (this.deadline <= now) this.#giveUp(0, "reassembly-timeout");
+    while (this.#unfinished.length > 0 && this.deadline <= now) this.#giveUp(0, "reassembly-timeout");
   }
 
   #find(ip: Ipv4View, now: number): number {
