@@ -1,0 +1,49 @@
+/**
+ * A Worker that writes events, as the packet thread does: the other end of the tests of the event ring.
+ *
+ * @module
+ */
+import { EventKind, EventRing } from "../../src/trace/events.ts";
+
+/** What the writer is told. */
+export interface WriterOrder {
+  readonly ring: SharedArrayBuffer;
+  /** Events to write; their source counts from 0. */
+  readonly events: number;
+  /** Events after which the reader is woken. */
+  readonly burst: number;
+  /** Where the reader counts what it has taken, if the writer shall wait for it before each burst. */
+  readonly taken?: SharedArrayBuffer;
+}
+
+/** What the writer says when it has written everything. */
+export interface WriterReport {
+  readonly lost: number;
+}
+
+/** The fields of the n-th event: each tells n, so that a record of two halves is found out. */
+export function eventNumber(n: number): [source: number, destination: number, detail: number, port: number] {
+  return [n, ~n >>> 0, Math.imul(n, 0x9e37_79b1) >>> 0, n & 0xffff];
+}
+
+const scope = self as unknown as {
+  onmessage: ((message: MessageEvent<WriterOrder>) => void) | null;
+  postMessage(report: WriterReport): void;
+};
+
+scope.onmessage = ({ data: { ring: memory, events, burst, taken } }) => {
+  let lost = 0;
+  const ring = new EventRing(memory, () => lost++);
+  const count = taken && new Int32Array(taken);
+  for (let n = 0; n < events; n++) {
+    if (count !== undefined && n % burst === 0) {
+      for (let known = Atomics.load(count, 0); known < n; known = Atomics.load(count, 0)) {
+        Atomics.wait(count, 0, known);
+      }
+    }
+    ring.emit(EventKind.icmpFromPort, ...eventNumber(n));
+    if ((n + 1) % burst === 0) ring.wake();
+  }
+  ring.wake();
+  scope.postMessage({ lost });
+};

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { HEADROOM } from "../../src/bytes/packet_buffer.ts";
+import {
+  CELL_HEADER,
+  cellCircuit,
+  CellType,
+  cellType,
+  formatCircuit,
+  isCell,
+  unwrapCell,
+  wrapCell,
+} from "../../src/cell/cell.ts";
+import { assertPoisonOutside, concat, hex, pattern, poisoned } from "../support/packets.ts";
+
+const BODY = hex("45 00 0014");
+
+Deno.test("golden: the two cells of stage 2", () => {
+  const cases: [type: CellType, circuit: number, header: string][] = [
+    // The type, three reserved bytes, and the circuit in network order.
+    [CellType.relayData, 1, "51 000000 00000001"],
+    [CellType.returnData, 0xfedc_ba98, "54 000000 fedcba98"],
+  ];
+  for (const [type, circuit, header] of cases) {
+    const buffer = poisoned(BODY);
+    wrapCell(buffer, type, circuit);
+    assert.deepEqual(buffer.copy(), concat(hex(header), BODY));
+    assert.equal(isCell(buffer), true);
+    assert.equal(cellType(buffer), type);
+    assert.equal(cellCircuit(buffer), circuit);
+  }
+});
+
+Deno.test("a packet is wrapped without being moved, and unwrapped as it was", () => {
+  const anyType = fc.constantFrom(...Object.values(CellType));
+  const anyCircuit = fc.integer({ min: 1, max: 0xffff_ffff });
+  fc.assert(fc.property(anyType, anyCircuit, fc.nat(1500), (type, circuit, length) => {
+    const packet = pattern(length);
+    const buffer = poisoned(packet, 1500);
+    const { start, end } = buffer;
+    wrapCell(buffer, type, circuit);
+    assertPoisonOutside(buffer, start - CELL_HEADER, end);
+    unwrapCell(buffer);
+    assert.deepEqual([buffer.start, buffer.end], [start, end]);
+    assert.deepEqual(buffer.copy(), packet);
+  }));
+});
+
+Deno.test("each truncation of a header is no cell; a header alone is one", () => {
+  const header = hex("51 000000 00000001");
+  for (let length = 0; length < header.length; length++) {
+    assert.equal(isCell(poisoned(header.subarray(0, length))), false, `${length} bytes`);
+  }
+  assert.equal(isCell(poisoned(header)), true);
+});
+
+Deno.test("no cell: the circuit zero, and any reserved bit", () => {
+  assert.equal(isCell(poisoned(hex("51 000000 00000000"))), false);
+  for (let bit = 8; bit < 32; bit++) {
+    const header = hex("51 000000 00000001");
+    header[bit >>> 3]! ^= 0x80 >>> (bit & 7);
+    assert.equal(isCell(poisoned(header)), false, `bit ${bit}`);
+  }
+});
+
+Deno.test("a cell of an unknown type is a cell: who takes which is not for the bytes to say", () => {
+  for (let type = 0; type < 256; type++) {
+    const buffer = poisoned(concat(Uint8Array.of(type), hex("000000 00000007")));
+    assert.equal(isCell(buffer), true);
+    assert.equal(cellType(buffer), type);
+  }
+});
+
+Deno.test("the headroom takes sixteen headers; one more is an error and not a write somewhere else", () => {
+  const buffer = poisoned(BODY, 64);
+  for (let layer = 0; layer < HEADROOM / CELL_HEADER; layer++) wrapCell(buffer, CellType.relayData, 1);
+  assert.equal(buffer.start, 0);
+  const before = buffer.copy();
+  assert.throws(() => wrapCell(buffer, CellType.relayData, 1), RangeError);
+  assert.deepEqual(buffer.bytes.slice(0, before.length), before);
+});
+
+Deno.test("circuit ids print in lower-case hex with at least two digits", () => {
+  const cases: [circuit: number, want: string][] = [
+    [1, "0x01"],
+    [0xab, "0xab"],
+    [0x100, "0x100"],
+    [0xffff_ffff, "0xffffffff"],
+  ];
+  for (const [circuit, want] of cases) assert.equal(formatCircuit(circuit), want);
+});

@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { type Event, EventKind, EventRing, ringBytes } from "../../src/trace/events.ts";
+import { eventNumber, type WriterOrder, type WriterReport } from "../support/ring_writer.ts";
+
+/** A ring in one thread, and what got lost. */
+function makeRing(records: number, position = 0): { ring: EventRing; lost: () => number } {
+  let lost = 0;
+  const ring = new EventRing(ringMemory(records, position), () => lost++);
+  return { ring, lost: () => lost };
+}
+
+/** Memory of a ring that has already carried `position` records: the first two words count written and read. */
+function ringMemory(records: number, position = 0): SharedArrayBuffer {
+  const memory = new SharedArrayBuffer(ringBytes(records));
+  new Int32Array(memory).fill(position, 0, 2);
+  return memory;
+}
+
+function emit(ring: EventRing, ...numbers: readonly number[]): void {
+  for (const n of numbers) ring.emit(EventKind.icmpFromTunnel, ...eventNumber(n));
+}
+
+/** The numbers of the events that wait; each field is looked at. */
+function drain(ring: EventRing): number[] {
+  const numbers: number[] = [];
+  ring.drain(({ source, destination, detail, port }) => {
+    assert.deepEqual([source, destination, detail, port], eventNumber(source));
+    numbers.push(source);
+  });
+  return numbers;
+}
+
+/** Until a promise of `Atomics.waitAsync` resolves, Deno does not count it as something to stay alive for. */
+function stayAlive(): Disposable {
+  const timer = setInterval(() => {}, 2 ** 30);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+Deno.test("an event comes out as it went in, every field to its last bit", () => {
+  const { ring } = makeRing(4);
+  const events: Event[] = [
+    { kind: EventKind.icmpFromTunnel, source: 0x0a05_3302, destination: 0x0a05_3307, detail: 8, port: 0 },
+    { kind: EventKind.unknownCircuit, source: 0, destination: 0, detail: 0xffff_ffff, port: 65_535 },
+    { kind: EventKind.icmpFromPort, source: 0xffff_ffff, destination: 0x8000_0000, detail: 255, port: 1 },
+  ];
+  for (const { kind, source, destination, detail, port } of events) {
+    ring.emit(kind, source, destination, detail, port);
+  }
+  const drained: Event[] = [];
+  ring.drain((event) => drained.push({ ...event }));
+  assert.deepEqual(drained, events);
+  assert.deepEqual(drain(ring), []);
+});
+
+Deno.test("what does not fit is lost and counted, and what was there stays", () => {
+  const { ring, lost } = makeRing(4);
+  emit(ring, 0, 1, 2, 3);
+  assert.equal(lost(), 0);
+  emit(ring, 4, 5);
+  assert.equal(lost(), 2);
+  assert.deepEqual(drain(ring), [0, 1, 2, 3]);
+  emit(ring, 6);
+  assert.deepEqual(drain(ring), [6]);
+  assert.equal(lost(), 2);
+});
+
+Deno.test("round and round: the order stays, whatever the steps", () => {
+  const { ring, lost } = makeRing(8);
+  let next = 0;
+  for (let round = 0; round < 200; round++) {
+    const numbers = Array.from({ length: 1 + round % 8 }, () => next++);
+    emit(ring, ...numbers);
+    assert.deepEqual(drain(ring), numbers);
+  }
+  assert.equal(lost(), 0);
+});
+
+Deno.test("positions of 32 bits wrap around, sign bit included, and nothing is lost or doubled", () => {
+  for (const position of [2 ** 31 - 3, -3]) {
+    const { ring, lost } = makeRing(4, position);
+    assert.deepEqual(drain(ring), []);
+    emit(ring, 0, 1, 2, 3, 4);
+    assert.equal(lost(), 1, "full across the seam");
+    assert.deepEqual(drain(ring), [0, 1, 2, 3]);
+    for (let n = 5; n < 20; n++) {
+      emit(ring, n);
+      assert.deepEqual(drain(ring), [n]);
+    }
+    assert.equal(lost(), 1);
+  }
+});
+
+Deno.test("events that happen while others are handed over wait for the next time", () => {
+  const { ring } = makeRing(8);
+  emit(ring, 0, 1);
+  const seen: number[] = [];
+  ring.drain(({ source }) => {
+    seen.push(source);
+    if (source < 2) emit(ring, source + 10);
+  });
+  assert.deepEqual(seen, [0, 1]);
+  assert.deepEqual(drain(ring), [10, 11]);
+});
+
+Deno.test("a reader that fails in the middle gets the same events again", () => {
+  const { ring } = makeRing(8);
+  emit(ring, 0, 1);
+  assert.throws(() => {
+    ring.drain(() => {
+      throw new Error("disk full");
+    });
+  }, /disk full/);
+  assert.deepEqual(drain(ring), [0, 1]);
+});
+
+Deno.test("sleeping: an event wakes, something that waits already keeps awake, and so does a wake without any", async () => {
+  using _ = stayAlive();
+  const { ring } = makeRing(8);
+  ring.wake(); // nobody sleeps: nothing happens, and it is not remembered
+  const asleep = ring.untilWritten();
+  emit(ring, 0);
+  ring.wake();
+  await asleep;
+  await ring.untilWritten(); // 0 still waits
+  assert.deepEqual(drain(ring), [0]);
+  const stopped = ring.untilWritten();
+  ring.wake();
+  await stopped;
+  assert.deepEqual(drain(ring), []);
+});
+
+/** A Worker that writes, and what it says in the end. */
+class Writer implements Disposable {
+  readonly done: Promise<WriterReport>;
+  readonly #worker = new Worker(new URL("../support/ring_writer.ts", import.meta.url), { type: "module" });
+
+  constructor(order: WriterOrder) {
+    const { promise, resolve, reject } = Promise.withResolvers<WriterReport>();
+    this.#worker.onmessage = ({ data }: MessageEvent<WriterReport>) => resolve(data);
+    this.#worker.onerror = ({ message }) => reject(new Error(message));
+    this.done = promise;
+    this.#worker.postMessage(order);
+  }
+
+  [Symbol.dispose](): void {
+    this.#worker.terminate();
+  }
+}
+
+Deno.test("a writer in another thread, faster than its reader: every event is read once, in order, or counted", async () => {
+  const events = 200_000;
+  for (const position of [0, 2 ** 31 - 1000]) {
+    const memory = ringMemory(256, position);
+    using writer = new Writer({ ring: memory, events, burst: 64 });
+    const ring = new EventRing(memory);
+    let read = 0;
+    let last = -1;
+    const take = ({ source, destination, detail, port }: Readonly<Event>) => {
+      assert.ok(source > last, `${source} after ${last}`);
+      assert.deepEqual([source, destination, detail, port], eventNumber(source));
+      last = source;
+      read++;
+    };
+    const { promise: over, resolve } = Promise.withResolvers<WriterReport>();
+    let report: WriterReport | undefined;
+    void writer.done.then((said) => {
+      report = said;
+      ring.wake(); // as who ends a run does, so that the reader does not sleep on
+      resolve(said);
+    });
+    while (report === undefined) {
+      await ring.untilWritten();
+      ring.drain(take);
+    }
+    ring.drain(take);
+    const { lost } = await over;
+    assert.equal(read + lost, events);
+    assert.ok(read >= 256, "the ring's fill at least");
+  }
+});
+
+Deno.test("no wake-up is lost: a writer that waits for its reader before each event is never left waiting", async () => {
+  const events = 5000;
+  const memory = ringMemory(256);
+  const taken = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  using writer = new Writer({ ring: memory, events, burst: 1, taken });
+  const ring = new EventRing(memory);
+  const count = new Int32Array(taken);
+  for (let read = 0; read < events;) {
+    await ring.untilWritten();
+    ring.drain(({ source }) => assert.equal(source, read++));
+    Atomics.store(count, 0, read);
+    Atomics.notify(count, 0);
+  }
+  assert.equal((await writer.done).lost, 0);
+});
