@@ -4,13 +4,14 @@
  *
  * ```
  *   /run/onion/4711.journal      one file a run, one JSON value a line
- *   {"pid":4711,"started":"8123","network":"4026531840"}
+ *   {"pid":4711,"started":"8123","boot":"d5c94c8b-…","network":"4026531840","cookie":"1"}
  *   {"change":"address 10.5.51.2/24 on tun1","undo":["ip","address","delete","10.5.51.2/24","dev","tun1"]}
  * ```
  *
  * @module
  */
 import { OperatorError } from "../errors.ts";
+import { networkCookie } from "../sys/netns.ts";
 import { type Command, execute } from "./execute.ts";
 
 /** Where journals are. Gone after a reboot, as the changes are. */
@@ -28,8 +29,12 @@ interface Owner {
   readonly pid: number;
   /** Clock ticks from boot to the process's start (proc(5), field 22 of stat). */
   readonly started: string;
-  /** Inode of the network namespace. */
+  /** Which boot that was, for a /run that outlives one. */
+  readonly boot: string;
+  /** Inode of the network namespace: found again from outside, but used again for a later one. */
   readonly network: string;
+  /** The namespace's own number, where the kernel has such. */
+  readonly cookie?: string;
 }
 
 /** What became of one change that was to be undone. */
@@ -104,10 +109,20 @@ export class Journal implements AsyncDisposable {
  */
 export async function undoLeftovers(dir: string = JOURNAL_DIR): Promise<Undone[]> {
   const undone: Undone[] = [];
+  removeUnfinished(dir);
   for (const path of journals(dir)) {
     const { owner: whose, entries } = read(path);
-    if (whose !== undefined && (isAlive(whose) || !isOurs(whose))) continue;
-    undone.push(...await undoJournal(path, entries));
+    if (whose !== undefined && isAlive(whose)) continue;
+    switch (whose === undefined ? "here" : placeOf(whose)) {
+      case "here":
+        undone.push(...await undoJournal(path, entries));
+        break;
+      case "nowhere":
+        removeJournal(path);
+        break;
+      case "elsewhere":
+        break;
+    }
   }
   return undone;
 }
@@ -128,11 +143,21 @@ async function undoJournal(path: string, entries: readonly Entry[]): Promise<Und
   return undone;
 }
 
+/** Removes journals whose runs were killed before they were whole, and so before any change was made. */
+function removeUnfinished(dir: string): void {
+  for (const name of namesIn(dir)) {
+    const [, pid] = /^(\d+)\.journal\.new$/.exec(name) ?? [];
+    if (pid !== undefined && startOf(Number(pid)) === undefined) removeJournal(`${dir}/${name}`);
+  }
+}
+
 function journals(dir: string): string[] {
+  return namesIn(dir).filter((name) => name.endsWith(".journal")).map((name) => `${dir}/${name}`);
+}
+
+function namesIn(dir: string): string[] {
   try {
-    return [...Deno.readDirSync(dir)].filter((entry) => entry.name.endsWith(".journal")).map((entry) =>
-      `${dir}/${entry.name}`
-    );
+    return [...Deno.readDirSync(dir)].map((entry) => entry.name);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) return [];
     throw error;
@@ -141,7 +166,7 @@ function journals(dir: string): string[] {
 
 /** A journal's content. A line that was being written when its run died is no change that was made. */
 function read(path: string): { owner: Owner | undefined; entries: Entry[] } {
-  const values = Deno.readTextFileSync(path).split("\n").map((line) => {
+  const values = textOf(path).split("\n").map((line) => {
     try {
       return JSON.parse(line);
     } catch {
@@ -152,17 +177,36 @@ function read(path: string): { owner: Owner | undefined; entries: Entry[] } {
   return { owner: typeof values[0]?.pid === "number" ? values[0] : undefined, entries };
 }
 
+/** The text of a journal; nothing if its run has ended and removed it just now. */
+function textOf(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
 function owner(pid: number): Owner {
-  return { pid, started: startOf(pid) ?? "", network: networkNamespace() };
+  const cookie = networkCookie();
+  const namespace = { boot: bootId(), network: networkNamespace(), ...(cookie !== undefined && { cookie }) };
+  return { pid, started: startOf(pid) ?? "", ...namespace };
 }
 
-function isAlive({ pid, started }: Owner): boolean {
-  return startOf(pid) === started;
+function isAlive({ pid, started, boot }: Owner): boolean {
+  return boot === bootId() && startOf(pid) === started;
 }
 
-/** Whether the journal tells of this network namespace, or of one that is no more: then nothing is left to undo. */
-function isOurs({ network }: Owner): boolean {
-  return network === networkNamespace() || !namespaceExists(network);
+/** Where a dead run's changes are, as seen from here; nowhere, if they went with their network namespace. */
+function placeOf({ boot, network, cookie }: Owner): "here" | "elsewhere" | "nowhere" {
+  if (boot !== bootId()) return "nowhere";
+  // Of the namespaces that there are, only ours has its inode: it is ours, or ours has got the inode after it.
+  if (network === networkNamespace()) return cookie === networkCookie() ? "here" : "nowhere";
+  return namespaceExists(network) ? "elsewhere" : "nowhere";
+}
+
+function bootId(): string {
+  return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
 }
 
 function startOf(pid: number): string | undefined {
