@@ -73,15 +73,16 @@ export async function takeDown(): Promise<boolean> {
   return true;
 }
 
-/**
- * What the lab is made of.
- *
- * @throws {OperatorError} if it is not up
- */
-export function requireUp(): LabState {
+/** Whether the network is there, wholly. */
+export function isLabUp(): boolean {
   requireRoot();
   const state = readState();
-  if (state !== undefined && isUp(state)) return state;
+  return state !== undefined && isUp(state);
+}
+
+/** @throws {OperatorError} if it is not */
+export function requireUp(): void {
+  if (isLabUp()) return;
   throw new OperatorError("the lab is not up", "make it: onion lab up");
 }
 

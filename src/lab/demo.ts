@@ -1,5 +1,110 @@
+/**
+ * `onion lab demo`: a stage in the practice network, a ping through it, and what passed where. The lab is left as it
+ * was found: made for the demo if it was not up, and then taken down after it.
+ *
+ * @module
+ */
+import type { Stage } from "../config/stages.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
+import { bringUp, isLabUp, takeDown } from "./build.ts";
+import { requirePrograms } from "./command.ts";
+import { countFrames, framesBetween } from "./counters.ts";
+import { inside } from "./exec.ts";
+import { passages } from "./passages.ts";
+import { StageRun } from "./stage_run.ts";
+import { LAB_DIR } from "./state.ts";
+import { type PingResult, type Story, storyMermaid, storyObjects, storyText } from "./story.ts";
+import { NO_FAULTS, topology, VM } from "./topology.ts";
+
+/** How a demo is told. */
 export type DemoForm = "text" | "json" | "mermaid";
-export function demo(..._: unknown[]): Promise<ExitCode> {
-  throw new OperatorError("the demo is not in this version", "use lab up and lab exec");
+
+/**
+ * Runs the demo.
+ *
+ * @returns failed where not one ping was answered
+ * @throws {OperatorError} where the lab or the stage does not come up
+ */
+export async function demo(stage: Stage, form: DemoForm, signal: AbortSignal): Promise<ExitCode> {
+  const pinging = pingArguments(stage);
+  if (pinging !== undefined) requirePrograms("ping");
+  await using stack = new AsyncDisposableStack();
+  if (!isLabUp()) {
+    await bringUp(NO_FAULTS, signal);
+    stack.defer(async () => void await takeDown());
+  }
+  const story = await play(stage, pinging, signal);
+  if (story === undefined) return ExitCode.ok;
+  tell(story, form);
+  return story.ping?.received === 0 ? ExitCode.failed : ExitCode.ok;
+}
+
+/** What ping is told in a stage; nothing in one that carries no packets. */
+function pingArguments({ traffic, captures }: Stage): string[] | undefined {
+  if (!traffic) return undefined;
+  return ["-c", "4", ...captures ? ["-I", "10.0.2.15", "www.csail.mit.edu"] : ["10.5.51.7"]];
+}
+
+/** Nothing is told of a demo that was cut short. */
+async function play(
+  stage: Stage,
+  pinging: string[] | undefined,
+  signal: AbortSignal,
+): Promise<Story | undefined> {
+  const directory = Deno.makeTempDirSync({ dir: LAB_DIR, prefix: "demo." });
+  try {
+    await using run = StageRun.start(stage, directory, signal);
+    await run.ready();
+    const network = topology(NO_FAULTS);
+    const before = await countFrames(network);
+    const result = pinging === undefined ? undefined : await ping(pinging, signal);
+    const links = framesBetween(before, await countFrames(network));
+    // The logs are whole when the stage has ended.
+    await run.stop();
+    return { stage, passages: passages(run.logs()), ping: result, links };
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    throw error;
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+}
+
+async function ping(args: string[], signal: AbortSignal): Promise<PingResult> {
+  // Sooner than a user's, and never longer than a user waits: one second behind the last packet, ten in all.
+  const [program, ...words] = inside(VM, ["ping", "-n", "-i", "0.2", "-W", "1", "-w", "10", ...args]);
+  const { stdout, stderr } = await new Deno.Command(program, {
+    args: words,
+    env: { LC_ALL: "C" },
+    stdin: "null",
+    signal,
+  }).output();
+  signal.throwIfAborted();
+  const text = new TextDecoder().decode(stdout);
+  const [, sent, received] = /^(\d+) packets transmitted, (\d+) (?:packets )?received/m.exec(text) ?? [];
+  if (sent === undefined) {
+    const words = new TextDecoder().decode(stderr).trim().split("\n")[0];
+    throw new OperatorError(
+      `ping did not work: ${words}`,
+      `try it: onion lab exec -- ping ${args.join(" ")}`,
+    );
+  }
+  const [, average] = /^(?:rtt|round-trip) min\/avg\/max\S* = [\d.]+\/([\d.]+)\//m.exec(text) ?? [];
+  return {
+    command: `ping ${args.join(" ")}`,
+    sent: Number(sent),
+    received: Number(received),
+    average: average === undefined ? undefined : Number(average),
+  };
+}
+
+function tell(story: Story, form: DemoForm): void {
+  switch (form) {
+    case "text":
+      return console.log(storyText(story));
+    case "mermaid":
+      return console.log(storyMermaid(story));
+    case "json":
+      return storyObjects(story).forEach((object) => console.log(JSON.stringify(object)));
+  }
 }

@@ -1,0 +1,46 @@
+/**
+ * How many frames have passed each link of the lab, as the kernel counts them.
+ *
+ * @module
+ */
+import { run } from "./command.ts";
+import { namespaceOf } from "./plan.ts";
+import type { LinkFrames } from "./story.ts";
+import type { Topology } from "./topology.ts";
+
+/** An interface, as `ip -json -s link` prints it. */
+interface Counted {
+  readonly ifname: string;
+  readonly stats64: { readonly rx: { readonly packets: number }; readonly tx: { readonly packets: number } };
+}
+
+/** The frames of each link so far, in the topology's order: out of its first end, and in there. */
+export async function countFrames({ links }: Topology): Promise<LinkFrames[]> {
+  const parties = new Set(links.map(({ ends: [one] }) => one.party));
+  const counted = new Map(
+    await Promise.all([...parties].map(async (party) => [party, await countOf(party)] as const)),
+  );
+  return links.map(({ ends: [one, other] }) => {
+    const stats = counted.get(one.party)?.find(({ ifname }) => ifname === one.interface)?.stats64;
+    return {
+      from: one.party,
+      interface: one.interface,
+      to: other.party,
+      out: stats?.tx.packets ?? 0,
+      in: stats?.rx.packets ?? 0,
+    };
+  });
+}
+
+/** What has passed between two counts. */
+export function framesBetween(before: readonly LinkFrames[], after: readonly LinkFrames[]): LinkFrames[] {
+  return after.map((link, index) => {
+    const { out, in: back } = before[index]!;
+    return { ...link, out: link.out - out, in: link.in - back };
+  });
+}
+
+async function countOf(party: string): Promise<Counted[]> {
+  const command = ["ip", "-n", namespaceOf(party), "-json", "-s", "link", "show"] as const;
+  return JSON.parse(await run(`cannot count the frames of ${party}`, command));
+}

@@ -1,0 +1,121 @@
+/**
+ * A stage that runs in the lab's VM, as a process of this same program.
+ *
+ * @module
+ */
+import type { Stage } from "../config/stages.ts";
+import { ExitCode, OperatorError } from "../errors.ts";
+import { selfCommand } from "../process/self.ts";
+import { inside } from "./exec.ts";
+import { PROXY } from "./passages.ts";
+import { VM } from "./topology.ts";
+
+/** One run of a stage. At the end of its block it has ended. */
+export class StageRun implements AsyncDisposable {
+  readonly #stage: Stage;
+  readonly #directory: string;
+  readonly #signal: AbortSignal;
+  readonly #child: Deno.ChildProcess;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #words: Promise<string>;
+  readonly #reading: Promise<void>;
+  readonly #onAbort = () => this.#end();
+
+  private constructor(stage: Stage, directory: string, signal: AbortSignal) {
+    this.#stage = stage;
+    this.#directory = directory;
+    this.#signal = signal;
+    const { command, args } = selfCommand([
+      ...["--stage", `${stage.number}`],
+      ...["--log-dir", directory],
+      ...["--log-level", "warning"],
+      "--json",
+    ]);
+    const [program, ...words] = inside(VM, [command, ...args]);
+    this.#child = new Deno.Command(program, { args: words, stdin: "null", stdout: "piped", stderr: "piped" })
+      .spawn();
+    this.#words = new Response(this.#child.stderr).text();
+    this.#reading = this.#read();
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /**
+   * Starts it.
+   *
+   * @param directory where its log files go
+   * @param signal ends it early
+   */
+  static start(stage: Stage, directory: string, signal: AbortSignal): StageRun {
+    signal.throwIfAborted();
+    return new StageRun(stage, directory, signal);
+  }
+
+  /**
+   * Waits until packets can pass.
+   *
+   * @throws {OperatorError} with its own words, if it ends instead
+   */
+  async ready(): Promise<void> {
+    const isReady = await Promise.race([
+      this.#ready.promise.then(() => true),
+      this.#reading.then(() => false),
+    ]);
+    if (!isReady) await this.#failed();
+  }
+
+  /** Ends it as a user does, and waits until its log files are whole. */
+  async stop(): Promise<void> {
+    this.#end();
+    const { success } = await this.#child.status;
+    await this.#reading;
+    if (!success) await this.#failed();
+  }
+
+  /** The lines of its log files, by party. */
+  logs(): Map<string, string[]> {
+    const file = new RegExp(`^stage${this.#stage.number}\\.(proxy|router(\\d+))\\.out$`);
+    const logs = [...Deno.readDirSync(this.#directory)].flatMap(({ name }) => {
+      const match = file.exec(name);
+      if (match === null) return [];
+      const party = match[2] === undefined ? PROXY : `router ${match[2]}`;
+      return [[party, Deno.readTextFileSync(`${this.#directory}/${name}`).split("\n")] as const];
+    });
+    return new Map(logs);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#end();
+    await Promise.all([this.#child.status, this.#reading, this.#words]);
+  }
+
+  /** SIGTERM, because a second SIGINT, after the terminal's, would cut its clearing up short. */
+  #end(): void {
+    try {
+      this.#child.kill("SIGTERM");
+    } catch {
+      // It has ended by itself.
+    }
+  }
+
+  async #read(): Promise<void> {
+    let rest = "";
+    for await (const text of this.#child.stdout.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      if (lines.some((line) => JSON.parse(line).event === "ready")) this.#ready.resolve();
+    }
+  }
+
+  async #failed(): Promise<never> {
+    const [{ code }, words] = await Promise.all([this.#child.status, this.#words]);
+    this.#signal.throwIfAborted();
+    const cause = words.trim().split("\n").at(-1)?.replace(/^onion: /, "") || `exit code ${code}`;
+    const known = Object.values(ExitCode).find((known) => known === code && known !== ExitCode.ok);
+    throw new OperatorError(
+      `stage ${this.#stage.number} failed in the lab: ${cause}`,
+      `try it by hand: onion lab exec -- onion --stage ${this.#stage.number}`,
+      known,
+    );
+  }
+}
