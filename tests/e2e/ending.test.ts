@@ -1,0 +1,227 @@
+/**
+ * However a run ends, and whenever: nothing of it is left, or the next start takes it away.
+ */
+import assert from "node:assert/strict";
+import { JOURNAL_DIR } from "../../src/host/journal.ts";
+import { Namespace } from "./support/namespace.ts";
+import { Onion } from "./support/onion.ts";
+import { needing, ONION, run } from "./support/program.ts";
+import { type Snapshot, snapshot } from "./support/snapshot.ts";
+
+const STAGE_2 = ["--stage", "2"];
+
+/** Seeds every random moment; another one may be given, to look for others. */
+const SEED = Number(Deno.env.get("ONION_TEST_SEED") ?? 1);
+
+/** Numbers from 0 to 1, the same ones each time: mulberry32. */
+function* randoms(seed: number): Generator<number, never> {
+  for (let state = seed;;) {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    yield ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  }
+}
+
+const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** What a namespace looks like, whichever processes and interfaces there are at the moment. */
+function shape({ processes, ...state }: Snapshot): unknown {
+  const text = JSON.stringify({ ...state, processes: processes.length });
+  // A TUN interface that is made anew has a new number, and a run's journal the name of its process.
+  return JSON.parse(text.replaceAll(/(^|\\n|")\d+: /g, "$1").replaceAll(/\d+\.journal/g, "journal"));
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  Deno.test({
+    ...needing(`${signal} to every process at once, as from a terminal or a service manager`, "root", "ping"),
+    fn: async () => {
+      await using namespace = await Namespace.make({ ipv6: false });
+      const before = await snapshot(namespace);
+      for (let round = 0; round < 3; round++) {
+        await using onion = await Onion.start(STAGE_2, { namespace, group: true });
+        await onion.ready();
+        await namespace.run("ping", "-c", "1", "-w", "5", "10.5.51.7");
+        onion.kill(signal, "group");
+        const { code, stdout, stderr } = await onion.ended;
+        assert.deepEqual([code, stderr], [0, ""]);
+        // The router was asked to stop, as ever, and so has reported.
+        assert.match(stdout, /^router 1: 1 cells received, 1 sent$/m);
+        await onion.gone;
+        assert.deepEqual(await snapshot(namespace), before);
+      }
+    },
+  });
+}
+
+Deno.test({
+  ...needing("the same while it starts", "root"),
+  fn: async () => {
+    await using namespace = await Namespace.make({ ipv6: false });
+    const before = await snapshot(namespace);
+    const random = randoms(SEED);
+    for (let round = 0; round < 15; round++) {
+      const moment = random.next().value * 250;
+      const signal = (["SIGINT", "SIGTERM", "SIGHUP"] as const)[round % 3]!;
+      const what = `${signal} after ${moment.toFixed()} ms`;
+      await using onion = await Onion.start(STAGE_2, { namespace, group: true });
+      await after(moment);
+      onion.kill(signal, "group");
+      const end = await onion.ended;
+      // Early on, before it listens, the signal itself ends it.
+      assert.ok(end.code === 0 || end.signal === signal, `${what}: ${JSON.stringify(end)}`);
+      assert.equal(end.stderr, "", what);
+      await onion.gone;
+      assert.deepEqual(await snapshot(namespace), before, what);
+    }
+  },
+});
+
+/** Ends runs at random moments, and looks at each next start as soon as it is ready. */
+async function endAtRandom(namespace: Namespace, rounds: number): Promise<void> {
+  const before = await snapshot(namespace);
+  const random = randoms(SEED);
+  let ready: unknown;
+  for (let round = 0; round < rounds; round++) {
+    const moment = random.next().value * 500;
+    const signal = (["SIGKILL", "SIGINT", "SIGTERM"] as const)[round % 3]!;
+    const what = `round ${round}: ${signal} after ${moment.toFixed()} ms`;
+    await using victim = await Onion.start(STAGE_2, { namespace });
+    await after(moment);
+    victim.kill(signal);
+    await victim.ended;
+
+    await using next = await Onion.start(STAGE_2, { namespace });
+    const { router } = await next.ready();
+    const now = await snapshot(namespace);
+    assert.deepEqual(now.processes, [next.pid, router].sort((a, b) => a - b), what);
+    assert.deepEqual(now.journals.filter((name) => name !== `${next.pid}.journal`), [], what);
+    assert.deepEqual(shape(now), ready ??= shape(now), what);
+    const { code, stderr } = await next.end();
+    assert.deepEqual([code, stderr], [0, ""], what);
+    assert.deepEqual(await snapshot(namespace), before, what);
+  }
+}
+
+Deno.test({
+  ...needing(
+    "20 runs ended at random moments leave nothing behind that the next start does not take away",
+    "root",
+  ),
+  fn: async () => {
+    await using namespace = await Namespace.make({ ipv6: false });
+    await endAtRandom(namespace, 20);
+  },
+});
+
+Deno.test({
+  ...needing("nor do runs that had to complete somebody's TUN interface", "root"),
+  fn: async () => {
+    await using namespace = await Namespace.make({ ipv6: false });
+    await namespace.ip("tuntap", "add", "dev", "tun1", "mode", "tun");
+    await endAtRandom(namespace, 10);
+  },
+});
+
+Deno.test({
+  ...needing("onion down undoes what a killed run left, says what, and then there is nothing", "root"),
+  fn: async () => {
+    await using namespace = await Namespace.make({ ipv6: false });
+    await namespace.ip("tuntap", "add", "dev", "tun1", "mode", "tun");
+    const before = await snapshot(namespace);
+    await using onion = await Onion.start(STAGE_2, { namespace });
+    await onion.ready();
+    // It is no leftover while its run lives.
+    assert.deepEqual(await namespace.run(ONION, "down"), {
+      code: 0,
+      stdout: "nothing to undo\n",
+      stderr: "",
+    });
+    onion.kill("SIGKILL");
+    await onion.gone;
+    assert.deepEqual(await namespace.run(ONION, "down"), {
+      code: 0,
+      stdout: "undone: tun1 up\nundone: address 10.5.51.2/24 on tun1\n",
+      stderr: "",
+    });
+    assert.deepEqual(await snapshot(namespace), before);
+    assert.deepEqual(await namespace.run(ONION, "down"), {
+      code: 0,
+      stdout: "nothing to undo\n",
+      stderr: "",
+    });
+  },
+});
+
+Deno.test({
+  ...needing("what a run left in one network is not undone in another", "root"),
+  fn: async () => {
+    const leftBehind = async () => {
+      await using namespace = await Namespace.make({ ipv6: false });
+      await namespace.ip("tuntap", "add", "dev", "tun1", "mode", "tun");
+      await using onion = await Onion.start(STAGE_2, { namespace });
+      await onion.ready();
+      onion.kill("SIGKILL");
+      await onion.gone;
+      return await snapshot(namespace);
+    };
+    // A network beside it, and networks that come after it, one of which may get its inode.
+    await using beside = await byHand();
+    assert.equal((await leftBehind()).journals.length, 1);
+    for (let round = 0; round < 3; round++) {
+      await using later = await byHand();
+      for (const namespace of [beside, later]) {
+        const before = await snapshot(namespace);
+        assert.deepEqual(await namespace.run(ONION, "down"), {
+          code: 0,
+          stdout: "nothing to undo\n",
+          stderr: "",
+        });
+        assert.deepEqual({ ...await snapshot(namespace), journals: [] }, { ...before, journals: [] });
+      }
+    }
+  },
+});
+
+Deno.test({
+  ...needing("a journal that was being written when its run was killed is removed", "root"),
+  fn: async () => {
+    const dead = new Deno.Command("true").spawn();
+    await dead.status;
+    const journal = `${JOURNAL_DIR}/${dead.pid}.journal.new`;
+    Deno.mkdirSync(JOURNAL_DIR, { recursive: true, mode: 0o700 });
+    Deno.writeTextFileSync(journal, "");
+    assert.equal((await run(ONION, ["down"])).code, 0);
+    assert.throws(() => Deno.statSync(journal), Deno.errors.NotFound);
+  },
+});
+
+/** A namespace with a TUN interface that somebody has set up just as a run would have. */
+async function byHand(): Promise<Namespace> {
+  const namespace = await Namespace.make({ ipv6: false });
+  await namespace.ip("tuntap", "add", "dev", "tun1", "mode", "tun");
+  await namespace.ip("address", "add", "10.5.51.2/24", "dev", "tun1");
+  await namespace.ip("link", "set", "tun1", "up");
+  return namespace;
+}
+
+Deno.test({
+  ...needing(
+    "a second Ctrl+C does not wait for a router that hangs, and still takes the TUN interface away",
+    "root",
+  ),
+  fn: async () => {
+    await using namespace = await Namespace.make({ ipv6: false });
+    const before = await snapshot(namespace);
+    await using onion = await Onion.start(STAGE_2, { namespace });
+    const { router } = await onion.ready();
+    Deno.kill(router, "SIGSTOP");
+    // Again and again, because two signals at once may arrive as one.
+    const impatience = setInterval(() => onion.kill("SIGINT"), 20);
+    const { code } = await onion.ended.finally(() => clearInterval(impatience));
+    assert.equal(code, 130);
+    Deno.kill(router, "SIGCONT");
+    await onion.gone;
+    assert.deepEqual(await snapshot(namespace), before);
+  },
+});

@@ -1,0 +1,177 @@
+/**
+ * What cannot run says why: one line that names the cause and the remedy, the exit code of the manual, and nothing
+ * left behind.
+ */
+import assert from "node:assert/strict";
+import { Namespace } from "./support/namespace.ts";
+import { AS_NOBODY, needingNobody, NOBODY_ID } from "./support/nobody.ts";
+import { type End, Onion } from "./support/onion.ts";
+import { needing, ONION, run, scratchDirectory } from "./support/program.ts";
+import { snapshot } from "./support/snapshot.ts";
+
+const STAGE_2 = ["--stage", "2"];
+
+/** A start that must be refused, and with what. */
+interface Refusal {
+  /** Makes the namespace such that it is. */
+  readonly prepare?: (namespace: Namespace) => Promise<unknown>;
+  readonly args?: readonly string[];
+  readonly via?: readonly string[];
+  readonly code: number;
+  /** The whole of stderr. */
+  readonly line: RegExp;
+}
+
+/** Words before a command line that is to run where this shell script has changed the mounts. */
+const withMounts = (script: string) => ["unshare", "--mount", "sh", "-euc", `${script}\nexec "$@"`, "sh"];
+
+/** Hides the program `ip` behind whiteouts of an overlay: character devices with the number 0. */
+const WITHOUT_IP = withMounts(`
+  mount -t tmpfs tmpfs /mnt
+  mkdir -p /mnt/upper/bin /mnt/upper/sbin /mnt/work
+  for name in bin/ip sbin/ip; do mknod "/mnt/upper/$name" c 0 0; done
+  mount -t overlay -o lowerdir=/usr,upperdir=/mnt/upper,workdir=/mnt/work overlay /usr
+`);
+
+const REFUSALS: Readonly<Record<string, Refusal>> = {
+  "a privilege is missing, though root asks": {
+    via: ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"],
+    code: 3,
+    line: /^onion: not permitted to open a TUN interface; run it as root: sudo onion …\n$/,
+  },
+  "there is no /dev/net/tun": {
+    via: withMounts("mount -t tmpfs tmpfs /dev/net"),
+    code: 4,
+    line:
+      /^onion: \/dev\/net\/tun is missing; load the driver with `modprobe tun`, or in a container start it with --device \/dev\/net\/tun\n$/,
+  },
+  "the program ip is missing": {
+    via: WITHOUT_IP,
+    code: 4,
+    line: /^onion: the program ip is missing; install iproute2, e\.g\. `apt-get install iproute2`\n$/,
+  },
+  "the address is another interface's": {
+    prepare: async (namespace) => {
+      await namespace.ip("tuntap", "add", "dev", "other0", "mode", "tun");
+      await namespace.ip("address", "add", "10.5.51.2/30", "dev", "other0");
+    },
+    code: 1,
+    line: /^onion: 10\.5\.51\.2 is taken: other0 has 10\.5\.51\.2\/30; choose another with --address\n$/,
+  },
+  "a part of the block is another interface's": {
+    prepare: async (namespace) => {
+      await namespace.ip("tuntap", "add", "dev", "other0", "mode", "tun");
+      await namespace.ip("address", "add", "10.5.51.129/25", "dev", "other0");
+    },
+    code: 1,
+    line:
+      /^onion: 10\.5\.51\.2\/24 is taken: other0 has 10\.5\.51\.129\/25; choose another with --address\n$/,
+  },
+  "the name is a TAP interface's": {
+    prepare: (namespace) => namespace.ip("tuntap", "add", "dev", "tun1", "mode", "tap"),
+    code: 1,
+    line:
+      /^onion: cannot attach to TUN device "tun1": ioctl failed: EINVAL; an interface of another kind has this name: choose another with --tun\n$/,
+  },
+  "the name is the loopback's": {
+    args: ["--tun", "lo"],
+    code: 1,
+    line:
+      /^onion: cannot attach to TUN device "lo": ioctl failed: EINVAL; an interface of another kind has this name: choose another with --tun\n$/,
+  },
+  "the directory for the log files cannot be written": {
+    via: withMounts("mount -t tmpfs -o ro tmpfs /mnt"),
+    args: ["--log-dir", "/mnt"],
+    code: 1,
+    line:
+      /^onion: cannot write the log file \/mnt\/stage2\.proxy\.out: Read-only file system.*; choose another directory with --log-dir\n$/,
+  },
+  "the journal cannot be written": {
+    prepare: (namespace) => namespace.ip("tuntap", "add", "dev", "tun1", "mode", "tun"),
+    via: withMounts("mount -t tmpfs -o ro tmpfs /run"),
+    code: 1,
+    line:
+      /^onion: cannot write the journal \/run\/onion\/\d+\.journal: Read-only file system.*; make \/run writable: onion changes nothing that it could not undo\n$/,
+  },
+};
+
+for (const [name, { prepare, args = [], via, code, line }] of Object.entries(REFUSALS)) {
+  Deno.test({
+    ...needing(`refused: ${name}`, "namespaces", "setpriv"),
+    fn: async () => {
+      await using namespace = await Namespace.make();
+      await prepare?.(namespace);
+      const before = await snapshot(namespace);
+      await using onion = await Onion.start([...STAGE_2, ...args], { namespace, ...(via && { via }) });
+      const end = await onion.ended;
+      assertRefused(end, code, line);
+      await onion.gone;
+      assert.deepEqual(await snapshot(namespace), before);
+    },
+  });
+}
+
+function assertRefused({ code, stdout, stderr }: End, expected: number, line: RegExp): void {
+  assert.match(stderr, line);
+  assert.equal(stderr.indexOf("\n"), stderr.length - 1, `one line: ${stderr}`);
+  assert.deepEqual([code, stdout], [expected, ""]);
+}
+
+Deno.test({
+  ...needingNobody("refused: somebody else than root asks for a TUN interface"),
+  fn: async () => {
+    using scratch = scratchDirectory();
+    Deno.chownSync(scratch.path, NOBODY_ID, NOBODY_ID);
+    await using onion = await Onion.start(STAGE_2, {
+      via: AS_NOBODY,
+      directory: scratch.path,
+      env: { ONION_CACHE_DIR: scratch.path },
+    });
+    assertRefused(
+      await onion.ended,
+      3,
+      /^onion: not permitted to open a TUN interface; run it as root: sudo onion …\n$/,
+    );
+  },
+});
+
+Deno.test({
+  ...needing("refused: the TUN interface is another run's, which does not notice", "root", "ping"),
+  fn: async () => {
+    await using namespace = await Namespace.make();
+    await using first = await Onion.start(STAGE_2, { namespace });
+    await first.ready();
+    const before = await snapshot(namespace);
+    await using second = await Onion.start(STAGE_2, { namespace });
+    assertRefused(
+      await second.ended,
+      1,
+      /^onion: cannot attach to TUN device "tun1": ioctl failed: EBUSY; another program uses it: end that one, or choose another name with --tun\n$/,
+    );
+    await second.gone;
+    assert.deepEqual(await snapshot(namespace), before);
+    assert.equal((await namespace.run("ping", "-c", "1", "-w", "5", "10.5.51.7")).code, 0);
+    assert.equal((await first.end()).code, 0);
+  },
+});
+
+for (
+  const [args, line] of [
+    [["--stage", "12"], "onion: there is no stage 12; stages go from 1 to 9\n"],
+    [["--bogus"], "onion: unknown option --bogus; see onion --help\n"],
+    [
+      ["--stage", "2", "--adress", "10.0.0.1/8"],
+      "onion: unknown option --adress; did you mean --address? see onion --help\n",
+    ],
+    [["--stage"], "onion: --stage needs a value; write --stage N\n"],
+    [
+      ["--stage", "2", "--log-dir", "/nonexistent"],
+      "onion: --log-dir /nonexistent: there is no such directory; make it, or choose another\n",
+    ],
+    [["router"], "onion: `onion router` is what the proxy starts; run `onion --stage 2`\n"],
+  ] as const
+) {
+  Deno.test(`refused: onion ${args.join(" ")}`, async () => {
+    assert.deepEqual(await run(ONION, [...args]), { code: 2, stdout: "", stderr: line });
+  });
+}

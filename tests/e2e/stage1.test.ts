@@ -1,0 +1,171 @@
+/**
+ * Stage 1, the starting process, with the real executable: a proxy, a router, and the control channel between them.
+ * Nothing of it needs root, and nothing but loopback is used.
+ *
+ *     test ──signals──► proxy ◄──control, UDP──► router
+ *       └────forged datagrams─┴──────────────────┘
+ */
+import assert from "node:assert/strict";
+import { FrameCodec, FrameKind, makeSessionKey } from "../../src/control/message.ts";
+import { AS_NOBODY, needingNobody, NOBODY_ID } from "./support/nobody.ts";
+import { Onion } from "./support/onion.ts";
+import { scratchDirectory } from "./support/program.ts";
+
+const STAGE_1 = ["--stage", "1"];
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  Deno.test(`stage 1 starts a router, says so, and ends on ${signal} as asked`, async () => {
+    await using onion = await Onion.start(STAGE_1);
+    const { router } = await onion.ready();
+    const { code, stdout, stderr } = await onion.end(signal);
+    assert.deepEqual([code, stderr], [0, ""]);
+    const [ready, ended, ...more] = stdout.split("\n");
+    assert.equal(ready, `ready: stage 1, router 1 pid ${router}`);
+    assert.match(ended!, new RegExp(`^ended by ${signal} after \\d+\\.\\d s$`));
+    assert.deepEqual(more, [""]);
+
+    const [proxyLine, routerLine, ...others] = onion.log("stage1.proxy.out");
+    assert.match(proxyLine!, /^proxy port: \d+$/);
+    assert.match(routerLine!, new RegExp(`^router: 1, pid: ${router}, port: \\d+$`));
+    assert.deepEqual(others, []);
+    assert.deepEqual(onion.log("stage1.router1.out"), [routerLine]);
+  });
+}
+
+Deno.test({
+  ...needingNobody("stage 1 needs no privilege at all"),
+  fn: async () => {
+    using scratch = scratchDirectory();
+    Deno.chownSync(scratch.path, NOBODY_ID, NOBODY_ID);
+    await using onion = await Onion.start(STAGE_1, {
+      via: AS_NOBODY,
+      directory: scratch.path,
+      env: { ONION_CACHE_DIR: scratch.path },
+    });
+    const { router } = await onion.ready();
+    assert.match(
+      Deno.readTextFileSync(`/proc/${router}/status`),
+      new RegExp(`^Uid:\t${NOBODY_ID}\t${NOBODY_ID}\t`, "m"),
+    );
+    const { code, stderr } = await onion.end();
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.equal(onion.log("stage1.router1.out").length, 1);
+  },
+});
+
+Deno.test("with --json, stdout is JSON lines from ready to ended", async () => {
+  await using onion = await Onion.start([...STAGE_1, "--json"]);
+  await onion.stdout.find(/"event":"ready"/);
+  const { code, stdout } = await onion.end();
+  assert.equal(code, 0);
+  const [ready, ended, ...more] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(more, []);
+  const [, proxyPort] = /^proxy port: (\d+)$/.exec(onion.log("stage1.proxy.out")[0]!)!;
+  assert.deepEqual({ ...ready, time: "" }, {
+    time: "",
+    event: "ready",
+    stage: 1,
+    proxyPort: Number(proxyPort),
+  });
+  assert.deepEqual([ended.event, ended.by, ended.rejected], ["ended", "SIGINT", 0]);
+  for (const { time } of [ready, ended]) assert.equal(new Date(time).toISOString(), time);
+});
+
+Deno.test("forged and garbled control datagrams are counted and change nothing", async () => {
+  await using onion = await Onion.start(STAGE_1);
+  const { router } = await onion.ready();
+  const [proxyPort, routerPort] = onion.log("stage1.proxy.out").map((line) => Number(/\d+$/.exec(line)![0]));
+
+  // Whole frames, as another session's would be if they were replayed: everything fits but the key.
+  const stranger = await FrameCodec.of(makeSessionKey());
+  const message = FrameKind.message;
+  const forged = [
+    await stranger.seal({
+      kind: message,
+      from: 1,
+      to: 0,
+      sequence: 4,
+      message: { type: "failed", message: "!" },
+    }),
+    await stranger.seal({ kind: message, from: 0, to: 1, sequence: 2, message: { type: "stop" } }),
+    await stranger.seal({ kind: FrameKind.acknowledgement, from: 0, to: 1, sequence: 3 }),
+  ];
+  const garbled = [0, 1, 39, 40, 41, 1400, 65_507].map((length) => new Uint8Array(length).fill(0xa5));
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  for (const port of [proxyPort!, routerPort!]) {
+    for (const datagram of [...forged, ...garbled]) {
+      await socket.send(datagram, { transport: "udp", hostname: "127.0.0.1", port });
+    }
+  }
+  socket.close();
+
+  // The router's last message comes behind all of them, so that they have been counted before the end.
+  const { code, stdout, stderr } = await onion.end();
+  assert.deepEqual([code, stderr], [0, ""]);
+  const count = forged.length + garbled.length;
+  assert.ok(stdout.includes(`proxy: ignored ${count} forged or garbled control datagrams\n`), stdout);
+  assert.deepEqual(onion.log("stage1.router1.out").length, 1);
+  assert.ok(router > 0);
+});
+
+Deno.test("a router that is killed ends the run, which names it", async () => {
+  await using onion = await Onion.start(STAGE_1);
+  const { router } = await onion.ready();
+  Deno.kill(router, "SIGKILL");
+  const { code, stderr } = await onion.ended;
+  assert.deepEqual([code, stderr], [
+    1,
+    `onion: router 1 (pid ${router}) died: SIGKILL; start again, with --log-level debug to see more\n`,
+  ]);
+});
+
+Deno.test("a router that is ended alone by SIGTERM says so, and ends the run", async () => {
+  await using onion = await Onion.start(STAGE_1);
+  const { router } = await onion.ready();
+  Deno.kill(router, "SIGTERM");
+  const { code, stderr } = await onion.ended;
+  assert.equal(code, 1);
+  assert.match(stderr, /^onion: router 1 failed: ended by SIGTERM; see its log file\n/m);
+});
+
+Deno.test("a router that says nothing for 5 s ends the run, and is ended", async () => {
+  await using onion = await Onion.start(STAGE_1);
+  const { router } = await onion.ready();
+  const stopped = performance.now();
+  Deno.kill(router, "SIGSTOP");
+  const { code, stderr } = await onion.ended;
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    new RegExp(`^onion: router 1 \\(pid ${router}\\) has said nothing for 5 s; .*\\n`, "m"),
+  );
+  await onion.gone;
+  const took = performance.now() - stopped;
+  assert.ok(took > 4000 && took < 10_000, `${took} ms`);
+});
+
+Deno.test("a proxy that is killed leaves no router for longer than a second", async () => {
+  await using onion = await Onion.start(STAGE_1);
+  await onion.ready();
+  onion.kill("SIGKILL");
+  await onion.ended;
+  const killed = performance.now();
+  await onion.gone;
+  const took = performance.now() - killed;
+  assert.ok(took < 1000, `${took} ms`);
+});
+
+Deno.test("a second Ctrl+C does not wait for a router that hangs", async () => {
+  await using onion = await Onion.start(STAGE_1);
+  const { router } = await onion.ready();
+  Deno.kill(router, "SIGSTOP");
+  const first = performance.now();
+  // Again and again, because two signals at once may arrive as one.
+  const impatience = setInterval(() => onion.kill("SIGINT"), 20);
+  const { code } = await onion.ended.finally(() => clearInterval(impatience));
+  const took = performance.now() - first;
+  Deno.kill(router, "SIGCONT");
+  assert.equal(code, 130);
+  assert.ok(took < 1000, `${took} ms`);
+  await onion.gone;
+});

@@ -1,0 +1,371 @@
+/**
+ * Stage 2, sending traffic, with the real executable in a network namespace of its own.
+ *
+ *     ping ──► tun1, 10.5.51.2/24 ──► proxy ──UDP on lo──► router ──┐ echo
+ *     ping ◄───────────────────────── proxy ◄───────────── router ◄─┘
+ */
+import assert from "node:assert/strict";
+import { Namespace } from "./support/namespace.ts";
+import { type End, Onion, Text } from "./support/onion.ts";
+import { type Ended, needing, scratchDirectory } from "./support/program.ts";
+import { snapshot } from "./support/snapshot.ts";
+
+const STAGE_2 = ["--stage", "2"];
+
+/** `ping`, with a limit of its own, so that a lost reply ends it too. */
+function ping(namespace: Namespace, ...args: string[]): Promise<Ended> {
+  return namespace.run("ping", "-n", "-w", "30", ...args);
+}
+
+/** Insists on what `ping` sums up: everything answered, once. */
+function assertWhole({ stdout, stderr }: Ended, count: number): void {
+  const [summary] = /^\d+ packets transmitted.*$/m.exec(stdout) ?? [stdout + stderr];
+  // Duplicates, errors and losses would each show up in this line.
+  assert.match(summary, new RegExp(`^${count} packets transmitted, ${count} received, 0% packet loss, time`));
+}
+
+/** Ends a run and insists that it went well from start to end. */
+async function endWell(onion: Onion): Promise<End> {
+  const end = await onion.end();
+  assert.deepEqual([end.code, end.stderr], [0, ""]);
+  return end;
+}
+
+Deno.test({
+  ...needing("four pings make the classic log files, line by line", "root", "ping"),
+  fn: async () => {
+    await using namespace = await Namespace.make();
+    const before = await snapshot(namespace);
+    await using onion = await Onion.start(STAGE_2, { namespace });
+    const { line, router } = await onion.ready();
+    assert.equal(line, `ready: stage 2, tun1 10.5.51.2/24, router 1 pid ${router}`);
+    assertWhole(await ping(namespace, "-c", "4", "-i", "0.1", "10.5.51.3"), 4);
+    await endWell(onion);
+
+    const [proxyLine, routerLine, ...packets] = onion.log("stage2.proxy.out");
+    const [, proxyPort] = /^proxy port: (\d+)$/.exec(proxyLine!)!;
+    const [, pid, routerPort] = /^router: 1, pid: (\d+), port: (\d+)$/.exec(routerLine!)!;
+    assert.equal(Number(pid), router);
+    assert.deepEqual(
+      packets,
+      Array(4).fill([
+        "ICMP from tunnel, src: 10.5.51.2, dst: 10.5.51.3, type: 8",
+        `ICMP from port: ${routerPort}, src: 10.5.51.3, dst: 10.5.51.2, type: 0`,
+      ]).flat(),
+    );
+    assert.deepEqual(onion.log("stage2.router1.out"), [
+      routerLine,
+      ...Array(4).fill(`ICMP from port: ${proxyPort}, src: 10.5.51.2, dst: 10.5.51.3, type: 8`),
+    ]);
+    assert.deepEqual(await snapshot(namespace), before);
+  },
+});
+
+Deno.test({
+  ...needing("every kind of ping is answered: no loss, no duplicate", "root", "ping", "fping"),
+  fn: async (t) => {
+    await using namespace = await Namespace.make();
+    await using onion = await Onion.start(STAGE_2, { namespace });
+    await onion.ready();
+
+    await t.step("a hundred, a hundred a second", async () => {
+      assertWhole(await ping(namespace, "-c", "100", "-i", "0.01", "10.5.51.7"), 100);
+    });
+    await t.step("every address of the block but the tunnel's own", async () => {
+      const { code, stdout } = await namespace.run(
+        "fping",
+        "-a",
+        "-r",
+        "0",
+        "-i",
+        "1",
+        "-g",
+        "10.5.51.1",
+        "10.5.51.254",
+      );
+      assert.equal(code, 0);
+      assert.equal(new Set(stdout.trimEnd().split("\n")).size, 254);
+    });
+    await t.step("the longest there is, in fragments both ways", async () => {
+      const said = await ping(namespace, "-c", "5", "-i", "0.1", "-s", "65507", "10.5.51.7");
+      assertWhole(said, 5);
+      assert.match(said.stdout, /^65515 bytes from 10\.5\.51\.7: icmp_seq=5 /m);
+    });
+    await t.step("each length around the limits of a fragment", async () => {
+      // 1472 bytes of data fill a packet of 1500; 1480 of a fragment's are the most that are divisible by 8.
+      for (const size of [0, 1, 7, 8, 1471, 1472, 1473, 2952, 2953]) {
+        assertWhole(await ping(namespace, "-c", "2", "-i", "0.01", "-s", `${size}`, "10.5.51.7"), 2);
+      }
+    });
+    await t.step("a flood", async () => {
+      assertWhole(await ping(namespace, "-f", "-q", "-c", "20000", "10.5.51.8"), 20_000);
+    });
+    await t.step("with a pattern, which comes back as it went", async () => {
+      const said = await ping(
+        namespace,
+        "-c",
+        "3",
+        "-i",
+        "0.01",
+        "-s",
+        "100",
+        "-p",
+        "ff00aa5501fe",
+        "10.5.51.7",
+      );
+      assertWhole(said, 3);
+      // ping names the first byte that differs.
+      assert.doesNotMatch(said.stdout, /wrong data byte/);
+    });
+    await t.step("with a type of service", async () => {
+      assertWhole(await ping(namespace, "-c", "2", "-i", "0.01", "-Q", "0xb8", "10.5.51.7"), 2);
+    });
+    await t.step("with a route to record", async () => {
+      assertWhole(await ping(namespace, "-c", "2", "-i", "0.01", "-R", "10.5.51.7"), 2);
+    });
+    await t.step("with a TTL of 1", async () => {
+      assertWhole(await ping(namespace, "-c", "2", "-i", "0.01", "-t", "1", "10.5.51.7"), 2);
+    });
+
+    const { stdout } = await endWell(onion);
+    assert.doesNotMatch(stdout, /refused|reassembly|overlap|checksum|bad-length/);
+  },
+});
+
+Deno.test({
+  ...needing("tcpdump finds nothing wrong with the replies", "root", "ping", "tcpdump"),
+  fn: async () => {
+    await using namespace = await Namespace.make();
+    await using onion = await Onion.start(STAGE_2, { namespace });
+    await onion.ready();
+    const [command = "", ...args] = [...namespace.enter, "tcpdump", "-i", "tun1", "-nvvl", "-c", "8", "icmp"];
+    const tcpdump = new Deno.Command(command, { args, stdout: "piped", stderr: "piped" }).spawn();
+    const [out, err] = [new Text(tcpdump.stdout), new Text(tcpdump.stderr)];
+    await err.find(/listening on tun1/);
+    // A packet there and one back; three fragments there and three back.
+    for (const size of ["56", "3000"]) {
+      assertWhole(await ping(namespace, "-c", "1", "-e", "4711", "-Q", "0xb8", "-s", size, "10.5.51.7"), 1);
+    }
+    await Promise.all([tcpdump.status, out.whole, err.whole]);
+    await endWell(onion);
+
+    const packets = out.text.split(/\n(?=\S)/).map((packet) => packet.replaceAll(/\s+/g, " "));
+    assert.equal(packets.length, 8, out.text);
+    for (const length of [64, 1480]) {
+      const reply = `10.5.51.7 > 10.5.51.2: ICMP echo reply, id 4711, seq 1, length ${length}`;
+      assert.ok(packets.some((packet) => packet.includes(reply)), out.text);
+    }
+    for (const packet of packets) {
+      assert.match(packet, /\(tos 0xb8, ttl 64, /);
+      // It computes the checksum of every header and of every message that is whole.
+      assert.doesNotMatch(packet, /bad cksum|wrong/);
+    }
+  },
+});
+
+Deno.test({
+  ...needing("what the router does not answer is counted, and the summary says so", "root", "ping", "bash"),
+  fn: async () => {
+    await using namespace = await Namespace.make({ ipv6: false });
+    await using onion = await Onion.start(STAGE_2, { namespace });
+    await onion.ready();
+    const [proxyPort, routerPort] = onion.log("stage2.proxy.out").map((line) => /\d+$/.exec(line)![0]);
+
+    // The tunnel's own address is the kernel's to answer: no packet comes out of the tunnel.
+    assertWhole(await ping(namespace, "-c", "3", "-i", "0.01", "10.5.51.2"), 3);
+    assertWhole(await ping(namespace, "-c", "2", "-i", "0.01", "10.5.51.1"), 2);
+    // The network's address and its broadcast address are nobody's.
+    for (const address of ["10.5.51.0", "10.5.51.255"]) {
+      const { stdout } = await namespace.run("ping", "-b", "-n", "-c", "1", "-W", "0.1", address);
+      assert.match(stdout, /^1 packets transmitted, 0 received/m);
+    }
+    await send(namespace, "10.5.51.7", "9");
+    for (const port of [proxyPort!, routerPort!]) await send(namespace, "127.0.0.1", port);
+    // Behind everything else: who is answered now has taken the rest.
+    assertWhole(await ping(namespace, "-c", "1", "10.5.51.1"), 1);
+
+    const { stdout } = await endWell(onion);
+    const [, ended, ...counts] = stdout.trimEnd().split("\n");
+    assert.match(ended!, /^ended by SIGINT after \d+\.\d s$/);
+    assert.deepEqual(counts, [
+      "proxy: 6 packets in from the tunnel, 3 out to it; 5 cells sent, 3 received",
+      "proxy: dropped 1 not-carried: a protocol that this stage does not carry",
+      "proxy: dropped 1 unknown-peer: a datagram from a stranger",
+      "router 1: 5 cells received, 3 sent",
+      "router 1: dropped 2 bad-destination: the destination is not a host of the tunnel's block, or is the tunnel's own address",
+      "router 1: dropped 1 unknown-peer: a datagram from a stranger",
+    ]);
+  },
+});
+
+/** Sends a UDP datagram from within a namespace. */
+async function send(namespace: Namespace, address: string, port: string): Promise<void> {
+  const { code, stderr } = await namespace.run("bash", "-c", `echo onion >/dev/udp/${address}/${port}`);
+  assert.equal(code, 0, stderr);
+}
+
+Deno.test({
+  ...needing("IPv6 out of the tunnel is counted and dropped", "root", "ping"),
+  fn: async () => {
+    await using namespace = await Namespace.make();
+    await using onion = await Onion.start([...STAGE_2, "--json"], { namespace });
+    await onion.stdout.find(/"event":"ready"/);
+    await namespace.run("ping", "-6", "-c", "3", "-i", "0.01", "-W", "0.1", "ff02::2%tun1");
+    assertWhole(await ping(namespace, "-c", "1", "10.5.51.7"), 1);
+    const { stdout } = await endWell(onion);
+    const { counters } = JSON.parse(stdout.trimEnd().split("\n").at(-1)!);
+    // The kernel sends some of its own, too.
+    assert.ok(counters.proxy["not-ipv4"] >= 3, stdout);
+    assert.equal(counters.proxy["tun-in"], counters.proxy["not-ipv4"] + 1);
+    assert.deepEqual(counters["router 1"], { "link-in": 1, "link-out": 1 });
+  },
+});
+
+Deno.test({
+  ...needing("with --json, every packet is an event, and every line an object", "root", "ping"),
+  fn: async () => {
+    await using namespace = await Namespace.make();
+    await using onion = await Onion.start([...STAGE_2, "--json"], { namespace });
+    await onion.stdout.find(/"event":"ready"/);
+    assertWhole(await ping(namespace, "-c", "2", "-i", "0.01", "10.5.51.3"), 2);
+    const { stdout } = await endWell(onion);
+    const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+    for (const line of lines) assert.equal(new Date(line.time).toISOString(), line.time);
+    const [ready, ...events] = lines.map(({ time: _, ...line }) => line);
+    const [proxyPort, routerPort] = onion.log("stage2.proxy.out").map((line) => Number(/\d+$/.exec(line)));
+    assert.deepEqual(ready, { event: "ready", stage: 2, proxyPort, tun: "tun1", address: "10.5.51.2/24" });
+    const ended = events.pop()!;
+    assert.deepEqual([ended.event, ended.by, ended.rejected], ["ended", "SIGINT", 0]);
+    const there = { event: "icmp-from-tunnel", source: "10.5.51.2", destination: "10.5.51.3", type: 8 };
+    const back = {
+      event: "icmp-from-port",
+      port: routerPort,
+      source: "10.5.51.3",
+      destination: "10.5.51.2",
+      type: 0,
+    };
+    assert.deepEqual(events, [there, back, there, back]);
+  },
+});
+
+Deno.test({
+  ...needing("another name and another block are taken as they are given", "root", "ping"),
+  fn: async () => {
+    await using namespace = await Namespace.make();
+    const before = await snapshot(namespace);
+    await using onion = await Onion.start([...STAGE_2, "--tun", "other0", "--address", "10.9.0.1/16"], {
+      namespace,
+    });
+    const { line, router } = await onion.ready();
+    assert.equal(line, `ready: stage 2, other0 10.9.0.1/16, router 1 pid ${router}`);
+    assert.match(await namespace.ip("-4", "-o", "address", "show", "other0"), / inet 10\.9\.0\.1\/16 /);
+    for (const address of ["10.9.0.2", "10.9.0.255", "10.9.1.0", "10.9.255.254"]) {
+      assertWhole(await ping(namespace, "-c", "1", address), 1);
+    }
+    // A second run beside it, in the same network.
+    await using second = await Onion.start(STAGE_2, { namespace });
+    await second.ready();
+    assertWhole(await ping(namespace, "-c", "1", "10.5.51.7"), 1);
+    await endWell(second);
+    assertWhole(await ping(namespace, "-c", "1", "10.9.0.2"), 1);
+    await endWell(onion);
+    assert.deepEqual(await snapshot(namespace), before);
+  },
+});
+
+Deno.test({
+  ...needing("log files are made anew where --log-dir says, for the user behind sudo", "root"),
+  fn: async () => {
+    await using namespace = await Namespace.make();
+    using scratch = scratchDirectory();
+    const files = ["stage2.proxy.out", "stage2.router1.out"];
+    const logs = `${scratch.path}/logs`;
+    Deno.mkdirSync(logs);
+    // What somebody else has put there leads nowhere.
+    for (const file of files) {
+      Deno.writeTextFileSync(`${scratch.path}/precious ${file}`, "precious\n");
+      Deno.symlinkSync(`../precious ${file}`, `${logs}/${file}`);
+    }
+    await using onion = await Onion.start([...STAGE_2, "--log-dir", logs], {
+      namespace,
+      env: { SUDO_UID: "65534", SUDO_GID: "12345" },
+    });
+    const { router } = await onion.ready();
+    await endWell(onion);
+    for (const file of files) {
+      assert.equal(Deno.readTextFileSync(`${scratch.path}/precious ${file}`), "precious\n");
+      const { isFile, uid, gid } = Deno.lstatSync(`${logs}/${file}`);
+      assert.deepEqual([isFile, uid, gid], [true, 65534, 12345]);
+      assert.match(
+        Deno.readTextFileSync(`${logs}/${file}`),
+        new RegExp(`^router: 1, pid: ${router}, port: \\d+$`, "m"),
+      );
+    }
+    assert.deepEqual([...Deno.readDirSync(onion.directory)].map(({ name }) => name), ["hold"]);
+  },
+});
+
+/** A TUN interface that somebody made by hand, and what a run may do to it. */
+const HANDMADE: Readonly<Record<string, { commands: string[]; during: RegExp }>> = {
+  "with its address, and up: nothing is changed": {
+    commands: ["address add 10.5.51.2/24 dev tun1", "link set tun1 up"],
+    during: /UP.* inet 10\.5\.51\.2\/24 /s,
+  },
+  "bare: completed, and put back": { commands: [], during: /UP.* inet 10\.5\.51\.2\/24 /s },
+  "without an address: completed, and put back": {
+    commands: ["link set tun1 up"],
+    during: /UP.* inet 10\.5\.51\.2\/24 /s,
+  },
+  "down: completed, and put back": {
+    commands: ["address add 10.5.51.2/24 dev tun1"],
+    during: /UP.* inet 10\.5\.51\.2\/24 /s,
+  },
+  "with another address, which stays": {
+    commands: ["address add 192.0.2.1/32 dev tun1", "link set tun1 up"],
+    during: /UP.* inet 192\.0\.2\.1\/32 .* inet 10\.5\.51\.2\/24 /s,
+  },
+  "with an MTU of 576": {
+    commands: ["link set tun1 mtu 576"],
+    during: /UP.* mtu 576 .* inet 10\.5\.51\.2\/24 /s,
+  },
+  "with an MTU of 65535": {
+    commands: ["link set tun1 mtu 65535"],
+    during: /UP.* mtu 65535 .* inet 10\.5\.51\.2\/24 /s,
+  },
+};
+
+Deno.test({
+  ...needing("a TUN interface that was there before is used, and left as it was", "root", "ping"),
+  fn: async (t) => {
+    for (const [name, { commands, during }] of Object.entries(HANDMADE)) {
+      await t.step(name, async () => {
+        await using namespace = await Namespace.make({ ipv6: false });
+        for (const command of ["tuntap add dev tun1 mode tun", ...commands]) {
+          await namespace.ip(...command.split(" "));
+        }
+        const before = await snapshot(namespace);
+        await using onion = await Onion.start(STAGE_2, { namespace });
+        await onion.ready();
+        assert.match(await namespace.ip("address", "show", "tun1"), during);
+        assertWhole(await ping(namespace, "-c", "2", "-i", "0.01", "-s", "3000", "10.5.51.7"), 2);
+        assertWhole(await ping(namespace, "-c", "2", "-i", "0.01", "-s", "65507", "10.5.51.7"), 2);
+        await endWell(onion);
+        assert.deepEqual(await snapshot(namespace), before);
+      });
+    }
+  },
+});
+
+Deno.test({
+  ...needing("idle, proxy and router are small", "root"),
+  fn: async () => {
+    await using namespace = await Namespace.make();
+    await using onion = await Onion.start(STAGE_2, { namespace });
+    const { router } = await onion.ready();
+    for (const pid of [onion.pid, router]) {
+      const [, kilobytes] = /^VmRSS:\s*(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))!;
+      assert.ok(Number(kilobytes) < 80_000, `${kilobytes} kB`);
+    }
+    await endWell(onion);
+  },
+});

@@ -1,0 +1,73 @@
+/**
+ * A network namespace: a network of its own, with loopback in it and no way out. What a test sends stays there.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { type Ended, run } from "./program.ts";
+
+let made = 0;
+
+/** A network namespace with loopback up. At the end of its block it is gone, and so is every process in it. */
+export class Namespace implements AsyncDisposable {
+  private constructor(readonly name: string) {}
+
+  /**
+   * Makes one under a name of its own.
+   *
+   * @param ipv6 whether interfaces that are made later have IPv6 too: then the kernel sends packets and gives
+   * addresses of its own accord
+   */
+  static async make({ ipv6 = true } = {}): Promise<Namespace> {
+    const namespace = new Namespace(`onion-e2e-${Deno.pid}-${++made}`);
+    await ip("netns", "add", namespace.name);
+    await namespace.ip("link", "set", "lo", "up");
+    if (!ipv6) await namespace.run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6");
+    return namespace;
+  }
+
+  /** Words to put before a command line, so that it runs in this namespace as the same process. */
+  get enter(): string[] {
+    return ["ip", "netns", "exec", this.name];
+  }
+
+  /** Runs a program in this namespace to its end. */
+  run(program: string, ...args: string[]): Promise<Ended> {
+    const [command, ...words] = [...this.enter, program, ...args];
+    return run(command!, words);
+  }
+
+  /** Runs `ip` on this namespace, and insists that it succeeds. */
+  ip(...args: string[]): Promise<string> {
+    return ip("-netns", this.name, ...args);
+  }
+
+  /** Ids of the processes in this namespace, in ascending order. */
+  async processes(): Promise<number[]> {
+    return (await ip("netns", "pids", this.name)).split("\n").filter(Boolean).map(Number).sort((a, b) =>
+      a - b
+    );
+  }
+
+  /** What a journal calls this namespace: its inode. */
+  get inode(): string {
+    return String(Deno.statSync(`/run/netns/${this.name}`).ino);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const pid of await this.processes()) {
+      try {
+        Deno.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended since.
+      }
+    }
+    await ip("netns", "delete", this.name);
+  }
+}
+
+async function ip(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run("ip", args);
+  assert.equal(code, 0, `ip ${args.join(" ")}: ${stderr}`);
+  return stdout;
+}

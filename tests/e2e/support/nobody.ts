@@ -1,0 +1,27 @@
+/**
+ * A user who may do nothing that is not for everybody.
+ *
+ * @module
+ */
+import { needing, ONION } from "./program.ts";
+
+/** User and group id. */
+export const NOBODY_ID = 65534;
+
+/** Words before a command line that is to run as nobody. */
+export const AS_NOBODY: readonly string[] = [
+  "setpriv",
+  `--reuid=${NOBODY_ID}`,
+  `--regid=${NOBODY_ID}`,
+  "--clear-groups",
+  "--bounding-set=-all",
+];
+
+/** As {@linkcode needing}, for a test that runs the executable as nobody: a checkout in somebody's home is closed to them. */
+export function needingNobody(name: string, ...needs: string[]): { name: string; ignore: boolean } {
+  const start = needing(name, "root", "setpriv", ...needs);
+  if (start.ignore) return start;
+  const [command = "", ...args] = [...AS_NOBODY, "test", "-x", ONION];
+  if (new Deno.Command(command, { args }).outputSync().success) return start;
+  return { name: `${name} (needs a checkout that others may read)`, ignore: true };
+}
