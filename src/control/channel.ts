@@ -31,9 +31,12 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
   readonly #socket: Deno.DatagramConn;
   readonly #parties = new Map<number, Party<Mine, Theirs>>();
   readonly #done: Promise<void>;
+  /** Frames that are being sealed and sent. */
+  readonly #sending = new Set<Promise<void>>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
-  #quiet: (() => void) | undefined;
+  /** Resolves when nothing waits for an answer any more; there while somebody wants to know. */
+  #quiet: PromiseWithResolvers<void> | undefined;
   /** Datagrams that were forged, garbled, or meant for somebody else. */
   rejected = 0;
 
@@ -55,7 +58,7 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
     const conversation = new Conversation<Mine, Theirs>(
       self,
       number,
-      (frame) => void this.#send(number, frame),
+      (frame) => this.#send(number, frame),
     );
     const address: Deno.NetAddr | undefined = port === undefined
       ? undefined
@@ -69,21 +72,23 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
     this.#schedule();
   }
 
-  /** Resolves when everything that was said has been answered, or `timeout` ms are over. */
+  /** Resolves when everything that was said has been answered, or `timeout` ms are over, or the channel is closed. */
   async flush(timeout: number): Promise<void> {
-    if (this.#isQuiet) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#quiet = resolve;
+    if (this.#isQuiet || this.#closed) return;
+    this.#quiet ??= Promise.withResolvers<void>();
+    const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, timeout);
-    await promise;
+    await Promise.race([this.#quiet.promise, late]);
     clearTimeout(timer);
   }
 
-  /** Closes the socket; what has not been answered is not repeated any more. */
+  /** Closes the socket. What is on its way out still goes; what has not been answered is not repeated any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.#quiet?.resolve();
+    await Promise.all(this.#sending);
     this.#socket.close();
     await this.#done;
   }
@@ -104,6 +109,7 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
   }
 
   #arrive(frame: Frame<Theirs>, sender: Deno.NetAddr): void {
+    if (this.#closed) return;
     const party = this.#parties.get(frame.from);
     if (party === undefined) {
       this.rejected++;
@@ -113,14 +119,22 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
     const arrival: Arrival<Theirs> = party.conversation.take(frame, performance.now());
     if (arrival.kind === "foreign") this.rejected++;
     if (arrival.kind === "message") this.#options.take(frame.from, arrival.message);
-    if (this.#isQuiet) this.#quiet?.();
+    if (this.#isQuiet) {
+      this.#quiet?.resolve();
+      this.#quiet = undefined;
+    }
     this.#schedule();
   }
 
-  async #send(to: number, frame: Frame<Mine>): Promise<void> {
+  #send(to: number, frame: Frame<Mine>): void {
     const address = this.#parties.get(to)?.address;
-    const bytes = await this.#options.codec.seal(frame);
     if (address === undefined || this.#closed) return;
+    const sending = this.#sealAndSend(frame, address).finally(() => this.#sending.delete(sending));
+    this.#sending.add(sending);
+  }
+
+  async #sealAndSend(frame: Frame<Mine>, address: Deno.NetAddr): Promise<void> {
+    const bytes = await this.#options.codec.seal(frame);
     try {
       await this.#socket.send(bytes, address);
     } catch {

@@ -1,0 +1,234 @@
+import assert from "node:assert/strict";
+import { ControlChannel, LOOPBACK } from "../../src/control/channel.ts";
+import { type Frame, FrameCodec, FrameKind, makeSessionKey, PROXY } from "../../src/control/message.ts";
+
+type Message = { readonly type: string };
+
+const ROUTER = 1;
+const codec = await FrameCodec.of(makeSessionKey());
+
+/** Messages as they come in, and a way to wait for the next one. */
+class Inbox {
+  readonly #messages: [from: number, type: string][] = [];
+  #arrived = Promise.withResolvers<void>();
+
+  readonly take = (from: number, { type }: Message): void => {
+    this.#messages.push([from, type]);
+    this.#arrived.resolve();
+  };
+
+  async next(): Promise<[from: number, type: string]> {
+    while (this.#messages.length === 0) await this.#arrived.promise;
+    const message = this.#messages.shift()!;
+    this.#arrived = Promise.withResolvers();
+    return message;
+  }
+
+  get isEmpty(): boolean {
+    return this.#messages.length === 0;
+  }
+}
+
+/** One end of a channel and what it hears. */
+class End implements AsyncDisposable {
+  readonly inbox = new Inbox();
+  readonly channel: ControlChannel<Message, Message>;
+
+  constructor(readonly number: number) {
+    this.channel = new ControlChannel({ self: number, codec, take: this.inbox.take });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.channel[Symbol.asyncDispose]();
+  }
+}
+
+/*
+ *   proxy ◄───── "up" ────── router 1     the proxy learns where router 1 is
+ *   proxy ───── "stop" ────► router 1
+ */
+function makePair(): { readonly proxy: End; readonly router: End } & AsyncDisposable {
+  const proxy = new End(PROXY);
+  const router = new End(ROUTER);
+  proxy.channel.addParty(ROUTER);
+  router.channel.addParty(PROXY, proxy.channel.port);
+  return {
+    proxy,
+    router,
+    async [Symbol.asyncDispose]() {
+      await router[Symbol.asyncDispose]();
+      await proxy[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A socket of somebody who is no party. */
+function makeStranger() {
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: LOOPBACK, port: 0 });
+  return {
+    socket,
+    async send(port: number, bytes: Uint8Array): Promise<void> {
+      await socket.send(bytes, { transport: "udp", hostname: LOOPBACK, port });
+    },
+    [Symbol.dispose]: () => socket.close(),
+  };
+}
+
+Deno.test("a router speaks first, and from then on both speak and are heard", async () => {
+  await using pair = makePair();
+  const { proxy, router } = pair;
+  router.channel.say(PROXY, { type: "up" });
+  assert.deepEqual(await proxy.inbox.next(), [ROUTER, "up"]);
+  proxy.channel.say(ROUTER, { type: "settings" });
+  proxy.channel.say(ROUTER, { type: "stop" });
+  assert.deepEqual(await router.inbox.next(), [PROXY, "settings"]);
+  assert.deepEqual(await router.inbox.next(), [PROXY, "stop"]);
+  await Promise.all([proxy.channel.flush(5000), router.channel.flush(5000)]);
+  assert.ok(proxy.inbox.isEmpty && router.inbox.isEmpty);
+  assert.equal(proxy.channel.rejected + router.channel.rejected, 0);
+});
+
+Deno.test("several routers are told apart", async () => {
+  await using proxy = new End(PROXY);
+  await using stack = new AsyncDisposableStack();
+  for (const number of [1, 2, 3]) {
+    const router = stack.use(new End(number));
+    proxy.channel.addParty(number);
+    router.channel.addParty(PROXY, proxy.channel.port);
+    router.channel.say(PROXY, { type: `up ${number}` });
+    assert.deepEqual(await proxy.inbox.next(), [number, `up ${number}`]);
+    proxy.channel.say(number, { type: `stop ${number}` });
+    assert.deepEqual(await router.inbox.next(), [PROXY, `stop ${number}`]);
+  }
+});
+
+Deno.test("what was said before the router was there is repeated until it is", async () => {
+  await using pair = makePair();
+  const { proxy, router } = pair;
+  proxy.channel.say(ROUTER, { type: "settings" });
+  router.channel.say(PROXY, { type: "up" });
+  assert.deepEqual(await router.inbox.next(), [PROXY, "settings"]);
+});
+
+Deno.test("a message may be as large as a datagram on loopback", async () => {
+  await using pair = makePair();
+  const type = "x".repeat(65_507 - 8 - 32 - '{"type":""}'.length);
+  pair.router.channel.say(PROXY, { type });
+  assert.deepEqual(await pair.proxy.inbox.next(), [ROUTER, type]);
+});
+
+Deno.test("forged and garbled datagrams are counted and ignored, and the conversation goes on", async () => {
+  await using pair = makePair();
+  const { proxy, router } = pair;
+  using stranger = makeStranger();
+  router.channel.say(PROXY, { type: "up" });
+  await proxy.inbox.next();
+
+  const frame: Frame<Message> = {
+    kind: FrameKind.message,
+    from: ROUTER,
+    to: PROXY,
+    sequence: 2,
+    message: { type: "stopped" },
+  };
+  const authentic = await codec.seal(frame);
+  const otherKey = await FrameCodec.of(makeSessionKey());
+  const flipped = authentic.slice();
+  flipped[10]! ^= 1;
+  const forged: [what: string, datagram: Uint8Array][] = [
+    ["nothing", new Uint8Array()],
+    ["noise", crypto.getRandomValues(new Uint8Array(100))],
+    ["noise as long as can be", new Uint8Array(65_507)],
+    ["another session's key", await otherKey.seal(frame)],
+    ["one flipped bit", flipped],
+    ["cut short", authentic.subarray(0, -1)],
+    ["a router that there is not", await codec.seal({ ...frame, from: 9 })],
+    ["for somebody else", await codec.seal({ ...frame, to: 9 })],
+    ["our own, turned back", await codec.seal({ ...frame, from: PROXY, to: ROUTER })],
+    ["our own to us", await codec.seal({ ...frame, from: PROXY, to: PROXY })],
+    ["out of turn", await codec.seal({ ...frame, sequence: 3 })],
+    ["no sequence number", await codec.seal({ ...frame, sequence: 0 })],
+  ];
+  for (const [, datagram] of forged) await stranger.send(proxy.channel.port, datagram);
+
+  // What is sent later arrives later, so when this is here all of the above has been looked at.
+  router.channel.say(PROXY, { type: "ready" });
+  assert.deepEqual(await proxy.inbox.next(), [ROUTER, "ready"]);
+  assert.equal(proxy.channel.rejected, forged.length);
+  assert.ok(proxy.inbox.isEmpty);
+});
+
+Deno.test("a recorded frame, sent again from elsewhere, is no message and leads nobody astray", async () => {
+  await using pair = makePair();
+  const { proxy, router } = pair;
+  using stranger = makeStranger();
+  router.channel.say(PROXY, { type: "up" });
+  await proxy.inbox.next();
+  const up = {
+    kind: FrameKind.message,
+    from: ROUTER,
+    to: PROXY,
+    sequence: 1,
+    message: { type: "up" },
+  } as const;
+  await stranger.send(proxy.channel.port, await codec.seal(up));
+  // Had the stranger been taken for the router, this would not get there.
+  proxy.channel.say(ROUTER, { type: "stop" });
+  assert.deepEqual(await router.inbox.next(), [PROXY, "stop"]);
+  assert.ok(proxy.inbox.isEmpty);
+});
+
+Deno.test("flush: at once where nothing waits, else with the last answer, for everyone who asked", async () => {
+  await using pair = makePair();
+  const { proxy, router } = pair;
+  const never = 2 ** 30;
+  await router.channel.flush(never);
+  for (const type of ["up", "ready", "stopped"]) router.channel.say(PROXY, { type });
+  await Promise.all([router.channel.flush(never), router.channel.flush(never)]);
+  for (const type of ["up", "ready", "stopped"]) assert.deepEqual(await proxy.inbox.next(), [ROUTER, type]);
+});
+
+Deno.test("flush: after its time where nobody answers", async () => {
+  await using router = new End(ROUTER);
+  using deaf = makeStranger();
+  router.channel.addParty(PROXY, (deaf.socket.addr as Deno.NetAddr).port);
+  router.channel.say(PROXY, { type: "stopped" });
+  await router.channel.flush(10);
+});
+
+Deno.test("closed: a flush ends, nothing is repeated, and closing once more is nothing", async () => {
+  const router = new End(ROUTER);
+  using deaf = makeStranger();
+  router.channel.addParty(PROXY, (deaf.socket.addr as Deno.NetAddr).port);
+  router.channel.say(PROXY, { type: "stopped" });
+  const flushed = router.channel.flush(2 ** 30);
+  await router[Symbol.asyncDispose]();
+  await flushed;
+  await router[Symbol.asyncDispose]();
+  router.channel.say(PROXY, { type: "and yet" });
+  await router.channel.flush(2 ** 30);
+});
+
+Deno.test("closed: what is on its way out still goes, be it an answer that somebody waits for", async () => {
+  await using pair = makePair();
+  const { proxy, router } = pair;
+  router.channel.say(PROXY, { type: "failed" });
+  await router[Symbol.asyncDispose]();
+  assert.deepEqual(await proxy.inbox.next(), [ROUTER, "failed"]);
+});
+
+Deno.test("a party that is gone does not disturb the others", async () => {
+  await using pair = makePair();
+  const { proxy, router } = pair;
+  router.channel.say(PROXY, { type: "up" });
+  await proxy.inbox.next();
+  await router[Symbol.asyncDispose]();
+  proxy.channel.say(ROUTER, { type: "stop" });
+  await proxy.channel.flush(10);
+
+  await using other = new End(2);
+  proxy.channel.addParty(2);
+  other.channel.addParty(PROXY, proxy.channel.port);
+  other.channel.say(PROXY, { type: "up" });
+  assert.deepEqual(await proxy.inbox.next(), [2, "up"]);
+});
