@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import fc from "fast-check";
+import {
+  type Frame,
+  FrameCodec,
+  FrameKind,
+  makeSessionKey,
+  PROXY,
+  SESSION_KEY,
+} from "../../src/control/message.ts";
+import { WireError } from "../../src/errors.ts";
+import { concat, hex } from "../support/packets.ts";
+
+type Message = { readonly type: string };
+
+/** 00 01 02 … 1f */
+const KEY = Uint8Array.from({ length: SESSION_KEY }, (_, index) => index);
+const codec = await FrameCodec.of(KEY);
+
+/** Bytes with the tag that makes them authentic, by another implementation of HMAC. */
+function sign(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const signed = concat(...parts);
+  return concat(signed, createHmac("sha256", KEY).update(signed).digest());
+}
+
+/** An authentic frame whose body is whatever is given. */
+function frameWith(body: string | Uint8Array, header = "01 01 00 01 00000007"): Uint8Array<ArrayBuffer> {
+  return sign(hex(header), typeof body === "string" ? new TextEncoder().encode(body) : body);
+}
+
+async function refuses(bytes: Uint8Array<ArrayBuffer>, why: string, what = ""): Promise<void> {
+  await assert.rejects(codec.open(bytes), { name: "WireError", message: `no frame: ${why}` }, what);
+}
+
+const STOP: Frame<Message> = {
+  kind: FrameKind.message,
+  from: PROXY,
+  to: 1,
+  sequence: 7,
+  message: { type: "stop" },
+};
+const ANSWER: Frame<Message> = { kind: FrameKind.acknowledgement, from: 1, to: PROXY, sequence: 7 };
+
+/** Both frames with the key above, their tags computed by the hmac module of Python 3. */
+const STOP_BYTES = concat(
+  hex("01 01 00 01 00000007"),
+  new TextEncoder().encode('{"type":"stop"}'),
+  hex("93e92d6ebb6e8cb29be4a0f723968dc9244ff39c4442fc0065718e57b7f8ccf4"),
+);
+const ANSWER_BYTES = concat(
+  hex("01 02 01 00 00000007"),
+  hex("89d7101f1ff24d0f62ea601c8e55e2044f9b2b59ae36e7d7d142ac1e7e6b5700"),
+);
+
+Deno.test("golden: a message and its acknowledgement, to the byte", async () => {
+  assert.deepEqual(await codec.seal(STOP), STOP_BYTES);
+  assert.deepEqual(await codec.seal(ANSWER), ANSWER_BYTES);
+  assert.deepEqual(await codec.open(STOP_BYTES), STOP);
+  assert.deepEqual(await codec.open(ANSWER_BYTES), ANSWER);
+});
+
+Deno.test("any frame comes out as it went in", async () => {
+  const party = fc.nat(255);
+  const sequence = fc.integer({ min: 1, max: 0xffff_ffff });
+  const message = fc.record({
+    type: fc.string(),
+    text: fc.array(fc.constantFrom("a", "\0", '"', "é", "日", "🧅")).map((letters) => letters.join("")),
+    number: fc.nat(),
+  }, {
+    noNullPrototype: true,
+  });
+  await fc.assert(
+    fc.asyncProperty(party, party, sequence, fc.option(message), async (from, to, sequence, message) => {
+      const frame: Frame<Message> = message === null
+        ? { kind: FrameKind.acknowledgement, from, to, sequence }
+        : { kind: FrameKind.message, from, to, sequence, message };
+      assert.deepEqual(await codec.open(await codec.seal(frame)), frame);
+    }),
+  );
+});
+
+Deno.test("a frame is read where it lies, in the middle of other bytes", async () => {
+  const around = concat(new Uint8Array(3).fill(0xa5), STOP_BYTES, new Uint8Array(3).fill(0xa5));
+  assert.deepEqual(await codec.open(around.subarray(3, 3 + STOP_BYTES.length)), STOP);
+});
+
+Deno.test("each flipped bit is refused", async () => {
+  for (let bit = 0; bit < STOP_BYTES.length * 8; bit++) {
+    const bytes = STOP_BYTES.slice();
+    bytes[bit >>> 3]! ^= 0x80 >>> (bit & 7);
+    await refuses(bytes, "bad tag", `bit ${bit}`);
+  }
+});
+
+Deno.test("each truncation is refused, and so is anything added", async () => {
+  for (let length = 0; length < STOP_BYTES.length; length++) {
+    await refuses(STOP_BYTES.slice(0, length), length < 40 ? "bad length" : "bad tag", `${length} bytes`);
+  }
+  await refuses(concat(STOP_BYTES, hex("00")), "bad tag");
+  await refuses(concat(hex("00"), STOP_BYTES), "bad tag");
+});
+
+Deno.test("another session's frames are refused", async () => {
+  const other = await FrameCodec.of(makeSessionKey());
+  await refuses(await other.seal(STOP), "bad tag");
+});
+
+Deno.test("session keys are long, and never the same", () => {
+  const [one, other] = [makeSessionKey(), makeSessionKey()];
+  assert.equal(one.length, 32);
+  assert.notDeepEqual(one, other);
+});
+
+Deno.test("the longest frame is the longest UDP payload over IPv4, 65,507 bytes", async () => {
+  const bodyOf = (length: number) => JSON.stringify({ type: "x".repeat(length - '{"type":""}'.length) });
+  const longest = frameWith(bodyOf(65_507 - 8 - 32));
+  assert.equal(longest.length, 65_507);
+  assert.equal((await codec.open<Message>(longest)).kind, FrameKind.message);
+  await refuses(frameWith(bodyOf(65_507 - 8 - 32 + 1)), "bad length");
+});
+
+Deno.test("what has the key but makes no sense is refused by name", async () => {
+  const cases: [what: string, frame: Uint8Array<ArrayBuffer>, why: string][] = [
+    ["version 0", frameWith("{}", "00 01 00 01 00000007"), "bad header"],
+    ["version 2", frameWith("{}", "02 01 00 01 00000007"), "bad header"],
+    ["the sequence number zero", frameWith('{"type":"stop"}', "01 01 00 01 00000000"), "bad header"],
+    ["kind 0", frameWith("{}", "01 00 00 01 00000007"), "unknown kind"],
+    ["kind 3", frameWith("{}", "01 03 00 01 00000007"), "unknown kind"],
+    ["no message", frameWith(""), "the message is not JSON"],
+    ["half a message", frameWith('{"type":'), "the message is not JSON"],
+    ["two messages", frameWith('{"type":"stop"}{}'), "the message is not JSON"],
+    ["no UTF-8", frameWith(concat(hex("7b22"), hex("c0af"), hex("227d"))), "the message is not JSON"],
+    ["nothing", frameWith("null"), "the message has no type"],
+    ["a number", frameWith("7"), "the message has no type"],
+    ["a list", frameWith('["type"]'), "the message has no type"],
+    ["no type", frameWith("{}"), "the message has no type"],
+    ["a type that is no word", frameWith('{"type":7}'), "the message has no type"],
+  ];
+  for (const [what, frame, why] of cases) await refuses(frame, why, what);
+});
+
+Deno.test("a message nested beyond all reason is refused or read, but nothing breaks", async () => {
+  const depth = 30_000;
+  const nested = frameWith("[".repeat(depth) + "]".repeat(depth));
+  await assert.rejects(codec.open(nested), WireError);
+});
+
+Deno.test("an acknowledgement has no message, whatever bytes it carries", async () => {
+  assert.deepEqual(await codec.open(frameWith("not JSON", "01 02 01 00 00000007")), ANSWER);
+});
