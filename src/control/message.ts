@@ -48,10 +48,10 @@ export type RouterMessage =
   | { readonly type: "up"; readonly pid: number }
   /** The settings are in force; packets may come to `port`. Without traffic, it is the control channel's. */
   | { readonly type: "ready"; readonly port: number }
-  /** Sent every second. */
-  | { readonly type: "alive"; readonly counters: Snapshot }
+  /** Sent every second, with the control datagrams that the router has rejected so far. */
+  | { readonly type: "alive"; readonly counters: Snapshot; readonly rejected: number }
   /** The last message of a router that was asked to stop. */
-  | { readonly type: "stopped"; readonly counters: Snapshot }
+  | { readonly type: "stopped"; readonly counters: Snapshot; readonly rejected: number }
   /** The last message of a router that cannot go on. */
   | { readonly type: "failed"; readonly message: string };
 

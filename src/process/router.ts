@@ -54,10 +54,8 @@ export async function runRouter(): Promise<ExitCode> {
   channel.addParty(PROXY, controlPort);
   channel.say(PROXY, { type: "up", pid: Deno.pid });
 
-  const life = setInterval(
-    () => channel.say(PROXY, { type: "alive", counters: thread.counters.snapshot() }),
-    HEARTBEAT,
-  );
+  const counts = () => ({ counters: thread.counters.snapshot(), rejected: channel.rejected });
+  const life = setInterval(() => channel.say(PROXY, { type: "alive", ...counts() }), HEARTBEAT);
   const end = Promise.race([
     stop.promise.then(() => ({ kind: "stopped" }) as const),
     parent.gone.then(() => ({ kind: "orphaned" }) as const),
@@ -74,7 +72,7 @@ export async function runRouter(): Promise<ExitCode> {
     if (reason.kind === "failed") {
       console.error(reason.message);
       channel.say(PROXY, { type: "failed", message: reason.message });
-    } else channel.say(PROXY, { type: "stopped", counters: thread.counters.snapshot() });
+    } else channel.say(PROXY, { type: "stopped", ...counts() });
     await channel.flush(FAREWELL);
     return reason.kind === "stopped" ? ExitCode.ok : ExitCode.failed;
   } finally {

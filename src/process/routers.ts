@@ -42,6 +42,7 @@ class Router {
   readonly ended: Promise<Deno.CommandStatus>;
   heardAt = performance.now();
   counters: Snapshot = {};
+  rejected = 0;
 
   constructor(readonly process: RouterProcess) {
     this.ended = process.ended();
@@ -90,9 +91,12 @@ export class Routers implements AsyncDisposable {
     return this.#channel.port;
   }
 
-  /** Control datagrams that were forged, garbled or meant for somebody else. */
-  get rejected(): number {
-    return this.#channel.rejected;
+  /** Control datagrams that were forged, garbled or meant for somebody else, by the party that they came to. */
+  get rejected(): Record<string, number> {
+    const routers = this.#routers.map(({ process, rejected }) =>
+      [`router ${process.number}`, rejected] as const
+    );
+    return { proxy: this.#channel.rejected, ...Object.fromEntries(routers) };
   }
 
   /** The routers' numbers, process ids and counters as last reported. */
@@ -160,6 +164,7 @@ export class Routers implements AsyncDisposable {
       case "alive":
       case "stopped":
         router.counters = message.counters;
+        router.rejected = message.rejected;
         return;
       case "failed":
         return this.#fail(new OperatorError(`router ${from} failed: ${message.message}`, "see its log file"));

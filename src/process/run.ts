@@ -163,7 +163,7 @@ class Run {
           counters,
         })),
       ],
-      rejected: this.#routers?.rejected ?? 0,
+      rejected: this.#routers?.rejected ?? {},
     };
   }
 

@@ -19,8 +19,8 @@ export interface RunReport {
   readonly uptime: number;
   /** The proxy first. */
   readonly parties: readonly PartyCounters[];
-  /** Control datagrams that were ignored. */
-  readonly rejected: number;
+  /** Control datagrams that were ignored, by party. */
+  readonly rejected: Readonly<Record<string, number>>;
 }
 
 /** The summary in a few lines. */
@@ -39,8 +39,8 @@ export function summaryText(report: RunReport): string {
     }
     if (count("log-lost") > 0) lines.push(`${party}: ${count("log-lost")} log lines lost, no packets`);
   }
-  if (report.rejected > 0) {
-    lines.push(`proxy: ignored ${report.rejected} forged or garbled control datagrams`);
+  for (const [party, number] of Object.entries(report.rejected)) {
+    if (number > 0) lines.push(`${party}: ignored ${number} forged or garbled control datagrams`);
   }
   return lines.join("\n");
 }

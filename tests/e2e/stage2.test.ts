@@ -235,7 +235,10 @@ Deno.test({
     const [proxyPort, routerPort] = onion.log("stage2.proxy.out").map((line) => Number(/\d+$/.exec(line)));
     assert.deepEqual(ready, { event: "ready", stage: 2, proxyPort, tun: "tun1", address: "10.5.51.2/24" });
     const ended = events.pop()!;
-    assert.deepEqual([ended.event, ended.by, ended.rejected], ["ended", "SIGINT", 0]);
+    assert.deepEqual([ended.event, ended.by, ended.rejected], ["ended", "SIGINT", {
+      proxy: 0,
+      "router 1": 0,
+    }]);
     const there = { event: "icmp-from-tunnel", source: "10.5.51.2", destination: "10.5.51.3", type: 8 };
     const back = {
       event: "icmp-from-port",
