@@ -6,6 +6,7 @@
 import { ExitCode } from "../errors.ts";
 import { bringUp, requireUp, takeDown } from "../lab/build.ts";
 import { inside } from "../lab/exec.ts";
+import { selfCommand } from "../process/self.ts";
 import type { LabCommand } from "./lab_arguments.ts";
 
 /** Does what was asked for. */
@@ -26,7 +27,7 @@ export async function lab(command: LabCommand, signal: AbortSignal): Promise<Exi
     }
     case "demo": {
       const { demo } = await import("../lab/demo.ts");
-      return await demo(command.stage, command.form, signal);
+      return await demo(command.stage, command.form, selfCommand, signal);
     }
     case "down":
       console.log(await takeDown() ? "the lab is down" : "there was no lab");

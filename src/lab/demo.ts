@@ -11,7 +11,7 @@ import { requirePrograms } from "./command.ts";
 import { countFrames, framesBetween } from "./counters.ts";
 import { inside } from "./exec.ts";
 import { passages } from "./passages.ts";
-import { StageRun } from "./stage_run.ts";
+import { type Self, StageRun } from "./stage_run.ts";
 import { LAB_DIR } from "./state.ts";
 import { type PingResult, type Story, storyMermaid, storyObjects, storyText } from "./story.ts";
 import { NO_FAULTS, topology, VM } from "./topology.ts";
@@ -22,10 +22,11 @@ export type DemoForm = "text" | "json" | "mermaid";
 /**
  * Runs the demo.
  *
+ * @param self starts the stage
  * @returns failed where not one ping was answered
  * @throws {OperatorError} where the lab or the stage does not come up
  */
-export async function demo(stage: Stage, form: DemoForm, signal: AbortSignal): Promise<ExitCode> {
+export async function demo(stage: Stage, form: DemoForm, self: Self, signal: AbortSignal): Promise<ExitCode> {
   const pinging = pingArguments(stage);
   if (pinging !== undefined) requirePrograms("ping");
   await using stack = new AsyncDisposableStack();
@@ -33,7 +34,7 @@ export async function demo(stage: Stage, form: DemoForm, signal: AbortSignal): P
     await bringUp(NO_FAULTS, signal);
     stack.defer(async () => void await takeDown());
   }
-  const story = await play(stage, pinging, signal);
+  const story = await play(self, stage, pinging, signal);
   if (story === undefined) return ExitCode.ok;
   tell(story, form);
   return story.ping?.received === 0 ? ExitCode.failed : ExitCode.ok;
@@ -47,13 +48,14 @@ function pingArguments({ traffic, captures }: Stage): string[] | undefined {
 
 /** Nothing is told of a demo that was cut short. */
 async function play(
+  self: Self,
   stage: Stage,
   pinging: string[] | undefined,
   signal: AbortSignal,
 ): Promise<Story | undefined> {
   const directory = Deno.makeTempDirSync({ dir: LAB_DIR, prefix: "demo." });
   try {
-    await using run = StageRun.start(stage, directory, signal);
+    await using run = StageRun.start(self, stage, directory, signal);
     await run.ready();
     const network = topology(NO_FAULTS);
     const before = await countFrames(network);

@@ -5,10 +5,14 @@
  */
 import type { Stage } from "../config/stages.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
-import { selfCommand } from "../process/self.ts";
 import { inside } from "./exec.ts";
 import { PROXY } from "./passages.ts";
 import { VM } from "./topology.ts";
+
+/** How to start another process of this program, with these arguments. */
+export type Self = (
+  args: readonly string[],
+) => { readonly command: string; readonly args: readonly string[] };
 
 /** One run of a stage. At the end of its block it has ended. */
 export class StageRun implements AsyncDisposable {
@@ -21,11 +25,11 @@ export class StageRun implements AsyncDisposable {
   readonly #reading: Promise<void>;
   readonly #onAbort = () => this.#end();
 
-  private constructor(stage: Stage, directory: string, signal: AbortSignal) {
+  private constructor(self: Self, stage: Stage, directory: string, signal: AbortSignal) {
     this.#stage = stage;
     this.#directory = directory;
     this.#signal = signal;
-    const { command, args } = selfCommand([
+    const { command, args } = self([
       ...["--stage", `${stage.number}`],
       ...["--log-dir", directory],
       ...["--log-level", "warning"],
@@ -45,9 +49,9 @@ export class StageRun implements AsyncDisposable {
    * @param directory where its log files go
    * @param signal ends it early
    */
-  static start(stage: Stage, directory: string, signal: AbortSignal): StageRun {
+  static start(self: Self, stage: Stage, directory: string, signal: AbortSignal): StageRun {
     signal.throwIfAborted();
-    return new StageRun(stage, directory, signal);
+    return new StageRun(self, stage, directory, signal);
   }
 
   /**
