@@ -28,6 +28,7 @@ export const MANUAL: readonly Section[] = [
     title: "Examples",
     rows: [
       ["sudo onion --stage 2", "then, in another terminal: ping 10.5.51.7"],
+      ["sudo onion --stage 3", "then, in another terminal: ping www.csail.mit.edu"],
       ["sudo onion lab demo --stage 2", "the same on a practice network, and what passed where"],
       ["sudo onion lab.conf --log-dir /tmp", "a config file, and log files in /tmp"],
       ["source <(onion completion bash)", "complete command lines in this shell"],
@@ -48,7 +49,16 @@ export const MANUAL: readonly Section[] = [
       [`${ExitCode.hostLacks}`, "this host lacks something"],
     ],
   },
-  { title: "Environment", rows: [["NO_COLOR", "if set, nothing is coloured"]] },
+  {
+    title: "Environment",
+    rows: [
+      ["NO_COLOR", "if set, nothing is coloured"],
+      [
+        "ONION_CACHE_DIR",
+        "an absolute path: the self-extracting executable unpacks itself in there, and not in /var/cache or the user's own cache",
+      ],
+    ],
+  },
 ];
 
 /** What `onion --help` prints. */

@@ -17,6 +17,7 @@ import {
   readHost,
   readInterface,
   readLogLevel,
+  readNumber,
   show,
 } from "./values.ts";
 
@@ -118,7 +119,8 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     help: "the routing table that leads into the tunnel",
     usual: "9",
     meantFor: captures,
-    read: (given) => readCount(given, { least: 1, most: 252 }, "a table of one's own has", "number"),
+    // 253 to 255 are the kernel's: default, main and local.
+    read: (given) => readNumber(given, { least: 1, most: 252 }, "tables of one's own"),
   },
   priority: {
     flag: "--priority",
@@ -126,13 +128,14 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     help: "the priority of the rule that leads to the table; the routers' own rules come just before it",
     usual: "8",
     meantFor: captures,
-    read: (given) => readCount(given, { least: 2, most: 32_765 }, "a rule has", "number"),
+    // Between the rules for the tables local, 0, and main, 32766, and with room for one before it.
+    read: (given) => readNumber(given, { least: 2, most: 32_765 }, "priorities"),
   },
   exit: {
     flag: "--exit",
     metavar: "IF[@GATEWAY],…",
     help:
-      "router i leaves by the i-th; unless given eth1, eth2, … where they exist, else the default route's",
+      "router i leaves by the i-th; unless given, eth1, eth2, … where they exist, else the default route's interface",
     meantFor: captures,
     read: readExits,
   },

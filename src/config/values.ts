@@ -5,7 +5,7 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import { broadcast, type Cidr, network } from "../wire/cidr.ts";
+import { broadcast, type Cidr, contains, network } from "../wire/cidr.ts";
 import { formatIpv4, isHostAddress } from "../wire/ipv4.ts";
 import { formatCidr, parseCidr, parseIpv4 } from "./cidr.ts";
 import { type ExitChoice, LOG_LEVELS, type LogLevel } from "./settings.ts";
@@ -60,23 +60,29 @@ export function readCount(given: Given, { least, most }: Range, has: string, nou
 /** Most bytes in the name of an interface: the kernel's IFNAMSIZ is 16, its closing NUL included. */
 const LONGEST_NAME = 15;
 
-/** A name that the kernel takes for a new interface (`dev_valid_name` in net/core/dev.c). */
+/** A name that the kernel takes for a new interface. */
 export function readInterface(given: Given): string {
-  const name = given.text;
-  const remedy = "choose a name such as tun1";
+  const fault = nameFault(given.text);
+  if (fault !== undefined) throw refuse(given, fault, "choose a name such as tun1");
+  return given.text;
+}
+
+/** Why the kernel would not take this name for an interface (`dev_valid_name` in net/core/dev.c). */
+function nameFault(name: string): string | undefined {
   const bytes = new TextEncoder().encode(name);
-  if (bytes.length === 0) throw refuse(given, "an interface needs a name", remedy);
-  if (bytes.length > LONGEST_NAME) {
-    throw refuse(given, `longer than the ${LONGEST_NAME} bytes that the kernel allows`, remedy);
-  }
+  if (bytes.length === 0) return "an interface needs a name";
+  if (bytes.length > LONGEST_NAME) return `longer than the ${LONGEST_NAME} bytes that the kernel allows`;
   // `all` and `default` would collide in /proc/sys/net/ipv4/conf, and the kernel refuses them too.
-  if ([".", "..", "all", "default"].includes(name)) throw refuse(given, "the kernel keeps this name", remedy);
+  if ([".", "..", "all", "default"].includes(name)) return "the kernel keeps this name";
   // 0xa0 is a blank to the kernel, even inside a UTF-8 sequence; in TUNSETIFF a `%` makes a pattern of the name.
   if (/[/:%]/.test(name) || bytes.some((byte) => byte <= 0x20 || byte === 0x7f || byte === 0xa0)) {
-    throw refuse(given, "a name holds no blank, '/', ':' or '%'", remedy);
+    return "a name holds no blank, '/', ':' or '%'";
   }
-  return name;
+  return undefined;
 }
+
+/** The remedy for an address that no host can have. */
+const HOST_ADDRESSES = "choose one from 1.0.0.0 to 223.255.255.255 but 127/8";
 
 /** Prefix lengths of a block that holds at least one address besides our own, and is not half the Internet. */
 const PREFIX: Range = { least: 8, most: 30 };
@@ -100,11 +106,7 @@ export function readAddress(given: Given): Cidr {
     );
   }
   if (!isHostAddress(block.address)) {
-    throw refuse(
-      given,
-      "no interface can have this address",
-      "choose one from 1.0.0.0 to 223.255.255.255 but 127/8",
-    );
+    throw refuse(given, "no interface can have this address", HOST_ADDRESSES);
   }
   const [first, last] = [network(block), broadcast(block)];
   if (block.address === first || block.address === last) {
@@ -118,47 +120,77 @@ export function readAddress(given: Given): Cidr {
   return Object.freeze(block);
 }
 
+/**
+ * A number that names something.
+ *
+ * @param what the things it may name, for the error, e.g. `priorities`
+ */
+export function readNumber(given: Given, { least, most }: Range, what: string): number {
+  const number = /^\d+$/.test(given.text) ? Number(given.text) : NaN;
+  if (number >= least && number <= most) return number;
+  throw refuse(given, `${what} go from ${least} to ${most}`, "choose one of those");
+}
+
 /** The address of a host. */
 export function readHost(given: Given): number {
   const address = parseIpv4(given.text);
-  if (address !== undefined && isHostAddress(address)) return address;
-  throw refuse(given, "no IPv4 address of a host", "write it as in 10.0.2.15");
+  if (address === undefined) throw refuse(given, "no IPv4 address", "write it as in 10.0.2.15");
+  if (!isHostAddress(address)) throw refuse(given, "no host can have this address", HOST_ADDRESSES);
+  return address;
 }
 
-/** Blocks, as in `18.0.0.0/8,128.0.0.0/8`. */
+/** Blocks without a single host's address: this network, loopback, and all from multicast on (RFC 6890, RFC 5771). */
+const HOSTLESS = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"].map((text) => parseCidr(text)!);
+
+/**
+ * Blocks and single addresses, as in `18.0.0.0/8,128.30.2.155`. They are a set: what is said twice, or lies within
+ * another block, is left out.
+ */
 export function readBlocks(given: Given): readonly Cidr[] {
+  const read = given.text.split(",").map((text) => readBlock(given, text));
+  const blocks = [...new Map(read.map((block) => [formatCidr(block), block])).values()];
   return Object.freeze(
-    given.text.split(",").map((text) => {
-      const block = parseCidr(text);
-      if (block === undefined || block.prefix === 0) {
-        throw refuse(given, `${show(text)} is no IPv4 block`, "write blocks as in 18.0.0.0/8,128.0.0.0/8");
-      }
-      const first = network(block);
-      if (block.address !== first) {
-        const right = formatCidr({ address: first, prefix: block.prefix });
-        throw refuse(given, `${show(text)} has bits set behind its prefix`, `write ${right}`);
-      }
-      return block;
-    }),
+    blocks.filter((block) => !blocks.some((other) => other !== block && isWithin(block, other))),
   );
+}
+
+function readBlock(given: Given, text: string): Cidr {
+  const address = parseIpv4(text);
+  const block = address === undefined ? parseCidr(text) : { address, prefix: 32 };
+  if (block === undefined) {
+    throw refuse(given, `${show(text)} is no IPv4 block`, "write blocks as in 18.0.0.0/8,128.0.0.0/8");
+  }
+  const first = network(block);
+  if (block.address !== first) {
+    const right = formatCidr({ address: first, prefix: block.prefix });
+    throw refuse(given, `${text} has bits set behind its prefix`, `write ${right}`);
+  }
+  if (HOSTLESS.some((hostless) => isWithin(block, hostless))) {
+    throw refuse(given, `no host has an address in ${text}`, HOST_ADDRESSES);
+  }
+  return Object.freeze(block);
+}
+
+function isWithin(block: Cidr, other: Cidr): boolean {
+  return block.prefix >= other.prefix && contains(other, block.address);
 }
 
 /** Exit interfaces, as in `eth1,eth2@192.168.202.1`. */
 export function readExits(given: Given): readonly ExitChoice[] {
-  return Object.freeze(
-    given.text.split(",").map((text) => {
-      const [name, address, ...rest] = text.split("@");
-      const gateway = address === undefined ? undefined : parseIpv4(address);
-      if (rest.length > 0 || (address !== undefined && gateway === undefined)) {
-        throw refuse(
-          given,
-          `${show(text)} is no interface with a gateway`,
-          "write it as in eth1@192.168.201.1",
-        );
-      }
-      return { interface: readInterface({ ...given, text: name! }), gateway };
-    }),
-  );
+  return Object.freeze(given.text.split(",").map((text) => readExit(given, text)));
+}
+
+function readExit(given: Given, text: string): ExitChoice {
+  const remedy = "write it as in eth1 or eth1@192.168.201.1";
+  const [name = "", address, ...rest] = text.split("@");
+  const reason = nameFault(name);
+  if (reason !== undefined) throw refuse(given, `${show(name)} is no interface: ${reason}`, remedy);
+  if (address === undefined) return Object.freeze({ interface: name, gateway: undefined });
+  const gateway = parseIpv4(address);
+  if (gateway === undefined || !isHostAddress(gateway) || rest.length > 0) {
+    throw refuse(given, `${show(text.slice(name.length + 1))} is no gateway's IPv4 address`, remedy);
+  }
+  return Object.freeze({ interface: name, gateway });
 }
 
 /** The name of a directory. Whether there is one is for the caller to see. */

@@ -42,9 +42,31 @@ Deno.test("flags make settings", async () => {
     hops: 1,
     tun: "onion0",
     address: { address: 0x0a090001, prefix: 16 },
+    from: undefined,
+    capture: [{ address: 0x12000000, prefix: 8 }, { address: 0x80000000, prefix: 8 }],
+    table: 9,
+    priority: 8,
+    exit: undefined,
+    printCommands: false,
     logDir: "/",
     logLevel: "debug",
     json: true,
+  });
+});
+
+Deno.test("the flags of a stage that captures", async () => {
+  const { from, capture, table, priority, exit, printCommands } = await settings(
+    ...words(
+      "--stage 3 --from 10.0.2.15 --capture 18.0.0.0/8 --table 7 --priority 6 --exit eth3@10.0.3.1 --print-commands",
+    ),
+  );
+  assert.deepEqual({ from, capture, table, priority, exit, printCommands }, {
+    from: 0x0a00020f,
+    capture: [{ address: 0x12000000, prefix: 8 }],
+    table: 7,
+    priority: 6,
+    exit: [{ interface: "eth3", gateway: 0x0a000301 }],
+    printCommands: true,
   });
 });
 
@@ -114,7 +136,7 @@ Deno.test("a word that does not fit is named, with the remedy", async () => {
   await refuses("down --stage 2", "unknown option --stage", help);
   await refuses("man 1", "unexpected argument 1", help);
   await refuses("--stage --json", "there is no stage --json", "stages go from 1 to 9");
-  await refuses("--json", "no stage is named", "name one with --stage N; there are stages 1 and 2");
+  await refuses("--json", "no stage is named", "name one with --stage N; there are stages 1, 2 and 3");
 });
 
 Deno.test("what is no config file may be a command mistyped", async () => {

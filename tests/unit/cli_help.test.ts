@@ -24,8 +24,20 @@ Deno.test("options stand in a column, their explanations in the next", () => {
   );
   assert.match(
     helpText(),
-    /\n {2}--address CIDR {5}the address of the TUN interface, and the block behind it\n {21}\[10/,
+    /\n {2}--address CIDR {9}the address of the TUN interface, and the block behind\n {25}it \[10/,
   );
+});
+
+Deno.test("a default that depends on the host is told in words", () => {
+  for (const name of ["from", "exit"] as const) {
+    assert.equal(FLAGS[name].usual, undefined);
+    assert.match(FLAGS[name].help, /; unless given, .*default route's interface$/);
+  }
+});
+
+Deno.test("the environment that matters is told", () => {
+  const rows = MANUAL.find(({ title }) => title === "Environment")?.rows.map(([name]) => name);
+  assert.deepEqual(rows, ["NO_COLOR", "ONION_CACHE_DIR"]);
 });
 
 Deno.test("only what a config file of this version may say is shown", () => {

@@ -72,7 +72,7 @@ Deno.test("values are judged with file and line, too", () => {
   );
   assert.throws(
     judge("stage 5\nminitor_hops x"),
-    new ConfigError("lab.conf:1: stage 5 is not in this version", "it runs stages 1 and 2"),
+    new ConfigError("lab.conf:1: stage 5 is not in this version", "it runs stages 1, 2 and 3"),
   );
   assert.throws(
     judge("stage 2\n\nnum_routers 2"),

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { formatCidr } from "../../src/config/cidr.ts";
 import { FLAGS, type RawOptions, stageList } from "../../src/config/options.ts";
 import { STAGES } from "../../src/config/stages.ts";
 import { validate } from "../../src/config/validate.ts";
@@ -24,6 +25,12 @@ Deno.test("a stage alone fills in everything else", () => {
     hops: 1,
     tun: "tun1",
     address: { address: 0x0a053302, prefix: 24 },
+    from: undefined,
+    capture: [{ address: 0x12000000, prefix: 8 }, { address: 0x80000000, prefix: 8 }],
+    table: 9,
+    priority: 8,
+    exit: undefined,
+    printCommands: false,
     logDir: ".",
     logLevel: "info",
     json: false,
@@ -33,22 +40,34 @@ Deno.test("a stage alone fills in everything else", () => {
 
 Deno.test("every option can be said", () => {
   const said = {
-    stage: "2",
+    stage: "3",
     routers: "1",
     hops: "1",
     tun: "onion0",
     address: "192.168.7.1/30",
+    from: "10.0.2.15",
+    capture: "18.0.0.0/8,128.30.2.155",
+    table: "7",
+    priority: "6",
+    exit: "eth1,eth2@192.168.202.1",
+    printCommands: "yes",
     logDir: "/tmp",
     logLevel: "debug",
     json: "yes",
   };
   assert.deepEqual(Object.keys(said), Object.keys(FLAGS), "this test knows every option");
   assert.deepEqual(validate(flags(said)), {
-    stage: STAGES[1],
+    stage: STAGES[2],
     routers: 1,
     hops: 1,
     tun: "onion0",
     address: { address: 0xc0a80701, prefix: 30 },
+    from: 0x0a00020f,
+    capture: [{ address: 0x12000000, prefix: 8 }, { address: 0x801e029b, prefix: 32 }],
+    table: 7,
+    priority: 6,
+    exit: [{ interface: "eth1", gateway: undefined }, { interface: "eth2", gateway: 0xc0a8ca01 }],
+    printCommands: true,
     logDir: "/tmp",
     logLevel: "debug",
     json: true,
@@ -56,24 +75,26 @@ Deno.test("every option can be said", () => {
 });
 
 Deno.test("settings cannot be changed", () => {
-  const settings = validate(flags({ stage: "2" }));
-  assert.ok(Object.isFrozen(settings));
-  assert.ok(Object.isFrozen(settings.address));
+  const settings = validate(flags({ stage: "3", exit: "eth1" }));
+  const { address, capture, exit } = settings;
+  for (const part of [settings, address, capture, capture[0], exit, exit?.[0]]) {
+    assert.ok(part !== undefined && Object.isFrozen(part));
+  }
 });
 
 Deno.test("a stage is one of this version", () => {
-  refuses({}, "no stage is named", "name one with --stage N; there are stages 1 and 2");
+  refuses({}, "no stage is named", "name one with --stage N; there are stages 1, 2 and 3");
   for (const none of ["12", "0", "10", "-1", "two", "2.0", "1e0", "99999999999999999999"]) {
     refuses({ stage: none }, `there is no stage ${none}`, "stages go from 1 to 9");
   }
   refuses({ stage: "" }, 'there is no stage ""', "stages go from 1 to 9");
-  refuses({ stage: "5" }, "stage 5 is not in this version", "it runs stages 1 and 2");
+  refuses({ stage: "5" }, "stage 5 is not in this version", "it runs stages 1, 2 and 3");
 });
 
 Deno.test("stages in words", () => {
   assert.equal(stageList(STAGES.slice(0, 1)), "stage 1");
   assert.equal(stageList(STAGES.slice(0, 2)), "stages 1 and 2");
-  assert.equal(stageList([...STAGES.slice(0, 2), { ...STAGES[1]!, number: 3 }]), "stages 1, 2 and 3");
+  assert.equal(stageList(STAGES.slice(0, 3)), "stages 1, 2 and 3");
 });
 
 Deno.test("counts keep to the stage's range", () => {
@@ -107,8 +128,20 @@ Deno.test("an option that means nothing in the stage is refused", () => {
     refuses(
       { stage: "1", [name]: text },
       `--${name} means nothing in stage 1`,
-      "leave it out, or run stage 2",
+      "leave it out, or run stages 2 and 3",
     );
+  }
+  const captures = {
+    from: "10.0.2.15",
+    capture: "18.0.0.0/8",
+    table: "9",
+    priority: "8",
+    exit: "eth1",
+    printCommands: "yes",
+  };
+  for (const [name, text] of Object.entries(captures)) {
+    const { flag } = FLAGS[name as keyof typeof captures];
+    refuses({ stage: "2", [name]: text }, `${flag} means nothing in stage 2`, "leave it out, or run stage 3");
   }
 });
 
@@ -165,7 +198,119 @@ Deno.test("an address is a host's, in a block with room", () => {
   }
 });
 
+Deno.test("tables of one's own, and priorities between the kernel's rules", () => {
+  const { table, priority } = validate(flags({ stage: "3", table: "252", priority: "32765" }));
+  assert.deepEqual([table, priority], [252, 32765]);
+  for (const table of ["0", "253", "main", "0x9", "9.0", "-1", ""]) {
+    const shown = table === "" ? '""' : table;
+    refuses(
+      { stage: "3", table },
+      `--table ${shown}: tables of one's own go from 1 to 252`,
+      "choose one of those",
+    );
+  }
+  for (const priority of ["0", "1", "32766", "eight"]) {
+    refuses(
+      { stage: "3", priority },
+      `--priority ${priority}: priorities go from 2 to 32765`,
+      "choose one of those",
+    );
+  }
+});
+
+Deno.test("whose packets are captured: a host's", () => {
+  assert.equal(validate(flags({ stage: "3", from: "10.0.2.15" })).from, 0x0a00020f);
+  for (const from of ["eth0", "10.0.2", "10.0.2.15/24", "10.0.2.015", "fe80::1"]) {
+    refuses({ stage: "3", from }, `--from ${from}: no IPv4 address`, "write it as in 10.0.2.15");
+  }
+  refuses({ stage: "3", from: "" }, '--from "": no IPv4 address', "write it as in 10.0.2.15");
+  for (const from of ["127.0.0.1", "0.0.0.0", "224.0.0.5", "255.255.255.255"]) {
+    refuses(
+      { stage: "3", from },
+      `--from ${from}: no host can have this address`,
+      "choose one from 1.0.0.0 to 223.255.255.255 but 127/8",
+    );
+  }
+});
+
+/** What `--capture` makes of a text, written out again. */
+function captured(text: string): string {
+  return validate(flags({ stage: "3", capture: text })).capture.map(formatCidr).join();
+}
+
+Deno.test("what is captured is a set: the order stays, and nothing is in it twice", () => {
+  assert.equal(captured("128.0.0.0/8,18.0.0.0/8"), "128.0.0.0/8,18.0.0.0/8");
+  assert.equal(captured("18.0.0.0/8,128.0.0.0/8,18.0.0.0/8"), "18.0.0.0/8,128.0.0.0/8");
+  assert.equal(captured("18.9.0.0/16,18.0.0.0/8,18.9.22.69/32,19.0.0.0/8"), "18.0.0.0/8,19.0.0.0/8");
+  assert.equal(captured("18.0.0.0/8,19.0.0.0/8"), "18.0.0.0/8,19.0.0.0/8", "neighbours stay apart");
+  assert.equal(captured("0.0.0.0/0"), "0.0.0.0/0", "all there is");
+  assert.equal(captured("0.0.0.0/1,128.0.0.0/1"), "0.0.0.0/1,128.0.0.0/1", "the same, as VPNs write it");
+  assert.equal(captured("18.0.0.0/8,0.0.0.0/0"), "0.0.0.0/0");
+});
+
+Deno.test("a single address is a block too", () => {
+  assert.equal(captured("128.30.2.155"), "128.30.2.155/32");
+  assert.equal(captured("128.30.2.155,128.30.2.155/32"), "128.30.2.155/32");
+});
+
+Deno.test("what is captured are blocks that hosts have addresses in", () => {
+  const cases: [capture: string, reason: string, remedy: string][] = [
+    ["18.0.0.0/8,", '"" is no IPv4 block', "write blocks as in 18.0.0.0/8,128.0.0.0/8"],
+    ["18/8", "18/8 is no IPv4 block", "write blocks as in 18.0.0.0/8,128.0.0.0/8"],
+    ["18.0.0.0/33", "18.0.0.0/33 is no IPv4 block", "write blocks as in 18.0.0.0/8,128.0.0.0/8"],
+    ["2001:db8::/32", "2001:db8::/32 is no IPv4 block", "write blocks as in 18.0.0.0/8,128.0.0.0/8"],
+    ["mit.edu", "mit.edu is no IPv4 block", "write blocks as in 18.0.0.0/8,128.0.0.0/8"],
+    ["18.0.0.0/8,128.30.2.155/8", "128.30.2.155/8 has bits set behind its prefix", "write 128.0.0.0/8"],
+    ["0.0.0.1/0", "0.0.0.1/0 has bits set behind its prefix", "write 0.0.0.0/0"],
+  ];
+  for (const [capture, reason, remedy] of cases) {
+    refuses({ stage: "3", capture }, `--capture ${capture}: ${reason}`, remedy);
+  }
+  refuses(
+    { stage: "3", capture: "18.0.0.0/8, 128.0.0.0/8" },
+    '--capture "18.0.0.0/8, 128.0.0.0/8": " 128.0.0.0/8" is no IPv4 block',
+    "write blocks as in 18.0.0.0/8,128.0.0.0/8",
+  );
+  for (const none of ["127.0.0.0/8", "127.0.0.1", "0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "224.0.0.251"]) {
+    refuses(
+      { stage: "3", capture: `18.0.0.0/8,${none}` },
+      `--capture 18.0.0.0/8,${none}: no host has an address in ${none}`,
+      "choose one from 1.0.0.0 to 223.255.255.255 but 127/8",
+    );
+  }
+});
+
+Deno.test("exits are interfaces, with a gateway where it is said", () => {
+  const { exit } = validate(flags({ stage: "3", exit: "eth1@192.168.201.1,eth2,wan.5" }));
+  assert.deepEqual(exit, [
+    { interface: "eth1", gateway: 0xc0a8c901 },
+    { interface: "eth2", gateway: undefined },
+    { interface: "wan.5", gateway: undefined },
+  ]);
+  const remedy = "write it as in eth1 or eth1@192.168.201.1";
+  const cases: [exit: string, shown: string, reason: string][] = [
+    ["", '""', '"" is no interface: an interface needs a name'],
+    ["eth1,", "eth1,", '"" is no interface: an interface needs a name'],
+    ["@10.0.0.1", "@10.0.0.1", '"" is no interface: an interface needs a name'],
+    ["eth1, eth2", '"eth1, eth2"', "\" eth2\" is no interface: a name holds no blank, '/', ':' or '%'"],
+    [
+      "eth4567890123456",
+      "eth4567890123456",
+      "eth4567890123456 is no interface: longer than the 15 bytes that the kernel allows",
+    ],
+    ["eth1@", "eth1@", '"" is no gateway\'s IPv4 address'],
+    ["eth1@gw", "eth1@gw", "gw is no gateway's IPv4 address"],
+    ["eth1@10.0.0.1/24", "eth1@10.0.0.1/24", "10.0.0.1/24 is no gateway's IPv4 address"],
+    ["eth1@0.0.0.0", "eth1@0.0.0.0", "0.0.0.0 is no gateway's IPv4 address"],
+    ["eth1@10.0.0.1@x", "eth1@10.0.0.1@x", "10.0.0.1@x is no gateway's IPv4 address"],
+  ];
+  for (const [exit, shown, reason] of cases) {
+    refuses({ stage: "3", exit }, `--exit ${shown}: ${reason}`, remedy);
+  }
+});
+
 Deno.test("the other values", () => {
+  assert.equal(validate(flags({ stage: "3", printCommands: "yes" })).printCommands, true);
   refuses({ stage: "1", logDir: "" }, '--log-dir "": a directory needs a name', "write . for this one");
   refuses(
     { stage: "1", logLevel: "loud" },
