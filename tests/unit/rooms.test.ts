@@ -1,0 +1,237 @@
+/**
+ * The rooms and the directions of their imports, as docs/architecture.md draws them. An import of a type counts as any other.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+
+/**
+ * What each room may import. From the top: the rooms that know nothing, those that know bytes, the cores, the devices,
+ * the thread that joins them, and the program around it. A new room or a new arrow is written down here first.
+ */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  bytes: [],
+  trace: [],
+  errors: [],
+  wire: ["bytes"],
+  cell: ["bytes"],
+
+  crypto: ["bytes", "cell"],
+  circuit: ["bytes", "cell", "crypto", "trace", "wire"],
+  exit: ["bytes", "sys", "trace", "wire"],
+  proxy: ["bytes", "cell", "circuit", "crypto", "trace", "wire"],
+  router: ["bytes", "cell", "circuit", "crypto", "exit", "trace", "wire"],
+
+  sys: ["errors"],
+  tun: ["bytes", "sys"],
+  link: ["bytes", "sys"],
+  loop: ["bytes", "exit", "link", "proxy", "router", "sys", "trace", "tun", "wire"],
+
+  config: ["errors", "wire"],
+  // What is said over the control channel: a router's settings, and what it counted.
+  control: ["errors", "loop", "sys", "trace"],
+  host: ["config", "errors", "sys", "wire"],
+  // A line of the log for each event; a log file belongs to the user behind sudo, which is for sys to do.
+  log: ["cell", "config", "errors", "sys", "trace", "wire"],
+  process: ["config", "control", "errors", "host", "log", "loop", "proxy", "sys", "trace", "wire"],
+  lab: ["config", "errors", "host", "process"],
+  cli: ["config", "errors", "host", "lab", "process", "sys"],
+  main: ["cli", "errors", "process"],
+  // The library surface: nothing of the program around the packet's way.
+  mod: ["bytes", "cell", "errors", "exit", "link", "loop", "proxy", "router", "trace", "tun", "wire"],
+};
+
+/** Packages from npm, and who may import them. No room imports anything of Node's. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  cli: ["@optique/core", "@optique/run"],
+  log: ["@logtape/logtape", "@logtape/pretty"],
+};
+
+/** Rooms that get bytes and the time and do no I/O, and in them the few files that are the door to the outside. */
+const PURE: Readonly<Record<string, readonly string[]>> = {
+  bytes: [],
+  wire: [],
+  cell: [],
+  trace: [],
+  crypto: [],
+  circuit: [],
+  proxy: [],
+  router: [],
+  exit: ["raw_icmp_socket.ts"],
+  tun: ["linux.ts", "open.ts"],
+  link: ["udp.ts"],
+  control: ["channel.ts"],
+};
+
+/** What a pure file does without: it is given the time, its chances and its devices. */
+const OUTSIDE = /\b(?:Deno|Date|performance|Math\.random|setTimeout|setInterval|console|fetch|globalThis)\b/;
+
+/** Imports and re-exports, for their effect only, and later on. */
+const IMPORT = /^(?:import|export)\b[^;"]*\bfrom\s*"([^"]+)"|^import\s*"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
+
+const ROOT = new URL("../../", import.meta.url);
+
+interface Source {
+  /** The path from the root, e.g. `src/wire/ipv4.ts`. */
+  readonly path: string;
+  readonly room: string;
+  /** Its name in its room, e.g. `ipv4.ts`. */
+  readonly name: string;
+  /** Its text without comments. */
+  readonly code: string;
+  /** Whatever it imports, as it is written there. */
+  readonly specifiers: readonly string[];
+}
+
+function read(path: string): Source {
+  const text = Deno.readTextFileSync(new URL(path, ROOT));
+  // Comments begin a line or follow a blank, which a string of ours with `//` in it, an URL, does not.
+  const code = text.replace(/^\s*\/\*[\s\S]*?\*\//gm, "").replace(/(^|\s)\/\/.*$/gm, "");
+  const specifiers = [...code.matchAll(IMPORT)].map((groups) => groups.slice(1).find((name) => name)!);
+  const parts = path.split("/");
+  const name = parts.at(-1)!;
+  return { path, room: parts.length === 3 ? parts[1]! : name.replace(/\.ts$/, ""), name, code, specifiers };
+}
+
+function* sources(): Generator<Source> {
+  yield read("main.ts");
+  yield read("mod.ts");
+  for (const entry of Deno.readDirSync(new URL("src/", ROOT))) {
+    if (entry.isFile) yield read(`src/${entry.name}`);
+    else {
+      for (const file of Deno.readDirSync(new URL(`src/${entry.name}/`, ROOT))) {
+        assert.ok(file.isFile, `src/${entry.name}/${file.name}: rooms have no rooms in them`);
+        yield read(`src/${entry.name}/${file.name}`);
+      }
+    }
+  }
+}
+
+const SOURCES = [...sources()];
+
+/** The room that a file imports by a relative path; undefined where it stays in its own or leaves the source tree. */
+function roomOf(source: Source, specifier: string): string | undefined {
+  if (!specifier.startsWith(".") || specifier.endsWith(".json")) return undefined;
+  const { href } = new URL(specifier, new URL(source.path, ROOT));
+  const [first, second] = href.slice(ROOT.href.length).split("/").filter((part) => part !== "src");
+  const room = second === undefined ? first!.replace(/\.ts$/, "") : first!;
+  return room === source.room ? undefined : room;
+}
+
+/** Fails with all complaints at once. */
+function assertNone(complaints: readonly string[]): void {
+  assert.ok(complaints.length === 0, `\n  ${complaints.join("\n  ")}\n`);
+}
+
+Deno.test("every room is in the table", () => {
+  const rooms = new Set(SOURCES.map(({ room }) => room));
+  assertNone(
+    [...rooms].filter((room) => !(room in ROOMS)).map((room) =>
+      `src/${room} is a new room: write down in this test which rooms it may import`
+    ),
+  );
+});
+
+Deno.test("rooms import only what the table allows", () => {
+  const complaints: string[] = [];
+  for (const source of SOURCES) {
+    for (const specifier of source.specifiers) {
+      const room = roomOf(source, specifier);
+      const allowed = ROOMS[source.room] ?? [];
+      if (room === undefined || allowed.includes(room)) continue;
+      complaints.push(
+        `${source.path} imports "${specifier}", but ${source.room} may import only ${
+          allowed.join(", ") || "nothing"
+        }`,
+      );
+    }
+  }
+  assertNone(complaints);
+});
+
+Deno.test("no room imports itself by way of others: in the table, and in the source", () => {
+  const drawn = Object.entries(ROOMS).flatMap(([from, rooms]) => rooms.map((to) => ({ from, to, by: "" })));
+  const built = SOURCES.flatMap((source) =>
+    source.specifiers.flatMap((specifier) => {
+      const to = roomOf(source, specifier);
+      return to === undefined ? [] : [{ from: source.room, to, by: ` (${source.path})` }];
+    })
+  );
+  for (const arrows of [drawn, built]) {
+    const done = new Set<string>();
+    const visit = (room: string, way: readonly { readonly room: string; readonly by: string }[]): void => {
+      const seen = way.findIndex((step) => step.room === room);
+      if (seen >= 0) {
+        const circle = way.slice(seen).map((step) => `${step.room}${step.by} → `).join("");
+        assert.fail(`rooms import each other in a circle: ${circle}${room}`);
+      }
+      if (done.has(room)) return;
+      for (const { from, to, by } of arrows) if (from === room) visit(to, [...way, { room, by }]);
+      done.add(room);
+    };
+    for (const { from } of arrows) visit(from, []);
+  }
+});
+
+Deno.test("packages come in where they are expected, and nowhere else", () => {
+  const complaints: string[] = [];
+  for (const { path, room, specifiers } of SOURCES) {
+    for (const specifier of specifiers) {
+      if (specifier.startsWith(".")) continue;
+      const name = specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
+      if (PACKAGES[room]?.includes(name)) continue;
+      complaints.push(`${path} imports "${specifier}", but ${room} may import no such package`);
+    }
+  }
+  assertNone(complaints);
+});
+
+Deno.test("what is imported can be read off the source", () => {
+  // Only so can this test, the bundler and `deno compile` see it.
+  assertNone(
+    SOURCES.filter(({ code }) => /\bimport\s*\((?!\s*")/.test(code)).map(({ path }) =>
+      `${path} imports a module whose name is computed`
+    ),
+  );
+});
+
+Deno.test("unsafe is src/sys, and nothing else is", () => {
+  const everywhere = ["scripts", "bench"].flatMap((folder) =>
+    [...Deno.readDirSync(new URL(`${folder}/`, ROOT))]
+      .filter(({ name, isFile }) => isFile && name.endsWith(".ts"))
+      .map(({ name }) => read(`${folder}/${name}`))
+  );
+  assertNone(
+    [...SOURCES, ...everywhere]
+      .filter(({ path, code }) => !path.startsWith("src/sys/") && /\bDeno\.(?:dlopen|Unsafe)/.test(code))
+      .map(({ path }) => `${path} calls foreign functions: that is for src/sys`),
+  );
+});
+
+Deno.test("pure rooms know no clock, no chance and no system", () => {
+  const complaints: string[] = [];
+  for (const { path, room, name, code, specifiers } of SOURCES) {
+    const doors = PURE[room];
+    if (doors === undefined || doors.includes(name)) continue;
+    const line = code.split("\n").find((line) => OUTSIDE.test(line));
+    if (line !== undefined) complaints.push(`${path} is pure, but has: ${line.trim()}`);
+    const forbidden = specifiers.find((specifier) => /^\.\.\/(?:sys|host|process)\//.test(specifier));
+    // A type of sys is bytes' business too; what counts is that nothing of it runs here.
+    if (forbidden !== undefined && !new RegExp(`import type [^;]*"${forbidden}"`).test(code)) {
+      complaints.push(`${path} is pure, but imports "${forbidden}"`);
+    }
+  }
+  assertNone(complaints);
+});
+
+Deno.test("doors that are gone are not in the table any more", () => {
+  const paths = new Set(SOURCES.map(({ path }) => path));
+  const doors = Object.entries(PURE).flatMap(([room, names]) => names.map((name) => `src/${room}/${name}`));
+  assertNone(doors.filter((door) => !paths.has(door)).map((door) => `${door} is no file`));
+});
+
+Deno.test("mod.ts re-exports, and does nothing else", () => {
+  const { code } = SOURCES.find(({ path }) => path === "mod.ts")!;
+  const rest = code.replace(/export (?:type )?\{[^}]*\} from "[^"]+";/g, "").trim();
+  assert.equal(rest, "");
+});
