@@ -166,7 +166,7 @@ async function remove({ namespaces, madeNetnsDir }: LabState): Promise<void> {
 /** `ip netns add` makes this directory a mount of its own when it is first called, and nothing ever undoes that. */
 async function removeNetnsDir(): Promise<void> {
   if (!exists(NETNS_DIR) || [...Deno.readDirSync(NETNS_DIR)].length > 0) return;
-  await run(`cannot unmount ${NETNS_DIR}`, ["umount", NETNS_DIR]);
+  await run(`cannot unmount ${NETNS_DIR}`, ["umount", "-n", NETNS_DIR]);
   Deno.removeSync(NETNS_DIR);
 }
 

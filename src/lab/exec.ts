@@ -10,13 +10,13 @@ import { LAB_DIR } from "./state.ts";
 /**
  * Runs in the mount namespace that `ip netns exec` gives to each command, and becomes the command. A file that this
  * machine doesn't have cannot be replaced, and need not be. A daemon that looks names up for others is out of reach,
- * because it would ask the world outside.
+ * because it would ask the world outside. With -n, mount keeps no list of its own in /run/mount.
  */
 const ENTER = `
   for file in hosts nsswitch.conf resolv.conf; do
-    [ ! -e /etc/$file ] || mount --bind ${LAB_DIR}/$file /etc/$file || exit
+    [ ! -e /etc/$file ] || mount -n --bind ${LAB_DIR}/$file /etc/$file || exit
   done
-  [ ! -d /run/nscd ] || mount -t tmpfs tmpfs /run/nscd || exit
+  [ ! -d /run/nscd ] || mount -n -t tmpfs tmpfs /run/nscd || exit
   exec "$@"
 `;
 
