@@ -10,6 +10,16 @@ import { TUN_DEVICE } from "../sys/tun.ts";
 const CAP_NET_ADMIN = 12n;
 
 /**
+ * Makes sure that proxy and routers can talk to each other. In a network namespace that has just been made, they cannot.
+ *
+ * @throws {OperatorError} naming what is missing and how to get it
+ */
+export function requireLoopback(): void {
+  if (Deno.networkInterfaces().some(({ address }) => address === "127.0.0.1")) return;
+  throw new OperatorError("the loopback interface is down", "run `ip link set lo up`", ExitCode.hostLacks);
+}
+
+/**
  * Makes sure that this process may open a TUN interface and that there is something to open.
  *
  * @throws {OperatorError} naming what is missing and how to get it

@@ -13,7 +13,7 @@ import type { RouterSettings } from "../control/message.ts";
 import type { Settings } from "../config/settings.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { Journal, undoLeftovers, type Undone } from "../host/journal.ts";
-import { requireTunHost } from "../host/preflight.ts";
+import { requireLoopback, requireTunHost } from "../host/preflight.ts";
 import { makeChanges } from "../host/change.ts";
 import type { HostExit } from "../host/exits.ts";
 import { firewallTool, planCommands, planHost } from "../host/plan.ts";
@@ -62,6 +62,7 @@ export async function runStage(settings: Settings, signal: AbortSignal): Promise
     console.log(planCommands(settings, await readHostState(), Deno.pid).join("\n"));
     return ExitCode.ok;
   }
+  requireLoopback();
   if (settings.stage.traffic) requireTunHost();
   const failure = new AbortController();
   let run: Run | undefined;

@@ -50,6 +50,14 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     code: 4,
     line: /^onion: the program ip is missing; install iproute2, e\.g\. `apt-get install iproute2`\n$/,
   },
+  "the loopback interface is down, as in a new network namespace": {
+    prepare: async (namespace) => {
+      await namespace.ip("link", "set", "lo", "down");
+      await namespace.ip("address", "flush", "dev", "lo");
+    },
+    code: 4,
+    line: /^onion: the loopback interface is down; run `ip link set lo up`\n$/,
+  },
   "the address is another interface's": {
     prepare: async (namespace) => {
       await namespace.ip("tuntap", "add", "dev", "other0", "mode", "tun");
