@@ -12,7 +12,7 @@ export interface Faults {
   readonly drop?: number;
   /** The datagram comes twice. */
   readonly duplicate?: number;
-  /** The datagram is held back until the next one has gone. */
+  /** The datagram is held back until the next one has gone, or {@linkcode FaultLink.release} is called. */
   readonly reorder?: number;
   /** One random bit is flipped. */
   readonly flip?: number;
@@ -60,11 +60,13 @@ export class FaultLink implements Link {
     return true;
   }
 
-  /** Lets a datagram that is held back go. */
-  release(): void {
+  /** Lets a datagram that is held back go: whether there was one. */
+  release(): boolean {
     const held = this.#held;
+    if (held === undefined) return false;
     this.#held = undefined;
-    if (held !== undefined) this.#pass(held.peer, held.bytes);
+    this.#pass(held.peer, held.bytes);
+    return true;
   }
 
   #pass(peer: Peer, bytes: Uint8Array): void {

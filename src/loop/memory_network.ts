@@ -53,6 +53,7 @@ export class MemoryNetwork {
   /** Milliseconds since the network was made. */
   now = 0;
   readonly #nodes: readonly Node[];
+  readonly #links: readonly FaultLink[];
 
   /** A network that has just come up. */
   constructor(options: MemoryNetworkOptions) {
@@ -60,15 +61,19 @@ export class MemoryNetwork {
     const silent: EventSink = { emit: () => {} };
     this.counters = { proxy: new Counters(), router: new Counters() };
 
-    const proxyLink = this.medium.link(PROXY_PORT);
-    proxyLink.addPeer(ROUTER_PORT);
-    const routerLink = this.medium.link(ROUTER_PORT);
-    routerLink.addPeer(PROXY_PORT);
+    const linkOf = (port: number, peer: number, seed: number) => {
+      const link = this.medium.link(port);
+      link.addPeer(peer);
+      return new FaultLink(link, faults, seed);
+    };
+    const proxyLink = linkOf(PROXY_PORT, ROUTER_PORT, seed);
+    const routerLink = linkOf(ROUTER_PORT, PROXY_PORT, seed + 1);
+    this.#links = [proxyLink, routerLink];
     this.#nodes = [
       proxyNode(
         { routers: [{ port: ROUTER_PORT, circuit: CIRCUIT }] },
         this.tun,
-        new FaultLink(proxyLink, faults, seed),
+        proxyLink,
         { counters: this.counters.proxy, events: events.proxy ?? silent },
       ),
       routerNode(
@@ -77,7 +82,7 @@ export class MemoryNetwork {
           mtu,
           exit: { kind: "echo", block: address },
         },
-        new FaultLink(routerLink, faults, seed + 1),
+        routerLink,
         { counters: this.counters.router, events: events.router ?? silent },
       ),
     ];
@@ -91,6 +96,8 @@ export class MemoryNetwork {
     do {
       moved = 0;
       for (const node of this.#nodes) for (const source of node.sources) moved += source(this.now);
+      // What a link holds back waits for something to overtake it, but not for ever.
+      if (moved === 0) { for (const link of this.#links) moved += Number(link.release()); }
     } while (moved > 0);
   }
 }
