@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { MAX_PACKET } from "../../src/bytes/packet_buffer.ts";
+import { NOTHING, STRANGER } from "../../src/link/link.ts";
+import { MemoryMedium } from "../../src/link/memory.ts";
+import { hex, pattern, poisoned } from "../support/packets.ts";
+
+/*
+ *   link 1 ──► peer 0: link 3
+ *   link 2 ──► peer 0: link 3
+ *   link 3 ──► peer 0: link 1, peer 1: link 2
+ */
+function makeLinks() {
+  const medium = new MemoryMedium();
+  const [first, second, third] = [medium.link(1), medium.link(2), medium.link(3)];
+  first.addPeer(3);
+  second.addPeer(3);
+  assert.deepEqual([third.addPeer(1), third.addPeer(2)], [0, 1]);
+  return { medium, first, second, third };
+}
+
+Deno.test("datagrams come in order, and tell which neighbour sent them", () => {
+  const { first, second, third } = makeLinks();
+  first.send(0, poisoned(hex("01")));
+  second.send(0, poisoned(hex("0202")));
+  first.send(0, poisoned(hex("")));
+  const into = poisoned();
+  assert.equal(third.receive(into), 0);
+  assert.deepEqual(into.copy(), hex("01"));
+  assert.equal(third.receive(into), 1);
+  assert.deepEqual(into.copy(), hex("0202"));
+  assert.equal(third.receive(into), 0);
+  assert.deepEqual(into.copy(), hex(""));
+  assert.equal(third.receive(into), NOTHING);
+});
+
+Deno.test("a sender may use its buffer again at once", () => {
+  const { first, third } = makeLinks();
+  const buffer = poisoned(hex("0102"));
+  assert.equal(first.send(0, buffer), true);
+  buffer.bytes.fill(0);
+  const into = poisoned();
+  third.receive(into);
+  assert.deepEqual(into.copy(), hex("0102"));
+});
+
+Deno.test("the longest datagram goes through, wherever it begins in its buffer", () => {
+  const { first, third } = makeLinks();
+  const buffer = poisoned(pattern(MAX_PACKET - 8));
+  buffer.start -= 8;
+  first.send(0, buffer);
+  const into = poisoned();
+  third.receive(into);
+  assert.deepEqual(into.copy(), buffer.copy());
+});
+
+Deno.test("a datagram of nobody it knows is a stranger's", () => {
+  const { medium, third } = makeLinks();
+  medium.carry(99, 3, hex("ff"));
+  assert.equal(third.receive(poisoned()), STRANGER);
+});
+
+Deno.test("a datagram to nobody is lost, as with UDP", () => {
+  const { medium } = makeLinks();
+  medium.carry(1, 99, hex("ff"));
+});

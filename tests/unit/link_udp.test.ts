@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { NOTHING, STRANGER } from "../../src/link/link.ts";
+import { UdpLink } from "../../src/link/udp.ts";
+import { UdpSocket } from "../../src/sys/udp.ts";
+import { assertPoisonOutside, hex, pattern, poisoned } from "../support/packets.ts";
+
+/** 127.0.0.1 and 127.0.0.2 */
+const LOOPBACK = 0x7f00_0001;
+const OTHER_LOOPBACK = 0x7f00_0002;
+
+/** Two neighbours on loopback, where what has been sent has arrived. */
+function makePair() {
+  const stack = new DisposableStack();
+  const [one, other] = [
+    stack.use(UdpSocket.bind(LOOPBACK, 1 << 20)),
+    stack.use(UdpSocket.bind(LOOPBACK, 1 << 20)),
+  ];
+  const link = (own: UdpSocket, peer: UdpSocket) =>
+    new UdpLink(own.fd.number, [{ address: LOOPBACK, port: peer.localPort }]);
+  return {
+    one: link(one, other),
+    other: link(other, one),
+    port: other.localPort,
+    [Symbol.dispose]: () => stack.dispose(),
+  };
+}
+
+Deno.test("a datagram arrives whole, behind the headroom, and touches nothing around it", () => {
+  using pair = makePair();
+  const into = poisoned();
+  for (const length of [0, 1, 1500, 65_507]) {
+    const sent = pattern(length);
+    assert.equal(pair.one.send(0, poisoned(sent)), true);
+    into.bytes.fill(0xa5);
+    assert.equal(pair.other.receive(into), 0);
+    assert.deepEqual(into.copy(), sent);
+    assertPoisonOutside(into, into.start, into.end);
+  }
+  assert.equal(pair.other.receive(into), NOTHING);
+});
+
+Deno.test("a packet with a header in the headroom is sent from where it begins", () => {
+  using pair = makePair();
+  const buffer = poisoned(hex("0304"));
+  buffer.start -= 2;
+  buffer.bytes.set(hex("0102"), buffer.start);
+  pair.one.send(0, buffer);
+  const into = poisoned();
+  pair.other.receive(into);
+  assert.deepEqual(into.copy(), hex("01020304"));
+});
+
+Deno.test("a datagram too long for UDP is refused, and the next one goes", () => {
+  using pair = makePair();
+  assert.equal(pair.one.send(0, poisoned(pattern(65_508))), false);
+  assert.equal(pair.one.send(0, poisoned(hex("01"))), true);
+  assert.equal(pair.other.receive(poisoned()), 0);
+});
+
+Deno.test("strangers are told from neighbours by port and by address", () => {
+  using pair = makePair();
+  using elsewhere = UdpSocket.bind(LOOPBACK, 1 << 16);
+  new UdpLink(elsewhere.fd.number, [{ address: LOOPBACK, port: pair.port }]).send(0, poisoned(hex("01")));
+  assert.equal(pair.other.receive(poisoned()), STRANGER);
+
+  // The neighbour's port at another address is nobody's neighbour.
+  using deceiver = UdpSocket.bind(OTHER_LOOPBACK, 1 << 16);
+  using victim = UdpSocket.bind(LOOPBACK, 1 << 16);
+  const link = new UdpLink(victim.fd.number, [{ address: LOOPBACK, port: deceiver.localPort }]);
+  new UdpLink(deceiver.fd.number, [{ address: LOOPBACK, port: victim.localPort }]).send(
+    0,
+    poisoned(hex("01")),
+  );
+  assert.equal(link.receive(poisoned()), STRANGER);
+});
+
+Deno.test("each of several neighbours is known by its place", () => {
+  using stack = new DisposableStack();
+  const sockets = [0, 1, 2].map(() => stack.use(UdpSocket.bind(LOOPBACK, 1 << 16)));
+  using hub = UdpSocket.bind(LOOPBACK, 1 << 16);
+  const link = new UdpLink(
+    hub.fd.number,
+    sockets.map(({ localPort }) => ({ address: LOOPBACK, port: localPort })),
+  );
+  for (const place of [2, 0, 1]) {
+    const neighbour = new UdpLink(sockets[place]!.fd.number, [{ address: LOOPBACK, port: hub.localPort }]);
+    neighbour.send(0, poisoned(Uint8Array.of(place)));
+    assert.equal(link.receive(poisoned()), place);
+    link.send(place, poisoned(Uint8Array.of(place)));
+    const into = poisoned();
+    assert.equal(neighbour.receive(into), 0);
+    assert.deepEqual(into.copy(), Uint8Array.of(place));
+  }
+});
+
+Deno.test("a neighbour that is gone disturbs nobody", () => {
+  using pair = makePair();
+  const gone = UdpSocket.bind(LOOPBACK, 1 << 16);
+  const port = gone.localPort;
+  gone[Symbol.dispose]();
+  using own = UdpSocket.bind(LOOPBACK, 1 << 16);
+  const link = new UdpLink(own.fd.number, [{ address: LOOPBACK, port }, {
+    address: LOOPBACK,
+    port: pair.port,
+  }]);
+  assert.equal(link.send(0, poisoned(hex("01"))), true);
+  assert.equal(link.receive(poisoned()), NOTHING);
+  assert.equal(link.send(1, poisoned(hex("02"))), true);
+  assert.equal(pair.other.receive(poisoned()), STRANGER);
+});
