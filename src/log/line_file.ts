@@ -12,29 +12,35 @@ const ENOUGH = 64 * 1024;
 /** A new file, to which lines are appended. */
 export class LineFile implements AsyncDisposable {
   readonly #file: Deno.FsFile;
+  readonly #failed: (reason: string) => void;
   readonly #encoder = new TextEncoder();
   #waiting = "";
   #writing: Promise<void> | undefined;
-  #failure: unknown;
+  #hasFailed = false;
 
-  private constructor(file: Deno.FsFile) {
+  private constructor(file: Deno.FsFile, failed: (reason: string) => void) {
     this.#file = file;
+    this.#failed = failed;
   }
 
   /**
    * Makes the file anew. What stood there is removed rather than overwritten, so that a link that somebody put
    * in a directory of theirs does not lead root to a file elsewhere. The file is given to the user behind sudo.
    *
+   * @param failed told once, in a sentence, when the file can take no more: later lines are lost
    * @throws {OperatorError} where it cannot be made
    */
-  static create(path: string): LineFile {
+  static create(path: string, failed: (reason: string) => void): LineFile {
     try {
       try {
         Deno.removeSync(path);
       } catch (error) {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
-      const file = new LineFile(Deno.openSync(path, { write: true, createNew: true }));
+      const file = new LineFile(
+        Deno.openSync(path, { write: true, createNew: true }),
+        (reason) => failed(`the log file ${path} is incomplete: ${reason}`),
+      );
       const [uid, gid] = [Deno.env.get("SUDO_UID"), Deno.env.get("SUDO_GID")];
       if (Deno.uid() === 0 && uid !== undefined && gid !== undefined) {
         changeOwner(path, Number(uid), Number(gid));
@@ -53,29 +59,25 @@ export class LineFile implements AsyncDisposable {
 
   /** Appends a line. */
   line(text: string): void {
-    if (this.#failure !== undefined) return;
+    if (this.#hasFailed) return;
     this.#waiting += text + "\n";
     if (this.#waiting.length >= ENOUGH) this.flush();
   }
 
   /** Starts writing what waits. */
   flush(): void {
-    if (this.#waiting === "" || this.#writing !== undefined || this.#failure !== undefined) return;
+    if (this.#waiting === "" || this.#writing !== undefined || this.#hasFailed) return;
     const bytes = this.#encoder.encode(this.#waiting);
     this.#waiting = "";
     this.#writing = this.#write(bytes).catch((error) => {
       // A full disk must not stop the packets.
-      this.#failure = error;
+      this.#hasFailed = true;
       this.#waiting = "";
+      this.#failed((error as Error).message);
     }).then(() => {
       this.#writing = undefined;
       this.flush();
     });
-  }
-
-  /** Why lines could not be written, where that happened. */
-  get failure(): string | undefined {
-    return this.#failure === undefined ? undefined : (this.#failure as Error).message;
   }
 
   /** Writes the rest and closes. */

@@ -82,7 +82,7 @@ export async function runRouter(): Promise<ExitCode> {
 
   /** Carries packets until the end, with everything written down by then. */
   async function serve({ logFile, traffic }: RouterSettings): Promise<Awaited<typeof end>> {
-    await using log = LineFile.create(logFile);
+    await using log = LineFile.create(logFile, console.error);
     if (traffic === undefined) {
       log.line(routerLine(number, Deno.pid, channel.port));
       log.flush();

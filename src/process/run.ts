@@ -117,7 +117,9 @@ class Run {
     this.#stack = stack;
     stack.defer(async () => this.#sayUndone(await this.#journal.undo()));
     this.#devices = stack.use(new DisposableStack());
-    this.#file = stack.use(LineFile.create(this.#logFile("proxy")));
+    this.#file = stack.use(
+      LineFile.create(this.#logFile("proxy"), (why) => this.#log.warn("{why}", { why })),
+    );
   }
 
   async start(): Promise<void> {

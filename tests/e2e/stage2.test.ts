@@ -5,9 +5,10 @@
  *     ping ◄───────────────────────── proxy ◄───────────── router ◄─┘
  */
 import assert from "node:assert/strict";
+import { EMPTY_ROOT_NEEDS, EmptyRoot } from "./support/empty_root.ts";
 import { Namespace } from "./support/namespace.ts";
 import { type End, Onion, Text } from "./support/onion.ts";
-import { type Ended, needing, scratchDirectory } from "./support/program.ts";
+import { type Ended, needing, ONION, run, scratchDirectory } from "./support/program.ts";
 import { snapshot } from "./support/snapshot.ts";
 
 const STAGE_2 = ["--stage", "2"];
@@ -97,9 +98,6 @@ Deno.test({
         assertWhole(await ping(namespace, "-c", "2", "-i", "0.01", "-s", `${size}`, "10.5.51.7"), 2);
       }
     });
-    await t.step("a flood", async () => {
-      assertWhole(await ping(namespace, "-f", "-q", "-c", "20000", "10.5.51.8"), 20_000);
-    });
     await t.step("with a pattern, which comes back as it went", async () => {
       const said = await ping(
         namespace,
@@ -129,6 +127,57 @@ Deno.test({
 
     const { stdout } = await endWell(onion);
     assert.doesNotMatch(stdout, /refused|reassembly|overlap|checksum|bad-length/);
+  },
+});
+
+/** The lines about packets in a log file, and how many more it says were lost. */
+function packetLines(lines: readonly string[]): { written: number; lost: number } {
+  const [, lost = "0"] = /^(\d+) lines lost$/.exec(lines.at(-1)!) ?? [];
+  return { written: lines.filter((line) => line.startsWith("ICMP ")).length, lost: Number(lost) };
+}
+
+Deno.test({
+  ...needing("a flood loses no packet, and the log says of each line that it lost", "root", "ping"),
+  fn: async () => {
+    await using namespace = await Namespace.make();
+    await using onion = await Onion.start(STAGE_2, { namespace });
+    await onion.ready();
+    assertWhole(await ping(namespace, "-f", "-q", "-c", "20000", "10.5.51.8"), 20_000);
+    const { stdout } = await endWell(onion);
+    for (
+      const [party, file, expected] of [["proxy", "proxy", 40_000], ["router 1", "router1", 20_000]] as const
+    ) {
+      const { written, lost } = packetLines(onion.log(`stage2.${file}.out`));
+      assert.equal(written + lost, expected, party);
+      assert.equal(stdout.includes(`${party}: ${lost} log lines lost, no packets\n`), lost > 0);
+    }
+  },
+});
+
+Deno.test({
+  ...needing("a full disk costs log lines, not packets, and is told", "root", "namespaces", "ping"),
+  fn: async () => {
+    await using namespace = await Namespace.make();
+    const onSmallDisk = [
+      "unshare",
+      "--mount",
+      "sh",
+      "-euc",
+      'mount -t tmpfs -o size=64k tmpfs /mnt\nexec "$@"',
+      "sh",
+    ];
+    await using onion = await Onion.start([...STAGE_2, "--log-dir", "/mnt"], { namespace, via: onSmallDisk });
+    await onion.ready();
+    assertWhole(await ping(namespace, "-f", "-q", "-c", "3000", "10.5.51.7"), 3000);
+    const { code, stderr } = await onion.end();
+    assert.equal(code, 0);
+    const why = "is incomplete: No space left on device";
+    const proxy = stderr.split("\n").filter((line) => line.startsWith("onion proxy: "));
+    const router = stderr.split("\n").filter((line) => line.startsWith("onion router 1: "));
+    assert.equal(proxy.length, 1, stderr);
+    assert.ok(proxy[0]!.includes(`warning: the log file /mnt/stage2.proxy.out ${why}`), stderr);
+    assert.equal(router.length, 1, stderr);
+    assert.ok(router[0]!.includes(`warning: the log file /mnt/stage2.router1.out ${why}`), stderr);
   },
 });
 
@@ -356,6 +405,51 @@ Deno.test({
         assert.deepEqual(await snapshot(namespace), before);
       });
     }
+  },
+});
+
+Deno.test({
+  ...needing("a classic config file runs the same stage", "root", "ping"),
+  fn: async () => {
+    await using namespace = await Namespace.make();
+    using scratch = scratchDirectory();
+    const file = `${scratch.path}/lab.conf`;
+    Deno.writeTextFileSync(file, "# a stage\nstage 2\nnum_routers\t 1\n");
+    await using onion = await Onion.start([file], { namespace });
+    await onion.ready();
+    assertWhole(await ping(namespace, "-c", "1", "10.5.51.254"), 1);
+    await endWell(onion);
+    assert.equal(onion.log("stage2.router1.out").length, 2);
+  },
+});
+
+/** What a user does in two terminals, as a script: start, wait for the line that says ready, ping, end. */
+const IN_A_TERMINAL = `
+  mkfifo said
+  ./onion --stage 2 >said &
+  exec 3<said
+  read -r ready <&3
+  echo "$ready"
+  ping -n -c 4 -i 0.2 -w 10 10.5.51.3
+  kill -TERM $!
+  wait $!
+  cat <&3
+`;
+
+Deno.test({
+  ...needing("alone in an empty root, it runs stage 2", ...EMPTY_ROOT_NEEDS),
+  fn: async () => {
+    await using root = await EmptyRoot.enter();
+    await Deno.mkdir(`${root.path}/alone`);
+    await root.copyIn(ONION, "/alone/onion");
+    const script = ["timeout", "60", "sh", "-euc", `cd /alone\n${IN_A_TERMINAL}`] as const;
+    const { code, stdout, stderr } = await run(...root.inside(...script));
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.match(stdout, /^ready: stage 2, tun1 10\.5\.51\.2\/24, router 1 pid \d+$/m);
+    assert.match(stdout, /^4 packets transmitted, 4 received, 0% packet loss/m);
+    assert.match(stdout, /^ended by SIGTERM after /m);
+    const log = Deno.readTextFileSync(`${root.path}/alone/stage2.router1.out`);
+    assert.equal(log.trimEnd().split("\n").length, 5);
   },
 });
 
