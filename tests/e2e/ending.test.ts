@@ -123,6 +123,57 @@ Deno.test({
   },
 });
 
+/** What ends a run that did not ask for it, and the one line that it says then. */
+const ACCIDENTS: Readonly<
+  Record<string, [(namespace: Namespace, router: number) => Promise<unknown>, RegExp]>
+> = {
+  "its router is killed": [
+    (_, router) => Promise.resolve(Deno.kill(router, "SIGKILL")),
+    /^onion: router 1 \(pid \d+\) died: SIGKILL; start again, with --log-level debug to see more\n$/,
+  ],
+  "its TUN interface is deleted": [
+    (namespace) => namespace.ip("link", "delete", "tun1"),
+    /^onion: packets stopped: Cannot read from the TUN device: read failed: EBADFD; see `ip link`\n$/,
+  ],
+};
+
+for (const [what, [happen, line]] of Object.entries(ACCIDENTS)) {
+  Deno.test({
+    ...needing(`when ${what}, the run fails, says so and leaves nothing`, "root", "ping"),
+    fn: async () => {
+      await using namespace = await Namespace.make({ ipv6: false });
+      const before = await snapshot(namespace);
+      await using onion = await Onion.start(STAGE_2, { namespace });
+      const { router } = await onion.ready();
+      await happen(namespace, router);
+      const { code, stderr } = await onion.ended;
+      assert.match(stderr, line);
+      assert.equal(code, 1);
+      await onion.gone;
+      assert.deepEqual(await snapshot(namespace), before);
+    },
+  });
+}
+
+Deno.test({
+  ...needing("Ctrl+C in a flood ends it at once, and well", "root", "ping"),
+  fn: async () => {
+    await using namespace = await Namespace.make({ ipv6: false });
+    const before = await snapshot(namespace);
+    await using onion = await Onion.start([...STAGE_2, "--json"], { namespace });
+    await onion.stdout.find(/"event":"ready"/);
+    const ping = namespace.run("ping", "-f", "-q", "-c", "100000", "-w", "2", "10.5.51.7");
+    await onion.stdout.find(/"event":"icmp-from-port"/);
+    const asked = performance.now();
+    const { code, stderr } = await onion.end();
+    const took = performance.now() - asked;
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.ok(took < 1000, `${took} ms`);
+    await ping;
+    assert.deepEqual(await snapshot(namespace), before);
+  },
+});
+
 Deno.test({
   ...needing("onion down undoes what a killed run left, says what, and then there is nothing", "root"),
   fn: async () => {
