@@ -1,11 +1,11 @@
 /**
- * How many frames have passed each link of the lab, as the kernel counts them.
+ * How many packets each link of the lab has carried, as the kernel counts them.
  *
  * @module
  */
 import { run } from "./command.ts";
 import { namespaceOf } from "./plan.ts";
-import type { LinkFrames } from "./story.ts";
+import type { LinkCount } from "./story.ts";
 import type { Topology } from "./topology.ts";
 
 /** An interface, as `ip -json -s link` prints it. */
@@ -14,8 +14,8 @@ interface Counted {
   readonly stats64: { readonly rx: { readonly packets: number }; readonly tx: { readonly packets: number } };
 }
 
-/** The frames of each link so far, in the topology's order: out of its first end, and in there. */
-export async function countFrames({ links }: Topology): Promise<LinkFrames[]> {
+/** The packets of each link so far, in the topology's order: out of its first end, and in there. */
+export async function countPackets({ links }: Topology): Promise<LinkCount[]> {
   const parties = new Set(links.map(({ ends: [one] }) => one.party));
   const counted = new Map(
     await Promise.all([...parties].map(async (party) => [party, await countOf(party)] as const)),
@@ -32,8 +32,8 @@ export async function countFrames({ links }: Topology): Promise<LinkFrames[]> {
   });
 }
 
-/** What has passed between two counts. */
-export function framesBetween(before: readonly LinkFrames[], after: readonly LinkFrames[]): LinkFrames[] {
+/** What passed between two counts. */
+export function packetsBetween(before: readonly LinkCount[], after: readonly LinkCount[]): LinkCount[] {
   return after.map((link, index) => {
     const { out, in: back } = before[index]!;
     return { ...link, out: link.out - out, in: link.in - back };
@@ -42,5 +42,5 @@ export function framesBetween(before: readonly LinkFrames[], after: readonly Lin
 
 async function countOf(party: string): Promise<Counted[]> {
   const command = ["ip", "-n", namespaceOf(party), "-json", "-s", "link", "show"] as const;
-  return JSON.parse(await run(`cannot count the frames of ${party}`, command));
+  return JSON.parse(await run(`cannot count the packets of ${party}`, command));
 }

@@ -8,7 +8,7 @@ import type { Stage } from "../config/stages.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { bringUp, isLabUp, takeDown } from "./build.ts";
 import { requirePrograms } from "./command.ts";
-import { countFrames, framesBetween } from "./counters.ts";
+import { countPackets, packetsBetween } from "./counters.ts";
 import { inside } from "./exec.ts";
 import { passages } from "./passages.ts";
 import { type Self, StageRun } from "./stage_run.ts";
@@ -58,9 +58,9 @@ async function play(
     await using run = StageRun.start(self, stage, directory, signal);
     await run.ready();
     const network = topology(NO_FAULTS);
-    const before = await countFrames(network);
+    const before = await countPackets(network);
     const result = pinging === undefined ? undefined : await ping(pinging, signal);
-    const links = framesBetween(before, await countFrames(network));
+    const links = packetsBetween(before, await countPackets(network));
     // The logs are whole when the stage has ended.
     await run.stop();
     return { stage, passages: passages(run.logs()), ping: result, links };

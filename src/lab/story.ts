@@ -13,7 +13,7 @@ export interface Story {
   /** What ping was told to do and what came of it; nothing where the stage carries no packets. */
   readonly ping: PingResult | undefined;
   /** What passed over each link of the lab meanwhile. */
-  readonly links: readonly LinkFrames[];
+  readonly links: readonly LinkCount[];
 }
 
 /** A ping, and its own figures. */
@@ -26,8 +26,8 @@ export interface PingResult {
   readonly average: number | undefined;
 }
 
-/** Frames over one link, ARP's included. */
-export interface LinkFrames {
+/** Packets over one link, ARP's included. */
+export interface LinkCount {
   readonly from: string;
   /** The interface at `from`. */
   readonly interface: string;
@@ -145,10 +145,10 @@ function packetTable(packets: readonly PacketPassage[]): string {
   );
 }
 
-function linkTable(links: readonly LinkFrames[]): string {
+function linkTable(links: readonly LinkCount[]): string {
   const used = links.filter((link) => link.out + link.in > 0);
-  if (used.length === 0) return "Nothing left the VM: no frame passed any link of the lab.";
-  return "Frames on the links of the lab, ARP's included:\n" + table(
+  if (used.length === 0) return "Nothing left the VM: no link of the lab carried a packet.";
+  return "Packets on the links of the lab, ARP's included:\n" + table(
     ["from", "by", "to", "out", "in"],
     used.map((link) => [link.from, link.interface, link.to, `${link.out}`, `${link.in}`]),
   );

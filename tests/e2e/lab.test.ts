@@ -427,7 +427,7 @@ Deno.test({
       const { code, stdout, stderr } = await machine.onion("lab", "demo", "--stage", "2");
       assert.deepEqual([code, stderr], [0, ""]);
       assert.match(stdout, /^4 of 4 pings were answered, after [\d.]+ ms on average\.$/m);
-      assert.match(stdout, /^Nothing left the VM: no frame passed any link of the lab\.$/m);
+      assert.match(stdout, /^Nothing left the VM: no link of the lab carried a packet\.$/m);
     });
 
     await t.step("stage 3, as objects", async () => {

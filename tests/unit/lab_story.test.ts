@@ -142,7 +142,7 @@ $ ping -c 1 10.5.51.7
 
 1 of 1 pings were answered, after 0.125 ms on average.
 
-Nothing left the VM: no frame passed any link of the lab.`,
+Nothing left the VM: no link of the lab carried a packet.`,
   );
 });
 
