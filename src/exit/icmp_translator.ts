@@ -3,51 +3,66 @@
  * gets an echo identifier of its own at the exit's address, and what comes back is told apart by it.
  *
  * ```
- *   tunnel                       exit                               world
+ *   tunnel                           exit                               world
  *   10.0.2.15 id 7 → 128.30.2.155    192.168.201.2 id 51234 → 128.30.2.155
+ *   10.0.2.15 id 7 → 18.9.22.69      192.168.201.2 id 2718  → 18.9.22.69
  * ```
+ *
+ * Clients often live on the exit's own host, where every `ping` sees every answer that comes in and knows its own
+ * by the identifier alone. So what the world sees is never an identifier that a client has chosen, be it
+ * another's.
  *
  * @module
  */
 
 /** An echo session: one client's pings with one identifier to one destination, over one circuit. */
 export interface EchoSession {
+  /** The circuit that the requests come by. */
   readonly circuit: number;
+  /** Who sends them. */
   readonly client: number;
   /** The identifier that the client chose. */
   readonly identifier: number;
+  /** Whom they are for. */
   readonly destination: number;
   /** The identifier that the world sees, 0 to 65535. */
   readonly externalIdentifier: number;
   /** When the session ends unless it is used again, in ms. */
-  expires: number;
+  readonly expires: number;
 }
 
 /** What the table may use up. */
 export interface TranslatorLimits {
-  /** Sessions at a time, at most 65,535. */
+  /** Sessions at a time. Beyond 32,768 it may be the identifiers that run out first. */
   readonly sessions: number;
-  /** Milliseconds without a packet after which a session ends; RFC 5508 REQ-2 wants at least 60 s. */
+  /** Milliseconds without a request after which a session ends; RFC 5508 REQ-2 wants at least 60 s. */
   readonly idle: number;
+  /** Milliseconds without a request after which a session gives way to a new one where the table is full. */
+  readonly grace: number;
 }
 
-/** The usual limits. */
-export const TRANSLATOR_LIMITS: TranslatorLimits = { sessions: 16_384, idle: 60_000 };
-
-/** Milliseconds between two looks for sessions that have ended. */
-const SWEEP = 10_000;
+/** The usual limits. An answer that takes longer than the grace is nothing that anybody waits for. */
+export const TRANSLATOR_LIMITS: TranslatorLimits = { sessions: 16_384, idle: 60_000, grace: 5_000 };
 
 /** Identifiers are 16 bits (RFC 792 p. 14). */
 const IDENTIFIERS = 65_536;
 
-/** The table of sessions. A core without I/O. */
+/**
+ * The table of sessions. A core without I/O.
+ *
+ * A full table lets the session go that has been unused for longest: whoever pings a whole block at once wants an
+ * answer from every host that is there, and only replies that are late by {@linkcode TranslatorLimits.grace} are
+ * lost to that. Refusing the new ones would make hosts look dead.
+ */
 export class IcmpTranslator {
   readonly #limits: TranslatorLimits;
   readonly #random: () => number;
   /** Circuit → client and identifier → destination → session: numbers as keys, so that a look-up makes no garbage. */
-  readonly #outbound = new Map<number, Map<number, Map<number, EchoSession>>>();
-  readonly #byExternal = new Map<number, EchoSession>();
-  #sweepAt = Infinity;
+  readonly #outbound = new Map<number, Map<number, Map<number, Session>>>();
+  readonly #byExternal = new Map<number, Session>();
+  /** How many sessions have an identifier as their client's own. */
+  readonly #own = new Map<number, number>();
+  readonly #byUse = new ByUse();
 
   /**
    * A table without sessions.
@@ -66,14 +81,14 @@ export class IcmpTranslator {
 
   /** When {@linkcode IcmpTranslator.expire} next has something to do, in ms; Infinity where there is no session. */
   get deadline(): number {
-    return this.#sweepAt;
+    return this.#byUse.oldest?.expires ?? Infinity;
   }
 
   /**
    * The session of a request on its way out; a new one where there was none.
    *
-   * @param now the time in ms
-   * @returns undefined where the table is full
+   * @param now the time in ms, of a clock that never goes back
+   * @returns undefined where the table is full of sessions in use
    */
   outbound(
     circuit: number,
@@ -82,23 +97,13 @@ export class IcmpTranslator {
     destination: number,
     now: number,
   ): EchoSession | undefined {
+    this.expire(now);
     const flow = client * IDENTIFIERS + identifier;
-    let session = this.#outbound.get(circuit)?.get(flow)?.get(destination);
-    if (session === undefined) {
-      if (this.size >= this.#limits.sessions) this.expire(now);
-      if (this.size >= this.#limits.sessions) return undefined;
-      session = {
-        circuit,
-        client,
-        identifier,
-        destination,
-        externalIdentifier: this.#choose(identifier),
-        expires: 0,
-      };
-      this.#add(session, flow);
-      this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP);
-    }
+    const known = this.#outbound.get(circuit)?.get(flow)?.get(destination);
+    const session = known ?? this.#open(circuit, client, identifier, destination, now);
+    if (session === undefined) return undefined;
     session.expires = now + this.#limits.idle;
+    this.#byUse.touch(session);
     return session;
   }
 
@@ -115,34 +120,117 @@ export class IcmpTranslator {
 
   /** Ends the sessions whose time is over. */
   expire(now: number): void {
-    for (const session of this.#byExternal.values()) if (session.expires <= now) this.#remove(session);
-    this.#sweepAt = this.size === 0 ? Infinity : now + SWEEP;
+    while (this.deadline <= now) this.#close(this.#byUse.oldest!);
   }
 
-  /** An identifier that no session has, and that is not the client's own: where both share a host, `ping` would see doubles. */
-  #choose(own: number): number {
-    let identifier = Math.floor(this.#random() * IDENTIFIERS);
-    while (this.#byExternal.has(identifier) || identifier === own) {
-      identifier = (identifier + 1) % IDENTIFIERS;
+  #open(
+    circuit: number,
+    client: number,
+    identifier: number,
+    destination: number,
+    now: number,
+  ): Session | undefined {
+    if (this.size >= this.#limits.sessions && !this.#makeRoom(now)) return undefined;
+    const external = this.#choose(identifier);
+    if (external === undefined) return undefined;
+    const clash = this.#byExternal.get(identifier);
+    if (clash !== undefined) this.#retire(clash);
+    const session = new Session(circuit, client, identifier, destination, external);
+    getOrMake(getOrMake(this.#outbound, circuit), session.flow).set(destination, session);
+    this.#byExternal.set(external, session);
+    this.#own.set(identifier, (this.#own.get(identifier) ?? 0) + 1);
+    return session;
+  }
+
+  /** Closes the session that has been unused for longest, unless an answer may still be on its way. */
+  #makeRoom(now: number): boolean {
+    const { oldest } = this.#byUse;
+    if (oldest === undefined || oldest.expires - this.#limits.idle + this.#limits.grace > now) return false;
+    this.#close(oldest);
+    return true;
+  }
+
+  /** An identifier that no session has on either side, nor is about to have; undefined where there is none left. */
+  #choose(own: number): number | undefined {
+    const first = Math.floor(this.#random() * IDENTIFIERS);
+    for (let step = 0; step < IDENTIFIERS; step++) {
+      const identifier = (first + step) % IDENTIFIERS;
+      if (identifier !== own && !this.#own.has(identifier) && !this.#byExternal.has(identifier)) {
+        return identifier;
+      }
     }
-    return identifier;
+    return undefined;
   }
 
-  #add(session: EchoSession, flow: number): void {
-    const flows = getOrMake(this.#outbound, session.circuit);
-    getOrMake(flows, flow).set(session.destination, session);
-    this.#byExternal.set(session.externalIdentifier, session);
-  }
-
-  #remove(session: EchoSession): void {
-    const { circuit, client, identifier, destination, externalIdentifier } = session;
-    const flow = client * IDENTIFIERS + identifier;
-    const flows = this.#outbound.get(circuit)!;
-    const destinations = flows.get(flow)!;
+  /**
+   * Takes no more requests into a session, because a client now has its external identifier as its own: the next
+   * request opens another. Answers that are under way still come in.
+   */
+  #retire(session: Session): void {
+    const { circuit, flow, destination } = session;
+    const flows = this.#outbound.get(circuit);
+    const destinations = flows?.get(flow);
+    if (flows === undefined || destinations?.get(destination) !== session) return; // retired before
     destinations.delete(destination);
     if (destinations.size === 0) flows.delete(flow);
     if (flows.size === 0) this.#outbound.delete(circuit);
-    this.#byExternal.delete(externalIdentifier);
+  }
+
+  #close(session: Session): void {
+    this.#retire(session);
+    this.#byExternal.delete(session.externalIdentifier);
+    this.#byUse.remove(session);
+    const left = this.#own.get(session.identifier)! - 1;
+    if (left === 0) this.#own.delete(session.identifier);
+    else this.#own.set(session.identifier, left);
+  }
+}
+
+/** A session, and its place among the others by use. */
+class Session implements EchoSession {
+  /** Client and identifier in one number. */
+  readonly flow: number;
+  expires = 0;
+  older: Session | undefined;
+  newer: Session | undefined;
+
+  constructor(
+    readonly circuit: number,
+    readonly client: number,
+    readonly identifier: number,
+    readonly destination: number,
+    readonly externalIdentifier: number,
+  ) {
+    this.flow = client * IDENTIFIERS + identifier;
+  }
+}
+
+/**
+ * The sessions in the order of their last use, which is also the order in which they expire: a list through the
+ * sessions themselves, so that every step takes the same short time however many there are.
+ */
+class ByUse {
+  oldest: Session | undefined;
+  #newest: Session | undefined;
+
+  /** Moves a session to the newest end, or puts it there. */
+  touch(session: Session): void {
+    if (session === this.#newest) return;
+    if (session.newer !== undefined) this.remove(session);
+    session.older = this.#newest;
+    if (this.#newest === undefined) this.oldest = session;
+    else this.#newest.newer = session;
+    this.#newest = session;
+  }
+
+  /** Takes a session out. */
+  remove(session: Session): void {
+    const { older, newer } = session;
+    if (older === undefined) this.oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    session.older = session.newer = undefined;
   }
 }
 
