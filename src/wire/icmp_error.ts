@@ -17,7 +17,14 @@
 import { checksum } from "../bytes/checksum.ts";
 import type { PacketBuffer } from "../bytes/packet_buffer.ts";
 import { ICMP_HEADER, icmpType, isIcmpError } from "./icmp.ts";
-import { IPV4_HEADER, type Ipv4View, isHostAddress, Protocol, writeIpv4Header } from "./ipv4.ts";
+import {
+  IPV4_HEADER,
+  type Ipv4View,
+  isHostAddress,
+  Protocol,
+  quotesLaterFragment,
+  writeIpv4Header,
+} from "./ipv4.ts";
 
 /** Byte offsets in an ICMP error. */
 const At = { type: 0, code: 1, checksum: 2, mtu: 6, quote: 8 } as const;
@@ -101,13 +108,16 @@ export interface Quote {
  *
  * @param message offset of the checked ICMP message
  * @param end offset after it
- * @returns undefined where no IPv4 packet with 8 bytes of payload is quoted
+ * @returns undefined where no IPv4 packet with the first 8 bytes of its payload is quoted; of a later fragment
+ * nobody should speak (RFC 1122 §3.2.2), and what it carries is not the header that it would be taken for
  */
 export function findQuote(view: DataView, message: number, end: number): Quote | undefined {
   const header = message + At.quote;
   if (end - header < IPV4_HEADER + 8 || view.getUint8(header) >>> 4 !== 4) return undefined;
   const payload = header + (view.getUint8(header) & 0x0f) * 4;
-  if (payload < header + IPV4_HEADER || end - payload < 8) return undefined;
+  if (payload < header + IPV4_HEADER || end - payload < 8 || quotesLaterFragment(view, header)) {
+    return undefined;
+  }
   return { header, payload };
 }
 

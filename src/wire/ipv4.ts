@@ -306,6 +306,11 @@ export function quotedProtocol(view: DataView, start: number): number {
   return view.getUint8(start + At.protocol);
 }
 
+/** Whether such a header is that of a fragment other than the first. */
+export function quotesLaterFragment(view: DataView, start: number): boolean {
+  return (view.getUint16(start + At.fragment) & Fragment.offset) !== 0;
+}
+
 /** The source address in such a header. */
 export function quotedSource(view: DataView, start: number): number {
   return view.getUint32(start + At.source);
