@@ -24,8 +24,11 @@ const root = new AbortController();
 const isRouter = Deno.args[0] === "router";
 
 if (!isRouter) {
+  // Asked first: with the first listener, Deno takes every signal that may end a program.
+  const goesOn = ignoresHangUp();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, () => {
+      if (signal === "SIGHUP" && goesOn) return;
       if (root.signal.aborted && signal === "SIGINT") Deno.exit(INTERRUPTED);
       root.abort(signal);
     });
@@ -93,6 +96,16 @@ function tell(error: unknown): ExitCode {
   const origin = error instanceof OperatorError ? error.cause : error;
   if (origin !== undefined && wantsStack(Deno.args)) console.error(origin);
   return exitCode;
+}
+
+/** Whether we were started with SIGHUP ignored, as by nohup(1). */
+function ignoresHangUp(): boolean {
+  try {
+    const [, mask = "0"] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(Deno.readTextFileSync("/proc/self/status")) ?? [];
+    return (BigInt(`0x${mask}`) & 1n) === 1n; // SIGHUP is 1, the lowest bit
+  } catch {
+    return false;
+  }
 }
 
 /** Whether an "error" only says that the run was to end. */

@@ -77,6 +77,15 @@ Deno.test({
   },
 });
 
+Deno.test("under nohup, a hang-up is no reason to end", async () => {
+  await using onion = await Onion.start(["--stage", "1"], { via: ["nohup"] });
+  await onion.ready();
+  onion.kill("SIGHUP");
+  const { code, stdout } = await onion.end("SIGTERM");
+  assert.equal(code, 0);
+  assert.match(stdout, /^ended by SIGTERM after /m);
+});
+
 /** Ends runs at random moments, and looks at each next start as soon as it is ready. */
 async function endAtRandom(namespace: Namespace, rounds: number): Promise<void> {
   const before = await snapshot(namespace);
@@ -90,6 +99,8 @@ async function endAtRandom(namespace: Namespace, rounds: number): Promise<void> 
     await after(moment);
     victim.kill(signal);
     await victim.ended;
+    const ended = performance.now();
+    const lingered = victim.gone.then(() => performance.now() - ended);
 
     await using next = await Onion.start(STAGE_2, { namespace });
     const { router } = await next.ready();
@@ -97,6 +108,7 @@ async function endAtRandom(namespace: Namespace, rounds: number): Promise<void> 
     assert.deepEqual(now.processes, [next.pid, router].sort((a, b) => a - b), what);
     assert.deepEqual(now.journals.filter((name) => name !== `${next.pid}.journal`), [], what);
     assert.deepEqual(shape(now), ready ??= shape(now), what);
+    assert.ok(await lingered < 1000, `${what}: a router was left for ${await lingered} ms`);
     const { code, stderr } = await next.end();
     assert.deepEqual([code, stderr], [0, ""], what);
     assert.deepEqual(await snapshot(namespace), before, what);
