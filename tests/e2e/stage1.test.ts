@@ -53,6 +53,21 @@ Deno.test({
   },
 });
 
+Deno.test("the router is the same program, told its port by environment and its key by neither that nor argv", async () => {
+  await using onion = await Onion.start(STAGE_1);
+  const { router } = await onion.ready();
+  const [proxyPort] = /\d+$/.exec(onion.log("stage1.proxy.out")[0]!)!;
+  assert.equal(Deno.readLinkSync(`/proc/${router}/exe`), Deno.readLinkSync(`/proc/${onion.pid}/exe`));
+  const environment = Deno.readTextFileSync(`/proc/${router}/environ`).split("\0");
+  assert.ok(environment.includes(`ONION_CONTROL_PORT=${proxyPort}`), environment.join("\n"));
+  const arguments_ = Deno.readTextFileSync(`/proc/${router}/cmdline`).split("\0");
+  // The key has 32 bytes; the longest word of hexadecimal digits that may be here is in the cache's path.
+  const own = new Set(Deno.readTextFileSync(`/proc/${onion.pid}/cmdline`).match(/[0-9a-f]{64}/gi));
+  const words = [...environment, ...arguments_].join("\n").match(/[0-9a-f]{64}/gi) ?? [];
+  assert.deepEqual(words.filter((word) => !own.has(word)), []);
+  await onion.end();
+});
+
 Deno.test("with --json, stdout is JSON lines from ready to ended", async () => {
   await using onion = await Onion.start([...STAGE_1, "--json"]);
   await onion.stdout.find(/"event":"ready"/);
@@ -116,6 +131,20 @@ Deno.test("a router that is killed ends the run, which names it", async () => {
     1,
     `onion: router 1 (pid ${router}) died: SIGKILL; start again, with --log-level debug to see more\n`,
   ]);
+});
+
+Deno.test("the last words of a router are those of the run", async () => {
+  using scratch = scratchDirectory();
+  const inTheWay = `${scratch.path}/stage1.router1.out`;
+  Deno.mkdirSync(`${inTheWay}/full`, { recursive: true });
+  await using onion = await Onion.start(STAGE_1, { directory: scratch.path });
+  const { code, stdout, stderr } = await onion.ended;
+  assert.deepEqual([code, stdout], [1, ""]);
+  const words = "onion: cannot write the log file ./stage1.router1.out: Directory not empty";
+  const [warning, line, ...more] = stderr.split("\n");
+  assert.ok(warning!.startsWith(`onion router 1: warning: ${words}`), stderr);
+  assert.match(line!, /^onion: router 1 \(pid \d+\) died: exit code 1: onion: cannot write the log file /);
+  assert.deepEqual(more, [""]);
 });
 
 Deno.test("a router that is ended alone by SIGTERM says so, and ends the run", async () => {

@@ -413,13 +413,14 @@ Deno.test({
   fn: async () => {
     await using namespace = await Namespace.make();
     using scratch = scratchDirectory();
-    const file = `${scratch.path}/lab.conf`;
-    Deno.writeTextFileSync(file, "# a stage\nstage 2\nnum_routers\t 1\n");
-    await using onion = await Onion.start([file], { namespace });
+    Deno.writeTextFileSync(`${scratch.path}/lab.conf`, "# a stage\nstage 2\nnum_routers\t 1\n");
+    Deno.mkdirSync(`${scratch.path}/logs`);
+    const words = ["lab.conf", "--log-dir", "logs"];
+    await using onion = await Onion.start(words, { namespace, directory: scratch.path });
     await onion.ready();
     assertWhole(await ping(namespace, "-c", "1", "10.5.51.254"), 1);
     await endWell(onion);
-    assert.equal(onion.log("stage2.router1.out").length, 2);
+    assert.equal(onion.log("logs/stage2.router1.out").length, 2);
   },
 });
 
