@@ -26,6 +26,8 @@ export class PacketThread implements AsyncDisposable {
   readonly #stopped = Promise.withResolvers<void>();
   readonly #failed = Promise.withResolvers<string>();
   #isOver = false;
+  /** Ends the sleep of {@linkcode PacketThread.follow}. */
+  #rouse = () => {};
 
   /** @param module the URL of `packet_thread.ts`, which differs between kinds of executables */
   constructor(module: URL) {
@@ -64,7 +66,7 @@ export class PacketThread implements AsyncDisposable {
   /** Hands over each event as it happens, in bursts, until the thread has been disposed of. */
   async follow(take: (event: Readonly<Event>) => void, burstEnded: () => void): Promise<void> {
     while (!this.#isOver) {
-      await this.#ring.untilWritten();
+      await this.#sleep();
       this.#ring.drain(take);
       burstEnded();
       // Being woken for every packet would cost the packet thread a system call each.
@@ -81,9 +83,18 @@ export class PacketThread implements AsyncDisposable {
     this.#order({ kind: "stop" });
     await this.#stopped.promise;
     this.#isOver = true;
-    this.#ring.wake();
+    this.#rouse();
     this.#worker.terminate();
     this.#doorbell[Symbol.dispose]();
+  }
+
+  /** Until there is something to drain, or the thread is over. */
+  async #sleep(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // Not by the ring's own wake alone: a sleep over shared memory does not keep Deno alive to hear it.
+    this.#rouse = resolve;
+    void this.#ring.untilWritten().then(resolve);
+    await promise;
   }
 
   #order(order: Order): void {

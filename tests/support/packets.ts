@@ -201,3 +201,11 @@ export function cutPlainly(
   }
   return fragments;
 }
+
+/** A cell by hand: type, three reserved bytes, circuit, body. */
+export function cell(type: number, circuit: number, body: Uint8Array): Uint8Array<ArrayBuffer> {
+  const header = new Uint8Array(8);
+  header[0] = type;
+  new DataView(header.buffer).setUint32(4, circuit);
+  return concat(header, body);
+}
