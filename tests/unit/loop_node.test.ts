@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { MemoryMedium } from "../../src/link/memory.ts";
+import { proxyNode, routerNode } from "../../src/loop/node.ts";
+import { Counters } from "../../src/trace/counters.ts";
+import { MemoryTun } from "../../src/tun/memory.ts";
+import { address, cell, echo, ipv4 } from "../support/packets.ts";
+
+const [PROXY, ROUTER] = [40_000, 40_001];
+const REQUEST = ipv4({}, echo());
+const silent = { emit: () => {} };
+
+/*
+ *   host ── TUN ──► proxy ──► medium ──► router, exit echo
+ */
+function makeNodes() {
+  const medium = new MemoryMedium();
+  const tun = new MemoryTun();
+  const [proxyLink, routerLink] = [medium.link(PROXY), medium.link(ROUTER)];
+  proxyLink.addPeer(ROUTER);
+  routerLink.addPeer(PROXY);
+  const counters = { proxy: new Counters(), router: new Counters() };
+  const proxy = proxyNode(
+    { routers: [{ port: ROUTER, circuit: 1 }] },
+    tun,
+    proxyLink,
+    { counters: counters.proxy, events: silent },
+  );
+  const router = routerNode(
+    {
+      neighbours: [{ port: PROXY, circuit: 1 }],
+      mtu: 1500,
+      exit: { kind: "echo", block: { address: address("10.5.51.2"), prefix: 24 } },
+    },
+    routerLink,
+    { counters: counters.router, events: silent },
+  );
+  return { medium, tun, proxy, router, counters };
+}
+
+Deno.test("each device moves a burst of 64 at most, so that none keeps the others waiting", () => {
+  const { tun, proxy, router } = makeNodes();
+  const [fromLink, fromTun] = proxy.sources;
+  const [fromProxy, ...more] = router.sources;
+  assert.equal(proxy.sources.length, 2);
+  assert.deepEqual(more, []);
+  for (let packet = 0; packet < 100; packet++) tun.inject(REQUEST);
+  assert.deepEqual([fromTun!(0), fromTun!(0), fromTun!(0)], [64, 36, 0]);
+  assert.deepEqual([fromProxy!(0), fromProxy!(0), fromProxy!(0)], [64, 36, 0]);
+  assert.deepEqual([fromLink!(0), fromLink!(0), fromLink!(0)], [64, 36, 0]);
+  assert.equal(tun.take().length, 100);
+});
+
+Deno.test("a stranger's datagrams are counted and dropped, and its flood is a burst as any other", () => {
+  const { medium, proxy, router, counters } = makeNodes();
+  for (let datagram = 0; datagram < 100; datagram++) {
+    medium.carry(9, PROXY, cell(0x54, 1, REQUEST));
+    medium.carry(9, ROUTER, cell(0x51, 1, REQUEST));
+  }
+  assert.equal(proxy.sources[0]!(0), 64);
+  assert.equal(router.sources[0]!(0), 64);
+  assert.deepEqual(counters.proxy.snapshot(), { "unknown-peer": 64 });
+  assert.deepEqual(counters.router.snapshot(), { "unknown-peer": 64 });
+});
+
+Deno.test("a proxy waits for nothing, a router for the fragments of unfinished datagrams", () => {
+  const { medium, proxy, router, counters } = makeNodes();
+  assert.equal(proxy.deadline(), Infinity);
+  assert.equal(router.deadline(), Infinity);
+  medium.carry(PROXY, ROUTER, cell(0x51, 1, ipv4({ moreFragments: true }, echo())));
+  router.sources[0]!(5000);
+  assert.equal(router.deadline(), 35_000);
+  router.expire(35_000);
+  assert.equal(router.deadline(), Infinity);
+  assert.equal(counters.router.get("reassembly-timeout"), 1);
+});
+
+Deno.test("an exit into the world needs its socket", () => {
+  const link = new MemoryMedium().link(ROUTER);
+  const exit = { kind: "raw-icmp", address: 1, mtu: 1500, hop: 2 } as const;
+  assert.throws(
+    () => routerNode({ neighbours: [], mtu: 1500, exit }, link, { counters: new Counters(), events: silent }),
+    new TypeError("a raw ICMP exit needs a socket"),
+  );
+});

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import type { Node } from "../../src/loop/node.ts";
+import { runUntilDoorbell } from "../../src/loop/run.ts";
+import { SysError } from "../../src/errors.ts";
+import { answerDoorbell, makeDoorbell, ringDoorbell } from "../../src/sys/doorbell.ts";
+import { EventKind, EventRing, ringBytes } from "../../src/trace/events.ts";
+
+/** A loop over doorbells: one ends it, the others stand for devices. */
+function makeLoop(devices: number) {
+  const stack = new DisposableStack();
+  const end = stack.use(makeDoorbell()).number;
+  const fds = Array.from({ length: devices }, () => stack.use(makeDoorbell()).number);
+  const ring = new EventRing(new SharedArrayBuffer(ringBytes(8)));
+  return {
+    end,
+    fds,
+    ring,
+    run(node: Partial<Node>): void {
+      const whole: Node = { sources: [], deadline: () => Infinity, expire: () => {}, ...node };
+      runUntilDoorbell({ node: whole, fds, ring }, end);
+    },
+    [Symbol.dispose]: () => stack.dispose(),
+  };
+}
+
+Deno.test("the doorbell ends the loop, and is left ringing for who reads the order", () => {
+  using loop = makeLoop(0);
+  ringDoorbell(loop.end);
+  loop.run({});
+  assert.equal(answerDoorbell(loop.end), true);
+  assert.equal(answerDoorbell(loop.end), false);
+});
+
+Deno.test("only devices that have something are asked, until they have nothing more", () => {
+  using loop = makeLoop(2);
+  const [quiet, busy] = loop.fds as [number, number];
+  const asked: string[] = [];
+  for (let rings = 0; rings < 3; rings++) ringDoorbell(busy);
+  loop.run({
+    sources: [
+      () => asked.push("quiet"),
+      () => {
+        asked.push("busy");
+        answerDoorbell(busy);
+        if (asked.length === 3) ringDoorbell(loop.end);
+        return 1;
+      },
+    ],
+  });
+  assert.deepEqual(asked, ["busy", "busy", "busy"]);
+  assert.equal(answerDoorbell(quiet), false);
+});
+
+Deno.test("what is due is done in time though no packet comes", () => {
+  using loop = makeLoop(1);
+  const due = performance.now() + 5;
+  let expired = 0;
+  loop.run({
+    deadline: () => expired > 0 ? Infinity : due,
+    expire(now) {
+      assert.ok(now >= due);
+      expired++;
+      ringDoorbell(loop.end);
+    },
+  });
+  assert.equal(expired, 1);
+});
+
+Deno.test("who sleeps over the event ring is woken after the turn that wrote to it", async () => {
+  // A pending Atomics.waitAsync alone does not keep Deno's event loop alive.
+  const alive = setInterval(() => {}, 2 ** 30);
+  using loop = makeLoop(1);
+  const [device] = loop.fds as [number];
+  const woken = loop.ring.untilWritten();
+  ringDoorbell(device);
+  loop.run({
+    sources: [() => {
+      answerDoorbell(device);
+      loop.ring.emit(EventKind.icmpFromTunnel, 1, 2, 8, 0);
+      ringDoorbell(loop.end);
+      return 1;
+    }],
+  });
+  await woken;
+  let events = 0;
+  loop.ring.drain(() => events++);
+  assert.equal(events, 1);
+  clearInterval(alive);
+});
+
+Deno.test("a device that is gone ends the loop with an error that names it", () => {
+  using loop = makeLoop(0);
+  assert.throws(
+    () =>
+      runUntilDoorbell(
+        {
+          node: {
+            sources: [() => {
+              throw new SysError("Cannot read from the TUN device", "read", "EBADFD");
+            }],
+            deadline: () => Infinity,
+            expire: () => {},
+          },
+          // No descriptor has this number: poll(2) calls it invalid, which counts as something to read.
+          fds: [0x7fff_ffff],
+          ring: loop.ring,
+        },
+        loop.end,
+      ),
+    /Cannot read from the TUN device: read failed: EBADFD/,
+  );
+});
