@@ -14,6 +14,7 @@
 import { PacketBuffer } from "../bytes/packet_buffer.ts";
 import { EventKind } from "../trace/events.ts";
 import type { Trace } from "../trace/trace.ts";
+import { type Cidr, network } from "../wire/cidr.ts";
 import {
   echoIdentifier,
   icmpFault,
@@ -41,9 +42,13 @@ import { IcmpTranslator, TRANSLATOR_LIMITS, type TranslatorLimits } from "./icmp
 
 /** How an ICMP message leaves: what the kernel shall write into its IPv4 header. */
 export interface OutgoingFields {
+  /** The destination address. */
   readonly destination: number;
+  /** Hops that it may make. */
   readonly ttl: number;
+  /** The type of service byte. */
   readonly typeOfService: number;
+  /** Whether no router may fragment it, the kernel included. */
   readonly dontFragment: boolean;
 }
 
@@ -66,6 +71,12 @@ export interface RawIcmpConfig {
   readonly mtu: number;
   /** Who says what becomes of packets inside the onion, which is one hop: an address of the tunnel's block. */
   readonly hop: number;
+}
+
+/** The hop's address in a tunnel's block: the lowest that a host may have, but not the tunnel's own. */
+export function hopOf(block: Cidr): number {
+  const first = network(block) + 1;
+  return first === block.address ? first + 1 : first;
 }
 
 /** Sends echo requests into the world and translates what comes back. */
@@ -114,8 +125,9 @@ export class RawIcmpExit implements Exit {
     const { view } = packet;
     const { payload, destination, source, ttl, typeOfService, dontFragment } = ip;
     if (icmpType(view, payload) !== IcmpType.echoRequest) return counters.count("not-echo-request");
-    if (destination === this.#config.address) {
+    if (destination === this.#config.address || destination === this.#config.hop) {
       // To the router itself: answered here. Sent out, it would be answered by the kernel, once more for every copy.
+      // Who pings the hop that traceroute has shown means the same router; the world knows nobody of that address.
       turnIntoReply(packet, ip);
       return this.#deliver(circuit, packet);
     }
@@ -169,6 +181,7 @@ export class RawIcmpExit implements Exit {
       : undefined;
     if (session === undefined) return counters.count("not-ours");
     events.emit(EventKind.icmpFromRawSocket, ip.source, ip.destination, type, 0);
+    // The onion is a hop on the way back too.
     if (ip.ttl <= 1) return counters.count("ttl-expired");
     if (type === IcmpType.echoReply) replaceEchoIdentifier(packet.view, payload, end, session.identifier);
     decrementTtl(packet.view, ip.start);

@@ -12,6 +12,7 @@ import { formatCidr } from "../config/cidr.ts";
 import type { RouterSettings } from "../control/message.ts";
 import type { Settings } from "../config/settings.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
+import { hopOf } from "../exit/raw_icmp.ts";
 import { Journal, undoLeftovers, type Undone } from "../host/journal.ts";
 import { requireLoopback, requireTunHost } from "../host/preflight.ts";
 import { makeChanges } from "../host/change.ts";
@@ -26,7 +27,7 @@ import type { RouterNodeConfig } from "../loop/node.ts";
 import { PacketThread } from "../loop/thread.ts";
 import { MAX_CELL_PACKET } from "../proxy/proxy.ts";
 import { UdpSocket } from "../sys/udp.ts";
-import { type Cidr, network } from "../wire/cidr.ts";
+import type { Cidr } from "../wire/cidr.ts";
 import { IcmpType } from "../wire/icmp.ts";
 import { unlessAborted } from "./abort.ts";
 import { LINK_BUFFER, LOOPBACK_ADDRESS } from "./data_link.ts";
@@ -268,10 +269,4 @@ function exitSettings(
     node: { ...node, exit: { kind: "raw-icmp", address, mtu, hop: hopOf(block) } },
     socket: { address, device, mark, types: WORLD_TYPES },
   };
-}
-
-/** The address by which the onion, as one hop, says what became of packets: a host of the block, but not the TUN's own. */
-function hopOf(block: Cidr): number {
-  const first = network(block) + 1;
-  return first === block.address ? first + 1 : first;
 }
