@@ -167,7 +167,9 @@ export class RawIcmpExit implements Exit {
     counters.count("exit-in");
     const fault = ip.wrap(packet);
     if (fault !== undefined) return counters.count(fault);
-    if (ip.protocol !== Protocol.icmp || ip.destination !== this.#config.address) {
+    if (!isHostAddress(ip.source)) return counters.count("bad-source");
+    // The kernel has put fragments together: what still is one is not from it.
+    if (ip.protocol !== Protocol.icmp || ip.destination !== this.#config.address || ip.isFragment) {
       return counters.count("not-ours");
     }
     const { payload, end } = ip;
