@@ -20,6 +20,36 @@
  * assert.equal(icmpType(packet.view, ip.payload), IcmpType.echoReply);
  * ```
  *
+ * Play the Internet, too, and see what `traceroute` would show: the onion is one hop, then come the world's own.
+ *
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { echoRequest, formatIpv4, Ipv4View, MemoryNetwork, MemoryWorld, PacketBuffer } from "@onion/onion";
+ *
+ * const world = new MemoryWorld({
+ *   address: 0xc0a8c902, // 192.168.201.2
+ *   routers: [{ address: 0xc0a8c901 }, { address: 0x64400101 }], // 192.168.201.1, 100.64.1.1
+ * });
+ * const network = new MemoryNetwork({
+ *   address: { address: 0x0a053302, prefix: 24 },
+ *   exit: { kind: "raw-icmp", world },
+ * });
+ * const [source, destination] = [0x0a00020f, 0x801e029b]; // 10.0.2.15, 128.30.2.155
+ * for (let ttl = 1; ttl <= 4; ttl++) {
+ *   network.tun.inject(echoRequest({ source, destination, identifier: 7, sequence: ttl, ttl }));
+ * }
+ * network.run();
+ *
+ * const packet = new PacketBuffer();
+ * const ip = new Ipv4View();
+ * const hops = network.tun.take().map((bytes) => {
+ *   packet.load(bytes);
+ *   assert.equal(ip.wrap(packet), undefined);
+ *   return formatIpv4(ip.source);
+ * });
+ * assert.deepEqual(hops, ["10.5.51.1", "192.168.201.1", "100.64.1.1", "128.30.2.155"]);
+ * ```
+ *
  * Answer an echo request yourself:
  *
  * ```ts
@@ -64,10 +94,19 @@ export {
 export { SysError, WireError } from "./src/errors.ts";
 export { answerEcho } from "./src/exit/echo.ts";
 export type { Deliver, Exit } from "./src/exit/exit.ts";
+export { TRANSLATOR_LIMITS, type TranslatorLimits } from "./src/exit/icmp_translator.ts";
+export { MemoryWorld, type MemoryWorldOptions, type WorldHost, type WorldRouter } from "./src/exit/memory.ts";
+export {
+  type IcmpSocket,
+  type OutgoingFields,
+  type RawIcmpConfig,
+  RawIcmpExit,
+  type SendResult,
+} from "./src/exit/raw_icmp.ts";
 export { FaultLink, type Faults } from "./src/link/fault.ts";
 export { type Link, NOTHING, type Peer, STRANGER } from "./src/link/link.ts";
 export { type Datagram, MemoryLink, MemoryMedium } from "./src/link/memory.ts";
-export { MemoryNetwork, type MemoryNetworkOptions } from "./src/loop/memory_network.ts";
+export { type MemoryExit, MemoryNetwork, type MemoryNetworkOptions } from "./src/loop/memory_network.ts";
 export { ProxyCore, type ProxyNeighbour, type ProxyOutbox } from "./src/proxy/proxy.ts";
 export { RouterCore, type RouterNeighbour, type RouterOutbox } from "./src/router/router.ts";
 export {

@@ -80,7 +80,7 @@ export class FaultLink implements Link {
 }
 
 /** Numbers in [0, 1) from a 32-bit state: a Weyl sequence through a finalizer of good avalanche. */
-function randomFrom(seed: number): () => number {
+export function randomFrom(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x9e3779b9) | 0;

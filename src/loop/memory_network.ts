@@ -3,18 +3,25 @@
  *
  * @module
  */
-import { FaultLink, type Faults } from "../link/fault.ts";
+import type { MemoryWorld } from "../exit/memory.ts";
+import { hopOf } from "../exit/raw_icmp.ts";
+import { FaultLink, type Faults, randomFrom } from "../link/fault.ts";
 import { MemoryMedium } from "../link/memory.ts";
 import { Counters } from "../trace/counters.ts";
 import { type EventSink } from "../trace/events.ts";
 import { MemoryTun } from "../tun/memory.ts";
 import type { Cidr } from "../wire/cidr.ts";
-import { type Node, proxyNode, routerNode } from "./node.ts";
+import { type ExitConfig, type Node, proxyNode, routerNode } from "./node.ts";
 
 /** UDP ports in memory; any would do. */
 const PROXY_PORT = 40_000;
 const ROUTER_PORT = 40_001;
 const CIRCUIT = 1;
+
+/** How packets leave a network in memory: stage 2's exit, or stage 3's into a world in memory. */
+export type MemoryExit =
+  | { readonly kind: "echo" }
+  | { readonly kind: "raw-icmp"; readonly world: MemoryWorld };
 
 /** What a network in memory is made of. */
 export interface MemoryNetworkOptions {
@@ -22,10 +29,14 @@ export interface MemoryNetworkOptions {
   readonly address: Cidr;
   /** Bytes of the longest packet towards the host; 1500 unless given. */
   readonly mtu?: number;
+  /** How packets leave; by the echo exit unless given. */
+  readonly exit?: MemoryExit;
   /** Faults of every link; none unless given. */
   readonly faults?: Faults;
   /** What the faults are drawn from; the same seed gives the same faults. */
   readonly seed?: number;
+  /** Numbers in [0, 1) that the identifiers in the world are drawn from; from the seed unless given. */
+  readonly random?: () => number;
   /** Told what each party logs. */
   readonly events?: { readonly proxy?: EventSink; readonly router?: EventSink };
 }
@@ -34,8 +45,8 @@ export interface MemoryNetworkOptions {
  * A proxy, a router and the links between them, in memory.
  *
  * ```
- *   inject ──► MemoryTun ──► proxy ──► link ──► router
- *   take   ◄── MemoryTun ◄── proxy ◄── link ◄── router
+ *   inject ──► MemoryTun ──► proxy ──► link ──► router ──► exit ──► MemoryWorld, in stage 3
+ *   take   ◄── MemoryTun ◄── proxy ◄── link ◄── router ◄── exit ◄── MemoryWorld
  * ```
  */
 export class MemoryNetwork {
@@ -57,7 +68,9 @@ export class MemoryNetwork {
 
   /** A network that has just come up. */
   constructor(options: MemoryNetworkOptions) {
-    const { address, mtu = 1500, faults = {}, seed = 1, events = {} } = options;
+    const { address, mtu = 1500, faults = {}, seed = 1, random = randomFrom(seed + 2), events = {} } =
+      options;
+    const exit: MemoryExit = options.exit ?? { kind: "echo" };
     const silent: EventSink = { emit: () => {} };
     this.counters = { proxy: new Counters(), router: new Counters() };
 
@@ -71,19 +84,20 @@ export class MemoryNetwork {
     this.#links = [proxyLink, routerLink];
     this.#nodes = [
       proxyNode(
-        { routers: [{ port: ROUTER_PORT, circuit: CIRCUIT }] },
+        {
+          routers: [{ port: ROUTER_PORT, circuit: CIRCUIT }],
+          ...(exit.kind === "raw-icmp" && { refuseAs: hopOf(address) }),
+        },
         this.tun,
         proxyLink,
         { counters: this.counters.proxy, events: events.proxy ?? silent },
       ),
       routerNode(
-        {
-          neighbours: [{ port: PROXY_PORT, circuit: CIRCUIT }],
-          mtu,
-          exit: { kind: "echo", block: address },
-        },
+        { neighbours: [{ port: PROXY_PORT, circuit: CIRCUIT }], mtu, exit: exitConfig(exit, address) },
         routerLink,
         { counters: this.counters.router, events: events.router ?? silent },
+        exit.kind === "raw-icmp" ? exit.world : undefined,
+        random,
       ),
     ];
   }
@@ -99,5 +113,16 @@ export class MemoryNetwork {
       // What a link holds back waits for something to overtake it, but not for ever.
       if (moved === 0) { for (const link of this.#links) moved += Number(link.release()); }
     } while (moved > 0);
+  }
+}
+
+function exitConfig(exit: MemoryExit, block: Cidr): ExitConfig {
+  switch (exit.kind) {
+    case "echo":
+      return { kind: "echo", block };
+    case "raw-icmp": {
+      const { address, mtu } = exit.world;
+      return { kind: "raw-icmp", address, mtu, hop: hopOf(block) };
+    }
   }
 }

@@ -68,14 +68,21 @@ export interface RouterNodeConfig {
  * An onion router with its link and its exit. Sources: link, and the exit's socket where it has one.
  *
  * @param socket what a raw ICMP exit sends by
+ * @param random numbers in [0, 1) that an outsider cannot guess
  */
-export function routerNode(config: RouterNodeConfig, link: Link, trace: Trace, socket?: IcmpSocket): Node {
+export function routerNode(
+  config: RouterNodeConfig,
+  link: Link,
+  trace: Trace,
+  socket?: IcmpSocket,
+  random: () => number = unguessable,
+): Node {
   const outbox = { toNeighbour: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell) };
   let world: Source | undefined;
   const makeExit = (deliver: Deliver): Exit => {
     if (config.exit.kind === "echo") return new EchoExit(config.exit.block, deliver, trace);
     if (socket === undefined) throw new TypeError("a raw ICMP exit needs a socket");
-    const exit = new RawIcmpExit(config.exit, socket, deliver, trace, unguessable);
+    const exit = new RawIcmpExit(config.exit, socket, deliver, trace, random);
     world = packetSource(socket, (packet, now) => exit.fromWorld(packet, now));
     return exit;
   };

@@ -30,7 +30,7 @@ import {
 const At = { type: 0, code: 1, checksum: 2, mtu: 6, quote: 8 } as const;
 
 /** Bytes of the longest error: every host takes a packet of this length (RFC 1812 §4.3.2.3, RFC 791 §3.2). */
-const LONGEST_ERROR = 576;
+export const LONGEST_ERROR = 576;
 
 /** The TTL of the errors we originate. */
 const TTL = 64;
@@ -64,6 +64,7 @@ export function mayCauseError(packet: PacketBuffer, ip: Ipv4View): boolean {
  * @param error what to say
  * @param about holds the packet that `ip` shows, which {@linkcode mayCauseError}
  * @param source who says it
+ * @param longest bytes that the error may have; the quote ends there
  */
 export function writeIcmpError(
   into: PacketBuffer,
@@ -71,8 +72,9 @@ export function writeIcmpError(
   about: PacketBuffer,
   ip: Ipv4View,
   source: number,
+  longest: number = LONGEST_ERROR,
 ): void {
-  const quoted = Math.min(ip.totalLength, LONGEST_ERROR - IPV4_HEADER - ICMP_HEADER);
+  const quoted = Math.min(ip.totalLength, longest - IPV4_HEADER - ICMP_HEADER);
   into.hold(IPV4_HEADER + ICMP_HEADER + quoted);
   const { view, start, end } = into;
   const message = start + IPV4_HEADER;
