@@ -9,12 +9,17 @@ import { changeOwner } from "../sys/interface.ts";
 /** Characters after which waiting lines are written without further delay. */
 const ENOUGH = 64 * 1024;
 
+/** Characters that may wait for a disk that does not keep up; what comes then is lost. */
+const MOST = 4 * 1024 * 1024;
+
 /** A new file, to which lines are appended. */
 export class LineFile implements AsyncDisposable {
   readonly #file: Deno.FsFile;
   readonly #failed: (reason: string) => void;
   readonly #encoder = new TextEncoder();
   #waiting = "";
+  /** Lines lost behind those that wait. */
+  #lost = 0;
   #writing: Promise<void> | undefined;
   #hasFailed = false;
 
@@ -57,9 +62,13 @@ export class LineFile implements AsyncDisposable {
     }
   }
 
-  /** Appends a line. */
+  /** Appends a line. Where the disk does not keep up, lines are lost, and the file says how many. */
   line(text: string): void {
     if (this.#hasFailed) return;
+    if (this.#waiting.length >= MOST) {
+      this.#lost++;
+      return;
+    }
     this.#waiting += text + "\n";
     if (this.#waiting.length >= ENOUGH) this.flush();
   }
@@ -67,8 +76,10 @@ export class LineFile implements AsyncDisposable {
   /** Starts writing what waits. */
   flush(): void {
     if (this.#waiting === "" || this.#writing !== undefined || this.#hasFailed) return;
+    if (this.#lost > 0) this.#waiting += `${this.#lost} lines lost\n`;
     const bytes = this.#encoder.encode(this.#waiting);
     this.#waiting = "";
+    this.#lost = 0;
     this.#writing = this.#write(bytes).catch((error) => {
       // A full disk must not stop the packets.
       this.#hasFailed = true;

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { OperatorError } from "../../src/errors.ts";
+import { LineFile } from "../../src/log/line_file.ts";
+
+/** A directory that is gone after the test. */
+function makeDirectory() {
+  const path = Deno.makeTempDirSync({ prefix: "onion-log-" });
+  return {
+    path,
+    file: `${path}/stage2.proxy.out`,
+    [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }),
+  };
+}
+
+/** Another way to write files, for as long as it is in use: the disk's part is played by the test. */
+function withDisk(write: (bytes: Uint8Array) => Promise<number>): Disposable {
+  const { write: original } = Deno.FsFile.prototype;
+  Deno.FsFile.prototype.write = write;
+  return { [Symbol.dispose]: () => void (Deno.FsFile.prototype.write = original) };
+}
+
+Deno.test("lines are written in order, and all of them are there when the file is closed", async () => {
+  using directory = makeDirectory();
+  const lines = Array.from({ length: 20_000 }, (_, number) => `line ${number}, ünïcödé 🧅`);
+  {
+    await using file = LineFile.create(directory.file, assert.fail);
+    for (const line of lines) file.line(line);
+  }
+  assert.equal(Deno.readTextFileSync(directory.file), lines.map((line) => line + "\n").join(""));
+});
+
+Deno.test("what was there before is gone", async () => {
+  using directory = makeDirectory();
+  Deno.writeTextFileSync(directory.file, "yesterday's run");
+  {
+    await using file = LineFile.create(directory.file, assert.fail);
+    file.line("today's");
+  }
+  assert.equal(Deno.readTextFileSync(directory.file), "today's\n");
+});
+
+Deno.test("a link is replaced, not followed: root's log does not write where somebody else points", async () => {
+  using directory = makeDirectory();
+  const target = `${directory.path}/shadow`;
+  Deno.writeTextFileSync(target, "secret");
+  Deno.symlinkSync(target, directory.file);
+  {
+    await using file = LineFile.create(directory.file, assert.fail);
+    file.line("mine");
+  }
+  assert.equal(Deno.readTextFileSync(target), "secret");
+  assert.equal(Deno.lstatSync(directory.file).isSymlink, false);
+  assert.equal(Deno.readTextFileSync(directory.file), "mine\n");
+});
+
+Deno.test("a file that cannot be made is the operator's to mend", () => {
+  using directory = makeDirectory();
+  const path = `${directory.path}/missing/stage2.proxy.out`;
+  assert.throws(() => LineFile.create(path, assert.fail), (error) => {
+    assert.ok(error instanceof OperatorError);
+    assert.match(
+      error.message,
+      /^cannot write the log file .*\/missing\/stage2\.proxy\.out: .*not found|No such file/i,
+    );
+    assert.equal(error.remedy, "choose another directory with --log-dir");
+    return true;
+  });
+});
+
+Deno.test("a disk that takes a few bytes at a time gets them all, in order", async () => {
+  using directory = makeDirectory();
+  const written: number[] = [];
+  using _ = withDisk((bytes) => {
+    written.push(...bytes.subarray(0, 3));
+    return Promise.resolve(Math.min(3, bytes.length));
+  });
+  {
+    await using file = LineFile.create(directory.file, assert.fail);
+    file.line("one");
+    file.flush();
+    file.line("two");
+    file.line("three");
+  }
+  assert.equal(new TextDecoder().decode(Uint8Array.from(written)), "one\ntwo\nthree\n");
+});
+
+Deno.test("a disk that fails is reported once, and asked no more: packets go on", async () => {
+  using directory = makeDirectory();
+  let asked = 0;
+  using _ = withDisk(() => {
+    asked++;
+    return Promise.reject(new Error("No space left on device (os error 28)"));
+  });
+  const complaints: string[] = [];
+  const file = LineFile.create(directory.file, (complaint) => complaints.push(complaint));
+  for (let round = 0; round < 3; round++) {
+    file.line("a line");
+    file.flush();
+    await Promise.resolve();
+  }
+  await file[Symbol.asyncDispose]();
+  assert.deepEqual(complaints, [
+    `the log file ${directory.file} is incomplete: No space left on device (os error 28)`,
+  ]);
+  assert.equal(asked, 1);
+});
+
+Deno.test("a disk that hangs fills no memory: what does not fit is lost, and the file says how much", async () => {
+  using directory = makeDirectory();
+  const { promise: diskIsBack, resolve } = Promise.withResolvers<void>();
+  let largest = 0;
+  let text = "";
+  using _ = withDisk(async (bytes) => {
+    await diskIsBack;
+    largest = Math.max(largest, bytes.length);
+    text += new TextDecoder().decode(bytes);
+    return bytes.length;
+  });
+  const file = LineFile.create(directory.file, assert.fail);
+  const line = (number: number) => `${number}: ${"x".repeat(1000)}`;
+  const count = 20_000; // 20 MB
+  for (let number = 0; number < count; number++) file.line(line(number));
+  resolve();
+  await file[Symbol.asyncDispose]();
+
+  assert.ok(largest < 5 * 1024 * 1024, `${largest} bytes at a time`);
+  const written = text.split("\n").slice(0, -1);
+  const lost = Number(/^(\d+) lines lost$/.exec(written.pop()!)?.[1]);
+  assert.equal(written.length + lost, count);
+  assert.deepEqual(written, written.map((_, number) => line(number)));
+});
