@@ -4,10 +4,11 @@
  * @module
  */
 import { ExitCode } from "../errors.ts";
-import { undoLeftovers } from "../host/journal.ts";
+import { requireJournals, undoLeftovers } from "../host/journal.ts";
 
 /** Undoes and says so, a line for each change. */
 export async function down(): Promise<ExitCode> {
+  requireJournals();
   const undone = await undoLeftovers();
   if (undone.length === 0) console.log("nothing to undo");
   for (const { change, outcome, reason } of undone) {

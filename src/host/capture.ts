@@ -6,52 +6,63 @@
 import { formatCidr } from "../config/cidr.ts";
 import type { Settings } from "../config/settings.ts";
 import { OperatorError } from "../errors.ts";
+import { overlaps } from "../wire/cidr.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
+import { isSame } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import type { HostExit } from "./exits.ts";
 import { planLooseFilter } from "./reverse_path.ts";
-import type { HostState } from "./state.ts";
+import { hex, planRule } from "./rules.ts";
+import type { HostState, Route, Rule } from "./state.ts";
 
 /**
  * The rule and the routes that lead packets from one address into the tunnel.
  *
  * @param from whose packets are captured
- * @throws {OperatorError} where the table leads somewhere else
+ * @throws {OperatorError} where the table or the priority serves something else
  */
 export function planCapture(settings: Settings, from: number, state: HostState): Change[] {
-  const { rules, routes } = state;
-  const { tun, capture, priority } = settings;
-  const table = String(settings.table);
+  const { tun, capture, table, priority } = settings;
   const source = formatIpv4(from);
-  const changes: Change[] = [];
-  if (!rules.some((rule) => rule.src === source && rule.table === table)) {
-    const words = ["from", source, "table", table, "priority", String(priority)] as const;
-    changes.push({
-      what: `rule from ${source} to table ${table}`,
-      make: ["ip", "rule", "add", ...words],
-      undo: ["ip", "rule", "delete", ...words],
-    });
-  }
-  for (const block of capture) {
+  const rule = planRule(`rule from ${source} to table ${table}`, { from }, table, priority, state.rules);
+  refuseForeignRoute(settings, rule.isThere, state.routes);
+  const routes = capture.map((block): Change => {
     const destination = formatCidr(block).replace(/\/32$/, "");
-    const route = routes.find((each) => each.table === table && each.dst === destination);
-    if (route?.dev === tun) continue;
-    if (route !== undefined) {
-      throw new OperatorError(
-        `table ${table} is in use: it leads ${destination} to ${route.dev ?? "another place"}`,
-        "choose another table with --table",
-      );
-    }
-    const words = ["table", table, destination, "dev", tun] as const;
-    changes.push({
+    const words = ["table", `${table}`, destination, "dev", tun] as const;
+    return {
       what: `route of ${destination} to ${tun} in table ${table}`,
+      isThere: state.routes.some((each) =>
+        each.table === table && each.device === tun && isSame(each.to, block)
+      ),
       make: ["ip", "route", "add", ...words],
       undo: ["ip", "route", "delete", ...words],
       goesWithTun: true,
-    });
-  }
+    };
+  });
   // Routers of the world speak up through the tunnel, whose own way leads elsewhere, e.g. the host's own gateway.
-  return [...changes, ...planLooseFilter(tun, state, true)];
+  return [rule, ...routes, planLooseFilter(tun, state, true)];
+}
+
+/**
+ * Makes sure that the table leads nowhere but into the tunnel. Where it is somebody else's, our rule would send
+ * packets their way; and nothing that is to be captured may leave past the tunnel.
+ *
+ * @param isOurs whether the rule that leads to the table was there before, so that its other routes are meant
+ */
+function refuseForeignRoute(
+  { tun, capture, table }: Settings,
+  isOurs: boolean,
+  routes: readonly Route[],
+): void {
+  const foreign = routes.find((route) =>
+    route.table === table && route.device !== tun &&
+    (!isOurs || capture.some((block) => route.to.prefix >= block.prefix && overlaps(route.to, block)))
+  );
+  if (foreign === undefined) return;
+  throw new OperatorError(
+    `table ${table} is in use: it leads ${formatCidr(foreign.to)} to ${foreign.device ?? "nowhere"}`,
+    "choose another with --table",
+  );
 }
 
 /** What firewall rules are made with. */
@@ -70,71 +81,60 @@ export const CAPTURE_MARK = 0x6f6e_0000;
  *   host's own resets.
  *
  * @param from whose packets are captured
- * @param owner tells our table from another run's
+ * @param owner tells our rules from another run's
  */
 export function planFirewall(
   settings: Settings,
   from: number,
   exits: readonly HostExit[],
+  rules: readonly Rule[],
   tool: FirewallTool,
   owner: number,
 ): Change[] {
-  const source = formatIpv4(from);
-  const blocks = settings.capture.map(formatCidr);
-  const mark = `0x${CAPTURE_MARK.toString(16)}`;
-  const own = [...new Set(exits.filter((exit) => exit.mark === 0).map((exit) => formatIpv4(exit.address)))];
-  const words = [
-    "fwmark",
-    mark,
-    "table",
-    String(settings.table),
-    "priority",
-    String(settings.priority),
-  ] as const;
-  const rule: Change = {
-    what: `rule for marked packets to table ${settings.table}`,
-    make: ["ip", "rule", "add", ...words],
-    undo: ["ip", "rule", "delete", ...words],
-  };
-  const tables = tool === "nft"
-    ? planNft(source, blocks, mark, own, owner)
-    : planIptables(source, blocks, mark, own);
-  return [rule, ...tables];
+  const { capture, table, priority } = settings;
+  const own = new Set(exits.filter((exit) => exit.mark === 0).map((exit) => formatIpv4(exit.address)));
+  const plan = tool === "nft" ? planNft : planIptables;
+  const what = `rule for marked packets to table ${table}`;
+  return [
+    planRule(what, { mark: CAPTURE_MARK }, table, priority, rules),
+    ...plan(`onion_${owner}`, formatIpv4(from), capture.map(formatCidr), [...own]),
+  ];
 }
 
-function planNft(source: string, blocks: string[], mark: string, own: string[], owner: number): Change[] {
-  const table = `onion_${owner}`;
+function planNft(table: string, source: string, blocks: string[], own: string[]): Change[] {
+  const mark = hex(CAPTURE_MARK);
   const capture = `chain capture { type route hook output priority mangle; ` +
     `meta mark 0 ip saddr ${source} ip daddr { ${blocks.join(", ")} } meta mark set ${mark}; };`;
   const resets = own.length === 0 ? "" : ` chain resets { type filter hook output priority filter; ` +
     `ip saddr { ${own.join(", ")} } tcp flags & rst == rst drop; };`;
   return [{
     what: `firewall table ${table}`,
+    isThere: false,
     make: ["nft", `table ip ${table} { ${capture}${resets} }`],
     undo: ["nft", `delete table ip ${table}`],
   }];
 }
 
-function planIptables(source: string, blocks: string[], mark: string, own: string[]): Change[] {
-  const change = (what: string, table: string, ...words: string[]): Change => ({
-    what,
-    make: ["iptables", "-w", "-t", table, "-A", "OUTPUT", ...words],
-    undo: ["iptables", "-w", "-t", table, "-D", "OUTPUT", ...words],
+/** The comment tells our rules from others that say the same, which would else be deleted in their place. */
+function planIptables(comment: string, source: string, blocks: string[], own: string[]): Change[] {
+  const change = (what: string, table: string, ...words: string[]): Change => {
+    const rule = ["OUTPUT", ...words, "-m", "comment", "--comment", comment];
+    return {
+      what,
+      isThere: false,
+      make: ["iptables", "-w", "-t", table, "-A", ...rule],
+      undo: ["iptables", "-w", "-t", table, "-D", ...rule],
+    };
+  };
+  const mark = ["-m", "mark", "--mark", "0", "-j", "MARK", "--set-mark", hex(CAPTURE_MARK)];
+  const resets = ["-p", "tcp", "--tcp-flags", "RST", "RST", "-j", "DROP"];
+  const toBlocks = blocks.map((block) => {
+    const what = `firewall rule for packets from ${source} to ${block}`;
+    return change(what, "mangle", "-s", source, "-d", block, ...mark);
   });
-  return [
-    ...blocks.map((block) =>
-      change(
-        `firewall rule for packets from ${source} to ${block}`,
-        "mangle",
-        ...["-s", source, "-d", block, "-m", "mark", "--mark", "0", "-j", "MARK", "--set-mark", mark],
-      )
-    ),
-    ...own.map((address) =>
-      change(
-        `firewall rule against TCP resets from ${address}`,
-        "filter",
-        ...["-s", address, "-p", "tcp", "--tcp-flags", "RST", "RST", "-j", "DROP"],
-      )
-    ),
-  ];
+  const fromRouters = own.map((address) => {
+    const what = `firewall rule against TCP resets from ${address}`;
+    return change(what, "filter", "-s", address, ...resets);
+  });
+  return [...toBlocks, ...fromRouters];
 }

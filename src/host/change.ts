@@ -7,10 +7,12 @@ import type { Command } from "./execute.ts";
 import { execute } from "./execute.ts";
 import type { Journal } from "./journal.ts";
 
-/** A change. */
+/** Something that a run needs to be so on the host. */
 export interface Change {
-  /** What is changed, in a few words. */
+  /** What is changed, in a few words. Two changes that say the same are the same. */
   readonly what: string;
+  /** Whether it is so already: then it is used, and left alone. */
+  readonly isThere: boolean;
   readonly make: Command;
   readonly undo: Command;
   /** Whether the kernel undoes it when the TUN interface goes. */

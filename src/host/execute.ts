@@ -22,6 +22,8 @@ const PACKAGES: Record<string, string> = {
 /**
  * Carries a command out. `sysctl -w NAME=VALUE` is done by writing to /proc, for the program may be missing.
  *
+ * It gets no signals from the terminal: what Ctrl+C ended half-way, nobody would know how to undo.
+ *
  * @returns what it printed
  * @throws {OperatorError} where the program is missing or fails, with its own words
  */
@@ -31,8 +33,14 @@ export async function execute(command: Command): Promise<string> {
   const env = { LC_ALL: "C", PATH: path() };
   let output: Deno.CommandOutput;
   try {
-    output = await new Deno.Command(program, { args, env, stdin: "null", stdout: "piped", stderr: "piped" })
-      .output();
+    output = await new Deno.Command(program, {
+      args,
+      env,
+      detached: true,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).output();
   } catch (cause) {
     throw cause instanceof Deno.errors.NotFound ? missing(program, cause) : cause;
   }

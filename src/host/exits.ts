@@ -4,15 +4,16 @@
  *
  * @module
  */
-import { formatCidr, parseCidr, parseIpv4 } from "../config/cidr.ts";
+import { formatCidr, parseCidr } from "../config/cidr.ts";
 import type { ExitChoice, Settings } from "../config/settings.ts";
-import { OperatorError } from "../errors.ts";
-import type { Cidr } from "../wire/cidr.ts";
+import { ConfigError, OperatorError } from "../errors.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
+import { planAddress, planUp, refuseTakenBlock, sourceOf } from "./addresses.ts";
 import { CAPTURE_MARK } from "./capture.ts";
 import type { Change } from "./change.ts";
 import { planLooseFilter } from "./reverse_path.ts";
-import type { HostState, Interface, Route } from "./state.ts";
+import { findRule, planRule } from "./rules.ts";
+import { type HostState, type Interface, type Route, Table } from "./state.ts";
 
 /** An exit, resolved. */
 export interface HostExit {
@@ -23,14 +24,13 @@ export interface HostExit {
   readonly address: number;
   /** Bytes of the longest packet that the interface takes. */
   readonly mtu: number;
+  /** The way to the next hop, in the words of `ip route`, e.g. `via 192.168.201.1`; empty where there is but one. */
+  readonly via: string;
   /** The mark of what leaves where the address is the captured one, and a rule must tell the two apart; else 0. */
   readonly mark: number;
-  /** What must be changed for it. */
+  /** What it needs to be so. */
   readonly changes: readonly Change[];
 }
-
-/** The main routing table, as `ip -N` names it in rules. */
-const MAIN = "254";
 
 /**
  * Chooses an exit for each router.
@@ -41,8 +41,8 @@ const MAIN = "254";
 export function resolveExits(settings: Settings, from: number, state: HostState): HostExit[] {
   const choices = settings.exit ?? chooseExits(settings.routers, state);
   if (choices.length < settings.routers) {
-    throw new OperatorError(
-      `--exit names ${choices.length} interfaces for ${settings.routers} routers`,
+    throw new ConfigError(
+      `--exit names ${choices.length} of the interfaces that ${settings.routers} routers leave by`,
       "name one for each",
     );
   }
@@ -53,22 +53,22 @@ export function resolveExits(settings: Settings, from: number, state: HostState)
 
 /** Whose packets are captured: the one that was named, else the address of the default route's interface. */
 export function resolveFrom(settings: Settings, { interfaces, routes }: HostState): number {
-  const has = (address: number) =>
-    interfaces.some((each) => each.addresses.some((own) => own.address === address));
-  if (settings.from !== undefined) {
-    if (has(settings.from)) return settings.from;
+  const { from } = settings;
+  if (from !== undefined) {
+    if (interfaces.some(({ addresses }) => addresses.some(({ address }) => address === from))) return from;
     throw new OperatorError(
-      `--from ${formatIpv4(settings.from)} is no address of this host`,
+      `--from ${formatIpv4(from)} is no address of this host`,
       "choose one that `ip address` lists",
     );
   }
-  const device = defaultRoute(routes)?.dev;
-  const address = interfaces.find((each) => each.name === device)?.addresses[0]?.address;
-  if (address !== undefined) return address;
-  throw new OperatorError(
-    "this host has no default route, so it is unclear whose packets to capture",
-    "name the address with --from",
-  );
+  const unclear = (why: string) =>
+    new OperatorError(`${why}, so it is unclear whose packets to capture`, "name the address with --from");
+  const route = defaultRoute(routes);
+  if (route === undefined) throw unclear("this host has no default route");
+  const is = interfaces.find(({ name }) => name === route.device);
+  const address = route.source ?? (is && sourceOf(is, route.gateway)?.address);
+  if (address === undefined) throw unclear(`${route.device}, the default route's interface, has no address`);
+  return address;
 }
 
 /** eth1, eth2, … where they exist, else the default route's interface for all. */
@@ -77,7 +77,7 @@ function chooseExits(count: number, { interfaces, routes }: HostState): ExitChoi
   if (names.every((name) => interfaces.some((each) => each.name === name))) {
     return names.map((name) => ({ interface: name, gateway: undefined }));
   }
-  const device = defaultRoute(routes)?.dev;
+  const device = defaultRoute(routes)?.device;
   if (device === undefined) {
     throw new OperatorError(
       "there is neither eth1 nor a default route to leave by",
@@ -90,126 +90,124 @@ function chooseExits(count: number, { interfaces, routes }: HostState): ExitChoi
 function resolveExit(
   settings: Settings,
   router: number,
-  choice: ExitChoice,
+  { interface: device, gateway }: ExitChoice,
   from: number,
   state: HostState,
 ): HostExit {
-  const device = choice.interface;
+  const elsewhere = "name another with --exit";
+  if (device === settings.tun) throw new OperatorError(`exit ${device} is the tunnel itself`, elsewhere);
   const is = state.interfaces.find((each) => each.name === device);
-  if (is === undefined) {
-    throw new OperatorError(`there is no exit interface ${device}`, "name another with --exit");
-  }
-  const own = is.addresses[0];
-  const block = own ?? parseCidr(`192.168.20${router}.2/24`)!;
-  const exit = { router, device, address: block.address, mtu: is.mtu };
-  if (block.address === from) {
-    return { ...exit, mark: CAPTURE_MARK + router, changes: planShared(settings, router, device, state) };
-  }
-  const changes = [
-    ...(own === undefined ? [planAddress(device, block)] : []),
-    ...(is.isUp ? [] : [planUp(device)]),
-    ...planOwn(settings, router, is, block, choice.gateway, state),
-  ];
-  return { ...exit, mark: 0, changes };
-}
-
-/** An exit by an address of its own: its packets take their own table, and so do the answers' reverse path checks. */
-function planOwn(
-  settings: Settings,
-  router: number,
-  { name: device }: Interface,
-  block: Cidr,
-  given: number | undefined,
-  state: HostState,
-): Change[] {
-  const gateway = given === undefined ? findGateway(device, state.routes) : formatIpv4(given);
-  if (gateway === undefined) {
+  if (is === undefined) throw new OperatorError(`there is no exit interface ${device}`, elsewhere);
+  const way = gateway === undefined ? findWay(is, state.routes) : throughGateway(gateway);
+  if (way === undefined) {
     throw new OperatorError(
       `exit ${device} has no gateway in the routing tables`,
       `name it: --exit ${device}@GATEWAY`,
     );
   }
-  const table = String(settings.table * 100 + router);
-  const priority = String(settings.priority - 1);
-  const source = formatIpv4(block.address);
-  const changes: Change[] = [];
-  const route = state.routes.find((each) => each.table === table && each.dst === "default");
-  if (route === undefined) {
-    const words = ["default", "via", gateway, "dev", device, "table", table] as const;
-    changes.push({
-      what: `default route of ${device} in table ${table}`,
-      make: ["ip", "route", "add", ...words],
-      undo: ["ip", "route", "delete", ...words],
-    });
-  } else if (route.dev !== device || route.gateway !== gateway) {
+  const own = sourceOf(is, way.gateway);
+  const block = own ?? parseCidr(`192.168.20${router}.2/24`)!;
+  if (own === undefined) refuseTakenBlock(device, block, state, `give ${device} an address of its own`);
+  const exit = { router, device, address: block.address, mtu: is.mtu, via: way.words.join(" ") };
+  const up = [planAddress(device, block, is), planUp(device, is)];
+  const table = settings.table * 100 + router;
+  if (exit.address === from) {
+    const mark = CAPTURE_MARK + router;
+    return { ...exit, mark, changes: [...up, ...planShared(settings, exit, mark, way, table, state)] };
+  }
+  return { ...exit, mark: 0, changes: [...up, ...planOwn(settings, exit, way, table, state)] };
+}
+
+/** An exit by an address of its own: its packets take their own table, and so do the answers' reverse path checks. */
+function planOwn(
+  { priority }: Settings,
+  { device, address }: Pick<HostExit, "device" | "address">,
+  way: Way,
+  table: number,
+  { rules, routes }: HostState,
+): Change[] {
+  const what = `rule from ${formatIpv4(address)} to table ${table}`;
+  return [
+    planDefaultRoute(device, way, table, routes),
+    planRule(what, { from: address }, table, priority - 1, rules),
+  ];
+}
+
+/** An exit by the captured address itself: only a mark keeps the router's packets out of the tunnel. */
+function planShared(
+  settings: Settings,
+  { router, device, address: from }: Pick<HostExit, "router" | "device" | "address">,
+  mark: number,
+  way: Way,
+  table: number,
+  state: HostState,
+): Change[] {
+  // Whoever has made the capturing rule by hand may have given it another priority.
+  const capturing = findRule({ from }, settings.table, state.rules)?.priority ?? settings.priority;
+  const before = Math.min(capturing, settings.priority);
+  const what = `rule for router ${router}'s packets past the tunnel`;
+  const rule = (table: number) => planRule(what, { mark }, table, before - 1, state.rules, before);
+  return [
+    // The main table knows the neighbours too. Only where it has not this way, a table of our own is to have it.
+    ...(way.table === Table.main
+      ? [rule(Table.main)]
+      : [planDefaultRoute(device, way, table, state.routes), rule(table)]),
+    // An answer from the world comes in by this interface, while the captured address's way back leads into the tunnel.
+    planLooseFilter(device, state, false),
+  ];
+}
+
+function planDefaultRoute(device: string, way: Way, table: number, routes: readonly Route[]): Change {
+  const isOurs = (route: Route) =>
+    route.to.prefix === 0 && route.device === device && route.via.join(" ") === way.words.join(" ");
+  const inTable = routes.filter((route) => route.table === table);
+  const isThere = inTable.some(isOurs);
+  const foreign = inTable.find((route) => !isOurs(route) && (!isThere || route.to.prefix === 0));
+  if (foreign !== undefined) {
     throw new OperatorError(
-      `table ${table} is in use: it has a default route by ${route.dev ?? route.gateway}`,
-      "choose another table with --table",
+      `table ${table} is in use: it leads ${formatCidr(foreign.to)} to ${foreign.device ?? "nowhere"}`,
+      "choose another with --table",
     );
   }
-  if (!state.rules.some((rule) => rule.src === source && rule.table === table)) {
-    const words = ["from", source, "table", table, "priority", priority] as const;
-    changes.push({
-      what: `rule from ${source} to table ${table}`,
-      make: ["ip", "rule", "add", ...words],
-      undo: ["ip", "rule", "delete", ...words],
-    });
-  }
-  return changes;
-}
-
-/** An exit by the captured address itself: a mark keeps the router's packets out of the tunnel. */
-function planShared(settings: Settings, router: number, device: string, state: HostState): Change[] {
-  const mark = `0x${(CAPTURE_MARK + router).toString(16)}`;
-  const changes: Change[] = [];
-  if (!state.rules.some((rule) => rule.fwmark === mark && rule.table === MAIN)) {
-    const words = ["fwmark", mark, "table", "main", "priority", String(settings.priority - 1)] as const;
-    changes.push({
-      what: `rule for router ${router}'s packets past the tunnel`,
-      make: ["ip", "rule", "add", ...words],
-      undo: ["ip", "rule", "delete", ...words],
-    });
-  }
-  // An answer from the world comes in by this interface, while the captured address's way back leads into the tunnel.
-  return [...changes, ...planLooseFilter(device, state, false)];
-}
-
-function planAddress(device: string, block: Cidr): Change {
-  const cidr = formatCidr(block);
+  const words = ["default", ...way.words, "dev", device, "table", `${table}`];
   return {
-    what: `address ${cidr} on ${device}`,
-    make: ["ip", "address", "add", cidr, "dev", device],
-    undo: ["ip", "address", "delete", cidr, "dev", device],
+    what: `default route of ${device} in table ${table}`,
+    isThere,
+    make: ["ip", "route", "add", ...words],
+    undo: ["ip", "route", "delete", ...words],
   };
 }
 
-function planUp(device: string): Change {
-  return {
-    what: `${device} up`,
-    make: ["ip", "link", "set", device, "up"],
-    undo: ["ip", "link", "set", device, "down"],
-  };
+/** The way out of an interface. */
+interface Way {
+  /** In the words of `ip route`: by a gateway, or none to whoever is at the other end. */
+  readonly words: readonly string[];
+  readonly gateway: number | undefined;
+  /** The table that has it already. */
+  readonly table: number | undefined;
 }
 
-/** The default route that the kernel prefers: the one of the lowest metric in the main table. */
+function throughGateway(gateway: number): Way {
+  return { words: ["via", formatIpv4(gateway)], gateway, table: undefined };
+}
+
+/** The way of an interface's default route, in the main table or else in any other. */
+function findWay({ name, isPointToPoint }: Interface, routes: readonly Route[]): Way | undefined {
+  const mine = routes.filter(({ to, device }) => to.prefix === 0 && device === name).toSorted(byPreference);
+  const [route] = mine;
+  if (route !== undefined) return { words: route.via, gateway: route.gateway, table: route.table };
+  return isPointToPoint ? { words: [], gateway: undefined, table: undefined } : undefined;
+}
+
+/** The default route that the kernel prefers. */
 function defaultRoute(routes: readonly Route[]): Route | undefined {
-  return byMetric(routes.filter((route) => route.dst === "default" && isMain(route)))[0];
-}
-
-/** The gateway of an interface's default route, in the main table or any other. */
-function findGateway(device: string, routes: readonly Route[]): string | undefined {
-  const mine = routes.filter((route) =>
-    route.dst === "default" && route.dev === device && route.gateway !== undefined &&
-    parseIpv4(route.gateway) !== undefined
+  const all = routes.filter(({ to, table, device }) =>
+    to.prefix === 0 && table === Table.main && device !== undefined
   );
-  return (byMetric(mine.filter(isMain))[0] ?? mine[0])?.gateway;
+  return all.toSorted(byPreference)[0];
 }
 
-function byMetric(routes: readonly Route[]): Route[] {
-  return routes.toSorted((a, b) => (a.metric ?? 0) - (b.metric ?? 0));
-}
-
-/** `ip route` does not name the main table. */
-function isMain({ table }: Route): boolean {
-  return table === undefined || table === MAIN;
+/** The main table first, and in a table the lowest metric. */
+function byPreference(one: Route, other: Route): number {
+  return Number(other.table === Table.main) - Number(one.table === Table.main) || one.metric - other.metric;
 }

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { OperatorError } from "../errors.ts";
+import { ExitCode, OperatorError } from "../errors.ts";
 import { networkCookie } from "../sys/netns.ts";
 import { type Command, execute } from "./execute.ts";
 
@@ -46,9 +46,16 @@ export interface Undone {
   readonly reason?: string;
 }
 
-/** What ip, nft and iptables say of something that is not there. */
-const GONE =
-  /Cannot find device|Cannot assign requested address|No such (file|process|device)|does(n't| not) exist|No chain/i;
+/** What ip, nft, iptables and /proc say of something that is not there. */
+const GONE = new RegExp([
+  "Cannot find device",
+  "Address not found",
+  "Cannot assign requested address", // the same, of older kernels
+  "FIB table does not exist",
+  "No such (file or directory|process|device)",
+  "Bad rule \\(does a matching rule exist",
+  "No chain/target/match by that name",
+].join("|"));
 
 /** The journal of this run. Its file exists from the first change to the last undoing. */
 export class Journal implements AsyncDisposable {
@@ -81,15 +88,10 @@ export class Journal implements AsyncDisposable {
   }
 
   #write(entry: Entry): void {
+    const line = JSON.stringify(entry) + "\n";
     try {
-      const dir = directoryOf(this.#path);
-      Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
-      const line = JSON.stringify(entry) + "\n";
-      if (this.#entries.length > 0) return Deno.writeTextFileSync(this.#path, line, { append: true });
-      // Another run that starts now must never see a journal without its owner: it would take us for dead.
-      const unfinished = `${this.#path}.new`;
-      Deno.writeTextFileSync(unfinished, JSON.stringify(owner(Deno.pid)) + "\n" + line, { mode: 0o600 });
-      Deno.renameSync(unfinished, this.#path);
+      if (this.#entries.length > 0) Deno.writeTextFileSync(this.#path, line, { append: true });
+      else create(this.#path, JSON.stringify(owner(Deno.pid)) + "\n" + line);
     } catch (cause) {
       throw new OperatorError(
         `cannot write the journal ${this.#path}: ${(cause as Error).message}`,
@@ -111,11 +113,17 @@ export async function undoLeftovers(dir: string = JOURNAL_DIR): Promise<Undone[]
   const undone: Undone[] = [];
   removeUnfinished(dir);
   for (const path of journals(dir)) {
-    const { owner: whose, entries } = read(path);
-    if (whose !== undefined && isAlive(whose)) continue;
-    switch (whose === undefined ? "here" : placeOf(whose)) {
+    const journal = read(path);
+    if (journal === undefined) continue;
+    if (journal === "unreadable") {
+      const reason = "no journal that this version can read; remove it if its run left nothing behind";
+      undone.push({ change: path, outcome: "failed", reason });
+      continue;
+    }
+    if (isAlive(journal.owner)) continue;
+    switch (placeOf(journal.owner)) {
       case "here":
-        undone.push(...await undoJournal(path, entries));
+        undone.push(...await undoJournal(path, journal.entries));
         break;
       case "nowhere":
         removeJournal(path);
@@ -127,26 +135,84 @@ export async function undoLeftovers(dir: string = JOURNAL_DIR): Promise<Undone[]
   return undone;
 }
 
-/** Undoes a journal's changes and removes it, unless something could not be undone and shall be tried again. */
+/**
+ * What dead runs in this network namespace have left behind.
+ *
+ * @returns nothing at all if that is not for us to see
+ */
+export function leftovers(dir: string = JOURNAL_DIR): string[] | undefined {
+  if (!mayLook(dir)) return undefined;
+  return readableJournals(dir).filter(({ owner }) => placeOf(owner) === "here" && !isAlive(owner))
+    .flatMap(({ entries }) => entries.map(({ change }) => change));
+}
+
+/** What runs in this network namespace have changed that are still up: the change, and the run's process. */
+export function changesOfLiveRuns(dir: string = JOURNAL_DIR): ReadonlyMap<string, number> {
+  const live = readableJournals(dir).filter(({ owner }) => placeOf(owner) === "here" && isAlive(owner));
+  return new Map(live.flatMap(({ owner, entries }) => entries.map(({ change }) => [change, owner.pid])));
+}
+
+/**
+ * Makes sure that journals can be read, if there are any.
+ *
+ * @throws {OperatorError} if they are for others to read
+ */
+export function requireJournals(dir: string = JOURNAL_DIR): void {
+  if (mayLook(dir)) return;
+  throw new OperatorError(
+    `not permitted to read ${dir}, where runs write down what they change`,
+    "run it as root: sudo onion down",
+    ExitCode.notPermitted,
+  );
+}
+
+/** Undoes a journal's changes and removes it; what could not be undone stays in it, and is tried again. */
 async function undoJournal(path: string, entries: readonly Entry[]): Promise<Undone[]> {
   const undone: Undone[] = [];
-  for (const { change, undo } of entries.toReversed()) {
+  const left: Entry[] = [];
+  for (const entry of entries.toReversed()) {
+    const { change, undo } = entry;
     try {
       await execute(undo);
       undone.push({ change, outcome: "undone" });
     } catch (error) {
       const reason = (error as Error).message;
-      undone.push(GONE.test(reason) ? { change, outcome: "gone" } : { change, outcome: "failed", reason });
+      if (GONE.test(reason)) undone.push({ change, outcome: "gone" });
+      else {
+        undone.push({ change, outcome: "failed", reason });
+        left.unshift(entry);
+      }
     }
   }
-  if (undone.every(({ outcome }) => outcome !== "failed")) removeJournal(path);
+  if (left.length === 0) removeJournal(path);
+  else if (left.length < entries.length) replaceEntries(path, left);
   return undone;
 }
 
-/** Removes journals whose runs were killed before they were whole, and so before any change was made. */
+function replaceEntries(path: string, entries: readonly Entry[]): void {
+  const [header] = Deno.readTextFileSync(path).split("\n");
+  create(path, [header, ...entries.map((entry) => JSON.stringify(entry)), ""].join("\n"));
+}
+
+/** Writes a journal at one blow. Another run that starts now must never see one without its owner. */
+function create(path: string, text: string): void {
+  const unfinished = `${path}.${Deno.pid}.new`;
+  for (let tries = 3;; tries--) {
+    try {
+      Deno.mkdirSync(directoryOf(path), { recursive: true, mode: 0o700 });
+      Deno.writeTextFileSync(unfinished, text, { mode: 0o600 });
+      return Deno.renameSync(unfinished, path);
+    } catch (error) {
+      // Another run has ended meanwhile, and taken the empty directory away.
+      if (!(error instanceof Deno.errors.NotFound) || tries === 0) throw error;
+    }
+  }
+}
+
+/** Removes what was to become a journal, of writers that were killed before it was whole. */
 function removeUnfinished(dir: string): void {
   for (const name of namesIn(dir)) {
-    const [, pid] = /^(\d+)\.journal\.new$/.exec(name) ?? [];
+    const [, pid] = /\.journal\.(\d+)\.new$/.exec(name) ?? [];
     if (pid !== undefined && startOf(Number(pid)) === undefined) removeJournal(`${dir}/${name}`);
   }
 }
@@ -164,25 +230,56 @@ function namesIn(dir: string): string[] {
   }
 }
 
-/** A journal's content. A line that was being written when its run died is no change that was made. */
-function read(path: string): { owner: Owner | undefined; entries: Entry[] } {
-  const values = textOf(path).split("\n").map((line) => {
-    try {
-      return JSON.parse(line);
-    } catch {
-      return undefined;
-    }
-  });
-  const entries = values.slice(1).filter((value) => Array.isArray(value?.undo));
-  return { owner: typeof values[0]?.pid === "number" ? values[0] : undefined, entries };
+function mayLook(dir: string): boolean {
+  try {
+    Deno.readDirSync(dir)[Symbol.iterator]().next();
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.PermissionDenied);
+  }
 }
 
-/** The text of a journal; nothing if its run has ended and removed it just now. */
-function textOf(path: string): string {
+function readableJournals(dir: string): JournalText[] {
+  return journals(dir).map(read).filter((each) => each !== undefined && each !== "unreadable");
+}
+
+/** What a journal holds. */
+interface JournalText {
+  readonly owner: Owner;
+  readonly entries: readonly Entry[];
+}
+
+/** Reads a journal; there is none any more if its run has ended and removed it just now. */
+function read(path: string): JournalText | "unreadable" | undefined {
+  const lines = textOf(path)?.split("\n").map(parse);
+  if (lines === undefined) return undefined;
+  const [owner, ...entries] = lines;
+  if (!isOwner(owner)) return "unreadable";
+  // A line that was being written when its run died tells of no change that was made.
+  return { owner, entries: entries.filter(isEntry) };
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+function isOwner(value: unknown): value is Owner {
+  return typeof (value as Owner | null)?.pid === "number";
+}
+
+function isEntry(value: unknown): value is Entry {
+  return Array.isArray((value as Entry | null)?.undo);
+}
+
+function textOf(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Settings } from "../config/settings.ts";
+import { OperatorError } from "../errors.ts";
 import { type FirewallTool, planCapture, planFirewall } from "./capture.ts";
 import type { Change } from "./change.ts";
 import { type Command, isInstalled, show } from "./execute.ts";
@@ -35,17 +36,32 @@ export function planHost(
 ): HostPlan {
   const { tun, address, stage } = settings;
   const mtu = state.interfaces.find((each) => each.name === tun)?.mtu ?? USUAL_MTU;
-  const tunnel = planTun(tun, address, state.interfaces);
-  if (!stage.captures) return { changes: tunnel, exits: [], mtu };
+  const tunnel = planTun(tun, address, state);
+  if (!stage.captures) return { changes: missing(tunnel, state), exits: [], mtu };
   const from = resolveFrom(settings, state);
+  const capture = planCapture(settings, from, state);
   const exits = resolveExits(settings, from, state);
-  const changes = [
-    ...tunnel,
-    ...planCapture(settings, from, state),
-    ...exits.flatMap((exit) => exit.changes),
-    ...(tool === undefined ? [] : planFirewall(settings, from, exits, tool, owner)),
-  ];
-  return { changes, exits, mtu };
+  const firewall = tool === undefined ? [] : planFirewall(settings, from, exits, state.rules, tool, owner);
+  const needed = [...tunnel, ...capture, ...exits.flatMap((exit) => exit.changes), ...firewall];
+  return { changes: missing(needed, state), exits, mtu };
+}
+
+/**
+ * What of the needed changes is to be made, each once.
+ *
+ * @throws {OperatorError} where something is there that will not stay, because another run has made it
+ */
+function missing(needed: readonly Change[], { held }: HostState): Change[] {
+  for (const { what, isThere } of needed) {
+    const other = isThere ? held.get(what) : undefined;
+    if (other === undefined) continue;
+    throw new OperatorError(
+      `another run, process ${other}, has made this and will undo it when it ends: ${what}`,
+      "end that run, or choose another --table, --priority and --exit",
+    );
+  }
+  const unique = new Map(needed.map((change) => [change.what, change]));
+  return [...unique.values()].filter((change) => !change.isThere);
 }
 
 /** What firewall rules can be made with here. */

@@ -12,21 +12,22 @@ const STRICT = 1;
 const LOOSE = 2;
 
 /**
- * The change that makes the filter of an interface loose where it is strict; none where it is not.
+ * The change that makes the filter of an interface loose, unless it is already, or is off.
  *
  * @param isTun whether it is the TUN interface, which may not exist yet and then starts with the default
  */
-export function planLooseFilter(device: string, { sysctl }: HostState, isTun: boolean): Change[] {
+export function planLooseFilter(device: string, { sysctl }: HostState, isTun: boolean): Change {
   const name = sysctlOf(device);
-  const own = sysctl(name) ?? sysctl(sysctlOf("default"));
-  // The kernel goes by the larger of the two.
-  if (Math.max(Number(sysctl(sysctlOf("all")) ?? 0), Number(own ?? 0)) !== STRICT) return [];
-  return [{
+  const own = sysctl(name) ?? sysctl(sysctlOf("default")) ?? "0";
+  const everywhere = sysctl(sysctlOf("all")) ?? "0";
+  return {
     what: `loose reverse path filter on ${device}`,
+    // The kernel goes by the larger of the two.
+    isThere: Math.max(Number(everywhere), Number(own)) !== STRICT,
     make: ["sysctl", "-w", `${name}=${LOOSE}`],
     undo: ["sysctl", "-w", `${name}=${own}`],
     goesWithTun: isTun,
-  }];
+  };
 }
 
 /** sysctl(8) wants slashes between the parts of a name where a part has dots itself. */

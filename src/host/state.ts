@@ -3,36 +3,54 @@
  *
  * @module
  */
-import { parseIpv4 } from "../config/cidr.ts";
+import { parseCidr, parseIpv4 } from "../config/cidr.ts";
 import type { Cidr } from "../wire/cidr.ts";
 import { execute, readSysctl } from "./execute.ts";
+import { changesOfLiveRuns } from "./journal.ts";
 
 /** An interface with its IPv4 addresses. */
 export interface Interface {
   readonly name: string;
+  /** `tun`, `tap`, `veth`, …; nothing for a card. */
+  readonly kind?: string;
   readonly isUp: boolean;
+  /** Whether its cable is in. That of a TUN interface is the program that has attached to it. */
+  readonly hasCarrier: boolean;
+  /** Whether there is but one at the other end, so that nothing is sent by a gateway. */
+  readonly isPointToPoint: boolean;
   readonly mtu: number;
+  /** Those that may be sent from anywhere come first, and those that are on their way out last. */
   readonly addresses: readonly Cidr[];
 }
 
-/** A policy routing rule, as `ip rule` lists it. */
+/** A policy routing rule. */
 export interface Rule {
   readonly priority: number;
-  /** Source address, or `all`. */
+  /** Source address or block, or `all`. */
   readonly src: string;
-  readonly table?: string;
   readonly fwmark?: string;
+  /** Where it leads; nothing for a rule that refuses. */
+  readonly table?: number;
+  /** What else it goes by, as `ip -json` calls it: `iif`, `dst`, `not`, … */
+  readonly others: readonly string[];
 }
 
-/** A route, as `ip route` lists it. */
+/** A route, or one of the ways of a route that has several. */
 export interface Route {
-  /** Destination, or `default`. */
-  readonly dst: string;
-  readonly dev?: string;
-  readonly gateway?: string;
-  readonly table?: string;
-  readonly metric?: number;
+  readonly to: Cidr;
+  readonly table: number;
+  /** Nothing for one that refuses. */
+  readonly device?: string;
+  /** How `ip route` writes the way to the next hop, e.g. `via 10.0.2.2`; empty where everybody is on the link. */
+  readonly via: readonly string[];
+  readonly gateway?: number;
+  /** The source that it prescribes. */
+  readonly source?: number;
+  readonly metric: number;
 }
+
+/** The kernel's own tables (rt_tables). */
+export const Table = { main: 254, local: 255 } as const;
 
 /** The host's network. */
 export interface HostState {
@@ -41,42 +59,127 @@ export interface HostState {
   readonly routes: readonly Route[];
   /** What a sysctl is set to. */
   readonly sysctl: (name: string) => string | undefined;
+  /** What other runs have changed that are still up, and will undo: the change, and the run's process. */
+  readonly held: ReadonlyMap<string, number>;
 }
 
-interface IpAddress {
-  readonly family: string;
-  readonly local: string;
-  readonly prefixlen: number;
+/** Asks for everything. */
+export async function readHostState(): Promise<HostState> {
+  const [addresses, rules, routes] = await Promise.all([
+    execute(["ip", "-d", "-json", "address", "show"]),
+    execute(["ip", "-N", "-json", "-4", "rule", "show"]),
+    execute(["ip", "-N", "-json", "-4", "route", "show", "table", "all"]),
+  ]);
+  return {
+    interfaces: parseInterfaces(addresses),
+    rules: parseRules(rules),
+    routes: parseRoutes(routes),
+    sysctl: readSysctl,
+    held: changesOfLiveRuns(),
+  };
 }
 
 interface IpLink {
   readonly ifname: string;
   readonly flags: readonly string[];
   readonly mtu: number;
+  readonly linkinfo?: { readonly info_kind?: string; readonly info_data?: { readonly type?: string } };
   readonly addr_info: readonly IpAddress[];
 }
 
-/** Asks for everything. */
-export async function readHostState(): Promise<HostState> {
-  const [interfaces, rules, routes] = await Promise.all([
-    readInterfaces(),
-    execute(["ip", "-N", "-json", "-4", "rule", "show"]),
-    execute(["ip", "-N", "-json", "-4", "route", "show", "table", "all"]),
-  ]);
-  return { interfaces, rules: parseList<Rule>(rules), routes: parseList<Route>(routes), sysctl: readSysctl };
+interface IpAddress {
+  readonly family: string;
+  readonly local: string;
+  readonly prefixlen: number;
+  readonly scope: string;
+  readonly deprecated?: boolean;
 }
 
-/** Asks for the interfaces. */
-export async function readInterfaces(): Promise<Interface[]> {
-  return parseList<IpLink>(await execute(["ip", "-json", "address", "show"])).map((link) => ({
-    name: link.ifname,
-    isUp: link.flags.includes("UP"),
-    mtu: link.mtu,
-    addresses: link.addr_info.filter((address) => address.family === "inet").map((address) => ({
-      address: parseIpv4(address.local)!,
-      prefix: address.prefixlen,
-    })),
+/** Reads what `ip -d -json address show` prints. */
+export function parseInterfaces(json: string): Interface[] {
+  return parseList<IpLink>(json).map(({ ifname, flags, mtu, linkinfo, addr_info }) => {
+    // A TUN and a TAP interface are of the same kind to the kernel, and tell themselves apart.
+    const kind = linkinfo?.info_data?.type ?? linkinfo?.info_kind;
+    return {
+      name: ifname,
+      ...(kind !== undefined && { kind }),
+      isUp: flags.includes("UP"),
+      hasCarrier: flags.includes("LOWER_UP"),
+      isPointToPoint: flags.includes("POINTOPOINT"),
+      mtu,
+      addresses: addr_info.filter(({ family }) => family === "inet")
+        .toSorted((a, b) => reluctance(a) - reluctance(b))
+        .map(({ local, prefixlen }) => ({ address: parseIpv4(local)!, prefix: prefixlen })),
+    };
+  });
+}
+
+/** How little an address suits as a source. Of one kind, the kernel lists a block's first address before its others. */
+function reluctance({ scope, deprecated }: IpAddress): number {
+  return (deprecated === true ? 2 : 0) + (scope === "global" ? 0 : 1);
+}
+
+interface IpRule {
+  readonly priority: number;
+  readonly src: string;
+  readonly srclen?: number;
+  readonly fwmark?: string;
+  readonly table?: string;
+  /** Who has made it, which changes nothing. */
+  readonly protocol?: string;
+}
+
+/** Reads what `ip -N -json rule show` prints. */
+export function parseRules(json: string): Rule[] {
+  return parseList<IpRule>(json).map(({ priority, src, srclen, fwmark, table, protocol: _, ...others }) => ({
+    priority,
+    src: srclen === undefined ? src : `${src}/${srclen}`,
+    ...(fwmark !== undefined && { fwmark }),
+    ...(table !== undefined && { table: Number(table) }),
+    others: Object.keys(others),
   }));
+}
+
+interface IpHop {
+  readonly dev?: string;
+  readonly gateway?: string;
+  /** A gateway of another family (RFC 5549). */
+  readonly via?: { readonly family: string; readonly host: string };
+  readonly flags?: readonly string[];
+}
+
+interface IpRoute extends IpHop {
+  readonly dst: string;
+  readonly table?: string;
+  readonly prefsrc?: string;
+  readonly metric?: number;
+  readonly nexthops?: readonly IpHop[];
+}
+
+/** Reads what `ip -N -json -4 route show table all` prints. */
+export function parseRoutes(json: string): Route[] {
+  return parseList<IpRoute>(json).flatMap((route) =>
+    (route.nexthops ?? [route]).map((hop) => parseRoute(route, hop))
+  );
+}
+
+function parseRoute({ dst, table, prefsrc, metric }: IpRoute, { dev, gateway, via, flags }: IpHop): Route {
+  const hop = gateway !== undefined
+    ? ["via", gateway]
+    : via !== undefined
+    ? ["via", via.family, via.host]
+    : [];
+  const source = prefsrc === undefined ? undefined : parseIpv4(prefsrc);
+  return {
+    to: dst === "default" ? { address: 0, prefix: 0 } : parseCidr(dst.includes("/") ? dst : `${dst}/32`)!,
+    // `ip route` does not name the main table.
+    table: table === undefined ? Table.main : Number(table),
+    ...(dev !== undefined && { device: dev }),
+    via: flags?.includes("onlink") ? [...hop, "onlink"] : hop,
+    ...(gateway !== undefined && { gateway: parseIpv4(gateway)! }),
+    ...(source !== undefined && { source }),
+    metric: metric ?? 0,
+  };
 }
 
 /** `ip -json` prints nothing at all for an empty list, or a list with empty objects. */

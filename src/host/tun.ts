@@ -3,15 +3,14 @@
  *
  * @module
  */
-import { formatCidr } from "../config/cidr.ts";
 import { ExitCode, OperatorError, SysError } from "../errors.ts";
 import type { Fd } from "../sys/fd.ts";
 import { interfaceExists } from "../sys/interface.ts";
 import { attachTun } from "../sys/tun.ts";
-import { type Cidr, overlaps } from "../wire/cidr.ts";
-import { formatIpv4 } from "../wire/ipv4.ts";
+import type { Cidr } from "../wire/cidr.ts";
+import { planAddress, planUp, refuseTakenBlock } from "./addresses.ts";
 import type { Change } from "./change.ts";
-import type { Interface } from "./state.ts";
+import type { HostState } from "./state.ts";
 
 /** A TUN interface that we are attached to. */
 export interface AttachedTun extends Disposable {
@@ -41,31 +40,15 @@ export async function openHostTun(name: string): Promise<AttachedTun> {
 /**
  * The changes that give the interface its address and take it up.
  *
- * @param interfaces what the host had before the interface was made
- * @throws {OperatorError} where the address is another interface's
+ * @throws {OperatorError} where the address or a part of its block is another interface's
  */
-export function planTun(name: string, address: Cidr, interfaces: readonly Interface[]): Change[] {
-  refuseTakenAddress(interfaces, name, address);
-  const is = interfaces.find((candidate) => candidate.name === name);
-  const cidr = formatCidr(address);
-  const changes: Change[] = [];
-  if (!is?.addresses.some((has) => has.address === address.address && has.prefix === address.prefix)) {
-    changes.push({
-      what: `address ${cidr} on ${name}`,
-      make: ["ip", "address", "add", cidr, "dev", name],
-      undo: ["ip", "address", "delete", cidr, "dev", name],
-      goesWithTun: true,
-    });
-  }
-  if (!is?.isUp) {
-    changes.push({
-      what: `${name} up`,
-      make: ["ip", "link", "set", name, "up"],
-      undo: ["ip", "link", "set", name, "down"],
-      goesWithTun: true,
-    });
-  }
-  return changes;
+export function planTun(name: string, address: Cidr, state: HostState): Change[] {
+  refuseTakenBlock(name, address, state, "choose another with --address");
+  const is = state.interfaces.find((each) => each.name === name);
+  return [planAddress(name, address, is), planUp(name, is)].map((change) => ({
+    ...change,
+    goesWithTun: true,
+  }));
 }
 
 /** Attaches, waiting a moment where the interface is still held by a run that is on its way out. */
@@ -93,22 +76,4 @@ function explain(error: SysError): OperatorError {
   } as const)[error.code] ?? ["see `ip link` and `dmesg`", ExitCode.failed];
   const message = error.message.charAt(0).toLowerCase() + error.message.slice(1);
   return new OperatorError(message, remedy, exitCode, { cause: error });
-}
-
-/** An address or a block that another interface has cannot lead into the tunnel too. */
-function refuseTakenAddress(all: readonly Interface[], name: string, address: Cidr): void {
-  for (const { name: other, addresses } of all) {
-    if (other === name) continue;
-    for (const taken of addresses) {
-      const isSame = taken.address === address.address;
-      // A wider block elsewhere does no harm: the narrower route wins.
-      if (!isSame && (taken.prefix < address.prefix || !overlaps(taken, address))) continue;
-      throw new OperatorError(
-        `${isSame ? formatIpv4(address.address) : formatCidr(address)} is taken: ${other} has ${
-          formatCidr(taken)
-        }`,
-        "choose another with --address",
-      );
-    }
-  }
 }

@@ -1,0 +1,76 @@
+/**
+ * Addresses of interfaces, and the interfaces themselves: giving, taking up, and who has which already.
+ *
+ * @module
+ */
+import { formatCidr } from "../config/cidr.ts";
+import { OperatorError } from "../errors.ts";
+import { type Cidr, contains, overlaps } from "../wire/cidr.ts";
+import { formatIpv4 } from "../wire/ipv4.ts";
+import type { Change } from "./change.ts";
+import { type HostState, type Interface, type Route, Table } from "./state.ts";
+
+/** The change that gives an interface an address. */
+export function planAddress(name: string, block: Cidr, is: Interface | undefined): Change {
+  const cidr = formatCidr(block);
+  return {
+    what: `address ${cidr} on ${name}`,
+    isThere: is?.addresses.some((own) => isSame(own, block)) ?? false,
+    make: ["ip", "address", "add", cidr, "dev", name],
+    undo: ["ip", "address", "delete", cidr, "dev", name],
+  };
+}
+
+/** The change that takes an interface up. */
+export function planUp(name: string, is: Interface | undefined): Change {
+  return {
+    what: `${name} up`,
+    isThere: is?.isUp ?? false,
+    make: ["ip", "link", "set", name, "up"],
+    undo: ["ip", "link", "set", name, "down"],
+  };
+}
+
+/** The address that an interface sends to its gateway from: the one in the gateway's block, else its first. */
+export function sourceOf(is: Interface, gateway: number | undefined): Cidr | undefined {
+  return is.addresses.find((own) => gateway !== undefined && contains(own, gateway)) ?? is.addresses[0];
+}
+
+/**
+ * Makes sure that an interface can have an address, and that packets to its block would then go there.
+ *
+ * @throws {OperatorError} where another interface has the address, or a part of the block
+ */
+export function refuseTakenBlock(
+  name: string,
+  block: Cidr,
+  { interfaces, routes }: HostState,
+  remedy: string,
+): void {
+  const refuse = (what: string, why: string) => new OperatorError(`${what} is taken: ${why}`, remedy);
+  for (const { name: other, addresses } of interfaces) {
+    if (other === name) continue;
+    for (const taken of addresses) {
+      const isSameAddress = taken.address === block.address;
+      // A wider block elsewhere does no harm: the narrower route wins.
+      if (!isSameAddress && (taken.prefix < block.prefix || !overlaps(taken, block))) continue;
+      const what = isSameAddress ? formatIpv4(block.address) : formatCidr(block);
+      throw refuse(what, `${other} has ${formatCidr(taken)}`);
+    }
+  }
+  const route = routes.find((route) => route.device !== name && isNearer(route, block));
+  if (route !== undefined) {
+    throw refuse(formatCidr(block), `a route leads ${formatCidr(route.to)} to ${route.device ?? "nowhere"}`);
+  }
+}
+
+/** Whether the kernel prefers a route to the one that comes with an interface's block. */
+function isNearer({ to, table, metric }: Route, block: Cidr): boolean {
+  return table === Table.main && overlaps(to, block) &&
+    (to.prefix > block.prefix || (to.prefix === block.prefix && metric === 0));
+}
+
+/** Whether two blocks are the same, down to the address. */
+export function isSame(one: Cidr, other: Cidr): boolean {
+  return one.address === other.address && one.prefix === other.prefix;
+}

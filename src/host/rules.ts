@@ -1,0 +1,75 @@
+/**
+ * Policy routing rules (ip-rule(8)).
+ *
+ * @module
+ */
+import { OperatorError } from "../errors.ts";
+import { formatIpv4 } from "../wire/ipv4.ts";
+import type { Change } from "./change.ts";
+import { type Rule, Table } from "./state.ts";
+
+/** The priority of the kernel's own rule for the main table: what comes after it has nothing left to say. */
+const MAIN_PRIORITY = 32_766;
+
+/** Which packets a rule leads: those from an address, or those with a mark. */
+export type RuleSelector = { readonly from: number } | { readonly mark: number };
+
+/** The one rule that leads these packets to this table, if it comes early enough. */
+export function findRule(
+  selector: RuleSelector,
+  table: number,
+  rules: readonly Rule[],
+  before: number = MAIN_PRIORITY,
+): Rule | undefined {
+  return rules.find((rule) =>
+    rule.priority < before && leads(rule, selector, table) && isExact(rule, selector)
+  );
+}
+
+/**
+ * The change that leads packets to a table.
+ *
+ * @param before the priority of the rule that it must precede
+ * @throws {OperatorError} where it could not be told from another one when it is undone
+ */
+export function planRule(
+  what: string,
+  selector: RuleSelector,
+  table: number,
+  priority: number,
+  rules: readonly Rule[],
+  before?: number,
+): Change {
+  const isThere = findRule(selector, table, rules, before) !== undefined;
+  // The kernel deletes the first rule that is like the one it is told, whatever else that one goes by.
+  const twin = rules.find((rule) => rule.priority === priority && leads(rule, selector, table));
+  if (!isThere && twin !== undefined) {
+    throw new OperatorError(
+      `priority ${priority} is in use: it has a narrower ${what}`,
+      "choose another with --priority",
+    );
+  }
+  const packets = "from" in selector ? ["from", formatIpv4(selector.from)] : ["fwmark", hex(selector.mark)];
+  const name = table === Table.main ? "main" : `${table}`;
+  const words = [...packets, "table", name, "priority", `${priority}`];
+  return {
+    what,
+    isThere,
+    make: ["ip", "rule", "add", ...words],
+    undo: ["ip", "rule", "delete", ...words],
+  };
+}
+
+function leads(rule: Rule, selector: RuleSelector, table: number): boolean {
+  if (rule.table !== table) return false;
+  return "from" in selector ? rule.src === formatIpv4(selector.from) : rule.fwmark === hex(selector.mark);
+}
+
+function isExact({ src, fwmark, others }: Rule, selector: RuleSelector): boolean {
+  return others.length === 0 && ("from" in selector ? fwmark === undefined : src === "all");
+}
+
+/** A mark as `ip` and `nft` write it. */
+export function hex(mark: number): string {
+  return `0x${mark.toString(16)}`;
+}

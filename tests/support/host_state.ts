@@ -1,0 +1,108 @@
+/**
+ * Hosts made by hand, for tests of what would be changed on them.
+ *
+ * @module
+ */
+import { parseCidr, parseIpv4 } from "../../src/config/cidr.ts";
+import { FLAGS } from "../../src/config/options.ts";
+import type { Settings } from "../../src/config/settings.ts";
+import { validate } from "../../src/config/validate.ts";
+import type { Change } from "../../src/host/change.ts";
+import { show } from "../../src/host/execute.ts";
+import type { HostState, Interface, Route, Rule } from "../../src/host/state.ts";
+
+/** The settings of a stage, 3 unless said otherwise; options by name, as they would be written. */
+export function settingsOf(options: Partial<Record<keyof typeof FLAGS, string>> = {}): Settings {
+  const given = Object.entries({ stage: "3", ...options }).map(([name, text]) => {
+    return [name, { text, name: FLAGS[name as keyof typeof FLAGS].flag, at: "" }];
+  });
+  return validate(Object.fromEntries(given));
+}
+
+/** A network card that is up, with these addresses, and what is different about it. */
+export function card(name: string, addresses: string[], but: Partial<Interface> = {}): Interface {
+  const isUp = but.isUp ?? true;
+  const blocks = addresses.map((text) => parseCidr(text)!);
+  return {
+    name,
+    isUp,
+    hasCarrier: isUp,
+    isPointToPoint: false,
+    mtu: 1500,
+    addresses: blocks,
+    ...but,
+  };
+}
+
+/** A TUN interface that somebody has made by hand, and nobody has attached to. */
+export function tunByHand(name: string, addresses: string[], but: Partial<Interface> = {}): Interface {
+  return card(name, addresses, { kind: "tun", isPointToPoint: true, hasCarrier: false, ...but });
+}
+
+/** A route, as in `default via 10.0.2.2 dev eth0 table 9 metric 100`. */
+export function route(text: string): Route {
+  const [to = "", ...words] = text.split(" ");
+  const after = (word: string) => words[words.indexOf(word) + 1];
+  const has = (word: string) => words.includes(word);
+  const gateway = has("via") ? after("via")! : undefined;
+  const via = gateway === undefined ? [] : ["via", gateway];
+  return {
+    to: to === "default" ? { address: 0, prefix: 0 } : parseCidr(to.includes("/") ? to : `${to}/32`)!,
+    table: has("table") ? Number(after("table")) : 254,
+    ...(has("dev") && { device: after("dev")! }),
+    via: has("onlink") ? [...via, "onlink"] : via,
+    ...(gateway !== undefined && { gateway: parseIpv4(gateway)! }),
+    ...(has("src") && { source: parseIpv4(after("src")!)! }),
+    metric: has("metric") ? Number(after("metric")) : 0,
+  };
+}
+
+/** A rule, as in `8: from 10.0.2.15 table 9`. */
+export function rule(text: string, ...others: string[]): Rule {
+  const [, priority, src, fwmark, table] = /^(\d+): from (\S+)(?: fwmark (\S+))?(?: table (\d+))?$/.exec(
+    text,
+  )!;
+  return {
+    priority: Number(priority),
+    src: src!,
+    ...(fwmark !== undefined && { fwmark }),
+    ...(table !== undefined && { table: Number(table) }),
+    others,
+  };
+}
+
+/** The rules that every host has. */
+export const KERNEL_RULES: readonly Rule[] = [
+  rule("0: from all table 255"),
+  rule("32766: from all table 254"),
+  rule("32767: from all table 253"),
+];
+
+/** A host with these parts. Its reverse path filters are off unless told otherwise. */
+export function host(
+  { interfaces = [], rules = [], routes = [], sysctls = {}, held = [] }: {
+    interfaces?: Interface[];
+    rules?: Rule[];
+    routes?: string[];
+    sysctls?: Record<string, string>;
+    held?: [string, number][];
+  },
+): HostState {
+  return {
+    interfaces: [card("lo", ["127.0.0.1/8"]), ...interfaces],
+    rules: [...KERNEL_RULES, ...rules].toSorted((a, b) => a.priority - b.priority),
+    routes: routes.map(route),
+    sysctl: (name) => sysctls[name],
+    held: new Map(held),
+  };
+}
+
+/** What is to be made, as somebody would type it. */
+export function commands(changes: readonly Change[]): string[] {
+  return changes.map(({ make }) => show(make));
+}
+
+/** What undoes it, last things first. */
+export function undoing(changes: readonly Change[]): string[] {
+  return changes.map(({ undo }) => show(undo)).toReversed();
+}

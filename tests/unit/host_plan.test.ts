@@ -1,0 +1,390 @@
+import assert from "node:assert/strict";
+import { OperatorError } from "../../src/errors.ts";
+import { planCommands, planHost } from "../../src/host/plan.ts";
+import type { HostState } from "../../src/host/state.ts";
+import { card, commands, host, rule, settingsOf, tunByHand, undoing } from "../support/host_state.ts";
+
+/** The virtual machine of the course: eth0 to the world, eth1 to it as well. */
+const TWO_CARDS = {
+  interfaces: [card("eth0", ["10.0.2.15/24"]), card("eth1", ["192.168.201.2/24"])],
+  routes: [
+    "default via 10.0.2.2 dev eth0",
+    "default via 192.168.201.1 dev eth1 metric 100",
+    "10.0.2.0/24 dev eth0",
+    "192.168.201.0/24 dev eth1",
+  ],
+};
+
+const ONE_CARD = {
+  interfaces: [card("ens3", ["203.0.113.7/24"])],
+  routes: ["default via 203.0.113.1 dev ens3", "203.0.113.0/24 dev ens3"],
+};
+
+/** What stands on such a host once a run has been set up by hand, in the classic way. */
+const BY_HAND = {
+  interfaces: [...TWO_CARDS.interfaces, tunByHand("tun1", ["10.5.51.2/24"])],
+  routes: [
+    ...TWO_CARDS.routes,
+    "10.5.51.0/24 dev tun1",
+    "18.0.0.0/8 dev tun1 table 9",
+    "128.0.0.0/8 dev tun1 table 9",
+  ],
+  rules: [rule("8: from 10.0.2.15 table 9")],
+};
+
+const FIREWALL = "nft 'table ip onion_4711 { " +
+  "chain capture { type route hook output priority mangle; " +
+  "meta mark 0 ip saddr 10.0.2.15 ip daddr { 18.0.0.0/8, 128.0.0.0/8 } meta mark set 0x6f6e0000; }; " +
+  "chain resets { type filter hook output priority filter; " +
+  "ip saddr { 192.168.201.2 } tcp flags & rst == rst drop; }; }'";
+
+const plan = (
+  state: HostState,
+  options: Parameters<typeof settingsOf>[0] = {},
+  tool: "nft" | "iptables" | undefined = "nft",
+) => planHost(settingsOf(options), state, 4711, tool);
+
+function refuses(
+  state: HostState,
+  options: Parameters<typeof settingsOf>[0],
+  message: string,
+  remedy: string,
+) {
+  assert.throws(() => plan(state, options), new OperatorError(message, remedy));
+}
+
+Deno.test("stage 2: an address for the TUN, and up", () => {
+  const { changes, exits, mtu } = plan(host(TWO_CARDS), { stage: "2" });
+  assert.deepEqual(commands(changes), [
+    "ip address add 10.5.51.2/24 dev tun1",
+    "ip link set tun1 up",
+  ]);
+  assert.ok(changes.every(({ goesWithTun }) => goesWithTun), "the kernel undoes it with the TUN");
+  assert.deepEqual([exits, mtu], [[], 1500]);
+});
+
+Deno.test("two cards: in the order of the course, and undone the other way round", () => {
+  const { changes, exits } = plan(host(TWO_CARDS));
+  assert.deepEqual(commands(changes), [
+    "ip address add 10.5.51.2/24 dev tun1",
+    "ip link set tun1 up",
+    "ip rule add from 10.0.2.15 table 9 priority 8",
+    "ip route add table 9 18.0.0.0/8 dev tun1",
+    "ip route add table 9 128.0.0.0/8 dev tun1",
+    "ip route add default via 192.168.201.1 dev eth1 table 901",
+    "ip rule add from 192.168.201.2 table 901 priority 7",
+    "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
+    FIREWALL,
+  ]);
+  assert.deepEqual(undoing(changes), [
+    "nft 'delete table ip onion_4711'",
+    "ip rule delete fwmark 0x6f6e0000 table 9 priority 8",
+    "ip rule delete from 192.168.201.2 table 901 priority 7",
+    "ip route delete default via 192.168.201.1 dev eth1 table 901",
+    "ip route delete table 9 128.0.0.0/8 dev tun1",
+    "ip route delete table 9 18.0.0.0/8 dev tun1",
+    "ip rule delete from 10.0.2.15 table 9 priority 8",
+    "ip link set tun1 down",
+    "ip address delete 10.5.51.2/24 dev tun1",
+  ]);
+  assert.deepEqual(
+    exits.map(({ device, address, mtu, via, mark }) => ({ device, address, mtu, via, mark })),
+    [
+      { device: "eth1", address: 0xc0a8c902, mtu: 1500, via: "via 192.168.201.1", mark: 0 },
+    ],
+  );
+});
+
+Deno.test("one card: a mark keeps the router's packets out of the tunnel, above the capturing rule", () => {
+  const { changes, exits } = plan(host(ONE_CARD));
+  assert.deepEqual(commands(changes), [
+    "ip address add 10.5.51.2/24 dev tun1",
+    "ip link set tun1 up",
+    "ip rule add from 203.0.113.7 table 9 priority 8",
+    "ip route add table 9 18.0.0.0/8 dev tun1",
+    "ip route add table 9 128.0.0.0/8 dev tun1",
+    "ip rule add fwmark 0x6f6e0001 table main priority 7",
+    "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
+    // No rule against resets: it would silence the host's own.
+    "nft 'table ip onion_4711 { chain capture { type route hook output priority mangle; " +
+    "meta mark 0 ip saddr 203.0.113.7 ip daddr { 18.0.0.0/8, 128.0.0.0/8 } meta mark set 0x6f6e0000; }; }'",
+  ]);
+  assert.deepEqual(exits.map(({ address, mark }) => [address, mark]), [[0xcb007107, 0x6f6e0001]]);
+});
+
+Deno.test("a strict reverse path filter is loosened where answers come in another way, and set back", () => {
+  const sysctls = {
+    "net.ipv4.conf.all.rp_filter": "0",
+    "net.ipv4.conf.default.rp_filter": "1",
+    "net.ipv4.conf.ens3.rp_filter": "1",
+    "net.ipv4.conf.eth1.rp_filter": "1",
+  };
+  const { changes } = plan(host({ ...ONE_CARD, sysctls }));
+  const filters = changes.filter(({ what }) => what.startsWith("loose"));
+  assert.deepEqual(commands(filters), [
+    "sysctl -w net.ipv4.conf.tun1.rp_filter=2",
+    "sysctl -w net.ipv4.conf.ens3.rp_filter=2",
+  ]);
+  assert.deepEqual(undoing(filters), [
+    "sysctl -w net.ipv4.conf.ens3.rp_filter=1",
+    "sysctl -w net.ipv4.conf.tun1.rp_filter=1",
+  ]);
+  // Answers to a second card come in by the very way that its own table names.
+  const two = commands(plan(host({ ...TWO_CARDS, sysctls })).changes);
+  assert.deepEqual(two.filter((each) => each.startsWith("sysctl")), [
+    "sysctl -w net.ipv4.conf.tun1.rp_filter=2",
+  ]);
+});
+
+Deno.test("the kernel filters as strictly as `all` says, or the interface, whichever is more", () => {
+  const loosened = (all: string, own: string) =>
+    commands(
+      plan(host({
+        ...ONE_CARD,
+        sysctls: { "net.ipv4.conf.all.rp_filter": all, "net.ipv4.conf.ens3.rp_filter": own },
+      })).changes,
+    ).includes("sysctl -w net.ipv4.conf.ens3.rp_filter=2");
+  const table = [["0", "0", false], ["0", "1", true], ["1", "0", true], ["1", "1", true]] as const;
+  for (const [all, own, expected] of table) assert.equal(loosened(all, own), expected, `${all} ${own}`);
+  for (const [all, own] of [["2", "0"], ["2", "1"], ["0", "2"], ["1", "2"]] as const) {
+    assert.equal(loosened(all, own), false, `${all} ${own}`);
+  }
+});
+
+Deno.test("what was made by hand is used and left alone", () => {
+  assert.deepEqual(commands(plan(host(BY_HAND)).changes), [
+    "ip route add default via 192.168.201.1 dev eth1 table 901",
+    "ip rule add from 192.168.201.2 table 901 priority 7",
+    "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
+    FIREWALL,
+  ]);
+  const everything = {
+    ...BY_HAND,
+    routes: [...BY_HAND.routes, "default via 192.168.201.1 dev eth1 table 901"],
+    rules: [
+      ...BY_HAND.rules,
+      rule("7: from 192.168.201.2 table 901"),
+      rule("8: from all fwmark 0x6f6e0000 table 9"),
+    ],
+  };
+  assert.deepEqual(commands(plan(host(everything)).changes), [FIREWALL]);
+});
+
+Deno.test("a half that was made by hand is completed", () => {
+  const down = { ...BY_HAND, interfaces: [...TWO_CARDS.interfaces, tunByHand("tun1", [], { isUp: false })] };
+  assert.deepEqual(commands(plan(host(down), { stage: "2" }).changes), [
+    "ip address add 10.5.51.2/24 dev tun1",
+    "ip link set tun1 up",
+  ]);
+  const { changes, mtu } = plan(
+    host({ interfaces: [tunByHand("tun1", ["10.5.51.2/16"], { mtu: 9000 })] }),
+    { stage: "2" },
+  );
+  assert.deepEqual(
+    commands(changes),
+    ["ip address add 10.5.51.2/24 dev tun1"],
+    "another prefix, another address",
+  );
+  assert.equal(mtu, 9000);
+});
+
+Deno.test("a rule with other conditions is another rule", () => {
+  const withRule = (...rules: ReturnType<typeof rule>[]) =>
+    commands(plan(host({ ...TWO_CARDS, rules })).changes).includes(
+      "ip rule add from 10.0.2.15 table 9 priority 8",
+    );
+  assert.ok(!withRule(rule("5: from 10.0.2.15 table 9")), "the same at another priority");
+  assert.ok(!withRule(rule("32765: from 10.0.2.15 table 9")));
+  assert.ok(withRule(rule("32767: from 10.0.2.15 table 9")), "behind the main table's it has nothing to say");
+  assert.ok(withRule(rule("5: from 10.0.2.15 table 9", "iif")));
+  assert.ok(withRule(rule("5: from 10.0.2.15 fwmark 0x1 table 9")));
+  assert.ok(withRule(rule("8: from 10.0.2.0/24 table 9")));
+  assert.ok(withRule(rule("8: from 10.0.2.15 table 8")));
+});
+
+Deno.test("a rule that would be deleted in the place of ours is not risked", () => {
+  const message = "priority 8 is in use: it has a narrower rule from 10.0.2.15 to table 9";
+  for (
+    const twin of [rule("8: from 10.0.2.15 table 9", "iif"), rule("8: from 10.0.2.15 fwmark 0x1 table 9")]
+  ) {
+    refuses(host({ ...TWO_CARDS, rules: [twin] }), {}, message, "choose another with --priority");
+    assert.doesNotThrow(() => plan(host({ ...TWO_CARDS, rules: [twin] }), { priority: "6" }));
+  }
+});
+
+Deno.test("the routers' mark comes before the capturing rule, wherever that is", () => {
+  const marks = (...rules: ReturnType<typeof rule>[]) =>
+    commands(plan(host({ ...ONE_CARD, rules })).changes).filter((each) => each.includes("0x6f6e0001"));
+  assert.deepEqual(marks(rule("4: from 203.0.113.7 table 9")), [
+    "ip rule add fwmark 0x6f6e0001 table main priority 3",
+  ]);
+  assert.deepEqual(marks(rule("100: from 203.0.113.7 table 9")), [
+    "ip rule add fwmark 0x6f6e0001 table main priority 7",
+  ]);
+  assert.deepEqual(marks(rule("6: from all fwmark 0x6f6e0001 table 254")), [], "made by hand");
+  assert.deepEqual(marks(rule("9: from all fwmark 0x6f6e0001 table 254")), [
+    "ip rule add fwmark 0x6f6e0001 table main priority 7",
+  ], "too late");
+});
+
+Deno.test("a table that leads elsewhere is in use", () => {
+  const another = "choose another with --table";
+  const withRoutes = (...routes: string[]) => ({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, ...routes] });
+  // Whoever has a table does not want our packets in it, captured or not.
+  for (const foreign of ["18.0.0.0/8", "18.1.0.0/16", "10.0.0.0/8", "default"]) {
+    const shown = foreign === "default" ? "0.0.0.0/0" : foreign;
+    refuses(
+      host(withRoutes(`${foreign} via 10.9.0.1 dev wg0 table 9`)),
+      {},
+      `table 9 is in use: it leads ${shown} to wg0`,
+      another,
+    );
+  }
+  refuses(
+    host(withRoutes("18.1.0.0/16 table 9")),
+    {},
+    "table 9 is in use: it leads 18.1.0.0/16 to nowhere",
+    another,
+  );
+  refuses(
+    host(withRoutes("18.0.0.0/8 dev tun1 table 9")),
+    { tun: "tun2" },
+    "table 9 is in use: it leads 18.0.0.0/8 to tun1",
+    another,
+  );
+  assert.doesNotThrow(() => plan(host(withRoutes("default via 10.9.0.1 dev wg0 table 9")), { table: "10" }));
+});
+
+Deno.test("a table that was set up by hand may lead elsewhere too, but not with what is to be captured", () => {
+  const withRoute = (text: string) => host({ ...BY_HAND, routes: [...BY_HAND.routes, `${text} table 9`] });
+  assert.doesNotThrow(() => plan(withRoute("default via 10.0.2.2 dev eth0")));
+  assert.doesNotThrow(() => plan(withRoute("10.0.0.0/8 via 10.0.2.2 dev eth0")));
+  refuses(
+    withRoute("18.26.0.0/16 via 10.0.2.2 dev eth0"),
+    {},
+    "table 9 is in use: it leads 18.26.0.0/16 to eth0",
+    "choose another with --table",
+  );
+});
+
+Deno.test("an address that is taken", () => {
+  const another = "choose another with --address";
+  const beside = (name: string, ...addresses: string[]) =>
+    host({ ...TWO_CARDS, interfaces: [...TWO_CARDS.interfaces, card(name, addresses)] });
+  const options = { stage: "2" };
+  refuses(beside("br0", "10.5.51.2/16"), options, "10.5.51.2 is taken: br0 has 10.5.51.2/16", another);
+  refuses(beside("br0", "10.5.51.1/24"), options, "10.5.51.2/24 is taken: br0 has 10.5.51.1/24", another);
+  refuses(beside("br0", "10.5.51.129/25"), options, "10.5.51.2/24 is taken: br0 has 10.5.51.129/25", another);
+  assert.doesNotThrow(() => plan(beside("br0", "10.5.0.1/16"), options), "the narrower route wins");
+  assert.doesNotThrow(() => plan(beside("br0", "10.5.52.2/24"), options));
+});
+
+Deno.test("a block that a route leads elsewhere is taken, too", () => {
+  const another = "choose another with --address";
+  const withRoute = (text: string) => host({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, text] });
+  refuses(
+    withRoute("10.5.51.64/26 via 10.0.2.3 dev eth0"),
+    { stage: "2" },
+    "10.5.51.2/24 is taken: a route leads 10.5.51.64/26 to eth0",
+    another,
+  );
+  refuses(
+    withRoute("10.5.51.0/24 dev wg0"),
+    { stage: "2" },
+    "10.5.51.2/24 is taken: a route leads 10.5.51.0/24 to wg0",
+    another,
+  );
+  refuses(
+    withRoute("10.5.51.7"),
+    { stage: "2" },
+    "10.5.51.2/24 is taken: a route leads 10.5.51.7/32 to nowhere",
+    another,
+  );
+  for (
+    const harmless of [
+      "10.5.51.0/24 dev wg0 metric 50",
+      "10.5.0.0/16 dev wg0",
+      "10.5.51.0/24 dev wg0 table 51820",
+      "10.5.51.0/24 dev tun1",
+    ]
+  ) assert.doesNotThrow(() => plan(withRoute(harmless), { stage: "2" }), harmless);
+});
+
+Deno.test("single addresses, and all there is", () => {
+  const routes = (capture: string, ...more: string[]) =>
+    commands(plan(host({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, ...more] }), { capture }).changes)
+      .filter((each) => each.startsWith("ip route add table 9 "));
+  assert.deepEqual(routes("128.30.2.155"), ["ip route add table 9 128.30.2.155 dev tun1"]);
+  assert.deepEqual(routes("0.0.0.0/0"), ["ip route add table 9 0.0.0.0/0 dev tun1"]);
+  assert.deepEqual(routes("128.30.2.155", "128.30.2.155 dev tun1 table 9"), []);
+  assert.deepEqual(routes("0.0.0.0/0", "default dev tun1 table 9"), []);
+});
+
+Deno.test("without nft, iptables: each rule with a comment that tells it from others", () => {
+  const made = commands(plan(host(TWO_CARDS), {}, "iptables").changes);
+  assert.deepEqual(made.slice(7), [
+    "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
+    ...["18.0.0.0/8", "128.0.0.0/8"].map((block) =>
+      `iptables -w -t mangle -A OUTPUT -s 10.0.2.15 -d ${block} -m mark --mark 0 -j MARK --set-mark 0x6f6e0000 ` +
+      "-m comment --comment onion_4711"
+    ),
+    "iptables -w -t filter -A OUTPUT -s 192.168.201.2 -p tcp --tcp-flags RST RST -j DROP " +
+    "-m comment --comment onion_4711",
+  ]);
+  const undone = undoing(plan(host(TWO_CARDS), {}, "iptables").changes).slice(0, 3);
+  assert.deepEqual(undone, made.slice(8).map((each) => each.replace(" -A ", " -D ")).toReversed());
+});
+
+Deno.test("without either, none", () => {
+  const made = commands(planHost(settingsOf(), host(TWO_CARDS), 4711, undefined).changes);
+  assert.equal(made.at(-1), "ip rule add from 192.168.201.2 table 901 priority 7");
+});
+
+Deno.test("another table, another priority", () => {
+  const made = commands(
+    plan(host(TWO_CARDS), { table: "20", priority: "100", capture: "18.0.0.0/8" }).changes,
+  );
+  assert.deepEqual(made.slice(2, 7), [
+    "ip rule add from 10.0.2.15 table 20 priority 100",
+    "ip route add table 20 18.0.0.0/8 dev tun1",
+    "ip route add default via 192.168.201.1 dev eth1 table 2001",
+    "ip rule add from 192.168.201.2 table 2001 priority 99",
+    "ip rule add fwmark 0x6f6e0000 table 20 priority 100",
+  ]);
+});
+
+Deno.test("nothing is built on what another run will take away", () => {
+  // The other run captures something else, by its own TUN, out of the same exit.
+  const beside = host({
+    ...TWO_CARDS,
+    interfaces: [...TWO_CARDS.interfaces, tunByHand("tun7", ["10.5.57.2/24"], { hasCarrier: true })],
+    routes: [
+      ...TWO_CARDS.routes,
+      "1.0.0.0/8 dev tun7 table 7",
+      "default via 192.168.201.1 dev eth1 table 901",
+    ],
+    rules: [rule("7: from 192.168.201.2 table 901"), rule("8: from 10.0.2.15 table 7")],
+    held: [["default route of eth1 in table 901", 815], ["rule from 192.168.201.2 to table 901", 815]],
+  });
+  refuses(
+    beside,
+    {},
+    "another run, process 815, has made this and will undo it when it ends: default route of eth1 in table 901",
+    "end that run, or choose another --table, --priority and --exit",
+  );
+  assert.doesNotThrow(() => plan(beside, { table: "10" }));
+});
+
+Deno.test("what is printed can be typed, the TUN first", () => {
+  const printed = planCommands(settingsOf(), host(TWO_CARDS), 4711);
+  assert.deepEqual(printed.slice(0, 4), [
+    "ip tuntap add dev tun1 mode tun",
+    "ip address add 10.5.51.2/24 dev tun1",
+    "ip link set tun1 up",
+    "ip rule add from 10.0.2.15 table 9 priority 8",
+  ]);
+  assert.deepEqual(
+    planCommands(settingsOf({ stage: "3" }), host(BY_HAND), 4711)[0],
+    "ip route add default via 192.168.201.1 dev eth1 table 901",
+  );
+});
