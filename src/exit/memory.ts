@@ -166,7 +166,7 @@ export class MemoryWorld implements IcmpSocket {
   }
 
   /**
-   * Lets a router complain about the packet as it came to it.
+   * Lets a router complain about the packet, which is as it came to it, or as the last one has already passed it on.
    *
    * @param index which router; where there is none, nobody complains
    * @param narrowest bytes of the longest packet that the links before it take
