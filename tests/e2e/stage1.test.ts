@@ -56,10 +56,10 @@ Deno.test({
 Deno.test("the router is the same program, told its port by environment and its key by neither that nor argv", async () => {
   await using onion = await Onion.start(STAGE_1);
   const { router } = await onion.ready();
-  const [proxyPort] = /\d+$/.exec(onion.log("stage1.proxy.out")[0]!)!;
+  const ports = await onion.ports(1);
   assert.equal(Deno.readLinkSync(`/proc/${router}/exe`), Deno.readLinkSync(`/proc/${onion.pid}/exe`));
   const environment = Deno.readTextFileSync(`/proc/${router}/environ`).split("\0");
-  assert.ok(environment.includes(`ONION_CONTROL_PORT=${proxyPort}`), environment.join("\n"));
+  assert.ok(environment.includes(`ONION_CONTROL_PORT=${ports.proxy}`), environment.join("\n"));
   const arguments_ = Deno.readTextFileSync(`/proc/${router}/cmdline`).split("\0");
   // The key has 32 bytes; the longest word of hexadecimal digits that may be here is in the cache's path.
   const own = new Set(Deno.readTextFileSync(`/proc/${onion.pid}/cmdline`).match(/[0-9a-f]{64}/gi));
@@ -89,7 +89,7 @@ Deno.test("with --json, stdout is JSON lines from ready to ended", async () => {
 Deno.test("forged and garbled control datagrams are counted and change nothing", async () => {
   await using onion = await Onion.start(STAGE_1);
   await onion.ready();
-  const [proxyPort, routerPort] = onion.log("stage1.proxy.out").map((line) => Number(/\d+$/.exec(line)![0]));
+  const ports = await onion.ports(1);
 
   // Whole frames, as another session's would be if they were replayed: everything fits but the key.
   const stranger = await FrameCodec.of(makeSessionKey());
@@ -107,7 +107,7 @@ Deno.test("forged and garbled control datagrams are counted and change nothing",
   ];
   const garbled = [0, 1, 39, 40, 41, 1400, 65_507].map((length) => new Uint8Array(length).fill(0xa5));
   const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
-  for (const port of [proxyPort!, routerPort!]) {
+  for (const port of [ports.proxy, ports.router]) {
     for (const datagram of [...forged, ...garbled]) {
       await socket.send(datagram, { transport: "udp", hostname: "127.0.0.1", port });
     }

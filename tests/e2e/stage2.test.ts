@@ -218,7 +218,7 @@ Deno.test({
     await using namespace = await Namespace.make({ ipv6: false });
     await using onion = await Onion.start(STAGE_2, { namespace });
     await onion.ready();
-    const [proxyPort, routerPort] = onion.log("stage2.proxy.out").map((line) => /\d+$/.exec(line)![0]);
+    const ports = await onion.ports(2);
 
     // The tunnel's own address is the kernel's to answer: no packet comes out of the tunnel.
     assertWhole(await ping(namespace, "-c", "3", "-i", "0.01", "10.5.51.2"), 3);
@@ -228,8 +228,8 @@ Deno.test({
       const { stdout } = await namespace.run("ping", "-b", "-n", "-c", "1", "-W", "0.1", address);
       assert.match(stdout, /^1 packets transmitted, 0 received/m);
     }
-    await send(namespace, "10.5.51.7", "9");
-    for (const port of [proxyPort!, routerPort!]) await send(namespace, "127.0.0.1", port);
+    await send(namespace, "10.5.51.7", 9);
+    for (const port of [ports.proxy, ports.router]) await send(namespace, "127.0.0.1", port);
     // Behind everything else: who is answered now has taken the rest.
     assertWhole(await ping(namespace, "-c", "1", "10.5.51.1"), 1);
 
@@ -248,7 +248,7 @@ Deno.test({
 });
 
 /** Sends a UDP datagram from within a namespace. */
-async function send(namespace: Namespace, address: string, port: string): Promise<void> {
+async function send(namespace: Namespace, address: string, port: number): Promise<void> {
   const { code, stderr } = await namespace.run("bash", "-c", `echo onion >/dev/udp/${address}/${port}`);
   assert.equal(code, 0, stderr);
 }

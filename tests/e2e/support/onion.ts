@@ -118,7 +118,17 @@ export class Onion implements AsyncDisposable {
     return end;
   }
 
-  /** The lines of one of its classic log files, e.g. of `stage2.proxy.out`. */
+  /** Waits until its log file names the ports of proxy and router: it is written in the background. */
+  async ports(stage: number): Promise<{ proxy: number; router: number }> {
+    using changes = Deno.watchFs(this.directory);
+    const file = `${this.directory}/stage${stage}.proxy.out`;
+    const find = () => /^proxy port: (\d+)\nrouter: .*, port: (\d+)\n/.exec(Deno.readTextFileSync(file));
+    let match = find();
+    for (const change = changes[Symbol.asyncIterator](); match === null; match = find()) await change.next();
+    return { proxy: Number(match[1]), router: Number(match[2]) };
+  }
+
+  /** The lines of one of its classic log files, e.g. of `stage2.proxy.out`, when it has ended. */
   log(file: string): string[] {
     const text = Deno.readTextFileSync(`${this.directory}/${file}`);
     assert.ok(text.endsWith("\n"), `${file} ends within a line`);
