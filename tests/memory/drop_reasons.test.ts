@@ -1,0 +1,146 @@
+/**
+ * Each reason for which something is dropped, reached over a whole network: by what a host, a neighbour, a stranger, the
+ * world or the kernel can do. A reason without a way to it fails to compile here.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { MemoryWorld } from "../../src/exit/memory.ts";
+import { proxyNode, routerNode } from "../../src/loop/node.ts";
+import { MemoryMedium } from "../../src/link/memory.ts";
+import { Counters, DROP_REASONS, type DropReason } from "../../src/trace/counters.ts";
+import { MemoryTun } from "../../src/tun/memory.ts";
+import { address, cell, cutPlainly, echo, hex, ipv4, pattern } from "../support/packets.ts";
+import { BLOCK, dropped, exchange, makeNetwork } from "../support/network.ts";
+
+/** What was dropped, by reason. */
+type Dropped = Record<string, number>;
+
+const REQUEST = ipv4({}, echo());
+const [RELAY_DATA, RETURN_DATA, CIRCUIT] = [0x51, 0x54, 1];
+const [FIRST, ...REST] = cutPlainly({}, echo({ data: pattern(2000) }), 1480) as [Uint8Array, Uint8Array];
+
+/** The host sends packets. */
+function fromHost(...packets: Uint8Array[]): Dropped {
+  const network = makeNetwork();
+  exchange(network, ...packets);
+  return dropped(network);
+}
+
+/** The router, or whoever has its port, sends a datagram to the proxy. */
+function fromRouter(datagram: Uint8Array): Dropped {
+  const network = makeNetwork();
+  network.medium.carry(network.ports.router, network.ports.proxy, datagram);
+  network.run();
+  return dropped(network);
+}
+
+/** A ping of the host leaves into the world. */
+function intoWorld(world: MemoryWorld, ...packets: Uint8Array[]): Dropped {
+  const network = makeNetwork({ exit: { kind: "raw-icmp", world } });
+  exchange(network, ...packets);
+  return dropped(network);
+}
+
+const EXIT = address("192.168.201.2");
+const outside = (header: Parameters<typeof ipv4>[0] = {}, message = echo()) =>
+  ipv4({ destination: "128.30.2.155", ...header }, message);
+
+/** The way to each reason, and what it counts: the reason, once, and no other. */
+const WAYS: Record<DropReason, () => Dropped> = {
+  "not-ipv4": () => fromHost(hex("60 000000")),
+  "bad-length": () => fromHost(REQUEST.subarray(0, 19)),
+  "header-checksum": () => fromHost(ipv4({ checksum: 1 }, echo())),
+  "bad-fragment": () => fromHost(ipv4({ moreFragments: true }, pattern(9))),
+  "fragment-overlap": () => fromHost(FIRST, ipv4({ moreFragments: true, offset: 8 }, new Uint8Array(8))),
+  "reassembly-full": () =>
+    fromHost(...Array.from({ length: 65 }, (_, id) => ipv4({ id, moreFragments: true }, echo()))),
+  "reassembly-timeout": () => {
+    const network = makeNetwork();
+    exchange(network, FIRST);
+    network.run(30_000);
+    return dropped(network);
+  },
+  "not-carried": () => fromHost(ipv4({ protocol: 6 }, pattern(20))),
+  "icmp-checksum": () => fromHost(ipv4({}, echo({ checksum: 1 }))),
+  "not-echo-request": () => fromHost(ipv4({}, echo({ type: 13 }))),
+  "not-a-reply": () => fromRouter(cell(RETURN_DATA, CIRCUIT, REQUEST)),
+  "bad-source": () => fromHost(ipv4({ source: "127.0.0.1" }, echo())),
+  "bad-destination": () => fromHost(ipv4({ destination: "10.5.51.255" }, echo())),
+  "ttl-expired": () => intoWorld(new MemoryWorld({ address: EXIT }), outside({ ttl: 1 })),
+  "too-long": () =>
+    intoWorld(
+      new MemoryWorld({ address: EXIT, mtu: 1400 }),
+      outside({ dontFragment: true }, echo({ data: pattern(1400) })),
+    ),
+  "sessions-full": () =>
+    intoWorld(
+      new MemoryWorld({ address: EXIT, host: () => "silent" }),
+      ...Array.from({ length: 16_385 }, (_, id) => outside({}, echo({ id }))),
+    ),
+  "not-ours": () => {
+    const world = new MemoryWorld({ address: EXIT });
+    world.inject(ipv4({ source: "128.30.2.155", destination: "192.168.201.2" }, echo({ type: 0 })));
+    return intoWorld(world);
+  },
+  "exit-refused": () => {
+    const world = new MemoryWorld({ address: EXIT });
+    world.isUp = false;
+    return intoWorld(world, outside());
+  },
+  "bad-cell": () => fromRouter(hex("54 000000 00000000")),
+  "unexpected-cell": () => fromRouter(cell(RELAY_DATA, CIRCUIT, REQUEST)),
+  "unknown-circuit": () => fromRouter(cell(RETURN_DATA, CIRCUIT + 1, REQUEST)),
+  "unknown-peer": () => {
+    const network = makeNetwork();
+    network.medium.carry(9999, network.ports.proxy, cell(RETURN_DATA, CIRCUIT, REQUEST));
+    network.run();
+    return dropped(network);
+  },
+  "tun-refused": () => {
+    const tun = new MemoryTun();
+    tun.send = () => false;
+    const medium = new MemoryMedium();
+    const link = medium.link(1);
+    link.addPeer(2);
+    const counters = new Counters();
+    const node = proxyNode({ routers: [{ port: 2, circuit: CIRCUIT }] }, tun, link, {
+      counters,
+      events: { emit: () => {} },
+    });
+    medium.carry(2, 1, cell(RETURN_DATA, CIRCUIT, ipv4({}, echo({ type: 0 }))));
+    for (const source of node.sources) source(0);
+    return onlyDrops(counters);
+  },
+  "link-refused": () => {
+    const medium = new MemoryMedium();
+    const link = medium.link(2);
+    link.addPeer(1);
+    link.send = () => false;
+    const counters = new Counters();
+    const node = routerNode(
+      { neighbours: [{ port: 1, circuit: CIRCUIT }], mtu: 1500, exit: { kind: "echo", block: BLOCK } },
+      link,
+      { counters, events: { emit: () => {} } },
+    );
+    medium.carry(1, 2, cell(RELAY_DATA, CIRCUIT, REQUEST));
+    for (const source of node.sources) source(0);
+    return onlyDrops(counters);
+  },
+};
+
+function onlyDrops(counters: Counters): Dropped {
+  return dropped({ counters: { proxy: counters, router: new Counters() } });
+}
+
+for (const [reason, meaning] of Object.entries(DROP_REASONS)) {
+  Deno.test(`${reason}: ${meaning}`, () => {
+    assert.deepEqual(WAYS[reason as DropReason](), { [reason]: 1 });
+  });
+}
+
+Deno.test("and a ping over the same networks drops nothing", () => {
+  assert.deepEqual(fromHost(REQUEST), {});
+  assert.deepEqual(fromHost(FIRST, ...REST), {});
+  assert.deepEqual(intoWorld(new MemoryWorld({ address: EXIT }), outside()), {});
+});

@@ -1,0 +1,119 @@
+/**
+ * Ping over links that drop, double, reorder and damage what they carry, both of them, each time in another way and each
+ * time the same way again:
+ *
+ * ```
+ *   host ── TUN ──► proxy ── faults ──► router
+ *        ◄── TUN ─── proxy ◄── faults ── router
+ * ```
+ *
+ * What UDP may do, the onion may not make worse: an answer that the host accepts is right, none is made up, and every
+ * cell that arrived is delivered, answered, or counted.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { Faults } from "../../src/link/fault.ts";
+import { address, cutPlainly, echo, ipv4, pattern, readIpv4 } from "../support/packets.ts";
+import { dropped, droppedBy, exchange, hostReceives, makeNetwork } from "../support/network.ts";
+import { Random } from "../support/random.ts";
+
+const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
+
+const FAULTS: readonly Faults[] = [
+  { drop: 0.2 },
+  { duplicate: 0.2 },
+  { reorder: 0.4 },
+  { flip: 0.2 },
+  { drop: 0.1, duplicate: 0.1, reorder: 0.3, flip: 0.1 },
+  { drop: 0.9, duplicate: 0.9, reorder: 0.9, flip: 0.9 },
+];
+
+/** Pings that can be told apart by their identification: no two have the same size and data. */
+function makePings(count: number, longest: number, random: Random) {
+  return Array.from({ length: count }, (_, id) => ({
+    id,
+    destination: `10.5.51.${3 + random.below(250)}`,
+    data: pattern(random.below(longest), id),
+  }));
+}
+
+for (const faults of FAULTS) {
+  const name = Object.entries(faults).map(([fault, share]) => `${fault} ${share}`).join(", ");
+
+  Deno.test(`pings of one cell, ${name}: every answer right, every cell accounted for`, () => {
+    for (const seed of SEEDS) {
+      const network = makeNetwork({ faults, seed });
+      const pings = makePings(1000, 100, new Random(seed));
+      const answers = exchange(
+        network,
+        ...pings.map(({ id, destination, data }) => ipv4({ id, destination }, echo({ id, data }))),
+      );
+
+      const times = new Map<number, number>();
+      for (const answer of answers) {
+        const { id } = readIpv4(answer);
+        const { destination, data } = pings[id]!;
+        assert.deepEqual(
+          answer,
+          ipv4({ id, source: destination, destination: "10.5.51.2" }, echo({ type: 0, id, data })),
+        );
+        times.set(id, (times.get(id) ?? 0) + 1);
+      }
+      // The request may be doubled, and each of its answers; nobody else doubles anything.
+      const most = faults.duplicate === undefined ? 1 : 4;
+      assert.ok([...times.values()].every((count) => count <= most));
+
+      const [proxy, router] = [network.counters.proxy.snapshot(), network.counters.router.snapshot()];
+      assert.equal(proxy["tun-in"], pings.length);
+      assert.equal(proxy["link-out"], pings.length);
+      assert.equal(router["link-in"], (router["link-out"] ?? 0) + droppedBy(router));
+      assert.equal(proxy["link-in"] ?? 0, (proxy["tun-out"] ?? 0) + droppedBy(proxy));
+      assert.equal(proxy["tun-out"] ?? 0, answers.length);
+      if (faults.flip === undefined) assert.deepEqual(dropped(network), {});
+      if (faults.drop === undefined && faults.flip === undefined) assert.equal(times.size, pings.length);
+    }
+  });
+
+  Deno.test(`pings in fragments, ${name}: no wrong answer, nothing waits for ever`, () => {
+    for (const seed of SEEDS) {
+      const network = makeNetwork({ faults, seed });
+      const random = new Random(seed);
+      const pings = makePings(60, 8000, random);
+      const fragments = pings.flatMap(({ id, destination, data }) =>
+        cutPlainly({ id, destination }, echo({ id, data }), 1480)
+      );
+      const answers = hostReceives(exchange(network, ...random.shuffle(fragments)));
+      for (const { id, source, payload } of answers) {
+        const { destination, data } = pings[id]!;
+        assert.equal(source, address(destination));
+        assert.equal(payload.length, 8 + data.length);
+        // One flipped bit is always found out. Two of them, in two fragments, may cancel each other in the sum.
+        if (faults.flip === undefined) assert.deepEqual(payload, echo({ type: 0, id, data }));
+      }
+      if (faults.drop === undefined && faults.flip === undefined) assert.equal(answers.length, pings.length);
+
+      network.run(30_000);
+      const before = network.counters.router.snapshot();
+      network.run(30_000);
+      assert.deepEqual(network.counters.router.snapshot(), before, "nothing is left that could time out");
+    }
+  });
+}
+
+Deno.test("the same seed gives the same run, another seed another one", () => {
+  const run = (seed: number) => {
+    const network = makeNetwork({ faults: FAULTS[4]!, seed });
+    const requests = Array.from({ length: 500 }, (_, id) => ipv4({ id }, echo()));
+    return exchange(network, ...requests);
+  };
+  assert.deepEqual(run(1), run(1));
+  assert.notDeepEqual(run(1), run(2));
+});
+
+Deno.test("a link that drops everything: nothing comes back, and the host hears nothing from anybody else", () => {
+  const network = makeNetwork({ faults: { drop: 1 } });
+  assert.deepEqual(exchange(network, ...Array.from({ length: 100 }, () => ipv4({}, echo()))), []);
+  assert.deepEqual(network.counters.proxy.snapshot(), { "tun-in": 100, "link-out": 100 });
+  assert.deepEqual(network.counters.router.snapshot(), {});
+});

@@ -1,0 +1,79 @@
+/**
+ * A host on a network in memory: what a test needs to play the kernel behind the TUN interface.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/loop/memory_network.ts";
+import { drops, type Snapshot } from "../../src/trace/counters.ts";
+import { address, concat, type PlainPacket, plainSum, readIpv4 } from "./packets.ts";
+
+/** The tunnel of stage 2. */
+export const BLOCK = { address: address("10.5.51.2"), prefix: 24 } as const;
+
+/** A network in memory with the tunnel of stage 2. */
+export function makeNetwork(options: Partial<MemoryNetworkOptions> = {}): MemoryNetwork {
+  return new MemoryNetwork({ address: BLOCK, ...options });
+}
+
+/** Sends packets as the host, and hands back what the host gets when everything has moved. */
+export function exchange(network: MemoryNetwork, ...packets: readonly Uint8Array[]): Uint8Array[] {
+  for (const packet of packets) network.tun.inject(packet);
+  network.run();
+  return network.tun.take();
+}
+
+/** What both parties dropped, together. */
+export function dropped({ counters }: Pick<MemoryNetwork, "counters">): Record<string, number> {
+  const sum: Record<string, number> = {};
+  for (const party of [counters.proxy, counters.router]) {
+    for (const [reason, count] of drops(party.snapshot())) sum[reason] = (sum[reason] ?? 0) + count;
+  }
+  return sum;
+}
+
+/** How many packets or cells a party dropped, for whatever reason. */
+export function droppedBy(snapshot: Snapshot): number {
+  return drops(snapshot).reduce((sum, [, count]) => sum + count, 0);
+}
+
+/** A datagram that the host has put together, and how often it was complete. */
+export interface Received extends PlainPacket {
+  readonly copies: number;
+}
+
+/**
+ * Puts fragments together as a host would, by hand: in any order, with duplicates. What is not complete, or has a
+ * wrong ICMP checksum, the host never sees.
+ */
+export function hostReceives(packets: readonly Uint8Array[]): Received[] {
+  const datagrams = new Map<string, PlainPacket[]>();
+  for (const packet of packets.map(readIpv4)) {
+    const key = [packet.source, packet.destination, packet.id, packet.protocol].join();
+    datagrams.set(key, [...datagrams.get(key) ?? [], packet]);
+  }
+  return [...datagrams.values()].flatMap((pieces) => {
+    const places = new Map<number, PlainPacket[]>();
+    for (const piece of pieces) places.set(piece.offset, [...places.get(piece.offset) ?? [], piece]);
+    const ways = [...places].sort(([a], [b]) => a - b).map(([, copies]) => copies);
+    let at = 0;
+    for (const [first] of ways) {
+      if (first!.offset !== at) return [];
+      at += first!.payload.length;
+    }
+    if (ways.at(-1)![0]!.moreFragments) return [];
+    const payload = concat(...ways.map(([first]) => first!.payload));
+    if (plainSum(payload) !== 0xffff) return [];
+    return [{
+      ...ways[0]![0]!,
+      payload,
+      moreFragments: false,
+      copies: Math.min(...ways.map((way) => way.length)),
+    }];
+  });
+}
+
+/** Asserts that a network dropped exactly this. */
+export function assertDropped(network: MemoryNetwork, want: Record<string, number>, what?: string): void {
+  assert.deepEqual(dropped(network), want, what);
+}
