@@ -33,6 +33,7 @@ export async function execute(command: Command): Promise<string> {
   const env = { LC_ALL: "C", PATH: path() };
   let output: Deno.CommandOutput;
   try {
+    // Without `spawn`, Deno overlooks `detached`.
     output = await new Deno.Command(program, {
       args,
       env,
@@ -40,7 +41,7 @@ export async function execute(command: Command): Promise<string> {
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
-    }).output();
+    }).spawn().output();
   } catch (cause) {
     throw cause instanceof Deno.errors.NotFound ? missing(program, cause) : cause;
   }

@@ -11,8 +11,8 @@
  * @module
  */
 import { ExitCode, OperatorError } from "../errors.ts";
-import { networkCookie } from "../sys/netns.ts";
 import { type Command, execute } from "./execute.ts";
+import { isAlive, type Owner, ownerOf, placeOf, startOf } from "./owner.ts";
 
 /** Where journals are. Gone after a reboot, as the changes are. */
 export const JOURNAL_DIR = "/run/onion";
@@ -22,19 +22,6 @@ export interface Entry {
   /** What is changed, in a few words. */
   readonly change: string;
   readonly undo: Command;
-}
-
-/** Who a journal belongs to: a process, told from a later one with its PID by when it started, in a network namespace. */
-interface Owner {
-  readonly pid: number;
-  /** Clock ticks from boot to the process's start (proc(5), field 22 of stat). */
-  readonly started: string;
-  /** Which boot that was, for a /run that outlives one. */
-  readonly boot: string;
-  /** Inode of the network namespace: found again from outside, but used again for a later one. */
-  readonly network: string;
-  /** The namespace's own number, where the kernel has such. */
-  readonly cookie?: string;
 }
 
 /** What became of one change that was to be undone. */
@@ -91,7 +78,7 @@ export class Journal implements AsyncDisposable {
     const line = JSON.stringify(entry) + "\n";
     try {
       if (this.#entries.length > 0) Deno.writeTextFileSync(this.#path, line, { append: true });
-      else create(this.#path, JSON.stringify(owner(Deno.pid)) + "\n" + line);
+      else create(this.#path, JSON.stringify(ownerOf(Deno.pid)) + "\n" + line);
     } catch (cause) {
       throw new OperatorError(
         `cannot write the journal ${this.#path}: ${(cause as Error).message}`,
@@ -268,11 +255,13 @@ function parse(line: string): unknown {
 }
 
 function isOwner(value: unknown): value is Owner {
-  return typeof (value as Owner | null)?.pid === "number";
+  return typeof (Object(value) as Partial<Owner>).pid === "number";
 }
 
 function isEntry(value: unknown): value is Entry {
-  return Array.isArray((value as Entry | null)?.undo);
+  const { change, undo } = Object(value) as Partial<Entry>;
+  return typeof change === "string" && Array.isArray(undo) && undo.length > 0 &&
+    undo.every((word) => typeof word === "string");
 }
 
 function textOf(path: string): string | undefined {
@@ -282,62 +271,6 @@ function textOf(path: string): string | undefined {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-}
-
-function owner(pid: number): Owner {
-  const cookie = networkCookie();
-  const namespace = { boot: bootId(), network: networkNamespace(), ...(cookie !== undefined && { cookie }) };
-  return { pid, started: startOf(pid) ?? "", ...namespace };
-}
-
-function isAlive({ pid, started, boot }: Owner): boolean {
-  return boot === bootId() && startOf(pid) === started;
-}
-
-/** Where a dead run's changes are, as seen from here; nowhere, if they went with their network namespace. */
-function placeOf({ boot, network, cookie }: Owner): "here" | "elsewhere" | "nowhere" {
-  if (boot !== bootId()) return "nowhere";
-  // Of the namespaces that there are, only ours has its inode: it is ours, or ours has got the inode after it.
-  if (network === networkNamespace()) return cookie === networkCookie() ? "here" : "nowhere";
-  return namespaceExists(network) ? "elsewhere" : "nowhere";
-}
-
-function bootId(): string {
-  return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
-}
-
-function startOf(pid: number): string | undefined {
-  try {
-    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    // The second field is the program's name in brackets and may hold anything, brackets too.
-    const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return state === "Z" || state === "X" ? undefined : fields[18];
-  } catch {
-    return undefined;
-  }
-}
-
-function networkNamespace(): string {
-  return String(Deno.statSync("/proc/self/ns/net").ino);
-}
-
-function namespaceExists(inode: string): boolean {
-  const has = (path: string) => {
-    try {
-      return String(Deno.statSync(path).ino) === inode;
-    } catch {
-      return false;
-    }
-  };
-  const names = (dir: string) => {
-    try {
-      return [...Deno.readDirSync(dir)].map((entry) => entry.name);
-    } catch {
-      return [];
-    }
-  };
-  return names("/run/netns").some((name) => has(`/run/netns/${name}`)) ||
-    names("/proc").some((pid) => /^\d+$/.test(pid) && has(`/proc/${pid}/ns/net`));
 }
 
 function removeJournal(path: string): void {

@@ -3,12 +3,16 @@
  *
  * @module
  */
+import assert from "node:assert/strict";
 import { parseCidr, parseIpv4 } from "../../src/config/cidr.ts";
 import { FLAGS } from "../../src/config/options.ts";
 import type { Settings } from "../../src/config/settings.ts";
 import { validate } from "../../src/config/validate.ts";
+import { OperatorError } from "../../src/errors.ts";
+import type { FirewallTool } from "../../src/host/capture.ts";
 import type { Change } from "../../src/host/change.ts";
 import { show } from "../../src/host/execute.ts";
+import { type HostPlan, planHost } from "../../src/host/plan.ts";
 import type { HostState, Interface, Route, Rule } from "../../src/host/state.ts";
 
 /** The settings of a stage, 3 unless said otherwise; options by name, as they would be written. */
@@ -95,6 +99,54 @@ export function host(
     sysctl: (name) => sysctls[name],
     held: new Map(held),
   };
+}
+
+/** The virtual machine of the course: eth0 to the world, eth1 to it as well. */
+export const TWO_CARDS = {
+  interfaces: [card("eth0", ["10.0.2.15/24"]), card("eth1", ["192.168.201.2/24"])],
+  routes: [
+    "default via 10.0.2.2 dev eth0",
+    "default via 192.168.201.1 dev eth1 metric 100",
+    "10.0.2.0/24 dev eth0",
+    "192.168.201.0/24 dev eth1",
+  ],
+};
+
+/** A host with one card, and its own name for it. */
+export const ONE_CARD = {
+  interfaces: [card("ens3", ["203.0.113.7/24"])],
+  routes: ["default via 203.0.113.1 dev ens3", "203.0.113.0/24 dev ens3"],
+};
+
+/** What stands on such a host once a run has been set up by hand, in the classic way. */
+export const BY_HAND = {
+  interfaces: [...TWO_CARDS.interfaces, tunByHand("tun1", ["10.5.51.2/24"])],
+  routes: [
+    ...TWO_CARDS.routes,
+    "10.5.51.0/24 dev tun1",
+    "18.0.0.0/8 dev tun1 table 9",
+    "128.0.0.0/8 dev tun1 table 9",
+  ],
+  rules: [rule("8: from 10.0.2.15 table 9")],
+};
+
+/** The plan of a run, whose process is 4711. */
+export function plan(
+  state: HostState,
+  options: Parameters<typeof settingsOf>[0] = {},
+  tool: FirewallTool | undefined = "nft",
+): HostPlan {
+  return planHost(settingsOf(options), state, 4711, tool);
+}
+
+/** Makes sure that no run can be planned, and why. */
+export function refuses(
+  state: HostState,
+  options: Parameters<typeof settingsOf>[0],
+  message: string,
+  remedy: string,
+): void {
+  assert.throws(() => plan(state, options), new OperatorError(message, remedy));
 }
 
 /** What is to be made, as somebody would type it. */

@@ -1,57 +1,25 @@
 import assert from "node:assert/strict";
-import { OperatorError } from "../../src/errors.ts";
-import { planCommands, planHost } from "../../src/host/plan.ts";
-import type { HostState } from "../../src/host/state.ts";
-import { card, commands, host, rule, settingsOf, tunByHand, undoing } from "../support/host_state.ts";
-
-/** The virtual machine of the course: eth0 to the world, eth1 to it as well. */
-const TWO_CARDS = {
-  interfaces: [card("eth0", ["10.0.2.15/24"]), card("eth1", ["192.168.201.2/24"])],
-  routes: [
-    "default via 10.0.2.2 dev eth0",
-    "default via 192.168.201.1 dev eth1 metric 100",
-    "10.0.2.0/24 dev eth0",
-    "192.168.201.0/24 dev eth1",
-  ],
-};
-
-const ONE_CARD = {
-  interfaces: [card("ens3", ["203.0.113.7/24"])],
-  routes: ["default via 203.0.113.1 dev ens3", "203.0.113.0/24 dev ens3"],
-};
-
-/** What stands on such a host once a run has been set up by hand, in the classic way. */
-const BY_HAND = {
-  interfaces: [...TWO_CARDS.interfaces, tunByHand("tun1", ["10.5.51.2/24"])],
-  routes: [
-    ...TWO_CARDS.routes,
-    "10.5.51.0/24 dev tun1",
-    "18.0.0.0/8 dev tun1 table 9",
-    "128.0.0.0/8 dev tun1 table 9",
-  ],
-  rules: [rule("8: from 10.0.2.15 table 9")],
-};
+import { planCommands } from "../../src/host/plan.ts";
+import {
+  BY_HAND,
+  card,
+  commands,
+  host,
+  ONE_CARD,
+  plan,
+  refuses,
+  rule,
+  settingsOf,
+  tunByHand,
+  TWO_CARDS,
+  undoing,
+} from "../support/host_state.ts";
 
 const FIREWALL = "nft 'table ip onion_4711 { " +
   "chain capture { type route hook output priority mangle; " +
   "meta mark 0 ip saddr 10.0.2.15 ip daddr { 18.0.0.0/8, 128.0.0.0/8 } meta mark set 0x6f6e0000; }; " +
   "chain resets { type filter hook output priority filter; " +
   "ip saddr { 192.168.201.2 } tcp flags & rst == rst drop; }; }'";
-
-const plan = (
-  state: HostState,
-  options: Parameters<typeof settingsOf>[0] = {},
-  tool: "nft" | "iptables" | undefined = "nft",
-) => planHost(settingsOf(options), state, 4711, tool);
-
-function refuses(
-  state: HostState,
-  options: Parameters<typeof settingsOf>[0],
-  message: string,
-  remedy: string,
-) {
-  assert.throws(() => plan(state, options), new OperatorError(message, remedy));
-}
 
 Deno.test("stage 2: an address for the TUN, and up", () => {
   const { changes, exits, mtu } = plan(host(TWO_CARDS), { stage: "2" });
@@ -188,30 +156,6 @@ Deno.test("a half that was made by hand is completed", () => {
   assert.equal(mtu, 9000);
 });
 
-Deno.test("a rule with other conditions is another rule", () => {
-  const withRule = (...rules: ReturnType<typeof rule>[]) =>
-    commands(plan(host({ ...TWO_CARDS, rules })).changes).includes(
-      "ip rule add from 10.0.2.15 table 9 priority 8",
-    );
-  assert.ok(!withRule(rule("5: from 10.0.2.15 table 9")), "the same at another priority");
-  assert.ok(!withRule(rule("32765: from 10.0.2.15 table 9")));
-  assert.ok(withRule(rule("32767: from 10.0.2.15 table 9")), "behind the main table's it has nothing to say");
-  assert.ok(withRule(rule("5: from 10.0.2.15 table 9", "iif")));
-  assert.ok(withRule(rule("5: from 10.0.2.15 fwmark 0x1 table 9")));
-  assert.ok(withRule(rule("8: from 10.0.2.0/24 table 9")));
-  assert.ok(withRule(rule("8: from 10.0.2.15 table 8")));
-});
-
-Deno.test("a rule that would be deleted in the place of ours is not risked", () => {
-  const message = "priority 8 is in use: it has a narrower rule from 10.0.2.15 to table 9";
-  for (
-    const twin of [rule("8: from 10.0.2.15 table 9", "iif"), rule("8: from 10.0.2.15 fwmark 0x1 table 9")]
-  ) {
-    refuses(host({ ...TWO_CARDS, rules: [twin] }), {}, message, "choose another with --priority");
-    assert.doesNotThrow(() => plan(host({ ...TWO_CARDS, rules: [twin] }), { priority: "6" }));
-  }
-});
-
 Deno.test("the routers' mark comes before the capturing rule, wherever that is", () => {
   const marks = (...rules: ReturnType<typeof rule>[]) =>
     commands(plan(host({ ...ONE_CARD, rules })).changes).filter((each) => each.includes("0x6f6e0001"));
@@ -225,46 +169,6 @@ Deno.test("the routers' mark comes before the capturing rule, wherever that is",
   assert.deepEqual(marks(rule("9: from all fwmark 0x6f6e0001 table 254")), [
     "ip rule add fwmark 0x6f6e0001 table main priority 7",
   ], "too late");
-});
-
-Deno.test("a table that leads elsewhere is in use", () => {
-  const another = "choose another with --table";
-  const withRoutes = (...routes: string[]) => ({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, ...routes] });
-  // Whoever has a table does not want our packets in it, captured or not.
-  for (const foreign of ["18.0.0.0/8", "18.1.0.0/16", "10.0.0.0/8", "default"]) {
-    const shown = foreign === "default" ? "0.0.0.0/0" : foreign;
-    refuses(
-      host(withRoutes(`${foreign} via 10.9.0.1 dev wg0 table 9`)),
-      {},
-      `table 9 is in use: it leads ${shown} to wg0`,
-      another,
-    );
-  }
-  refuses(
-    host(withRoutes("18.1.0.0/16 table 9")),
-    {},
-    "table 9 is in use: it leads 18.1.0.0/16 to nowhere",
-    another,
-  );
-  refuses(
-    host(withRoutes("18.0.0.0/8 dev tun1 table 9")),
-    { tun: "tun2" },
-    "table 9 is in use: it leads 18.0.0.0/8 to tun1",
-    another,
-  );
-  assert.doesNotThrow(() => plan(host(withRoutes("default via 10.9.0.1 dev wg0 table 9")), { table: "10" }));
-});
-
-Deno.test("a table that was set up by hand may lead elsewhere too, but not with what is to be captured", () => {
-  const withRoute = (text: string) => host({ ...BY_HAND, routes: [...BY_HAND.routes, `${text} table 9`] });
-  assert.doesNotThrow(() => plan(withRoute("default via 10.0.2.2 dev eth0")));
-  assert.doesNotThrow(() => plan(withRoute("10.0.0.0/8 via 10.0.2.2 dev eth0")));
-  refuses(
-    withRoute("18.26.0.0/16 via 10.0.2.2 dev eth0"),
-    {},
-    "table 9 is in use: it leads 18.26.0.0/16 to eth0",
-    "choose another with --table",
-  );
 });
 
 Deno.test("an address that is taken", () => {
@@ -308,49 +212,6 @@ Deno.test("a block that a route leads elsewhere is taken, too", () => {
       "10.5.51.0/24 dev tun1",
     ]
   ) assert.doesNotThrow(() => plan(withRoute(harmless), { stage: "2" }), harmless);
-});
-
-Deno.test("single addresses, and all there is", () => {
-  const routes = (capture: string, ...more: string[]) =>
-    commands(plan(host({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, ...more] }), { capture }).changes)
-      .filter((each) => each.startsWith("ip route add table 9 "));
-  assert.deepEqual(routes("128.30.2.155"), ["ip route add table 9 128.30.2.155 dev tun1"]);
-  assert.deepEqual(routes("0.0.0.0/0"), ["ip route add table 9 0.0.0.0/0 dev tun1"]);
-  assert.deepEqual(routes("128.30.2.155", "128.30.2.155 dev tun1 table 9"), []);
-  assert.deepEqual(routes("0.0.0.0/0", "default dev tun1 table 9"), []);
-});
-
-Deno.test("without nft, iptables: each rule with a comment that tells it from others", () => {
-  const made = commands(plan(host(TWO_CARDS), {}, "iptables").changes);
-  assert.deepEqual(made.slice(7), [
-    "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
-    ...["18.0.0.0/8", "128.0.0.0/8"].map((block) =>
-      `iptables -w -t mangle -A OUTPUT -s 10.0.2.15 -d ${block} -m mark --mark 0 -j MARK --set-mark 0x6f6e0000 ` +
-      "-m comment --comment onion_4711"
-    ),
-    "iptables -w -t filter -A OUTPUT -s 192.168.201.2 -p tcp --tcp-flags RST RST -j DROP " +
-    "-m comment --comment onion_4711",
-  ]);
-  const undone = undoing(plan(host(TWO_CARDS), {}, "iptables").changes).slice(0, 3);
-  assert.deepEqual(undone, made.slice(8).map((each) => each.replace(" -A ", " -D ")).toReversed());
-});
-
-Deno.test("without either, none", () => {
-  const made = commands(planHost(settingsOf(), host(TWO_CARDS), 4711, undefined).changes);
-  assert.equal(made.at(-1), "ip rule add from 192.168.201.2 table 901 priority 7");
-});
-
-Deno.test("another table, another priority", () => {
-  const made = commands(
-    plan(host(TWO_CARDS), { table: "20", priority: "100", capture: "18.0.0.0/8" }).changes,
-  );
-  assert.deepEqual(made.slice(2, 7), [
-    "ip rule add from 10.0.2.15 table 20 priority 100",
-    "ip route add table 20 18.0.0.0/8 dev tun1",
-    "ip route add default via 192.168.201.1 dev eth1 table 2001",
-    "ip rule add from 192.168.201.2 table 2001 priority 99",
-    "ip rule add fwmark 0x6f6e0000 table 20 priority 100",
-  ]);
 });
 
 Deno.test("nothing is built on what another run will take away", () => {

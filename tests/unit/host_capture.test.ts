@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { planHost } from "../../src/host/plan.ts";
+import {
+  BY_HAND,
+  commands,
+  host,
+  plan,
+  refuses,
+  rule,
+  settingsOf,
+  TWO_CARDS,
+  undoing,
+} from "../support/host_state.ts";
+
+Deno.test("a rule with other conditions is another rule", () => {
+  const withRule = (...rules: ReturnType<typeof rule>[]) =>
+    commands(plan(host({ ...TWO_CARDS, rules })).changes).includes(
+      "ip rule add from 10.0.2.15 table 9 priority 8",
+    );
+  assert.ok(!withRule(rule("5: from 10.0.2.15 table 9")), "the same at another priority");
+  assert.ok(!withRule(rule("32765: from 10.0.2.15 table 9")));
+  assert.ok(withRule(rule("32767: from 10.0.2.15 table 9")), "behind the main table's it has nothing to say");
+  assert.ok(withRule(rule("5: from 10.0.2.15 table 9", "iif")));
+  assert.ok(withRule(rule("5: from 10.0.2.15 fwmark 0x1 table 9")));
+  assert.ok(withRule(rule("8: from 10.0.2.0/24 table 9")));
+  assert.ok(withRule(rule("8: from 10.0.2.15 table 8")));
+});
+
+Deno.test("a rule that would be deleted in the place of ours is not risked", () => {
+  const message = "priority 8 is in use: it has a narrower rule from 10.0.2.15 to table 9";
+  for (
+    const twin of [rule("8: from 10.0.2.15 table 9", "iif"), rule("8: from 10.0.2.15 fwmark 0x1 table 9")]
+  ) {
+    refuses(host({ ...TWO_CARDS, rules: [twin] }), {}, message, "choose another with --priority");
+    assert.doesNotThrow(() => plan(host({ ...TWO_CARDS, rules: [twin] }), { priority: "6" }));
+  }
+});
+
+Deno.test("a table that leads elsewhere is in use", () => {
+  const another = "choose another with --table";
+  const withRoutes = (...routes: string[]) => ({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, ...routes] });
+  // Whoever has a table does not want our packets in it, captured or not.
+  for (const foreign of ["18.0.0.0/8", "18.1.0.0/16", "10.0.0.0/8", "default"]) {
+    const shown = foreign === "default" ? "0.0.0.0/0" : foreign;
+    refuses(
+      host(withRoutes(`${foreign} via 10.9.0.1 dev wg0 table 9`)),
+      {},
+      `table 9 is in use: it leads ${shown} to wg0`,
+      another,
+    );
+  }
+  refuses(
+    host(withRoutes("18.1.0.0/16 table 9")),
+    {},
+    "table 9 is in use: it leads 18.1.0.0/16 to nowhere",
+    another,
+  );
+  refuses(
+    host(withRoutes("18.0.0.0/8 dev tun1 table 9")),
+    { tun: "tun2" },
+    "table 9 is in use: it leads 18.0.0.0/8 to tun1",
+    another,
+  );
+  assert.doesNotThrow(() => plan(host(withRoutes("default via 10.9.0.1 dev wg0 table 9")), { table: "10" }));
+});
+
+Deno.test("a table that was set up by hand may lead elsewhere too, but not with what is to be captured", () => {
+  const withRoute = (text: string) => host({ ...BY_HAND, routes: [...BY_HAND.routes, `${text} table 9`] });
+  assert.doesNotThrow(() => plan(withRoute("default via 10.0.2.2 dev eth0")));
+  assert.doesNotThrow(() => plan(withRoute("10.0.0.0/8 via 10.0.2.2 dev eth0")));
+  refuses(
+    withRoute("18.26.0.0/16 via 10.0.2.2 dev eth0"),
+    {},
+    "table 9 is in use: it leads 18.26.0.0/16 to eth0",
+    "choose another with --table",
+  );
+});
+
+Deno.test("single addresses, and all there is", () => {
+  const routes = (capture: string, ...more: string[]) =>
+    commands(plan(host({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, ...more] }), { capture }).changes)
+      .filter((each) => each.startsWith("ip route add table 9 "));
+  assert.deepEqual(routes("128.30.2.155"), ["ip route add table 9 128.30.2.155 dev tun1"]);
+  assert.deepEqual(routes("0.0.0.0/0"), ["ip route add table 9 0.0.0.0/0 dev tun1"]);
+  assert.deepEqual(routes("128.30.2.155", "128.30.2.155 dev tun1 table 9"), []);
+  assert.deepEqual(routes("0.0.0.0/0", "default dev tun1 table 9"), []);
+});
+
+Deno.test("without nft, iptables: each rule with a comment that tells it from others", () => {
+  const made = commands(plan(host(TWO_CARDS), {}, "iptables").changes);
+  assert.deepEqual(made.slice(7), [
+    "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
+    ...["18.0.0.0/8", "128.0.0.0/8"].map((block) =>
+      `iptables -w -t mangle -A OUTPUT -s 10.0.2.15 -d ${block} -m mark --mark 0 -j MARK --set-mark 0x6f6e0000 ` +
+      "-m comment --comment onion_4711"
+    ),
+    "iptables -w -t filter -A OUTPUT -s 192.168.201.2 -p tcp --tcp-flags RST RST -j DROP " +
+    "-m comment --comment onion_4711",
+  ]);
+  const undone = undoing(plan(host(TWO_CARDS), {}, "iptables").changes).slice(0, 3);
+  assert.deepEqual(undone, made.slice(8).map((each) => each.replace(" -A ", " -D ")).toReversed());
+});
+
+Deno.test("without either, none", () => {
+  const made = commands(planHost(settingsOf(), host(TWO_CARDS), 4711, undefined).changes);
+  assert.equal(made.at(-1), "ip rule add from 192.168.201.2 table 901 priority 7");
+});
+
+Deno.test("another table, another priority", () => {
+  const made = commands(
+    plan(host(TWO_CARDS), { table: "20", priority: "100", capture: "18.0.0.0/8" }).changes,
+  );
+  assert.deepEqual(made.slice(2, 7), [
+    "ip rule add from 10.0.2.15 table 20 priority 100",
+    "ip route add table 20 18.0.0.0/8 dev tun1",
+    "ip route add default via 192.168.201.1 dev eth1 table 2001",
+    "ip rule add from 192.168.201.2 table 2001 priority 99",
+    "ip rule add fwmark 0x6f6e0000 table 20 priority 100",
+  ]);
+});

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { OperatorError } from "../../src/errors.ts";
+import { execute, isInstalled, readSysctl, show } from "../../src/host/execute.ts";
+
+Deno.test("a command is shown as a shell takes it", async () => {
+  assert.equal(
+    show(["ip", "address", "add", "10.5.51.2/24", "dev", "tun1"]),
+    "ip address add 10.5.51.2/24 dev tun1",
+  );
+  assert.equal(
+    show(["sysctl", "-w", "net/ipv4/conf/eth0.5/rp_filter=2"]),
+    "sysctl -w net/ipv4/conf/eth0.5/rp_filter=2",
+  );
+  const words = [
+    "",
+    "a b",
+    "it's",
+    "''",
+    "$HOME",
+    "`id`",
+    "a;b",
+    "{ x; }",
+    "&",
+    "a\nb",
+    "\\",
+    '"',
+    "*",
+    "~",
+    "!",
+    "#",
+    "tün",
+    "--x=y",
+    "\ud83e\udde7",
+  ];
+  // The shell itself says whether it takes it so.
+  const printed = await execute(["sh", "-c", show(["printf", "%s\\0", ...words])]);
+  assert.deepEqual(printed.split("\0").slice(0, -1), words);
+});
+
+Deno.test("what a command prints is given back", async () => {
+  assert.equal(await execute(["echo", "x", "y z"]), "x y z\n");
+});
+
+Deno.test("a command that fails speaks for itself", async () => {
+  const remedy = "run it by hand to see why";
+  const fails = (script: string, message: string) =>
+    assert.rejects(execute(["sh", "-c", script]), new OperatorError(message, remedy));
+  await fails(
+    "echo first >&2; echo second >&2; exit 2",
+    "`sh -c 'echo first >&2; echo second >&2; exit 2'` failed: first",
+  );
+  await fails("exit 3", "`sh -c 'exit 3'` failed: exit code 3");
+});
+
+Deno.test("a program that is missing is named, with its package", async () => {
+  await assert.rejects(
+    execute(["onion-none"]),
+    new OperatorError(
+      "the program onion-none is missing",
+      "install onion-none, e.g. `apt-get install onion-none`",
+      4,
+    ),
+  );
+});
+
+Deno.test("programs are found where a user's PATH does not reach", async () => {
+  const before = Deno.env.get("PATH")!;
+  Deno.env.set("PATH", "/nowhere");
+  try {
+    assert.ok(isInstalled("sh"));
+    assert.ok(!isInstalled("onion-none"));
+    assert.equal(await execute(["echo", "x"]), "x\n");
+  } finally {
+    Deno.env.set("PATH", before);
+  }
+});
+
+Deno.test("a command runs in a session of its own, which Ctrl+C in the terminal does not reach", async () => {
+  const sessionOf = (stat: string) => stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3];
+  assert.notEqual(
+    sessionOf(await execute(["cat", "/proc/self/stat"])),
+    sessionOf(Deno.readTextFileSync("/proc/self/stat")),
+  );
+});
+
+Deno.test("sysctls: dots part a name, and slashes one whose parts have dots", async () => {
+  assert.equal(readSysctl("kernel.ostype"), "Linux");
+  assert.equal(readSysctl("kernel/ostype"), "Linux");
+  assert.equal(readSysctl("net.ipv4.conf.lo.rp_filter"), readSysctl("net/ipv4/conf/lo/rp_filter"));
+  assert.equal(readSysctl("net/ipv4/conf/eth0.5/rp_filter"), undefined);
+  assert.equal(readSysctl("kernel.none"), undefined);
+  await assert.rejects(
+    execute(["sysctl", "-w", "net/ipv4/conf/none.5/rp_filter=2"]),
+    (error) =>
+      error instanceof OperatorError &&
+      error.message.startsWith(
+        "`sysctl -w net/ipv4/conf/none.5/rp_filter=2` failed: No such file or directory",
+      ),
+  );
+});

@@ -1,0 +1,351 @@
+import assert from "node:assert/strict";
+import { type Change, makeChanges } from "../../src/host/change.ts";
+import type { Command } from "../../src/host/execute.ts";
+import {
+  changesOfLiveRuns,
+  Journal,
+  leftovers,
+  requireJournals,
+  undoLeftovers,
+} from "../../src/host/journal.ts";
+
+/** A place for journals, and a log that harmless commands write to. */
+class Scratch implements Disposable {
+  readonly #root = Deno.makeTempDirSync();
+  /** Not there until the first change. */
+  readonly dir = `${this.#root}/journals`;
+  readonly #log = `${this.#root}/log`;
+
+  /** A command that logs a word. */
+  say(word: string): Command {
+    return ["sh", "-c", `echo ${word} >>${this.#log}`];
+  }
+
+  /** A change of this name, whose commands say what they do. */
+  change(name: string, undo: Command = this.say(`undo-${name}`)): Change {
+    return { what: name, isThere: false, make: this.say(`make-${name}`), undo };
+  }
+
+  /** What has been said since the last look. */
+  said(): string[] {
+    try {
+      const words = Deno.readTextFileSync(this.#log).split("\n").slice(0, -1);
+      Deno.removeSync(this.#log);
+      return words;
+    } catch {
+      return [];
+    }
+  }
+
+  files(): string[] {
+    try {
+      return [...Deno.readDirSync(this.dir)].map(({ name }) => name).toSorted();
+    } catch {
+      return [];
+    }
+  }
+
+  read(name: string): string {
+    return Deno.readTextFileSync(`${this.dir}/${name}`);
+  }
+
+  write(name: string, ...lines: (string | object)[]): void {
+    Deno.mkdirSync(this.dir, { recursive: true });
+    const text = lines.map((line) => typeof line === "string" ? line : `${JSON.stringify(line)}\n`).join("");
+    Deno.writeTextFileSync(`${this.dir}/${name}`, text);
+  }
+
+  /** Whether even the directory is gone. */
+  isClean(): boolean {
+    return [...Deno.readDirSync(this.#root)].every(({ name }) => name === "log");
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.#root, { recursive: true });
+  }
+}
+
+const OWN = `${Deno.pid}.journal`;
+
+/** The first line of a journal of ours, which nobody may take for a dead run's. */
+async function ownHeader(): Promise<Record<string, unknown>> {
+  using scratch = new Scratch();
+  await using journal = new Journal(scratch.dir);
+  await journal.change({ change: "x", undo: ["true"] }, () => Promise.resolve());
+  return JSON.parse(scratch.read(OWN).split("\n")[0]!);
+}
+
+/** That of a run like ours which has ended. */
+async function deadHeader(but: object = {}): Promise<object> {
+  const child = new Deno.Command("true").spawn();
+  await child.status;
+  return { ...await ownHeader(), pid: child.pid, ...but };
+}
+
+const entry = (change: string, undo: Command) => ({ change, undo });
+
+Deno.test("a change is written down before it is made", async () => {
+  using scratch = new Scratch();
+  const journal = new Journal(scratch.dir);
+  const seen: string[] = [];
+  for (const name of ["a", "b"]) {
+    await journal.change(entry(name, scratch.say(name)), () => {
+      seen.push(scratch.read(OWN).split("\n").at(-2)!);
+      return Promise.resolve();
+    });
+  }
+  assert.deepEqual(seen.map((line) => JSON.parse(line).change), ["a", "b"]);
+  const [header] = scratch.read(OWN).split("\n");
+  const { pid, started, boot, network } = JSON.parse(header!);
+  assert.deepEqual([pid, typeof started, typeof boot, typeof network], [
+    Deno.pid,
+    "string",
+    "string",
+    "string",
+  ]);
+  assert.equal(Deno.statSync(`${scratch.dir}/${OWN}`).mode! & 0o777, 0o600);
+  assert.equal(Deno.statSync(scratch.dir).mode! & 0o777, 0o700);
+  await journal.undo();
+});
+
+Deno.test("changes are undone in reverse, and nothing stays", async () => {
+  using scratch = new Scratch();
+  const journal = new Journal(scratch.dir);
+  await makeChanges(["a", "b", "c"].map((name) => scratch.change(name)), journal, true);
+  assert.deepEqual(scratch.said(), ["make-a", "make-b", "make-c"]);
+  assert.deepEqual(await journal.undo(), ["c", "b", "a"].map((change) => ({ change, outcome: "undone" })));
+  assert.deepEqual(scratch.said(), ["undo-c", "undo-b", "undo-a"]);
+  assert.ok(scratch.isClean());
+  assert.deepEqual(await journal.undo(), [], "once");
+});
+
+Deno.test("without a change there is no journal", async () => {
+  using scratch = new Scratch();
+  {
+    await using _journal = new Journal(scratch.dir);
+  }
+  assert.ok(scratch.isClean());
+  assert.deepEqual(await undoLeftovers(scratch.dir), []);
+});
+
+Deno.test("what goes with the TUN is written down only if the TUN stays", async () => {
+  using scratch = new Scratch();
+  const changes = [{ ...scratch.change("a"), goesWithTun: true }, scratch.change("b")];
+  for (const tunStays of [false, true]) {
+    const journal = new Journal(scratch.dir);
+    await makeChanges(changes, journal, tunStays);
+    await journal.undo();
+    const undone = tunStays ? ["undo-b", "undo-a"] : ["undo-b"];
+    assert.deepEqual(scratch.said(), ["make-a", "make-b", ...undone]);
+  }
+});
+
+Deno.test("a change that fails ends the making; only what was made is undone", async () => {
+  using scratch = new Scratch();
+  const journal = new Journal(scratch.dir);
+  const changes = [
+    scratch.change("a"),
+    { ...scratch.change("b"), make: ["false"] as const },
+    scratch.change("c"),
+  ];
+  await assert.rejects(makeChanges(changes, journal, true), { message: "`false` failed: exit code 1" });
+  assert.deepEqual((await journal.undo()).map(({ change }) => change), ["a"]);
+  assert.deepEqual(scratch.said(), ["make-a", "undo-a"]);
+  assert.ok(scratch.isClean());
+});
+
+Deno.test("so it is where the very first fails", async () => {
+  using scratch = new Scratch();
+  const journal = new Journal(scratch.dir);
+  await assert.rejects(makeChanges([{ ...scratch.change("a"), make: ["false"] }], journal, true));
+  assert.deepEqual([await journal.undo(), scratch.said()], [[], []]);
+  assert.ok(scratch.isClean());
+});
+
+Deno.test("a journal that cannot be written: no change is made", async () => {
+  using scratch = new Scratch();
+  const journal = new Journal("/dev/null/onion");
+  await assert.rejects(makeChanges([scratch.change("a")], journal, true), {
+    name: "OperatorError",
+    message: /^cannot write the journal \/dev\/null\/onion\/\d+\.journal: /,
+    remedy: "make /run writable: onion changes nothing that it could not undo",
+  });
+  assert.deepEqual(scratch.said(), []);
+});
+
+Deno.test("a dead run's changes are undone, the last first, and its journal goes", async () => {
+  using scratch = new Scratch();
+  scratch.write("1.journal", await deadHeader(), entry("a", scratch.say("a")), entry("b", scratch.say("b")));
+  assert.deepEqual(leftovers(scratch.dir), ["a", "b"]);
+  assert.deepEqual(await undoLeftovers(scratch.dir), [
+    { change: "b", outcome: "undone" },
+    { change: "a", outcome: "undone" },
+  ]);
+  assert.deepEqual(scratch.said(), ["b", "a"]);
+  assert.ok(scratch.isClean());
+});
+
+Deno.test("a PID that somebody else has now is no life", async () => {
+  using scratch = new Scratch();
+  scratch.write("1.journal", { ...await ownHeader(), started: "1" }, entry("a", scratch.say("a")));
+  await undoLeftovers(scratch.dir);
+  assert.deepEqual(scratch.said(), ["a"]);
+});
+
+Deno.test("a live run's changes are left alone, and known to be its", async () => {
+  using scratch = new Scratch();
+  const header = await ownHeader();
+  scratch.write("1.journal", header, entry("a", scratch.say("a")), entry("b", scratch.say("b")));
+  assert.deepEqual([await undoLeftovers(scratch.dir), leftovers(scratch.dir)], [[], []]);
+  assert.deepEqual([scratch.said(), scratch.files()], [[], ["1.journal"]]);
+  assert.deepEqual([...changesOfLiveRuns(scratch.dir)], [["a", Deno.pid], ["b", Deno.pid]]);
+});
+
+Deno.test("changes that went with their network namespace, or with a reboot, are made nowhere else undone", async () => {
+  using scratch = new Scratch();
+  // No namespace has this inode; the next has ours, but is not ours; the last was before the machine started.
+  for (const but of [{ network: "1" }, { cookie: "0" }, { boot: "x" }]) {
+    scratch.write("1.journal", await deadHeader(but), entry("a", scratch.say("a")));
+    assert.deepEqual(leftovers(scratch.dir), []);
+    assert.deepEqual(await undoLeftovers(scratch.dir), [], JSON.stringify(but));
+    assert.deepEqual(scratch.said(), []);
+    assert.ok(scratch.isClean());
+  }
+});
+
+Deno.test("a last line that was being written tells of nothing that was made", async () => {
+  using scratch = new Scratch();
+  const whole = JSON.stringify(entry("b", scratch.say("b")));
+  for (let length = 0; length < whole.length; length += 7) {
+    scratch.write("1.journal", await deadHeader(), entry("a", scratch.say("a")), whole.slice(0, length));
+    assert.deepEqual((await undoLeftovers(scratch.dir)).map(({ change }) => change), ["a"]);
+    assert.deepEqual(scratch.said(), ["a"]);
+  }
+});
+
+Deno.test("what is not there any more is no failure", async () => {
+  // As ip 6.1 of Linux 6.18 and older ones, nft 1.0.6, iptables 1.8.9 and /proc say it.
+  const words = [
+    'Cannot find device "eth7"',
+    "Error: ipv4: Address not found.",
+    "RTNETLINK answers: Cannot assign requested address",
+    "RTNETLINK answers: No such file or directory",
+    "RTNETLINK answers: No such process",
+    "Error: FIB table does not exist.",
+    "Error: Could not process rule: No such file or directory",
+    "Error: No such file or directory; did you mean table ‘onion_1’ in family ip?",
+    "iptables: Bad rule (does a matching rule exist in that chain?).",
+    "iptables: No chain/target/match by that name.",
+  ];
+  using scratch = new Scratch();
+  const undos = words.map((said): Command => ["sh", "-c", 'echo "$1" >&2; exit 2', "sh", said]);
+  const noSysctl: Command = ["sysctl", "-w", "net.ipv4.conf.onion-none.rp_filter=1"];
+  scratch.write("1.journal", await deadHeader(), ...[...undos, noSysctl].map((undo) => entry("x", undo)));
+  assert.deepEqual(
+    (await undoLeftovers(scratch.dir)).map(({ outcome }) => outcome),
+    Array(words.length + 1).fill("gone"),
+  );
+  assert.ok(scratch.isClean());
+});
+
+Deno.test("what cannot be undone stays in the journal, alone, and is tried again", async () => {
+  using scratch = new Scratch();
+  const header = await deadHeader();
+  const stubborn: Command = ["sh", "-c", "echo Operation not permitted >&2; exit 2"];
+  scratch.write(
+    "1.journal",
+    header,
+    entry("a", scratch.say("a")),
+    entry("b", stubborn),
+    entry("c", stubborn),
+    entry("d", scratch.say("d")),
+  );
+  const failed = (change: string) => ({
+    change,
+    outcome: "failed",
+    reason: "`sh -c 'echo Operation not permitted >&2; exit 2'` failed: Operation not permitted",
+  });
+  const undone = (change: string) => ({ change, outcome: "undone" });
+  assert.deepEqual(await undoLeftovers(scratch.dir), [undone("d"), failed("c"), failed("b"), undone("a")]);
+  assert.deepEqual(scratch.said(), ["d", "a"]);
+  const left = [header, entry("b", stubborn), entry("c", stubborn)].map((line) =>
+    `${JSON.stringify(line)}\n`
+  );
+  assert.deepEqual([scratch.files(), scratch.read("1.journal")], [["1.journal"], left.join("")]);
+  assert.deepEqual(await undoLeftovers(scratch.dir), [failed("c"), failed("b")]);
+  assert.equal(scratch.read("1.journal"), left.join(""));
+});
+
+Deno.test("so does what a run itself cannot undo, for the next one", async () => {
+  using scratch = new Scratch();
+  const journal = new Journal(scratch.dir);
+  await makeChanges([scratch.change("a"), scratch.change("b", ["false"])], journal, true);
+  assert.deepEqual((await journal.undo()).map(({ outcome }) => outcome), ["failed", "undone"]);
+  const lines = scratch.read(OWN).split("\n");
+  assert.deepEqual(lines.slice(1, -1).map((line) => JSON.parse(line)), [entry("b", ["false"])]);
+});
+
+Deno.test("what is no journal is neither carried out nor removed, but said", async () => {
+  using scratch = new Scratch();
+  const evil = entry("a", scratch.say("a"));
+  const garbage: (string | object)[][] = [
+    [],
+    ["\0\xff\n"],
+    ["{}\n", evil],
+    ["null\n", evil],
+    ["[1]\n", evil],
+    [evil, evil],
+  ];
+  for (const lines of garbage) {
+    scratch.write("1.journal", ...lines);
+    assert.deepEqual(await undoLeftovers(scratch.dir), [{
+      change: `${scratch.dir}/1.journal`,
+      outcome: "failed",
+      reason: "no journal that this version can read; remove it if its run left nothing behind",
+    }]);
+    assert.deepEqual([scratch.said(), scratch.files()], [[], ["1.journal"]]);
+    assert.deepEqual([leftovers(scratch.dir), changesOfLiveRuns(scratch.dir).size], [[], 0]);
+  }
+});
+
+Deno.test("lines that are no changes are passed over", async () => {
+  using scratch = new Scratch();
+  const lines = ["null\n", "1\n", "\n", { change: "x" }, { change: "x", undo: "true" }, {
+    change: "x",
+    undo: [],
+  }, {
+    change: "x",
+    undo: [1],
+  }];
+  scratch.write("1.journal", await deadHeader(), ...lines, entry("a", scratch.say("a")));
+  assert.deepEqual((await undoLeftovers(scratch.dir)).map(({ change }) => change), ["a"]);
+});
+
+Deno.test("other files are nobody's business, but those of a writer that was killed go", async () => {
+  using scratch = new Scratch();
+  const child = new Deno.Command("true").spawn();
+  await child.status;
+  scratch.write("1.journal", await ownHeader(), entry("a", ["false"]));
+  scratch.write("state.json", "x");
+  scratch.write(`7.journal.${Deno.pid}.new`, "x");
+  scratch.write(`7.journal.${child.pid}.new`, "x");
+  assert.deepEqual(await undoLeftovers(scratch.dir), []);
+  assert.deepEqual(scratch.files(), ["1.journal", `7.journal.${Deno.pid}.new`, "state.json"]);
+});
+
+Deno.test("a directory that another run takes away meanwhile is made again", async () => {
+  using scratch = new Scratch();
+  const [one, other] = [new Journal(scratch.dir), new Journal(scratch.dir)];
+  await one.change(entry("a", ["true"]), () => Promise.resolve());
+  await one.undo();
+  assert.ok(scratch.isClean());
+  await other.change(entry("b", scratch.say("b")), () => Promise.resolve());
+  await other.undo();
+  assert.deepEqual(scratch.said(), ["b"]);
+});
+
+Deno.test("journals may be read where there are none", () => {
+  using scratch = new Scratch();
+  assert.doesNotThrow(() => requireJournals(scratch.dir));
+  assert.deepEqual(leftovers(scratch.dir), []);
+});

@@ -1,0 +1,168 @@
+/**
+ * What `ip -json` prints, recorded from iproute2 6.1 in a network namespace.
+ */
+import assert from "node:assert/strict";
+import { formatCidr } from "../../src/config/cidr.ts";
+import { parseInterfaces, parseRoutes, parseRules } from "../../src/host/state.ts";
+
+const link = (name: string, flags: string[], more: object) => ({
+  ifindex: 3,
+  ifname: name,
+  flags,
+  mtu: 1500,
+  qdisc: "noqueue",
+  operstate: "UP",
+  group: "default",
+  txqlen: 1000,
+  ...more,
+});
+
+const address = (local: string, prefixlen: number, more: object = {}) => ({
+  family: "inet",
+  local,
+  prefixlen,
+  scope: "global",
+  label: "eth0",
+  valid_life_time: 4294967295,
+  preferred_life_time: 4294967295,
+  ...more,
+});
+
+/** Interfaces, with their addresses written out. */
+const interfaces = (...links: object[]) =>
+  parseInterfaces(JSON.stringify(links)).map(({ addresses, ...rest }) => ({
+    ...rest,
+    addresses: addresses.map(formatCidr),
+  }));
+
+Deno.test("a card, a cable pulled, a card that is down", () => {
+  const up = ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"];
+  const [card, pulled, down] = interfaces(
+    link("eth0", up, { addr_info: [address("10.0.2.15", 24)] }),
+    link("eth1", ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP"], { addr_info: [] }),
+    link("eth2", ["BROADCAST", "MULTICAST"], { mtu: 9000, linkinfo: { info_kind: "veth" }, addr_info: [] }),
+  );
+  assert.deepEqual(card, {
+    name: "eth0",
+    isUp: true,
+    hasCarrier: true,
+    isPointToPoint: false,
+    mtu: 1500,
+    addresses: ["10.0.2.15/24"],
+  });
+  assert.deepEqual([pulled?.isUp, pulled?.hasCarrier], [true, false]);
+  assert.deepEqual([down?.isUp, down?.hasCarrier, down?.kind, down?.mtu], [false, false, "veth", 9000]);
+});
+
+Deno.test("a TUN interface, and a TAP one", () => {
+  const info = (type: string) => ({
+    linkinfo: {
+      info_kind: "tun",
+      info_data: { type, pi: false, vnet_hdr: false, multi_queue: false, persist: true },
+    },
+    addr_info: [],
+  });
+  const [tun, attached, tap] = interfaces(
+    link("tun1", ["NO-CARRIER", "POINTOPOINT", "MULTICAST", "NOARP", "UP"], info("tun")),
+    link("tun2", ["POINTOPOINT", "MULTICAST", "NOARP", "UP", "LOWER_UP"], info("tun")),
+    link("tap0", ["BROADCAST", "MULTICAST"], info("tap")),
+  );
+  assert.deepEqual([tun?.kind, tun?.isPointToPoint, tun?.hasCarrier], ["tun", true, false]);
+  assert.equal(attached?.hasCarrier, true);
+  assert.deepEqual([tap?.kind, tap?.isPointToPoint], ["tap", false]);
+});
+
+Deno.test("addresses: IPv4's only, and the best source first", () => {
+  const [card] = interfaces(link("eth0", ["UP"], {
+    addr_info: [
+      address("10.0.3.16", 24, { deprecated: true }),
+      address("169.254.7.7", 16, { scope: "link" }),
+      address("10.0.2.15", 24),
+      address("10.0.2.16", 24, { secondary: true }),
+      { family: "inet6", local: "fe80::e9:fdff:fe42:1e17", prefixlen: 64, scope: "link" },
+    ],
+  }));
+  assert.deepEqual(card?.addresses, ["10.0.2.15/24", "10.0.2.16/24", "169.254.7.7/16", "10.0.3.16/24"]);
+});
+
+Deno.test("rules", () => {
+  const rules = parseRules(JSON.stringify([
+    { priority: 0, src: "all", table: "255" },
+    { priority: 7, src: "all", fwmark: "0x6f6e0001", table: "254" },
+    { priority: 7, src: "all", fwmark: "0x6f6e0001", fwmask: "0xff", table: "254" },
+    { priority: 8, src: "10.0.2.15", table: "9", protocol: "4" },
+    { priority: 8, src: "10.0.9.0", srclen: 24, table: "9" },
+    { priority: 9, not: null, src: "1.2.3.4", table: "9" },
+    { priority: 10, src: "10.0.2.15", iif: "lo", table: "9" },
+    { priority: 11, src: "10.0.2.15", dst: "18.0.0.0", dstlen: 8, table: "9" },
+    { priority: 12, src: "10.0.2.15", action: "7" },
+    { priority: 13, src: "10.0.2.15", goto: 32766 },
+  ]));
+  assert.deepEqual(rules, [
+    { priority: 0, src: "all", table: 255, others: [] },
+    { priority: 7, src: "all", fwmark: "0x6f6e0001", table: 254, others: [] },
+    { priority: 7, src: "all", fwmark: "0x6f6e0001", table: 254, others: ["fwmask"] },
+    { priority: 8, src: "10.0.2.15", table: 9, others: [] },
+    { priority: 8, src: "10.0.9.0/24", table: 9, others: [] },
+    { priority: 9, src: "1.2.3.4", table: 9, others: ["not"] },
+    { priority: 10, src: "10.0.2.15", table: 9, others: ["iif"] },
+    { priority: 11, src: "10.0.2.15", table: 9, others: ["dst", "dstlen"] },
+    { priority: 12, src: "10.0.2.15", others: ["action"] },
+    { priority: 13, src: "10.0.2.15", others: ["goto"] },
+  ]);
+});
+
+Deno.test("routes", () => {
+  const routes = parseRoutes(JSON.stringify([
+    { dst: "default", gateway: "10.0.2.2", dev: "eth0", metric: 100, flags: [] },
+    { dst: "10.0.2.0/24", dev: "eth0", protocol: "2", scope: "253", prefsrc: "10.0.2.15", flags: [] },
+    { dst: "default", gateway: "8.8.8.8", dev: "eth0", table: "904", flags: ["onlink"] },
+    { dst: "default", dev: "ppp0", table: "906", scope: "253", flags: ["linkdown"] },
+    { dst: "5.5.5.5", via: { family: "inet6", host: "fe80::1" }, dev: "eth0", table: "9", flags: [] },
+    { type: "7", dst: "18.1.0.0/16", table: "9", flags: [] },
+  ]));
+  assert.deepEqual(routes.map(({ to, ...rest }) => ({ to: formatCidr(to), ...rest })), [
+    {
+      to: "0.0.0.0/0",
+      table: 254,
+      device: "eth0",
+      via: ["via", "10.0.2.2"],
+      gateway: 0x0a000202,
+      metric: 100,
+    },
+    { to: "10.0.2.0/24", table: 254, device: "eth0", via: [], source: 0x0a00020f, metric: 0 },
+    {
+      to: "0.0.0.0/0",
+      table: 904,
+      device: "eth0",
+      via: ["via", "8.8.8.8", "onlink"],
+      gateway: 0x08080808,
+      metric: 0,
+    },
+    { to: "0.0.0.0/0", table: 906, device: "ppp0", via: [], metric: 0 },
+    { to: "5.5.5.5/32", table: 9, device: "eth0", via: ["via", "inet6", "fe80::1"], metric: 0 },
+    { to: "18.1.0.0/16", table: 9, via: [], metric: 0 },
+  ]);
+});
+
+Deno.test("a route with several ways is so many routes", () => {
+  const routes = parseRoutes(JSON.stringify([{
+    dst: "default",
+    table: "902",
+    flags: [],
+    nexthops: [
+      { gateway: "10.0.2.2", dev: "eth0", weight: 1, flags: [] },
+      { dev: "ppp0", weight: 2, flags: [] },
+    ],
+  }]));
+  assert.deepEqual(routes.map(({ device, via, table }) => [device, via.join(" "), table]), [
+    ["eth0", "via 10.0.2.2", 902],
+    ["ppp0", "", 902],
+  ]);
+});
+
+Deno.test("an empty list, in each way in which `ip` prints one", () => {
+  for (const json of ["", "\n", "[]", "[{},{}]", "[ ]\n"]) {
+    assert.deepEqual([parseInterfaces(json), parseRules(json), parseRoutes(json)], [[], [], []], json);
+  }
+});
