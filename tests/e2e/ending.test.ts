@@ -2,10 +2,9 @@
  * However a run ends, and whenever: nothing of it is left, or the next start takes it away.
  */
 import assert from "node:assert/strict";
-import { JOURNAL_DIR } from "../../src/host/journal.ts";
 import { Namespace } from "./support/namespace.ts";
 import { Onion } from "./support/onion.ts";
-import { needing, ONION, run } from "./support/program.ts";
+import { needing, ONION } from "./support/program.ts";
 import { type Snapshot, snapshot } from "./support/snapshot.ts";
 
 const STAGE_2 = ["--stage", "2"];
@@ -243,19 +242,6 @@ Deno.test({
         assert.deepEqual({ ...await snapshot(namespace), journals: [] }, { ...before, journals: [] });
       }
     }
-  },
-});
-
-Deno.test({
-  ...needing("a journal that was being written when its run was killed is removed", "root"),
-  fn: async () => {
-    const dead = new Deno.Command("true").spawn();
-    await dead.status;
-    const journal = `${JOURNAL_DIR}/${dead.pid}.journal.new`;
-    Deno.mkdirSync(JOURNAL_DIR, { recursive: true, mode: 0o700 });
-    Deno.writeTextFileSync(journal, "");
-    assert.equal((await run(ONION, ["down"])).code, 0);
-    assert.throws(() => Deno.statSync(journal), Deno.errors.NotFound);
   },
 });
 

@@ -119,6 +119,10 @@ for (const [name, { prepare, args = [], via, code, line }] of Object.entries(REF
   });
 }
 
+/** What is said when somebody else is attached. */
+const BUSY =
+  /^onion: cannot attach to TUN device "tun1": ioctl failed: EBUSY; another program uses it: end that one, or choose another name with --tun\n$/;
+
 function assertRefused({ code, stdout, stderr }: End, expected: number, line: RegExp): void {
   assert.match(stderr, line);
   assert.equal(stderr.indexOf("\n"), stderr.length - 1, `one line: ${stderr}`);
@@ -144,6 +148,26 @@ Deno.test({
 });
 
 Deno.test({
+  ...needing("refused: of two runs that start at once, one", "root"),
+  fn: async () => {
+    await using namespace = await Namespace.make({ ipv6: false });
+    const before = await snapshot(namespace);
+    const start = () => Onion.start(STAGE_2, { namespace });
+    const [one, other] = await Promise.all([start(), start()]);
+    await using _one = one;
+    await using _other = other;
+    const [winner, loser] = await Promise.race([
+      one.ended.then(() => [other, one] as const),
+      other.ended.then(() => [one, other] as const),
+    ]);
+    assertRefused(await loser.ended, 1, BUSY);
+    await winner.ready();
+    assert.equal((await winner.end()).code, 0);
+    assert.deepEqual(await snapshot(namespace), before);
+  },
+});
+
+Deno.test({
   ...needing("refused: the TUN interface is another run's, which does not notice", "root", "ping"),
   fn: async () => {
     await using namespace = await Namespace.make();
@@ -154,7 +178,7 @@ Deno.test({
     assertRefused(
       await second.ended,
       1,
-      /^onion: cannot attach to TUN device "tun1": ioctl failed: EBUSY; another program uses it: end that one, or choose another name with --tun\n$/,
+      BUSY,
     );
     await second.gone;
     assert.deepEqual(await snapshot(namespace), before);

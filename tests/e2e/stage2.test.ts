@@ -357,32 +357,54 @@ Deno.test({
   },
 });
 
-/** A TUN interface that somebody made by hand, and what a run may do to it. */
+/** What a run needs the TUN interface to be. */
+const COMPLETE = /[<,]UP.* inet 10\.5\.51\.2\/24 /s;
+
+/** How somebody may have made the TUN interface by hand, and what it is while a run uses it. */
 const HANDMADE: Readonly<Record<string, { commands: string[]; during: RegExp }>> = {
-  "with its address, and up: nothing is changed": {
-    commands: ["address add 10.5.51.2/24 dev tun1", "link set tun1 up"],
-    during: /UP.* inet 10\.5\.51\.2\/24 /s,
+  "as in the course: nothing is changed": {
+    commands: ["ip tuntap add dev tun1 mode tun", "ifconfig tun1 10.5.51.2/24 up"],
+    during: COMPLETE,
   },
-  "bare: completed, and put back": { commands: [], during: /UP.* inet 10\.5\.51\.2\/24 /s },
+  "with its address, and up: nothing is changed": {
+    commands: [
+      "ip tuntap add dev tun1 mode tun",
+      "ip address add 10.5.51.2/24 dev tun1",
+      "ip link set tun1 up",
+    ],
+    during: COMPLETE,
+  },
+  "bare: completed, and put back": {
+    commands: ["ip tuntap add dev tun1 mode tun"],
+    during: COMPLETE,
+  },
   "without an address: completed, and put back": {
-    commands: ["link set tun1 up"],
-    during: /UP.* inet 10\.5\.51\.2\/24 /s,
+    commands: ["ip tuntap add dev tun1 mode tun", "ip link set tun1 up"],
+    during: COMPLETE,
   },
   "down: completed, and put back": {
-    commands: ["address add 10.5.51.2/24 dev tun1"],
-    during: /UP.* inet 10\.5\.51\.2\/24 /s,
+    commands: ["ip tuntap add dev tun1 mode tun", "ip address add 10.5.51.2/24 dev tun1"],
+    during: COMPLETE,
   },
   "with another address, which stays": {
-    commands: ["address add 192.0.2.1/32 dev tun1", "link set tun1 up"],
-    during: /UP.* inet 192\.0\.2\.1\/32 .* inet 10\.5\.51\.2\/24 /s,
+    commands: [
+      "ip tuntap add dev tun1 mode tun",
+      "ip address add 192.0.2.1/32 dev tun1",
+      "ip link set tun1 up",
+    ],
+    during: /[<,]UP.* inet 192\.0\.2\.1\/32 .* inet 10\.5\.51\.2\/24 /s,
   },
   "with an MTU of 576": {
-    commands: ["link set tun1 mtu 576"],
-    during: /UP.* mtu 576 .* inet 10\.5\.51\.2\/24 /s,
+    commands: ["ip tuntap add dev tun1 mode tun", "ip link set tun1 mtu 576"],
+    during: /[<,]UP.* mtu 576 .* inet 10\.5\.51\.2\/24 /s,
   },
   "with an MTU of 65535": {
-    commands: ["link set tun1 mtu 65535"],
-    during: /UP.* mtu 65535 .* inet 10\.5\.51\.2\/24 /s,
+    commands: ["ip tuntap add dev tun1 mode tun", "ip link set tun1 mtu 65535"],
+    during: /[<,]UP.* mtu 65535 .* inet 10\.5\.51\.2\/24 /s,
+  },
+  "for somebody else": {
+    commands: ["ip tuntap add dev tun1 mode tun user 65534 group 65534"],
+    during: COMPLETE,
   },
 };
 
@@ -390,19 +412,24 @@ Deno.test({
   ...needing("a TUN interface that was there before is used, and left as it was", "root", "ping"),
   fn: async (t) => {
     for (const [name, { commands, during }] of Object.entries(HANDMADE)) {
-      await t.step(name, async () => {
-        await using namespace = await Namespace.make({ ipv6: false });
-        for (const command of ["tuntap add dev tun1 mode tun", ...commands]) {
-          await namespace.ip(...command.split(" "));
-        }
-        const before = await snapshot(namespace);
-        await using onion = await Onion.start(STAGE_2, { namespace });
-        await onion.ready();
-        assert.match(await namespace.ip("address", "show", "tun1"), during);
-        assertWhole(await ping(namespace, "-c", "2", "-i", "0.01", "-s", "3000", "10.5.51.7"), 2);
-        assertWhole(await ping(namespace, "-c", "2", "-i", "0.01", "-s", "65507", "10.5.51.7"), 2);
-        await endWell(onion);
-        assert.deepEqual(await snapshot(namespace), before);
+      const words = commands.map((command) => command.split(" "));
+      await t.step({
+        ...needing(name, ...words.map(([program]) => program!)),
+        fn: async () => {
+          await using namespace = await Namespace.make({ ipv6: false });
+          for (const [program, ...args] of words) {
+            assert.equal((await namespace.run(program!, ...args)).code, 0);
+          }
+          const before = await snapshot(namespace);
+          await using onion = await Onion.start(STAGE_2, { namespace });
+          await onion.ready();
+          assert.match(await namespace.ip("address", "show", "tun1"), during);
+          for (const size of ["3000", "65507"]) {
+            assertWhole(await ping(namespace, "-c", "2", "-i", "0.01", "-s", size, "10.5.51.7"), 2);
+          }
+          await endWell(onion);
+          assert.deepEqual(await snapshot(namespace), before);
+        },
       });
     }
   },
