@@ -1,0 +1,392 @@
+/**
+ * One million malformed inputs: nothing breaks, and of each input exactly one thing becomes: it is dropped and counted, or
+ * delivered, or answered, or it waits for the rest of its datagram.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { PacketBuffer } from "../../src/bytes/packet_buffer.ts";
+import { Conversation } from "../../src/control/conversation.ts";
+import { FrameCodec, FrameKind, PROXY } from "../../src/control/message.ts";
+import { WireError } from "../../src/errors.ts";
+import { EchoExit } from "../../src/exit/echo.ts";
+import { type IcmpSocket, RawIcmpExit } from "../../src/exit/raw_icmp.ts";
+import { MAX_CELL_PACKET, ProxyCore } from "../../src/proxy/proxy.ts";
+import { RouterCore } from "../../src/router/router.ts";
+import {
+  type CounterName,
+  COUNTERS,
+  Counters,
+  COUNTERS_BYTES,
+  type Snapshot,
+} from "../../src/trace/counters.ts";
+import { isProperFragment, Malformed } from "../support/malformed.ts";
+import { address, concat, echo, ipv4, pattern } from "../support/packets.ts";
+import { BLOCK } from "../support/network.ts";
+import { Random } from "../support/random.ts";
+
+const [PROXY_PORT, ROUTER_PORT, CIRCUIT] = [40_000, 40_001, 1];
+const [RELAY_DATA, RETURN_DATA] = [0x51, 0x54];
+const MTU = 1500;
+const EXIT = "192.168.201.2";
+
+/** Counters whose changes from one input to the next are looked at. */
+class Tally {
+  readonly counters: Counters;
+  readonly #values: Float64Array;
+
+  constructor() {
+    const memory = new ArrayBuffer(COUNTERS_BYTES);
+    this.counters = new Counters(memory);
+    this.#values = new Float64Array(memory);
+  }
+
+  /** Everything that has been dropped so far. The drop reasons stand behind the other counters. */
+  get dropped(): number {
+    let sum = 0;
+    for (let at = Object.keys(COUNTERS).length; at < this.#values.length; at++) sum += this.#values[at]!;
+    return sum;
+  }
+}
+
+/** A core, what it has handed over, and what it has counted. */
+interface Bench {
+  readonly tally: Tally;
+  /** Packets for the host, cells for the neighbour, messages for the world. */
+  toTun: number;
+  cells: number;
+  toWorld: number;
+  readonly take: (input: PacketBuffer, now: number) => void;
+}
+
+const silent = { emit: () => {} };
+
+function makeProxy(entrance: "tun" | "link", refuseAs?: number): Bench {
+  const tally = new Tally();
+  const bench = { tally, toTun: 0, cells: 0, toWorld: 0 };
+  const core = new ProxyCore(
+    { routers: [{ port: ROUTER_PORT, circuit: CIRCUIT }], ...(refuseAs !== undefined && { refuseAs }) },
+    {
+      toTun: () => ++bench.toTun > 0,
+      toRouter: (_, cell) => {
+        if (cell.length > 65_507) assert.fail(`a cell of ${cell.length} bytes`);
+        return ++bench.cells > 0;
+      },
+    },
+    { counters: tally.counters, events: silent },
+  );
+  return Object.assign(bench, {
+    take: entrance === "tun"
+      ? (input: PacketBuffer) => core.fromTun(input)
+      : (input: PacketBuffer) => core.fromLink(0, input),
+  });
+}
+
+interface RouterBench extends Bench {
+  readonly core: RouterCore;
+  /** The way in from the world, where the exit leads there. */
+  readonly fromWorld: (input: PacketBuffer, now: number) => void;
+}
+
+function makeRouter(exitKind: "echo" | "raw-icmp"): RouterBench {
+  const tally = new Tally();
+  const bench = { tally, toTun: 0, cells: 0, toWorld: 0 };
+  const trace = { counters: tally.counters, events: silent };
+  const random = new Random(3);
+  // The kernel takes most messages, but not all.
+  const socket: IcmpSocket = {
+    send: () => random.oneIn(10) ? "refused" : random.oneIn(10) ? "too-long" : (bench.toWorld++, "sent"),
+    receive: () => false,
+  };
+  let raw: RawIcmpExit | undefined;
+  const core = new RouterCore(
+    [{ port: PROXY_PORT, circuit: CIRCUIT }],
+    MTU,
+    {
+      toNeighbour: (_, cell) => {
+        if (cell.length > 8 + MTU) assert.fail(`a cell of ${cell.length} bytes`);
+        return ++bench.cells > 0;
+      },
+    },
+    trace,
+    (deliver) => {
+      if (exitKind === "echo") return new EchoExit(BLOCK, deliver, trace);
+      const config = { address: address(EXIT), mtu: MTU, hop: address("10.5.51.1") };
+      // Few identifiers, so that what comes from the world often meets a session.
+      return raw = new RawIcmpExit(config, socket, deliver, trace, () => random.below(16) / 65_536);
+    },
+  );
+  return Object.assign(bench, {
+    core,
+    take: (input: PacketBuffer, now: number) => core.fromLink(0, input, now),
+    fromWorld: (input: PacketBuffer, now: number) => raw!.fromWorld(input, now),
+  });
+}
+
+/** What one input has changed. */
+interface Change {
+  readonly dropped: number;
+  readonly toTun: number;
+  readonly cells: number;
+  readonly toWorld: number;
+}
+
+/**
+ * Puts inputs in, one after the other, and judges what each has changed.
+ *
+ * @param entrance the counter that counts each input
+ * @param judge whether exactly one thing has become of it
+ */
+function storm(
+  count: number,
+  bench: Bench,
+  entrance: CounterName,
+  make: () => Uint8Array,
+  judge: (change: Change, input: Uint8Array) => boolean,
+  take = bench.take,
+): Snapshot {
+  const { tally } = bench;
+  const buffer = new PacketBuffer();
+  for (let number = 0; number < count; number++) {
+    const input = make();
+    const { toTun, cells, toWorld } = bench;
+    const [dropped, entered] = [tally.dropped, tally.counters.get(entrance)];
+    buffer.load(input);
+    take(buffer, number);
+    const change = {
+      dropped: tally.dropped - dropped,
+      toTun: bench.toTun - toTun,
+      cells: bench.cells - cells,
+      toWorld: bench.toWorld - toWorld,
+    };
+    if (tally.counters.get(entrance) !== entered + 1 || !judge(change, input)) {
+      assert.fail(`input ${number}, ${input.slice(0, 100).toHex()}: ${JSON.stringify(change)}`);
+    }
+  }
+  return tally.counters.snapshot();
+}
+
+/** Judges a router: a fragment may wait, and make the router give up an older datagram for its sake. */
+function judgeRouter({ tally }: Bench, isOne: (change: Change) => boolean) {
+  let full = 0;
+  return (change: Change, input: Uint8Array): boolean => {
+    const given = tally.counters.get("reassembly-full") - full;
+    full += given;
+    const own = { ...change, dropped: change.dropped - given };
+    const waits = own.dropped + own.cells + own.toWorld === 0;
+    if (given > 0 || waits) return given <= 1 && waits && isProperFragment(input, RELAY_DATA, CIRCUIT);
+    return isOne(own);
+  };
+}
+
+/** Asserts that a storm has come to everything that it could come to. */
+function assertReached(counted: Snapshot, ...names: readonly (keyof Snapshot)[]): void {
+  for (const name of names) assert.ok((counted[name] ?? 0) > 0, `${name} was never reached`);
+}
+
+const IPV4_FAULTS = [
+  "not-ipv4",
+  "bad-length",
+  "header-checksum",
+  "bad-fragment",
+  "not-carried",
+  "icmp-checksum",
+] as const;
+const CELL_FAULTS = ["bad-cell", "unexpected-cell", "unknown-circuit"] as const;
+const REASSEMBLY_FAULTS = ["fragment-overlap", "reassembly-full"] as const;
+
+Deno.test("250,000 packets from the host: each goes out or is dropped, and each refusal is told once at most", () => {
+  for (const refuseAs of [undefined, address("10.5.51.1")]) {
+    const malformed = new Malformed(new Random(1));
+    const counted = storm(
+      125_000,
+      makeProxy("tun", refuseAs),
+      "tun-in",
+      () => malformed.packet(),
+      ({ dropped, toTun, cells }, input) =>
+        dropped === 1
+          ? cells === 0 && toTun <= (refuseAs === undefined ? 0 : 1)
+          : dropped === 0 && toTun === 0 && cells === (input.length > MAX_CELL_PACKET ? 2 : 1),
+    );
+    assertReached(counted, ...IPV4_FAULTS, "bad-source", "not-echo-request", "link-out");
+  }
+});
+
+Deno.test("200,000 datagrams from a router: each goes to the host or is dropped", () => {
+  const malformed = new Malformed(new Random(2));
+  const counted = storm(
+    200_000,
+    makeProxy("link"),
+    "link-in",
+    () => malformed.cell(RETURN_DATA, CIRCUIT),
+    ({ dropped, toTun, cells }) => cells === 0 && dropped + toTun === 1,
+  );
+  assertReached(counted, ...IPV4_FAULTS, ...CELL_FAULTS, "not-a-reply", "tun-out");
+});
+
+Deno.test("250,000 datagrams for a router that answers: each is answered, waits, or is dropped", () => {
+  const malformed = new Malformed(new Random(3));
+  const bench = makeRouter("echo");
+  const counted = storm(
+    250_000,
+    bench,
+    "link-in",
+    () => malformed.cell(RELAY_DATA, CIRCUIT),
+    judgeRouter(bench, ({ dropped, cells }) => dropped + Math.min(cells, 1) === 1),
+  );
+  assertReached(
+    counted,
+    ...IPV4_FAULTS,
+    ...CELL_FAULTS,
+    ...REASSEMBLY_FAULTS,
+    "not-echo-request",
+    "bad-destination",
+    "link-out",
+  );
+  bench.core.expire(1e9);
+  assert.equal(bench.core.deadline, Infinity);
+});
+
+Deno.test("200,000 packets to and from the world: each leaves, comes home, waits, or is dropped", () => {
+  const random = new Random(4);
+  const malformed = new Malformed(random);
+  const bench = makeRouter("raw-icmp");
+  const outward = storm(
+    100_000,
+    bench,
+    "link-in",
+    () => malformed.cell(RELAY_DATA, CIRCUIT),
+    // An error is told along with some of what is dropped; what is for the exit itself is answered.
+    judgeRouter(
+      bench,
+      ({ dropped, cells, toWorld }) =>
+        dropped === 1 ? toWorld === 0 && cells <= 1 : dropped === 0 && Math.min(cells, 1) + toWorld === 1,
+    ),
+  );
+  assertReached(
+    outward,
+    ...REASSEMBLY_FAULTS,
+    "ttl-expired",
+    "too-long",
+    "exit-refused",
+    "bad-destination",
+    "exit-out",
+  );
+
+  const request = (id: number) =>
+    ipv4({ source: EXIT, destination: "10.5.51.7" }, echo({ id, data: pattern(56) }));
+  const fromWorld = { source: "10.5.51.7", destination: EXIT };
+  const inward = storm(
+    100_000,
+    bench,
+    "exit-in",
+    () => {
+      if (random.oneIn(4)) return malformed.packet();
+      const id = random.below(16);
+      if (random.oneIn(2)) {
+        return malformed.mutation(ipv4(fromWorld, echo({ type: 0, id, data: pattern(56) })));
+      }
+      return malformed.mutation(
+        ipv4(fromWorld, echo({ type: random.pick([3, 5, 11, 12]), data: request(id) })),
+      );
+    },
+    ({ dropped, cells, toWorld }) => toWorld === 0 && dropped + Math.min(cells, 1) === 1,
+    bench.fromWorld,
+  );
+  assertReached(inward, "not-ours", "link-out");
+});
+
+/** The sequence numbers that a conversation expects next. */
+interface Expected {
+  message: number;
+  acknowledgement: number;
+}
+
+/** Control datagrams: frames with something changed in them, most with a tag that is right, and noise. */
+function* controlDatagrams(
+  random: Random,
+  key: Uint8Array,
+  expected: Readonly<Expected>,
+): Generator<Uint8Array<ArrayBuffer>> {
+  const encoder = new TextEncoder();
+  const bodies = [
+    '{"type":"up","pid":7}',
+    '{"type":"alive","counters":{}}',
+    "",
+    "{}",
+    "null",
+    "[]",
+    "7",
+    '{"type":7}',
+    '{"type":"\\ud800"}',
+    '{"__proto__":{"type":"up"}}',
+    '{"type":"up"',
+    `${"[".repeat(500)}${"]".repeat(500)}`,
+    "\u{1f9c5}",
+  ].map((text) => encoder.encode(text));
+  for (;;) {
+    if (random.oneIn(10)) {
+      const noise = new Uint8Array(random.below(200));
+      random.fill(noise);
+      yield noise;
+      continue;
+    }
+    const kind = random.pick([FrameKind.message, FrameKind.acknowledgement]);
+    // Mostly what comes next, so that the conversation gets somewhere.
+    const next = kind === FrameKind.message ? expected.message : expected.acknowledgement;
+    const number = random.oneIn(4) ? random.pick([0, 1, 2, next + 1, 2 ** 31, 2 ** 32 - 1]) : next;
+    const header = Uint8Array.of(
+      random.oneIn(20) ? random.below(256) : 1,
+      random.oneIn(10) ? random.below(256) : kind,
+      random.oneIn(10) ? random.below(256) : 1,
+      random.oneIn(10) ? random.below(256) : PROXY,
+      ...[24, 16, 8, 0].map((shift) => (number >>> shift) & 0xff),
+    );
+    const body = random.oneIn(3) ? random.pick(bodies) : bodies[0]!;
+    const signed = concat(header, body);
+    const frame = concat(signed, createHmac("sha256", key).update(signed).digest());
+    if (random.oneIn(5)) frame[random.below(frame.length)]! ^= 1 << random.below(8);
+    yield random.oneIn(10) ? frame.slice(0, random.below(frame.length)) : frame;
+  }
+}
+
+Deno.test("100,000 control datagrams: each is refused, foreign, known, an answer, or a message, in its turn", async () => {
+  const key = new Uint8Array(32).fill(7);
+  const codec = await FrameCodec.of(key);
+  const expected: Expected = { message: 1, acknowledgement: 1 };
+  const datagrams = controlDatagrams(new Random(5), key, expected);
+  let acknowledged = 0;
+  const conversation = new Conversation<{ type: string }, { type: string }>(PROXY, 1, ({ kind }) => {
+    if (kind === FrameKind.acknowledgement) acknowledged++;
+  });
+  const outcomes = { refused: 0, message: 0, answered: 0, repeated: 0, foreign: 0 };
+  const [count, batch] = [100_000, 50];
+  for (let now = 0; now < count; now += batch) {
+    if (conversation.isQuiet) conversation.say({ type: "settings" }, now);
+    const opened = await Promise.allSettled(
+      Array.from({ length: batch }, () => codec.open<{ type: string }>(datagrams.next().value!)),
+    );
+    for (const result of opened) {
+      if (result.status === "rejected") {
+        assert.ok(result.reason instanceof WireError, String(result.reason));
+        outcomes.refused++;
+        continue;
+      }
+      const before = acknowledged;
+      const arrival = conversation.take(result.value, now);
+      outcomes[arrival.kind]++;
+      const isMessage = result.value.kind === FrameKind.message;
+      assert.equal(acknowledged - before, isMessage && arrival.kind !== "foreign" ? 1 : 0);
+      if (arrival.kind === "answered") expected.acknowledgement++;
+      if (arrival.kind !== "message") continue;
+      assert.equal(typeof arrival.message.type, "string");
+      assert.equal(result.value.sequence, expected.message++, "each once, and in order");
+    }
+    conversation.repeat(now);
+  }
+  assert.equal(Object.values(outcomes).reduce((sum, each) => sum + each, 0), count);
+  for (const [outcome, times] of Object.entries(outcomes)) {
+    assert.ok(times > 0, `${outcome} was never reached`);
+  }
+});
