@@ -24,7 +24,7 @@ import {
   replaceEchoIdentifier,
   Unreachable,
 } from "../wire/icmp.ts";
-import { findQuote, type IcmpError, mayCauseError, sealIcmp, writeIcmpError } from "../wire/icmp_error.ts";
+import { findQuote, type IcmpError, mayCauseError, writeIcmpError } from "../wire/icmp_error.ts";
 import {
   decrementTtl,
   Ipv4View,
@@ -200,9 +200,9 @@ export class RawIcmpExit implements Exit {
     const external = echoIdentifier(view, quote.payload);
     const session = this.#translator.inbound(external, quotedDestination(view, quote.header), now);
     if (session === undefined) return undefined;
+    // Each change mends a checksum within the quote, so the sum of the whole, and with it the error's own checksum, stays.
     replaceSource(view, quote.header, session.client);
     replaceEchoIdentifier(view, quote.payload, end, session.identifier);
-    sealIcmp(view, message, end);
     return session;
   }
 

@@ -122,9 +122,3 @@ export function findQuote(view: DataView, message: number, end: number): Quote |
   }
   return { header, payload };
 }
-
-/** Stores the checksum of the ICMP message `view[message, end)` anew, after its content was changed. */
-export function sealIcmp(view: DataView, message: number, end: number): void {
-  view.setUint16(message + At.checksum, 0);
-  view.setUint16(message + At.checksum, checksum(view, message, end));
-}
