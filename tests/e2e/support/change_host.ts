@@ -1,0 +1,61 @@
+/**
+ * Does to the host what a run does, and nothing else: `deno run change_host.ts ORDER`, an {@linkcode Order} in JSON.
+ * Prints a {@linkcode Report} in JSON on a line; undoes everything when its standard input ends.
+ *
+ * @module
+ */
+import { makeChanges } from "../../../src/host/change.ts";
+import type { FirewallTool } from "../../../src/host/capture.ts";
+import { Journal, undoLeftovers } from "../../../src/host/journal.ts";
+import { planHost } from "../../../src/host/plan.ts";
+import { readHostState } from "../../../src/host/state.ts";
+import { openHostTun } from "../../../src/host/tun.ts";
+import { commands, settingsOf } from "../../support/host_state.ts";
+
+/** What to do. */
+export interface Order {
+  readonly options?: Parameters<typeof settingsOf>[0];
+  readonly tool?: FirewallTool;
+  /** Ends this process by SIGKILL once so many changes have been made. */
+  readonly dieAfter?: number;
+  /** Does so before it makes the next change, which is written down already. */
+  readonly dieWriting?: boolean;
+}
+
+/** What has been done. */
+export interface Report {
+  /** The commands that were carried out. */
+  readonly made: readonly string[];
+  /** The commands of a plan for the host as it is now. */
+  readonly again: readonly string[];
+}
+
+if (import.meta.main) await changeHost(JSON.parse(Deno.args[0]!));
+
+async function changeHost({ options, tool = "nft", dieAfter, dieWriting }: Order): Promise<void> {
+  const settings = settingsOf(options);
+  await undoLeftovers();
+  const { changes } = planHost(settings, await readHostState(), Deno.pid, tool);
+  const journal = new Journal();
+  try {
+    using tun = await openHostTun(settings.tun);
+    await makeChanges(changes.slice(0, dieAfter), journal, tun.existed);
+    const next = changes[dieAfter ?? changes.length];
+    if (dieWriting && next !== undefined) await journal.change({ change: next.what, undo: next.undo }, die);
+    if (dieAfter !== undefined) await die();
+    const state = { ...await readHostState(), held: new Map() };
+    const again = planHost(settings, state, Deno.pid, tool);
+    const report: Report = { made: commands(changes), again: commands(again.changes) };
+    console.log(JSON.stringify(report));
+    await new Response(Deno.stdin.readable).text();
+  } finally {
+    for (const { change, outcome, reason } of await journal.undo()) {
+      if (outcome === "failed") console.error(`${change}: ${reason}`);
+    }
+  }
+}
+
+function die(): Promise<never> {
+  Deno.kill(Deno.pid, "SIGKILL");
+  return new Promise(() => {});
+}
