@@ -1,0 +1,77 @@
+/**
+ * Sends the same messages by any ICMP socket, and tells what came of it. As a program, by a socket of the kernel's:
+ *
+ *     deno run -A raw_icmp_probe.ts lo 192.0.2.1
+ *
+ * @module
+ */
+import { HEADROOM } from "../../../src/bytes/packet_buffer.ts";
+import type { IcmpSocket, OutgoingFields } from "../../../src/exit/raw_icmp.ts";
+import { RawIcmpSocket } from "../../../src/exit/raw_icmp_socket.ts";
+import { openRawIcmp } from "../../../src/sys/raw_icmp.ts";
+import { address, echo, pattern, poisoned, readIpv4 } from "../../support/packets.ts";
+import { dotted } from "../../support/ping.ts";
+
+/** What a socket made of one message: how it was sent, and what came back. */
+export interface Observation {
+  readonly sent: string;
+  readonly came: readonly string[];
+}
+
+const PLAIN = { ttl: 64, typeOfService: 0, dontFragment: false };
+
+/** Bytes of data, and what the header shall say. */
+const MESSAGES: readonly [size: number, fields: Partial<OutgoingFields>][] = [
+  [56, {}],
+  [56, { ttl: 9, typeOfService: 0xb8, dontFragment: true }],
+  [56, { ttl: 255, typeOfService: 0x03 }],
+  [0, {}],
+  [1472, { dontFragment: true }],
+  [1473, { dontFragment: true }],
+  [1473, {}],
+  [20_000, {}],
+  [20_000, { dontFragment: true }],
+  [65_507, {}],
+];
+
+/**
+ * Pings a host by a socket.
+ *
+ * @param rest resolves when what is under way has had time to come
+ */
+export async function probe(
+  socket: IcmpSocket,
+  destination: number,
+  rest: () => Promise<void>,
+): Promise<Observation[]> {
+  const observations = [];
+  for (const [index, [size, fields]] of MESSAGES.entries()) {
+    const message = echo({ id: 0xbeef, sequence: index, data: pattern(size) });
+    const sent = socket.send(poisoned(message), HEADROOM, { ...PLAIN, ...fields, destination });
+    await rest();
+    const came = [];
+    for (const into = poisoned(); socket.receive(into);) {
+      // The identification is the kernel's own affair.
+      const { source, destination, tos, ttl, dontFragment, moreFragments, offset, payload } = readIpv4(
+        into.copy(),
+      );
+      came.push(JSON.stringify({
+        from: dotted(source),
+        to: dotted(destination),
+        ...{ tos, ttl, dontFragment, moreFragments, offset },
+        whole:
+          payload.toHex() === echo({ type: 0, id: 0xbeef, sequence: index, data: pattern(size) }).toHex(),
+        length: into.length,
+      }));
+    }
+    observations.push({ sent, came });
+  }
+  return observations;
+}
+
+if (import.meta.main) {
+  const [device, own] = Deno.args as [string, string];
+  using fd = openRawIcmp({ address: address(own), device, mark: 0, types: [0, 3, 11, 12] }, 1 << 20);
+  const rest = () => new Promise<void>((resolve) => setTimeout(resolve, 5)); // the kernel's loopback takes no time
+  console.log(JSON.stringify(await probe(new RawIcmpSocket(fd.number), address(own), rest)));
+}
