@@ -42,6 +42,16 @@ export class FaultLink implements Link {
     return this.#inner.receive(into);
   }
 
+  /** {@inheritDoc Link.hasMore} */
+  get hasMore(): boolean {
+    return this.#inner.hasMore;
+  }
+
+  /** {@inheritDoc Link.flush} */
+  flush(): number {
+    return this.#inner.flush();
+  }
+
   /** {@inheritDoc Link.send} */
   send(peer: Peer, datagram: PacketBuffer): boolean {
     if (this.#strikes(this.#faults.drop)) return true;

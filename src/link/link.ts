@@ -23,10 +23,19 @@ export interface Link {
    * @returns who sent it, {@linkcode STRANGER}, or {@linkcode NOTHING}
    */
   receive(into: PacketBuffer): Peer;
+  /** Whether further datagrams have come already that no descriptor announces any more. */
+  readonly hasMore: boolean;
   /**
-   * Sends the datagram in `datagram`; the buffer may be used again afterwards.
+   * Sends the datagram in `datagram`, at once or together with others when {@linkcode Link.flush} is called; the
+   * buffer may be used again afterwards.
    *
    * @returns false when it was refused
    */
   send(peer: Peer, datagram: PacketBuffer): boolean;
+  /**
+   * Lets go what waits to be sent. Called when there is nothing more to send for now.
+   *
+   * @returns how many datagrams were refused
+   */
+  flush(): number;
 }

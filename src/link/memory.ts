@@ -68,4 +68,12 @@ export class MemoryLink implements Link {
     this.#medium.carry(this.#ownPort, this.#peers[peer]!, datagram.copy());
     return true;
   }
+
+  /** {@inheritDoc Link.hasMore} */
+  readonly hasMore: boolean = false;
+
+  /** {@inheritDoc Link.flush} */
+  flush(): number {
+    return 0;
+  }
 }

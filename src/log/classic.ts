@@ -38,6 +38,38 @@ export function eventLine(event: Readonly<Event>): string {
   }
 }
 
+/** Lines that are kept because they are likely to come again, a power of two. */
+const KEPT = 256;
+
+/**
+ * The lines of events as bytes, line end included. The packets of a flood are alike, and so are their lines: the last
+ * ones are kept, each at a place that follows from its event, so that most are formatted once.
+ */
+export class EventLines {
+  readonly #events: Event[] = Array.from(
+    { length: KEPT },
+    () => ({ kind: EventKind.icmpFromTunnel, source: 0, destination: 0, detail: -1, port: 0 }),
+  );
+  readonly #lines: Uint8Array[] = Array.from({ length: KEPT }, () => new Uint8Array());
+  readonly #encoder = new TextEncoder();
+
+  /** The line of an event, good until it is asked for another. */
+  bytes(event: Readonly<Event>): Uint8Array {
+    const { kind, source, destination, detail, port } = event;
+    const place = (source ^ Math.imul(destination, 31) ^ Math.imul(kind, 127) ^ detail) & (KEPT - 1);
+    const kept = this.#events[place]!;
+    if (
+      kept.source !== source || kept.destination !== destination || kept.kind !== kind ||
+      kept.detail !== detail ||
+      kept.port !== port
+    ) {
+      Object.assign(kept, event);
+      this.#lines[place] = this.#encoder.encode(eventLine(event) + "\n");
+    }
+    return this.#lines[place]!;
+  }
+}
+
 /** An event as an object for JSON lines. */
 export function eventObject(event: Readonly<Event>): Record<string, string | number> {
   const { kind, detail, port } = event;

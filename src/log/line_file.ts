@@ -6,18 +6,23 @@
 import { OperatorError } from "../errors.ts";
 import { changeOwner } from "../sys/interface.ts";
 
-/** Characters after which waiting lines are written without further delay. */
-const ENOUGH = 64 * 1024;
+/** Bytes of a chunk: when one is full, it is written without further delay. */
+const CHUNK = 64 * 1024;
 
-/** Characters that may wait for a disk that does not keep up; what comes then is lost. */
-const MOST = 4 * 1024 * 1024;
+/** Chunks that may wait for a disk that does not keep up; what comes then is lost. */
+const MOST_CHUNKS = 64;
 
 /** A new file, to which lines are appended. */
 export class LineFile implements AsyncDisposable {
   readonly #file: Deno.FsFile;
   readonly #failed: (reason: string) => void;
   readonly #encoder = new TextEncoder();
-  #waiting = "";
+  /** The chunk that is being filled, and how far. */
+  #chunk = new Uint8Array(CHUNK);
+  #used = 0;
+  /** Full chunks that wait, oldest first, and empty ones for later. */
+  readonly #full: Uint8Array<ArrayBuffer>[] = [];
+  readonly #empty: Uint8Array<ArrayBuffer>[] = [];
   /** Lines lost behind those that wait. */
   #lost = 0;
   #writing: Promise<void> | undefined;
@@ -64,41 +69,60 @@ export class LineFile implements AsyncDisposable {
 
   /** Appends a line. Where the disk does not keep up, lines are lost, and the file says how many. */
   line(text: string): void {
+    this.append(this.#encoder.encode(text + "\n"));
+  }
+
+  /** Appends a line that has been encoded already, its line end included: at most {@linkcode CHUNK} bytes. */
+  append(line: Uint8Array): void {
     if (this.#hasFailed) return;
-    if (this.#waiting.length >= MOST) {
+    if (this.#used + line.length > CHUNK && !this.#turnOver()) {
       this.#lost++;
       return;
     }
-    this.#waiting += text + "\n";
-    if (this.#waiting.length >= ENOUGH) this.flush();
+    this.#chunk.set(line, this.#used);
+    this.#used += line.length;
   }
 
   /** Starts writing what waits. */
   flush(): void {
-    if (this.#waiting === "" || this.#writing !== undefined || this.#hasFailed) return;
-    if (this.#lost > 0) this.#waiting += `${this.#lost} lines lost\n`;
-    const bytes = this.#encoder.encode(this.#waiting);
-    this.#waiting = "";
+    if (this.#used > 0) this.#turnOver();
+  }
+
+  /** Puts the chunk among the full ones and takes an empty one: false where too many wait. */
+  #turnOver(): boolean {
+    if (this.#full.length >= MOST_CHUNKS) return false;
+    this.#full.push(this.#chunk.subarray(0, this.#used));
+    this.#chunk = this.#empty.pop() ?? new Uint8Array(CHUNK);
+    this.#used = 0;
+    const lost = this.#lost;
     this.#lost = 0;
-    this.#writing = this.#write(bytes).catch((error) => {
-      // A full disk must not stop the packets.
-      this.#hasFailed = true;
-      this.#waiting = "";
-      this.#failed((error as Error).message);
-    }).then(() => {
-      this.#writing = undefined;
-      this.flush();
-    });
+    if (lost > 0) this.line(`${lost} lines lost`);
+    this.#writing ??= this.#write();
+    return true;
   }
 
   /** Writes the rest and closes. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.flush();
-    while (this.#writing !== undefined) await this.#writing;
+    do {
+      this.flush();
+      await this.#writing;
+    } while (this.#used > 0 && !this.#hasFailed);
     this.#file.close();
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length;) at += await this.#file.write(bytes.subarray(at));
+  async #write(): Promise<void> {
+    try {
+      for (let chunk = this.#full[0]; chunk !== undefined; chunk = this.#full[0]) {
+        for (let at = 0; at < chunk.length;) at += await this.#file.write(chunk.subarray(at));
+        this.#full.shift();
+        this.#empty.push(new Uint8Array(chunk.buffer));
+      }
+    } catch (error) {
+      // A full disk must not stop the packets.
+      this.#hasFailed = true;
+      this.#full.length = 0;
+      this.#failed((error as Error).message);
+    }
+    this.#writing = undefined;
   }
 }

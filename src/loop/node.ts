@@ -40,7 +40,7 @@ export function proxyNode(config: ProxyConfig, tun: Tun, link: Link, trace: Trac
   return {
     sources: [
       linkSource(link, trace, (neighbour, cell) => core.fromLink(neighbour, cell)),
-      packetSource(tun, (packet) => core.fromTun(packet)),
+      flushing(link, trace, packetSource(tun, (packet) => core.fromTun(packet))),
     ],
     deadline: () => Infinity,
     expire: () => {},
@@ -89,7 +89,9 @@ export function routerNode(
   const core = new RouterCore(config.neighbours, config.mtu, outbox, trace, makeExit);
   const fromLink = linkSource(link, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now));
   return {
-    sources: world === undefined ? [fromLink] : [fromLink, world],
+    sources: (world === undefined ? [fromLink] : [fromLink, world]).map((source) =>
+      flushing(link, trace, source)
+    ),
     deadline: () => core.deadline,
     expire: (now) => core.expire(now),
   };
@@ -98,6 +100,15 @@ export function routerNode(
 /** A number in [0, 1) that an outsider cannot guess. */
 function unguessable(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32;
+}
+
+/** A source whose packets go out by a link: what a burst has left there goes when the burst is over. */
+function flushing(link: Link, trace: Trace, source: Source): Source {
+  return (now) => {
+    const count = source(now);
+    trace.counters.count("link-refused", link.flush());
+    return count;
+  };
 }
 
 function packetSource(
@@ -120,7 +131,7 @@ function linkSource(
   const buffer = new PacketBuffer();
   return (now) => {
     let count = 0;
-    for (; count < BURST; count++) {
+    for (; count < BURST || link.hasMore; count++) {
       const peer = link.receive(buffer);
       if (peer === NOTHING) break;
       if (peer === STRANGER) trace.counters.count("unknown-peer");

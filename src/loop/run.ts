@@ -16,6 +16,12 @@ export interface Turnable {
 }
 
 /**
+ * Milliseconds after which the reader of the event ring is woken. Not at once: its waking would take a core away
+ * from the packet that is on its way, and the log can wait.
+ */
+const LOG_DELAY = 2;
+
+/**
  * Turns a node until the doorbell rings.
  *
  * @param doorbell its descriptor; it is left ringing
@@ -24,14 +30,18 @@ export interface Turnable {
 export function runUntilDoorbell({ node, fds, ring }: Turnable, doorbell: number): void {
   const poller = new Poller([doorbell, ...fds]);
   const { sources } = node;
+  let wakeAt = Infinity;
   for (;;) {
-    poller.wait(node.deadline() - performance.now());
-    if (poller.isReadable(0)) return;
+    poller.wait(Math.min(node.deadline(), wakeAt) - performance.now());
+    if (poller.isReadable(0)) return ring.wake();
     const now = performance.now();
     for (let index = 0; index < sources.length; index++) {
       if (poller.isReadable(index + 1)) sources[index]!(now);
     }
     if (node.deadline() <= now) node.expire(now);
-    ring.wake();
+    if (wakeAt <= now) {
+      ring.wake();
+      wakeAt = Infinity;
+    } else if (wakeAt === Infinity && ring.isWaitedFor) wakeAt = now + LOG_DELAY;
   }
 }

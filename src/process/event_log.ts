@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { eventLine, eventObject } from "../log/classic.ts";
+import { EventLines, eventObject } from "../log/classic.ts";
 import type { LineFile } from "../log/line_file.ts";
 import type { PacketThread } from "../loop/thread.ts";
 import type { Output } from "./output.ts";
@@ -14,8 +14,9 @@ import type { Output } from "./output.ts";
  * @param output where the same events go as objects, if anywhere
  */
 export async function logEvents(thread: PacketThread, file: LineFile, output?: Output): Promise<void> {
+  const lines = new EventLines();
   await thread.follow((event) => {
-    file.line(eventLine(event));
+    file.append(lines.bytes(event));
     output?.event(eventObject(event));
   }, () => {
     file.flush();

@@ -6,6 +6,7 @@
 import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { check, errno, libc } from "./libc.ts";
+import { MessageHeader } from "./message.ts";
 
 /** `<sys/socket.h>`, asm-generic: the same on x86-64 and arm64. */
 const AF_INET = 2;
@@ -17,6 +18,20 @@ const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+
+/** `<netinet/udp.h>` */
+const SOL_UDP = 17;
+const UDP_SEGMENT = 103;
+const UDP_GRO = 104;
+
+/** Bytes of the longest UDP datagram over IPv4, and of the longest train of them. */
+export const LONGEST_TRAIN = 65_507;
+
+/** Datagrams in a train: what every kernel takes (UDP_MAX_SEGMENTS). */
+const MOST_SEGMENTS = 64;
+
+/** {@linkcode UdpReceiver.receive} when nothing waits. */
+export const NO_DATAGRAM = -1;
 
 /** Bytes of a `struct sockaddr_in`: family (host order), port and address (network order), eight of padding. */
 export const SOCKADDR_IN = 16;
@@ -62,15 +77,9 @@ export function enlargeBuffers(fd: number, size: number): void {
   }
 }
 
-/** {@linkcode UdpSocket.receive} when nothing waits. */
-export const NO_DATAGRAM = -1;
-
 /** A bound UDP socket. */
 export class UdpSocket implements Disposable {
   readonly fd: Fd;
-  /** Who sent the datagram that was received last. */
-  readonly sender: SockaddrIn = new SockaddrIn({ address: 0, port: 0 });
-  readonly #senderLength = new Uint32Array([SOCKADDR_IN]);
 
   /** @param fd an open UDP socket; the new object owns it */
   constructor(fd: Fd) {
@@ -101,28 +110,118 @@ export class UdpSocket implements Disposable {
     return local.port;
   }
 
-  /**
-   * Receives the next datagram into `into`; {@linkcode UdpSocket.sender} then says who sent it.
-   *
-   * @param room bytes that it may fill
-   * @returns its length, or {@linkcode NO_DATAGRAM}
-   * @throws {SysError}
-   */
-  receive(into: Uint8Array<ArrayBuffer>, room: number): number {
-    const length = libc.recvfrom(this.fd.number, into, room, 0, this.sender.bytes, this.#senderLength);
-    if (length >= 0) return length;
-    const error = errno();
-    // ECONNREFUSED tells of an earlier datagram that nobody took: no reason to stop.
-    if (error === Errno.EAGAIN || error === Errno.EINTR || error === Errno.ECONNREFUSED) return NO_DATAGRAM;
-    return check(length, "Cannot receive from the data link", "recvfrom");
-  }
-
-  /** Sends the first `length` bytes of `from`: whether the kernel took them. */
-  send(from: Uint8Array<ArrayBuffer>, length: number, to: SockaddrIn): boolean {
-    return libc.sendto(this.fd.number, from, length, 0, to.bytes, SOCKADDR_IN) === length;
-  }
-
   [Symbol.dispose](): void {
     this.fd[Symbol.dispose]();
+  }
+}
+
+/** Receives datagrams, several of one length from one sender by one system call where they came so. */
+export class UdpReceiver {
+  /** What was received last: datagrams one behind the other. */
+  readonly bytes: Uint8Array<ArrayBuffer> = new Uint8Array(LONGEST_TRAIN);
+  /** Who sent it. */
+  readonly sender: SockaddrIn = new SockaddrIn({ address: 0, port: 0 });
+  /** Bytes of each datagram but perhaps the last. */
+  segment = 0;
+  readonly #fd: number;
+  readonly #message = new MessageHeader(this.bytes);
+
+  /** @param fd a bound UDP socket that somebody else owns and keeps open */
+  constructor(fd: number) {
+    this.#fd = fd;
+    this.#message.setName(this.sender.bytes);
+    // Where the kernel is older than 5.0 it hands over every datagram by itself, which is as good.
+    const on = new Uint8Array(new Int32Array([1]).buffer);
+    libc.setsockopt(fd, SOL_UDP, UDP_GRO, on, on.length);
+  }
+
+  /**
+   * Receives what waits in front.
+   *
+   * @returns bytes in all, which may be none for an empty datagram; or {@linkcode NO_DATAGRAM}
+   * @throws {SysError}
+   */
+  receive(): number {
+    this.#message.expectControl();
+    const length = libc.recvmsg(this.#fd, this.#message.bytes, 0);
+    if (length < 0) {
+      const error = errno();
+      // ECONNREFUSED tells of an earlier datagram that nobody took: no reason to stop.
+      if (error === Errno.EAGAIN || error === Errno.EINTR || error === Errno.ECONNREFUSED) return NO_DATAGRAM;
+      return check(length, "Cannot receive from the data link", "recvmsg");
+    }
+    this.segment = this.#message.control(SOL_UDP, UDP_GRO) ?? length;
+    return length;
+  }
+}
+
+/**
+ * Sends datagrams, a train of them by one system call: of one length but the last, which may be shorter, and to one
+ * address (generic segmentation offload, udp(7) UDP_SEGMENT). The kernel takes a train through its layers as one.
+ */
+export class UdpSender {
+  readonly #fd: number;
+  readonly #train = new Uint8Array(LONGEST_TRAIN);
+  readonly #message = new MessageHeader(this.#train);
+  #to: SockaddrIn | undefined;
+  #segment = 0;
+  #length = 0;
+  #count = 0;
+  /** Whether a datagram shorter than the others has made the train's end. */
+  #isClosed = false;
+  /** Whether the kernel takes trains; those older than 4.18 don't. */
+  #takesTrains = true;
+
+  /** @param fd a bound UDP socket that somebody else owns and keeps open */
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /**
+   * Puts a datagram, `bytes[start, end)` of at most {@linkcode LONGEST_TRAIN} bytes, on the train, which leaves before
+   * where it does not fit.
+   *
+   * @returns how many datagrams of a train that has left were refused
+   */
+  add(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, to: SockaddrIn): number {
+    const length = end - start;
+    const fits = this.#count > 0 && to === this.#to && !this.#isClosed && length <= this.#segment &&
+      length > 0 &&
+      this.#count < MOST_SEGMENTS && this.#length + length <= LONGEST_TRAIN && this.#takesTrains;
+    const refused = fits ? 0 : this.flush();
+    if (!fits) {
+      this.#segment = length;
+      this.#to = to;
+      this.#message.setName(to.bytes);
+    }
+    this.#isClosed = length < this.#segment;
+    this.#train.set(bytes.subarray(start, end), this.#length);
+    this.#length += length;
+    this.#count++;
+    return refused;
+  }
+
+  /**
+   * Lets the train leave.
+   *
+   * @returns how many of its datagrams were refused
+   */
+  flush(): number {
+    const count = this.#count;
+    if (count === 0) return 0;
+    this.#message.length = this.#length;
+    if (count === 1) this.#message.clearControl();
+    else this.#message.setControl(SOL_UDP, UDP_SEGMENT, this.#segment);
+    const sent = libc.sendmsg(this.#fd, this.#message.bytes, 0);
+    const length = this.#length;
+    this.#length = 0;
+    this.#count = 0;
+    this.#isClosed = false;
+    if (sent === length) return 0;
+    const error = errno();
+    if (count > 1 && (error === Errno.EINVAL || error === Errno.EIO || error === Errno.EOPNOTSUPP)) {
+      this.#takesTrains = false;
+    }
+    return count;
   }
 }

@@ -74,9 +74,9 @@ export class Counters {
     this.#values = new Float64Array(memory);
   }
 
-  /** Counts one. */
-  count(name: CounterName | DropReason): void {
-    this.#values[INDEX[name]]!++;
+  /** Counts one, or `times`. */
+  count(name: CounterName | DropReason, times = 1): void {
+    this.#values[INDEX[name]]! += times;
   }
 
   /** The count so far. */

@@ -111,7 +111,13 @@ export class EventRing implements EventSink {
     Atomics.store(this.#heads, Head.written, this.#written);
   }
 
-  /** Writer: wakes the reader if it sleeps. Called once a turn, after the packets have gone. */
+  /** Writer: whether the reader sleeps although there is something to read. */
+  get isWaitedFor(): boolean {
+    return Atomics.load(this.#heads, Head.asleep) !== 0 &&
+      this.#written !== Atomics.load(this.#heads, Head.read);
+  }
+
+  /** Writer: wakes the reader if it sleeps. */
   wake(): void {
     if (Atomics.load(this.#heads, Head.asleep) !== 0 && Atomics.exchange(this.#heads, Head.asleep, 0) !== 0) {
       Atomics.notify(this.#heads, Head.asleep);

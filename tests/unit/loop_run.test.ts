@@ -66,7 +66,7 @@ Deno.test("what is due is done in time though no packet comes", () => {
   assert.equal(expired, 1);
 });
 
-Deno.test("who sleeps over the event ring is woken after the turn that wrote to it", async () => {
+Deno.test("who sleeps over the event ring is woken a little after the turn that wrote to it, or when the loop ends", async () => {
   // A pending Atomics.waitAsync alone does not keep Deno's event loop alive.
   const alive = setInterval(() => {}, 2 ** 30);
   using loop = makeLoop(1);

@@ -84,6 +84,6 @@ Deno.test("a thread whose device is gone says why, and can be disposed of", asyn
   const thread = new PacketThread(MODULE);
   // No descriptor has this number.
   await thread.start(routerRole(1), 0x7fff_ffff, []);
-  assert.equal(await thread.failed, "Cannot receive from the data link: recvfrom failed: EBADF");
+  assert.equal(await thread.failed, "Cannot receive from the data link: recvmsg failed: EBADF");
   await thread[Symbol.asyncDispose]();
 });
