@@ -172,6 +172,13 @@ Deno.test("a recorded frame, sent again from elsewhere, is no message and leads 
     message: { type: "up" },
   } as const;
   await stranger.send(proxy.channel.port, await codec.seal(up));
+
+  // What is sent later arrives later, so when router 2 is heard the stranger has been, too.
+  await using other = new End(2);
+  proxy.channel.addParty(2);
+  other.channel.addParty(PROXY, proxy.channel.port);
+  other.channel.say(PROXY, { type: "up" });
+  assert.deepEqual(await proxy.inbox.next(), [2, "up"]);
   // Had the stranger been taken for the router, this would not get there.
   proxy.channel.say(ROUTER, { type: "stop" });
   assert.deepEqual(await router.inbox.next(), [PROXY, "stop"]);

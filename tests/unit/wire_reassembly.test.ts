@@ -187,6 +187,11 @@ Deno.test("fragments that contradict each other make their datagram void, in eit
     ["the last one twice, other bytes", LAST, damaged(LAST)],
     // "Teardrop": the second begins inside the first.
     ["a partial overlap", FIRST, ipv4({ ...more, offset: 8 }, DATA.subarray(8, 24))],
+    [
+      "a partial overlap of zeros, which an unused buffer holds anyway",
+      ipv4(more, new Uint8Array(16)),
+      ipv4({ ...more, offset: 8 }, new Uint8Array(16)),
+    ],
     ["a partial overlap behind", MIDDLE, ipv4({ ...more, offset: 8 }, DATA.subarray(8, 24))],
     ["two ends", LAST, ipv4({ ...HEADER, offset: 24 }, DATA.subarray(24, 32))],
     ["two ends in one block", LAST, ipv4({ ...HEADER, offset: 32 }, DATA.subarray(32, 37))],
