@@ -54,7 +54,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "tun",
     "wire",
   ],
-  lab: ["config", "errors", "host", "process"],
+  lab: ["config", "errors", "host"],
   cli: ["config", "errors", "host", "lab", "process", "sys"],
   main: ["cli", "errors", "process"],
   // The library surface: nothing of the program around the packet's way.
