@@ -162,6 +162,13 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     offers: LOG_LEVELS,
     read: readLogLevel,
   },
+  noPacketLog: {
+    flag: "--no-packet-log",
+    help: "write no line for each packet",
+    usual: "no",
+    meantFor: carriesPackets,
+    read: readSwitch,
+  },
   json: {
     flag: "--json",
     help: "print events as JSON lines on stdout",

@@ -46,6 +46,8 @@ export interface Settings {
   /** Directory of the classic log files. */
   readonly logDir: string;
   readonly logLevel: LogLevel;
+  /** Write no line, and print no event, for a single packet. */
+  readonly noPacketLog: boolean;
   /** Events as JSON lines on stdout. */
   readonly json: boolean;
 }

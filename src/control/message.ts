@@ -69,6 +69,8 @@ export interface RouterSettings {
     /** The proxy's data port on loopback. */
     readonly proxyPort: number;
     readonly node: RouterNodeConfig;
+    /** Whether single packets are logged. */
+    readonly logsPackets: boolean;
     /** What the socket of a raw ICMP exit is bound to. */
     readonly socket?: RawIcmpBinding;
   };

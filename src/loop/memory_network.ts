@@ -8,7 +8,7 @@ import { hopOf } from "../exit/raw_icmp.ts";
 import { FaultLink, type Faults, randomFrom } from "../link/fault.ts";
 import { MemoryMedium } from "../link/memory.ts";
 import { Counters } from "../trace/counters.ts";
-import { type EventSink } from "../trace/events.ts";
+import { type EventSink, SILENT } from "../trace/events.ts";
 import { MemoryTun } from "../tun/memory.ts";
 import type { Cidr } from "../wire/cidr.ts";
 import { type ExitConfig, type Node, proxyNode, routerNode } from "./node.ts";
@@ -71,7 +71,6 @@ export class MemoryNetwork {
     const { address, mtu = 1500, faults = {}, seed = 1, random = randomFrom(seed + 2), events = {} } =
       options;
     const exit: MemoryExit = options.exit ?? { kind: "echo" };
-    const silent: EventSink = { emit: () => {} };
     this.counters = { proxy: new Counters(), router: new Counters() };
 
     const linkOf = (port: number, peer: number, seed: number) => {
@@ -90,12 +89,12 @@ export class MemoryNetwork {
         },
         this.tun,
         proxyLink,
-        { counters: this.counters.proxy, events: events.proxy ?? silent },
+        { counters: this.counters.proxy, events: events.proxy ?? SILENT },
       ),
       routerNode(
         { neighbours: [{ port: PROXY_PORT, circuit: CIRCUIT }], mtu, exit: exitConfig(exit, address) },
         routerLink,
-        { counters: this.counters.router, events: events.router ?? silent },
+        { counters: this.counters.router, events: events.router ?? SILENT },
         exit.kind === "raw-icmp" ? exit.world : undefined,
         random,
       ),

@@ -8,7 +8,7 @@ import { UdpLink } from "../link/udp.ts";
 import { answerDoorbell } from "../sys/doorbell.ts";
 import type { SocketAddress } from "../sys/udp.ts";
 import { Counters } from "../trace/counters.ts";
-import { EventRing } from "../trace/events.ts";
+import { EventRing, SILENT } from "../trace/events.ts";
 import { LinuxTun } from "../tun/linux.ts";
 import { RawIcmpSocket } from "../exit/raw_icmp_socket.ts";
 import type { ProxyConfig } from "../proxy/proxy.ts";
@@ -36,6 +36,8 @@ export type Order =
     readonly doorbell: number;
     readonly counters: SharedArrayBuffer;
     readonly ring: SharedArrayBuffer;
+    /** Whether single packets become events. */
+    readonly logsPackets: boolean;
   }
   | { readonly kind: "stop" };
 
@@ -84,7 +86,7 @@ function obey(order: Order): void {
 function start(order: Extract<Order, { kind: "start" }>): Turnable & { readonly doorbell: number } {
   const counters = new Counters(order.counters);
   const ring = new EventRing(order.ring, () => counters.count("log-lost"));
-  const trace = { counters, events: ring };
+  const trace = { counters, events: order.logsPackets ? ring : SILENT };
   const link = new UdpLink(order.link, order.peers);
   const { doorbell, role } = order;
   switch (role.kind) {

@@ -48,9 +48,15 @@ export class PacketThread implements AsyncDisposable {
   /**
    * Lets packets move.
    *
+   * @param logsPackets whether single packets become events
    * @param link descriptor of the data link's socket, which stays open until the thread has been disposed of
    */
-  async start(role: Role, link: number, peers: readonly SocketAddress[]): Promise<void> {
+  async start(
+    role: Role,
+    link: number,
+    peers: readonly SocketAddress[],
+    logsPackets: boolean = true,
+  ): Promise<void> {
     await this.#alive.promise;
     this.#order({
       kind: "start",
@@ -60,6 +66,7 @@ export class PacketThread implements AsyncDisposable {
       doorbell: this.#doorbell.number,
       counters: this.#counterMemory,
       ring: this.#ringMemory,
+      logsPackets,
     });
   }
 

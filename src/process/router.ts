@@ -96,7 +96,7 @@ export async function runRouter(): Promise<ExitCode> {
     const peers = [{ address: LOOPBACK_ADDRESS, port: traffic.proxyPort }];
     using world = traffic.socket === undefined ? undefined : openRawIcmp(traffic.socket, LINK_BUFFER);
     const role = { kind: "router", config: traffic.node, socket: world?.number } as const;
-    await thread.start(role, socket.fd.number, peers);
+    await thread.start(role, socket.fd.number, peers, traffic.logsPackets);
     const logging = logEvents(thread, log);
     channel.say(PROXY, { type: "ready", port });
     const reason = await end;

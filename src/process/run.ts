@@ -182,6 +182,7 @@ class Run {
 
   async #startTraffic(thread: PacketThread): Promise<number> {
     const { address, stage } = this.#settings;
+    const logsPackets = !this.#settings.noPacketLog;
     const routers = this.#routers!;
     const { tun, mtu, exits } = await this.#prepareHost();
     const socket = this.#devices.use(UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER));
@@ -192,6 +193,7 @@ class Run {
       logFile: this.#logFile("router1"),
       traffic: {
         proxyPort,
+        logsPackets,
         ...exitSettings(address, exits[ROUTER - 1], {
           neighbours: [{ port: proxyPort, circuit: CIRCUIT }],
           mtu: Math.min(mtu, MAX_CELL_PACKET),
@@ -205,7 +207,7 @@ class Run {
     };
     const role = { kind: "proxy", config, tun: tun.fd.number } as const;
     await unlessAborted(
-      thread.start(role, socket.fd.number, [{ address: LOOPBACK_ADDRESS, port }]),
+      thread.start(role, socket.fd.number, [{ address: LOOPBACK_ADDRESS, port }], logsPackets),
       this.#over,
     );
     return proxyPort;

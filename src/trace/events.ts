@@ -34,6 +34,9 @@ export interface EventSink {
   emit(kind: EventKind, source: number, destination: number, detail: number, port: number): void;
 }
 
+/** Where events go that nobody wants. */
+export const SILENT: EventSink = { emit: () => {} };
+
 /** One event, as read from the ring: the same object every time. */
 export interface Event {
   kind: EventKind;

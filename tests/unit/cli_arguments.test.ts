@@ -50,6 +50,7 @@ Deno.test("flags make settings", async () => {
     printCommands: false,
     logDir: "/",
     logLevel: "debug",
+    noPacketLog: false,
     json: true,
   });
 });

@@ -33,6 +33,7 @@ Deno.test("a stage alone fills in everything else", () => {
     printCommands: false,
     logDir: ".",
     logLevel: "info",
+    noPacketLog: false,
     json: false,
   });
   assert.equal(validate(flags({ stage: "1" })).hops, 0);
@@ -53,6 +54,7 @@ Deno.test("every option can be said", () => {
     printCommands: "yes",
     logDir: "/tmp",
     logLevel: "debug",
+    noPacketLog: "yes",
     json: "yes",
   };
   assert.deepEqual(Object.keys(said), Object.keys(FLAGS), "this test knows every option");
@@ -70,6 +72,7 @@ Deno.test("every option can be said", () => {
     printCommands: true,
     logDir: "/tmp",
     logLevel: "debug",
+    noPacketLog: true,
     json: true,
   });
 });
