@@ -15,6 +15,7 @@
  * @module
  */
 import { checksum, isIntact, replaceUint16 } from "../bytes/checksum.ts";
+import { MAX_PACKET } from "../bytes/packet_buffer.ts";
 import { IPV4_HEADER, Protocol, writeIpv4Header } from "./ipv4.ts";
 
 /** Byte offsets in an ICMP message. */
@@ -133,10 +134,15 @@ export interface EchoRequestFields {
   readonly ttl?: number;
 }
 
-/** A whole IPv4 packet with an echo request, as `ping` sends it. */
+/**
+ * A whole IPv4 packet with an echo request, as `ping` sends it.
+ *
+ * @throws {RangeError} where the data is too long for a packet: 65,507 bytes are the most
+ */
 export function echoRequest(fields: EchoRequestFields): Uint8Array<ArrayBuffer> {
   const { source, destination, identifier, sequence, data = new Uint8Array(), ttl = 64 } = fields;
   const packet = new Uint8Array(IPV4_HEADER + ICMP_HEADER + data.length);
+  if (packet.length > MAX_PACKET) throw new RangeError(`no packet holds ${data.length} bytes of data`);
   const view = new DataView(packet.buffer);
   packet.set(data, IPV4_HEADER + ICMP_HEADER);
   view.setUint8(IPV4_HEADER + At.type, IcmpType.echoRequest);

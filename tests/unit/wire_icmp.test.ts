@@ -140,3 +140,12 @@ Deno.test("echoRequest: right for any fields", () => {
     assert.equal(new DataView(payload.buffer, payload.byteOffset).getUint16(2), plainChecksum(zeroed));
   }));
 });
+
+Deno.test("echoRequest: 65,507 bytes of data are the most, and one more is an error", () => {
+  const fields = { source: 1, destination: 2, identifier: 3, sequence: 4 };
+  assert.equal(readIpv4(echoRequest({ ...fields, data: new Uint8Array(65_507) })).payload.length, 65_515);
+  assert.throws(
+    () => echoRequest({ ...fields, data: new Uint8Array(65_508) }),
+    new RangeError("no packet holds 65508 bytes of data"),
+  );
+});
