@@ -74,6 +74,10 @@ async function perform(command: Command): Promise<ExitCode> {
       const { lab } = await import("./src/cli/lab.ts");
       return await lab(command.command, root.signal);
     }
+    case "doctor": {
+      const { doctor } = await import("./src/cli/doctor.ts");
+      return await doctor(command.json);
+    }
     case "down": {
       const { down } = await import("./src/cli/down.ts");
       return await down();

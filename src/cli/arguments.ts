@@ -13,7 +13,7 @@ import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import type { Command } from "./command.ts";
 import { helpText, usageText } from "./help.ts";
-import { NOTHING, parseWords, RUN } from "./parse.ts";
+import { DOCTOR, NOTHING, parseWords, RUN } from "./parse.ts";
 import { versionText } from "./version.ts";
 import { shownWords } from "./words.ts";
 
@@ -39,6 +39,8 @@ export async function parseArguments(argv: readonly string[]): Promise<Command> 
   if (word === "help" || asksFor(argv, "--help", "-h")) return { kind: "print", text: helpText() };
   if (asksFor(argv, "--version", "-V")) return { kind: "print", text: versionText() };
   switch (word) {
+    case "doctor":
+      return { kind: "doctor", json: parseWords(DOCTOR, rest).json !== undefined };
     case "down":
       parseWords(NOTHING, rest);
       return { kind: "down" };

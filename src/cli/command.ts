@@ -10,6 +10,7 @@ import type { LabCommand } from "./lab_arguments.ts";
 export type Command =
   | { readonly kind: "run"; readonly settings: Settings }
   | { readonly kind: "lab"; readonly command: LabCommand }
+  | { readonly kind: "doctor"; readonly json: boolean }
   | { readonly kind: "down" }
   /** Help, version, man page, completion: a text that was asked for. */
   | { readonly kind: "print"; readonly text: string }

@@ -10,7 +10,7 @@ import { type Suggestion, suggestSync } from "@optique/core/parser";
 import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import { suggestLab } from "./lab_arguments.ts";
-import { NOTHING, RUN } from "./parse.ts";
+import { DOCTOR, NOTHING, RUN } from "./parse.ts";
 import { SHELLS, shownWords, WORDS } from "./words.ts";
 
 const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], ShellCompletion>> = { bash, zsh, fish };
@@ -44,6 +44,7 @@ function suggestions(line: readonly [string, ...string[]]): Suggestion[] {
       : SHELLS.filter((each) => each.startsWith(second)).map((each) => literal(each, ""));
   }
   if (first === "lab") return suggestLab([second, ...rest]);
+  if (first === "doctor") return [...suggestSync(DOCTOR, [second, ...rest])];
   if (Object.hasOwn(WORDS, first)) return [...suggestSync(NOTHING, [second, ...rest])];
   return [...suggestSync(RUN, line)];
 }

@@ -46,7 +46,10 @@ export const MANUAL: readonly Section[] = [
       [`${ExitCode.failed}`, "failed"],
       [`${ExitCode.usage}`, "the command line or the config file is wrong"],
       [`${ExitCode.notPermitted}`, "a privilege is missing"],
-      [`${ExitCode.hostLacks}`, "this host lacks something"],
+      [
+        `${ExitCode.hostLacks}`,
+        "this host lacks something, which onion doctor names; from onion doctor itself: a stage cannot run",
+      ],
     ],
   },
   {

@@ -57,6 +57,9 @@ export const RUN = inAnyOrder({
   ...flags(Object.keys(FLAGS) as (keyof typeof FLAGS)[]),
 });
 
+/** `[--json]` */
+export const DOCTOR = inAnyOrder(flags(["json"]));
+
 /** What follows a command that takes neither options nor operands. */
 export const NOTHING = inAnyOrder({});
 

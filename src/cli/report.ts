@@ -32,6 +32,6 @@ export function wantsStack(argv: readonly string[]): boolean {
 }
 
 /** Messages may quote what others wrote; line ends and control characters are not theirs to send to a terminal. */
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   return text.replace(/[\s\p{C}]+/gu, " ").trim();
 }

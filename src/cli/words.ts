@@ -26,6 +26,7 @@ export const LAB_VERBS = {
 /** Every command word, in the order of the help. */
 export const WORDS: Readonly<Record<string, Word>> = {
   lab: { operands: Object.keys(LAB_VERBS).join("|"), help: "a practice network in network namespaces" },
+  doctor: { operands: "[--json]", help: "say what this host lacks to run each stage, and what mends it" },
   down: { help: "undo whatever an earlier run left on this host" },
   completion: { operands: SHELLS.join("|"), help: "print a script that completes command lines of onion" },
   man: { help: "print the manual page" },

@@ -200,7 +200,7 @@ function findWay({ name, isPointToPoint }: Interface, routes: readonly Route[]):
 }
 
 /** The default route that the kernel prefers. */
-function defaultRoute(routes: readonly Route[]): Route | undefined {
+export function defaultRoute(routes: readonly Route[]): Route | undefined {
   const all = routes.filter(({ to, table, device }) =>
     to.prefix === 0 && table === Table.main && device !== undefined
   );

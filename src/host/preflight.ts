@@ -5,9 +5,7 @@
  */
 import { ExitCode, OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
-
-/** Bit of the capability to change interfaces, addresses and routes (capabilities(7)). */
-const CAP_NET_ADMIN = 12n;
+import { hasCapability } from "./capability.ts";
 
 /**
  * Makes sure that proxy and routers can talk to each other. In a network namespace that has just been made, they cannot.
@@ -15,7 +13,7 @@ const CAP_NET_ADMIN = 12n;
  * @throws {OperatorError} naming what is missing and how to get it
  */
 export function requireLoopback(): void {
-  if (Deno.networkInterfaces().some(({ address }) => address === "127.0.0.1")) return;
+  if (hasLoopback()) return;
   throw new OperatorError("the loopback interface is down", "run `ip link set lo up`", ExitCode.hostLacks);
 }
 
@@ -25,7 +23,7 @@ export function requireLoopback(): void {
  * @throws {OperatorError} naming what is missing and how to get it
  */
 export function requireTunHost(): void {
-  if (!hasCapability(CAP_NET_ADMIN)) {
+  if (!hasCapability("CAP_NET_ADMIN")) {
     throw new OperatorError(
       "not permitted to open a TUN interface",
       "run it as root: sudo onion …",
@@ -44,11 +42,15 @@ export function requireTunHost(): void {
   }
 }
 
-function hasCapability(bit: bigint): boolean {
+/** Whether the loopback interface is up. In a new namespace it has no address; taken down, it keeps the one it had. */
+export function hasLoopback(): boolean {
+  return Deno.networkInterfaces().some(({ address }) => address === "127.0.0.1") && !isDown("lo");
+}
+
+function isDown(name: string): boolean {
   try {
-    const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1] ?? "0";
-    return (BigInt(`0x${effective}`) >> bit & 1n) === 1n;
+    return Deno.readTextFileSync(`/sys/class/net/${name}/operstate`).trim() === "down";
   } catch {
-    return Deno.uid() === 0;
+    return false;
   }
 }

@@ -88,6 +88,8 @@ Deno.test("flags win over the config file, wherever they stand", async () => {
 
 Deno.test("commands", async () => {
   assert.deepEqual(await parseArguments(["down"]), { kind: "down" });
+  assert.deepEqual(await parseArguments(["doctor"]), { kind: "doctor", json: false });
+  assert.deepEqual(await parseArguments(["doctor", "--json"]), { kind: "doctor", json: true });
   assert.match(await printed("man"), /^\.TH ONION 1 /);
   assert.match(await printed("completion bash"), /^function _onion /);
 });
@@ -135,6 +137,9 @@ Deno.test("a word that does not fit is named, with the remedy", async () => {
   await refuses("a b", "unexpected argument b", help);
   await refuses("down now", "unexpected argument now", help);
   await refuses("down --stage 2", "unknown option --stage", help);
+  await refuses("doctor 3", "unexpected argument 3", help);
+  await refuses("doctor --stage 3", "unknown option --stage", help);
+  await refuses("doctor --jsn", "unknown option --jsn", `did you mean --json? ${help}`);
   await refuses("man 1", "unexpected argument 1", help);
   await refuses("--stage --json", "there is no stage --json", "stages go from 1 to 9");
   await refuses("--json", "no stage is named", "name one with --stage N; there are stages 1, 2 and 3");
@@ -142,6 +147,7 @@ Deno.test("a word that does not fit is named, with the remedy", async () => {
 
 Deno.test("what is no config file may be a command mistyped", async () => {
   await refuses("dwon", "there is no file dwon", "did you mean onion down?");
+  await refuses("docter", "there is no file docter", "did you mean onion doctor?");
   await refuses("compltion bash", "unexpected argument bash", "see onion --help");
   await refuses("2", "there is no file 2", "to run a stage, write onion --stage 2");
   await refuses("/none", "there is no file /none", "name a config file, or see onion --help");

@@ -16,8 +16,8 @@ Deno.test("a script for each shell", () => {
 });
 
 Deno.test("the first word may be a command, an option or a file", () => {
-  assert.deepEqual(offers(""), ["lab", "down", "completion", "man", "--help", "--version"]);
-  assert.deepEqual(offers("d"), ["down"]);
+  assert.deepEqual(offers(""), ["lab", "doctor", "down", "completion", "man", "--help", "--version"]);
+  assert.deepEqual(offers("d"), ["doctor", "down"]);
   assert.deepEqual(offers("--log"), ["--log-dir", "--log-level"]);
   assert.match(completion(["bash", "x"]), /^__FILE__:file:/);
 });
@@ -32,6 +32,7 @@ Deno.test("a command offers its own", () => {
   assert.deepEqual(offers("completion", ""), ["bash", "zsh", "fish"]);
   assert.deepEqual(offers("completion", "bash", ""), []);
   assert.deepEqual(offers("down", "-"), []);
+  assert.deepEqual(offers("doctor", "--"), ["--json"]);
   assert.deepEqual(offers("lab", ""), ["up", "exec", "demo", "down"]);
   assert.deepEqual(offers("lab", "up", "--"), ["--loss", "--dead-router", "--small-mtu"]);
   assert.deepEqual(offers("lab", "exec", "-n", "gw"), ["gw0", "gw1", "gw2", "gw3", "gw4", "gw5", "gw6"]);

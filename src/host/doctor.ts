@@ -1,0 +1,234 @@
+/**
+ * The doctor: from the facts about a host to what it has and lacks for each stage. Wherever it can, it asks the
+ * planners of a run themselves, so that it cannot be of another opinion than they are.
+ *
+ * @module
+ */
+import { formatCidr } from "../config/cidr.ts";
+import type { Settings } from "../config/settings.ts";
+import { type Stage, STAGES } from "../config/stages.ts";
+import { validate } from "../config/validate.ts";
+import { OperatorError } from "../errors.ts";
+import { TUN_DEVICE } from "../sys/tun.ts";
+import { formatIpv4 } from "../wire/ipv4.ts";
+import { CAPTURE_MARK, planCapture, planFirewall } from "./capture.ts";
+import { type Capability } from "./capability.ts";
+import { conclude, type Diagnosis, type Finding } from "./diagnosis.ts";
+import { defaultRoute, resolveExits, resolveFrom } from "./exits.ts";
+import type { Facts } from "./facts.ts";
+import { planHost } from "./plan.ts";
+import { hex } from "./rules.ts";
+import { type HostState, type Rule, Table } from "./state.ts";
+import { planTun } from "./tun.ts";
+
+/** What one check finds. */
+type Verdict = Omit<Finding, "name" | "stages">;
+
+/** One thing to look at. */
+interface Check {
+  readonly name: string;
+  /** The stages that it matters to. */
+  readonly matters: (stage: Stage) => boolean;
+  readonly look: (facts: Facts, settings: Settings) => Verdict | Verdict[];
+}
+
+const always = () => true;
+const traffic = (stage: Stage) => stage.traffic;
+const captures = (stage: Stage) => stage.captures;
+
+const ok = (says: string): Verdict => ({ mark: "ok", says });
+const lacks = (says: string, mend: string): Verdict => ({ mark: "lacks", says, mend });
+const note = (says: string, mend?: string): Verdict => ({ mark: "note", says, ...(mend && { mend }) });
+const unknown = (says: string, mend?: string): Verdict => ({ mark: "unknown", says, ...(mend && { mend }) });
+
+const AS_ROOT = "run it as root: sudo onion …";
+
+/** Everything that is looked at, in the order in which it is told. */
+const CHECKS: readonly Check[] = [
+  // Who looks has called it.
+  { name: "C library", matters: always, look: () => ok("libc.so.6") },
+  { name: "loopback", matters: always, look: lookAtLoopback },
+  { name: "TUN driver", matters: traffic, look: lookAtTunDriver },
+  { name: "CAP_NET_ADMIN", matters: traffic, look: privilege("CAP_NET_ADMIN", "change the network") },
+  { name: "CAP_NET_RAW", matters: captures, look: privilege("CAP_NET_RAW", "send ICMP by itself") },
+  { name: "ip", matters: traffic, look: lookAtIp },
+  { name: "firewall", matters: captures, look: lookAtFirewall },
+  { name: "TUN interface", matters: traffic, look: onNetwork(lookAtTun) },
+  { name: "TUN address", matters: traffic, look: onNetwork(lookAtTunAddress) },
+  { name: "default route", matters: captures, look: onNetwork(lookAtDefaultRoute) },
+  { name: "captured", matters: captures, look: onNetwork(lookAtCapture) },
+  { name: "exit", matters: captures, look: onNetwork(lookAtExits) },
+  { name: "reverse path", matters: captures, look: onNetwork(lookAtReversePath) },
+  { name: "rules", matters: captures, look: onNetwork(lookAtRules) },
+  { name: "other runs", matters: traffic, look: onNetwork(lookAtOtherRuns) },
+  { name: "leftovers", matters: traffic, look: lookAtLeftovers },
+];
+
+/** What the host has and lacks, for runs without options. */
+export function diagnose(facts: Facts, stages: readonly Stage[] = STAGES): Diagnosis {
+  const findings: Finding[] = [];
+  for (const { name, matters, look } of CHECKS) {
+    for (const stage of stages.filter(matters)) {
+      for (const verdict of [look(facts, usual(stage))].flat()) add(findings, name, verdict, stage.number);
+    }
+  }
+  return conclude(findings, stages);
+}
+
+/** Adds a finding, unless it has been made for another stage, or another check lacks the very same. */
+function add(findings: Finding[], name: string, verdict: Verdict, stage: number): void {
+  const index = findings.findIndex((each) =>
+    each.mark === verdict.mark && each.says === verdict.says && (each.name === name || each.mark === "lacks")
+  );
+  const before = findings[index];
+  if (before === undefined) findings.push({ name, ...verdict, stages: [stage] });
+  else if (!before.stages.includes(stage)) findings[index] = { ...before, stages: [...before.stages, stage] };
+}
+
+/** The settings of a stage without options. */
+function usual({ number }: Stage): Settings {
+  return validate({ stage: { text: `${number}`, name: "--stage", at: "" } });
+}
+
+/** A look that needs the network: what its planners refuse is what the host lacks. */
+function onNetwork(look: (state: HostState, settings: Settings) => Verdict | Verdict[]): Check["look"] {
+  return ({ network }, settings) => {
+    if (network instanceof OperatorError) return unknown("cannot be looked at without ip");
+    try {
+      return look(network, settings);
+    } catch (error) {
+      if (error instanceof OperatorError) return lacks(error.message, error.remedy);
+      throw error;
+    }
+  };
+}
+
+function lookAtLoopback({ hasLoopback }: Facts): Verdict {
+  return hasLoopback ? ok("up") : lacks("the loopback interface is down", "ip link set lo up");
+}
+
+function lookAtTunDriver({ tunDriver: { isLoaded, hasDevice, refuses }, isRoot }: Facts): Verdict {
+  const inContainer = `in a container, start it with --device ${TUN_DEVICE}`;
+  if (refuses !== undefined) {
+    return lacks(`${TUN_DEVICE} cannot be opened: ${refuses}`, isRoot ? inContainer : AS_ROOT);
+  }
+  if (hasDevice && isLoaded) return ok(TUN_DEVICE);
+  if (hasDevice) {
+    return note(`${TUN_DEVICE} is there, and its driver is loaded when it is first used`, "modprobe tun");
+  }
+  if (!isLoaded) return lacks(`${TUN_DEVICE} and its driver are missing`, "modprobe tun");
+  return lacks(
+    `${TUN_DEVICE} is missing, though the kernel has its driver`,
+    `mkdir -p /dev/net && mknod ${TUN_DEVICE} c 10 200; ${inContainer}`,
+  );
+}
+
+function privilege(capability: Capability, right: string): Check["look"] {
+  const short = capability.replace("CAP_", "");
+  return ({ has, isRoot }) => {
+    if (has(capability)) return ok(`may ${right}`);
+    return isRoot
+      ? lacks(`root may not ${right} here`, `in a container, start it with --cap-add=${short}`)
+      : lacks(`may not ${right}`, AS_ROOT);
+  };
+}
+
+function lookAtIp({ network }: Facts): Verdict {
+  return network instanceof OperatorError ? lacks(network.message, network.remedy) : ok("iproute2");
+}
+
+function lookAtFirewall({ firewallTool }: Facts): Verdict {
+  if (firewallTool !== undefined) return ok(firewallTool);
+  return note(
+    "neither nft nor iptables: packets of sockets that are bound to no address are not captured",
+    "apt-get install nftables",
+  );
+}
+
+function lookAtTun({ interfaces }: HostState, { tun }: Settings): Verdict {
+  const is = interfaces.find(({ name }) => name === tun);
+  const another = "choose another with --tun";
+  if (is === undefined) return ok(`${tun} will be made`);
+  if (is.kind !== "tun") {
+    return lacks(
+      `${tun} is there, and is ${is.kind === undefined ? "a card" : `of kind ${is.kind}`}`,
+      another,
+    );
+  }
+  if (is.hasCarrier) return lacks(`${tun} is in use by another program`, `end that program, or ${another}`);
+  return ok(`${tun} is there: it will be used, and left behind`);
+}
+
+function lookAtTunAddress(state: HostState, { tun, address }: Settings): Verdict {
+  const [isThere] = planTun(tun, address, state).map((change) => change.isThere);
+  return ok(`${formatCidr(address)} is ${isThere ? "there already" : "free"}`);
+}
+
+function lookAtDefaultRoute({ routes }: HostState): Verdict {
+  const route = defaultRoute(routes);
+  if (route === undefined) {
+    return note("none: packets are captured, and leave, only as options say", "see --from and --exit");
+  }
+  return ok([...route.via, "dev", route.device].join(" "));
+}
+
+function lookAtCapture(state: HostState, settings: Settings): Verdict {
+  const from = resolveFrom(settings, state);
+  const [rule] = planCapture(settings, from, state);
+  planFirewall(settings, from, [], state.rules, "nft", 0);
+  const { capture, table, priority } = settings;
+  const what = `${formatIpv4(from)} to ${capture.map(formatCidr).join(", ")}, by table ${table}`;
+  return ok(rule?.isThere ? `${what}: its rule is there already` : `${what} and priority ${priority}`);
+}
+
+function lookAtExits(state: HostState, settings: Settings): Verdict[] {
+  const from = resolveFrom(settings, state);
+  return resolveExits(settings, from, state).map(({ router, device, address, via, mark }) => {
+    const way = [`router ${router} by ${device}, as ${formatIpv4(address)}`, via].filter(Boolean).join(", ");
+    return ok(mark === 0 ? way : `${way}: the captured address, told apart by a mark`);
+  });
+}
+
+function lookAtReversePath(state: HostState, settings: Settings): Verdict {
+  const from = resolveFrom(settings, state);
+  const changes = [
+    ...planCapture(settings, from, state),
+    ...resolveExits(settings, from, state).flatMap((exit) => exit.changes),
+  ];
+  const filters = changes.filter(({ make, isThere }) => make[0] === "sysctl" && !isThere);
+  if (filters.length === 0) return ok("no strict filter is in the way");
+  return ok(
+    `strict, so a run makes it loose, and strict again: ${filters.map(({ what }) => what).join("; ")}`,
+  );
+}
+
+/** Rules that come before the capturing one may lead its packets elsewhere. */
+function lookAtRules({ rules }: HostState, { priority, table }: Settings): Verdict {
+  // Also those to the exits' tables, and those by the routers' marks.
+  const isOurs = ({ table: to = 0, fwmark = "" }: Rule) =>
+    to === table || Math.trunc(to / 100) === table || fwmark.startsWith(hex(CAPTURE_MARK).slice(0, -4));
+  const first = rules.filter((rule) =>
+    rule.table !== Table.local && rule.priority <= priority && !isOurs(rule)
+  );
+  if (first.length === 0) return ok(`none before priority ${priority}`);
+  const told = first.map(({ priority, src, table }) => `${priority} from ${src} to ${table ?? "nowhere"}`);
+  return note(
+    `come before ours, and may lead packets past the tunnel: ${told.join("; ")}`,
+    "see `ip rule`, and choose another with --priority",
+  );
+}
+
+/** Whether something that is needed is another run's; by now, nothing else can stand in the way of the whole plan. */
+function lookAtOtherRuns(state: HostState, settings: Settings): Verdict {
+  planHost(settings, state, 0, "nft");
+  const pids = [...new Set(state.held.values())];
+  return pids.length === 0
+    ? ok("none has changed anything here")
+    : note(`up, with changes of its own: process ${pids.join(", ")}`);
+}
+
+function lookAtLeftovers({ leftovers }: Facts): Verdict {
+  if (leftovers === undefined) return unknown("only root may look", "sudo onion doctor");
+  if (leftovers.length === 0) return ok("none");
+  return note(`of a run that died, for the next one to undo: ${leftovers.join("; ")}`, "sudo onion down");
+}

@@ -1,0 +1,99 @@
+/**
+ * The doctor on real hosts: what it says is what a run then meets, it needs no root, and it changes nothing.
+ */
+import assert from "node:assert/strict";
+import type { Diagnosis } from "../../src/host/diagnosis.ts";
+import { Namespace } from "./support/namespace.ts";
+import { AS_NOBODY, needingNobody, NOBODY_ID } from "./support/nobody.ts";
+import { Onion } from "./support/onion.ts";
+import { type Ended, needing, ONION, run, scratchDirectory } from "./support/program.ts";
+import { snapshot } from "./support/snapshot.ts";
+
+/** What the doctor says of this host, and its exit code. */
+async function diagnosis(namespace: Namespace): Promise<Diagnosis & { readonly code: number }> {
+  const { code, stdout, stderr } = await namespace.run(ONION, "doctor", "--json");
+  assert.equal(stderr, "");
+  assert.match(stdout, /^\{.*\}\n$/, "one object on one line");
+  return { code, ...JSON.parse(stdout) };
+}
+
+/** What keeps which stage from running. */
+const lacks = ({ stages }: Diagnosis) => stages.map((each) => each.lacks);
+
+Deno.test({
+  ...needing(
+    "the doctor names what a host lacks, until it lacks nothing; and then every stage runs",
+    "root",
+    "ip",
+  ),
+  fn: async () => {
+    await using namespace = await Namespace.make({ ipv6: false });
+    await namespace.ip("link", "set", "lo", "down");
+    const bare = await diagnosis(namespace);
+    assert.deepEqual([bare.code, lacks(bare)], [4, [["loopback"], ["loopback"], ["loopback", "captured"]]]);
+
+    await namespace.ip("link", "set", "lo", "up");
+    await namespace.ip("link", "add", "eth0", "type", "veth", "peer", "name", "gw0");
+    await namespace.ip("link", "set", "gw0", "up");
+    await namespace.ip("address", "add", "10.0.2.15/24", "dev", "eth0");
+    await namespace.ip("link", "set", "eth0", "up");
+    await namespace.ip("route", "add", "default", "via", "10.0.2.2");
+    await namespace.ip("tuntap", "add", "dev", "tun1", "mode", "tap");
+    const tap = await diagnosis(namespace);
+    assert.deepEqual([tap.code, lacks(tap)], [4, [[], ["TUN interface"], ["TUN interface"]]]);
+
+    await namespace.ip("tuntap", "delete", "dev", "tun1", "mode", "tap");
+    const before = await snapshot(namespace);
+    const sound = await diagnosis(namespace);
+    assert.deepEqual([sound.code, lacks(sound)], [0, [[], [], []]]);
+    assert.deepEqual(await snapshot(namespace), before, "and nothing has been changed");
+    for (const stage of ["1", "2", "3"]) {
+      await using onion = await Onion.start(["--stage", stage], { namespace });
+      await onion.ready();
+      if (stage === "3") {
+        const busy = await diagnosis(namespace);
+        assert.deepEqual([busy.code, lacks(busy)[0], lacks(busy)[1]], [4, [], ["TUN interface"]]);
+        assert.ok(lacks(busy)[2]?.includes("other runs"), "its rule is not one to build on");
+      }
+      assert.equal((await onion.end()).code, 0);
+    }
+
+    // What a killed run leaves is told, and then taken away.
+    await using victim = await Onion.start(["--stage", "3"], { namespace });
+    await victim.ready();
+    victim.kill("SIGKILL");
+    await victim.gone;
+    const left = await diagnosis(namespace);
+    const note = left.findings.find(({ name }) => name === "leftovers");
+    assert.deepEqual([left.code, note?.mark, note?.mend], [0, "note", "sudo onion down"]);
+    assert.match(note!.says, /rule from 10\.0\.2\.15 to table 9/);
+    assert.equal((await namespace.run(ONION, "down")).code, 0);
+    assert.deepEqual(await snapshot(namespace), before);
+  },
+});
+
+/** The doctor, as nobody. */
+async function asNobody(directory: string): Promise<Ended> {
+  const [command = "", ...args] = [...AS_NOBODY, ONION, "doctor"];
+  return await run(command, args, { env: { ONION_CACHE_DIR: directory, NO_COLOR: "1" } });
+}
+
+Deno.test({
+  ...needingNobody("the doctor needs no root, and says what only root could see", "ip"),
+  fn: async () => {
+    using scratch = scratchDirectory();
+    Deno.chownSync(scratch.path, NOBODY_ID, NOBODY_ID);
+    const { code, stdout, stderr } = await asNobody(scratch.path);
+    assert.deepEqual([code, stderr], [4, ""]);
+    assert.match(
+      stdout,
+      /^lacks {4}CAP_NET_ADMIN {2}may not change the network; run it as root: sudo onion …$/m,
+    );
+    assert.match(stdout, /^ok {7}ip +iproute2$/m);
+    assert.match(
+      stdout,
+      /^(ok {7}leftovers +none|unknown {2}leftovers +only root may look; sudo onion doctor)$/m,
+    );
+    assert.match(stdout, /^stage 1: can run\nstage 2: cannot run: .*CAP_NET_ADMIN/m);
+  },
+});

@@ -1,0 +1,289 @@
+import assert from "node:assert/strict";
+import { STAGES } from "../../src/config/stages.ts";
+import { OperatorError } from "../../src/errors.ts";
+import { conclude, type Finding } from "../../src/host/diagnosis.ts";
+import { diagnose } from "../../src/host/doctor.ts";
+import type { Facts } from "../../src/host/facts.ts";
+import type { HostState } from "../../src/host/state.ts";
+import { BY_HAND, card, host, ONE_CARD, rule, tunByHand, TWO_CARDS } from "../support/host_state.ts";
+
+/** A host that lacks nothing, but for what is said. */
+function facts(but: Partial<Facts> = {}): Facts {
+  return {
+    isRoot: true,
+    has: () => true,
+    tunDriver: { isLoaded: true, hasDevice: true },
+    hasLoopback: true,
+    firewallTool: "nft",
+    network: host(TWO_CARDS),
+    leftovers: [],
+    ...but,
+  };
+}
+
+/** Findings as `mark name: says; mend`. */
+function told(but: Partial<Facts>, ...names: string[]): string[] {
+  return diagnose(facts(but)).findings.filter(({ name }) => names.length === 0 || names.includes(name)).map(
+    line,
+  );
+}
+
+const line = ({ mark, name, says, mend }: Finding) =>
+  [`${mark} ${name}: ${says}`, mend].filter((part) => part !== undefined).join("; ");
+
+/** What keeps which stage from running. */
+function verdicts(but: Partial<Facts>): Record<number, string> {
+  return Object.fromEntries(diagnose(facts(but)).stages.map(({ stage, lacks }) => [stage, lacks.join()]));
+}
+
+Deno.test("a host that lacks nothing", () => {
+  assert.deepEqual(told({}), [
+    "ok C library: libc.so.6",
+    "ok loopback: up",
+    "ok TUN driver: /dev/net/tun",
+    "ok CAP_NET_ADMIN: may change the network",
+    "ok CAP_NET_RAW: may send ICMP by itself",
+    "ok ip: iproute2",
+    "ok firewall: nft",
+    "ok TUN interface: tun1 will be made",
+    "ok TUN address: 10.5.51.2/24 is free",
+    "ok default route: via 10.0.2.2 dev eth0",
+    "ok captured: 10.0.2.15 to 18.0.0.0/8, 128.0.0.0/8, by table 9 and priority 8",
+    "ok exit: router 1 by eth1, as 192.168.201.2, via 192.168.201.1",
+    "ok reverse path: no strict filter is in the way",
+    "ok rules: none before priority 8",
+    "ok other runs: none has changed anything here",
+    "ok leftovers: none",
+  ]);
+  const { stages, findings } = diagnose(facts());
+  assert.deepEqual(stages, STAGES.map(({ number: stage }) => ({ stage, canRun: true, lacks: [] })));
+  const stagesOf = (name: string) => findings.find((each) => each.name === name)?.stages;
+  assert.deepEqual([stagesOf("loopback"), stagesOf("ip"), stagesOf("exit")], [[1, 2, 3], [2, 3], [3]]);
+});
+
+Deno.test("one that was set up by hand", () => {
+  assert.deepEqual(told({ network: host(BY_HAND) }, "TUN interface", "TUN address", "captured"), [
+    "ok TUN interface: tun1 is there: it will be used, and left behind",
+    "ok TUN address: 10.5.51.2/24 is there already",
+    "ok captured: 10.0.2.15 to 18.0.0.0/8, 128.0.0.0/8, by table 9: its rule is there already",
+  ]);
+});
+
+Deno.test("one card, and a strict filter", () => {
+  const sysctls = { "net.ipv4.conf.default.rp_filter": "1", "net.ipv4.conf.ens3.rp_filter": "1" };
+  assert.deepEqual(told({ network: host({ ...ONE_CARD, sysctls }) }, "exit", "reverse path"), [
+    "ok exit: router 1 by ens3, as 203.0.113.7, via 203.0.113.1: the captured address, told apart by a mark",
+    "ok reverse path: strict, so a run makes it loose, and strict again: " +
+    "loose reverse path filter on tun1; loose reverse path filter on ens3",
+  ]);
+});
+
+Deno.test("loopback is down: no stage can run", () => {
+  assert.deepEqual(told({ hasLoopback: false }, "loopback"), [
+    "lacks loopback: the loopback interface is down; ip link set lo up",
+  ]);
+  assert.deepEqual(verdicts({ hasLoopback: false }), { 1: "loopback", 2: "loopback", 3: "loopback" });
+});
+
+Deno.test("privileges", () => {
+  const none = { isRoot: false, has: () => false, leftovers: undefined };
+  assert.deepEqual(told(none, "CAP_NET_ADMIN", "CAP_NET_RAW", "leftovers"), [
+    "lacks CAP_NET_ADMIN: may not change the network; run it as root: sudo onion …",
+    "lacks CAP_NET_RAW: may not send ICMP by itself; run it as root: sudo onion …",
+    "unknown leftovers: only root may look; sudo onion doctor",
+  ]);
+  assert.deepEqual(verdicts(none), { 1: "", 2: "CAP_NET_ADMIN", 3: "CAP_NET_ADMIN,CAP_NET_RAW" });
+  const noRaw: Partial<Facts> = { has: (capability) => capability === "CAP_NET_ADMIN" };
+  assert.deepEqual(told(noRaw, "CAP_NET_RAW"), [
+    "lacks CAP_NET_RAW: root may not send ICMP by itself here; in a container, start it with --cap-add=NET_RAW",
+  ]);
+  assert.deepEqual(verdicts(noRaw), { 1: "", 2: "", 3: "CAP_NET_RAW" });
+});
+
+Deno.test("the TUN driver", () => {
+  const driver = (isLoaded: boolean, hasDevice: boolean, refuses?: string, isRoot = true) =>
+    told({ tunDriver: { isLoaded, hasDevice, ...(refuses && { refuses }) }, isRoot }, "TUN driver")[0];
+  const start = "in a container, start it with --device /dev/net/tun";
+  assert.equal(
+    driver(false, false),
+    "lacks TUN driver: /dev/net/tun and its driver are missing; modprobe tun",
+  );
+  assert.equal(
+    driver(true, false),
+    "lacks TUN driver: /dev/net/tun is missing, though the kernel has its driver; " +
+      `mkdir -p /dev/net && mknod /dev/net/tun c 10 200; ${start}`,
+  );
+  assert.equal(
+    driver(false, true),
+    "note TUN driver: /dev/net/tun is there, and its driver is loaded when it is first used; modprobe tun",
+  );
+  assert.equal(
+    driver(true, true, "Operation not permitted (os error 1)"),
+    `lacks TUN driver: /dev/net/tun cannot be opened: Operation not permitted (os error 1); ${start}`,
+  );
+  assert.equal(
+    driver(true, true, "Permission denied (os error 13)", false),
+    "lacks TUN driver: /dev/net/tun cannot be opened: Permission denied (os error 13); run it as root: sudo onion …",
+  );
+  const tunDriver = { isLoaded: false, hasDevice: false };
+  assert.deepEqual(verdicts({ tunDriver }), { 1: "", 2: "TUN driver", 3: "TUN driver" });
+  assert.deepEqual(verdicts({ tunDriver: { isLoaded: false, hasDevice: true } }), { 1: "", 2: "", 3: "" });
+});
+
+Deno.test("without ip, what it would tell is unknown", () => {
+  const network = new OperatorError("the program ip is missing", "install iproute2");
+  assert.deepEqual(told({ network }).filter((each) => !each.startsWith("ok ")), [
+    "lacks ip: the program ip is missing; install iproute2",
+    ...[
+      "TUN interface",
+      "TUN address",
+      "default route",
+      "captured",
+      "exit",
+      "reverse path",
+      "rules",
+      "other runs",
+    ].map((name) => `unknown ${name}: cannot be looked at without ip`),
+  ]);
+  assert.deepEqual(verdicts({ network }), { 1: "", 2: "ip", 3: "ip" });
+});
+
+Deno.test("firewall tools", () => {
+  assert.deepEqual(told({ firewallTool: "iptables" }, "firewall"), ["ok firewall: iptables"]);
+  assert.deepEqual(told({ firewallTool: undefined }, "firewall"), [
+    "note firewall: neither nft nor iptables: packets of sockets that are bound to no address are not captured; " +
+    "apt-get install nftables",
+  ]);
+  assert.deepEqual(verdicts({ firewallTool: undefined }), { 1: "", 2: "", 3: "" });
+});
+
+Deno.test("a name that is another interface's, or another program's", () => {
+  const with1 = (is: HostState["interfaces"][number]) => ({
+    network: host({ ...TWO_CARDS, interfaces: [...TWO_CARDS.interfaces, is] }),
+  });
+  const another = "choose another with --tun";
+  const cases: [HostState["interfaces"][number], string][] = [
+    [card("tun1", [], { kind: "tap" }), `lacks TUN interface: tun1 is there, and is of kind tap; ${another}`],
+    [
+      card("tun1", [], { kind: "wireguard" }),
+      `lacks TUN interface: tun1 is there, and is of kind wireguard; ${another}`,
+    ],
+    [card("tun1", []), `lacks TUN interface: tun1 is there, and is a card; ${another}`],
+    [
+      tunByHand("tun1", [], { hasCarrier: true }),
+      `lacks TUN interface: tun1 is in use by another program; end that program, or ${another}`,
+    ],
+  ];
+  for (const [is, expected] of cases) {
+    assert.deepEqual(told(with1(is), "TUN interface"), [expected]);
+    assert.deepEqual(verdicts(with1(is)), { 1: "", 2: "TUN interface", 3: "TUN interface" });
+  }
+});
+
+Deno.test("an address that is taken is told once", () => {
+  const network = host({
+    ...TWO_CARDS,
+    interfaces: [...TWO_CARDS.interfaces, card("br0", ["10.5.51.1/24"])],
+  });
+  assert.deepEqual(told({ network }).filter((each) => !each.startsWith("ok ")), [
+    "lacks TUN address: 10.5.51.2/24 is taken: br0 has 10.5.51.1/24; choose another with --address",
+  ]);
+  assert.deepEqual(verdicts({ network }), { 1: "", 2: "TUN address", 3: "TUN address" });
+});
+
+Deno.test("no default route: stage 3 does not know whose packets to capture", () => {
+  const network = host({ interfaces: TWO_CARDS.interfaces, routes: [] });
+  assert.deepEqual(told({ network }).filter((each) => !each.startsWith("ok ")), [
+    "note default route: none: packets are captured, and leave, only as options say; see --from and --exit",
+    "lacks captured: this host has no default route, so it is unclear whose packets to capture; " +
+    "name the address with --from",
+  ]);
+  assert.deepEqual(verdicts({ network }), { 1: "", 2: "", 3: "captured" });
+});
+
+Deno.test("an exit without a gateway", () => {
+  const network = host({ ...TWO_CARDS, routes: ["default via 10.0.2.2 dev eth0"] });
+  assert.deepEqual(told({ network }).filter((each) => !each.startsWith("ok ")), [
+    "lacks exit: exit eth1 has no gateway in the routing tables; name it: --exit eth1@GATEWAY",
+  ]);
+});
+
+Deno.test("a table in use, a priority in use, rules that come before", () => {
+  const inUse = host({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, "default dev wg0 table 9"] });
+  assert.deepEqual(told({ network: inUse }).filter((each) => !each.startsWith("ok ")), [
+    "lacks captured: table 9 is in use: it leads 0.0.0.0/0 to wg0; choose another with --table",
+  ]);
+  const twins = [
+    rule("8: from 10.0.2.15 table 9", "iif"),
+    rule("8: from 10.0.2.0/24 fwmark 0x6f6e0000 table 9"),
+  ];
+  const whats = ["rule from 10.0.2.15 to table 9", "rule for marked packets to table 9"];
+  for (const [index, twin] of twins.entries()) {
+    const found = told({ network: host({ ...TWO_CARDS, rules: [twin] }) });
+    assert.deepEqual(found.filter((each) => each.startsWith("lacks ")), [
+      `lacks captured: priority 8 is in use: it has a narrower ${
+        whats[index]
+      }; choose another with --priority`,
+    ]);
+  }
+  const before = host({
+    ...TWO_CARDS,
+    rules: [
+      rule("5: from all table 51820"),
+      rule("6: from 10.0.2.15", "action"),
+      rule("7: from 192.168.201.2 table 901"),
+      rule("7: from all fwmark 0x6f6e0001 table 254"),
+      rule("8: from 10.0.9.0/24 table 8"),
+      rule("9: from all table 7"),
+    ],
+  });
+  assert.deepEqual(told({ network: before }, "rules"), [
+    "note rules: come before ours, and may lead packets past the tunnel: " +
+    "5 from all to 51820; 6 from 10.0.2.15 to nowhere; 8 from 10.0.9.0/24 to 8; " +
+    "see `ip rule`, and choose another with --priority",
+  ]);
+  assert.deepEqual(verdicts({ network: before }), { 1: "", 2: "", 3: "" });
+});
+
+Deno.test("other runs: no matter, unless something is theirs", () => {
+  const held = [["address 10.9.9.9/24 on tun9", 815]] as [string, number][];
+  const beside = { network: host({ ...TWO_CARDS, held }) };
+  assert.deepEqual(told(beside, "other runs"), ["note other runs: up, with changes of its own: process 815"]);
+  const theirs = {
+    network: host({ ...BY_HAND, held: [["rule from 10.0.2.15 to table 9", 815], ["tun1 up", 815]] }),
+  };
+  assert.deepEqual(told(theirs, "other runs"), [
+    "lacks other runs: another run, process 815, has made this and will undo it when it ends: tun1 up; " +
+    "end that run, or choose another --table, --priority and --exit",
+  ]);
+  assert.deepEqual(verdicts(theirs), { 1: "", 2: "other runs", 3: "other runs" });
+});
+
+Deno.test("leftovers", () => {
+  assert.deepEqual(told({ leftovers: ["tun1 up", "rule from 10.0.2.15 to table 9"] }, "leftovers"), [
+    "note leftovers: of a run that died, for the next one to undo: tun1 up; rule from 10.0.2.15 to table 9; " +
+    "sudo onion down",
+  ]);
+});
+
+Deno.test("conclusions: only what is lacking counts, once for each name, for its own stages", () => {
+  const finding = (name: string, mark: Finding["mark"], ...stages: number[]): Finding => ({
+    name,
+    mark,
+    says: "",
+    stages,
+  });
+  const { stages } = conclude([
+    finding("a", "lacks", 2, 3),
+    finding("a", "lacks", 3),
+    finding("b", "lacks", 3),
+    finding("c", "note", 1),
+    finding("d", "unknown", 1),
+    finding("e", "ok", 1),
+  ]);
+  assert.deepEqual(stages, [
+    { stage: 1, canRun: true, lacks: [] },
+    { stage: 2, canRun: false, lacks: ["a"] },
+    { stage: 3, canRun: false, lacks: ["a", "b"] },
+  ]);
+});
