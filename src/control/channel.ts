@@ -74,7 +74,7 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
 
   /** Resolves when everything that was said has been answered, or `timeout` ms are over, or the channel is closed. */
   async flush(timeout: number): Promise<void> {
-    if (this.#isQuiet || this.#closed) return;
+    if (this.isQuiet || this.#closed) return;
     this.#quiet ??= Promise.withResolvers<void>();
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, timeout);
@@ -93,7 +93,8 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
     await this.#done;
   }
 
-  get #isQuiet(): boolean {
+  /** Whether everything that was said has been answered. */
+  get isQuiet(): boolean {
     return this.#parties.values().every((party) => party.conversation.isQuiet);
   }
 
@@ -119,7 +120,7 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
     const arrival: Arrival<Theirs> = party.conversation.take(frame, performance.now());
     if (arrival.kind === "foreign") this.rejected++;
     if (arrival.kind === "message") this.#options.take(frame.from, arrival.message);
-    if (this.#isQuiet) {
+    if (this.isQuiet) {
       this.#quiet?.resolve();
       this.#quiet = undefined;
     }

@@ -55,7 +55,10 @@ export async function runRouter(): Promise<ExitCode> {
   channel.say(PROXY, { type: "up", pid: Deno.pid });
 
   const counts = () => ({ counters: thread.counters.snapshot(), rejected: channel.rejected });
-  const life = setInterval(() => channel.say(PROXY, { type: "alive", ...counts() }), HEARTBEAT);
+  const life = setInterval(() => {
+    // While the proxy does not answer, e.g. stopped with Ctrl+Z, the newest sign of life would only queue behind others.
+    if (channel.isQuiet) channel.say(PROXY, { type: "alive", ...counts() });
+  }, HEARTBEAT);
   const end = Promise.race([
     stop.promise.then(() => ({ kind: "stopped" }) as const),
     parent.gone.then(() => ({ kind: "orphaned" }) as const),

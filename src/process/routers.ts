@@ -167,7 +167,12 @@ export class Routers implements AsyncDisposable {
         router.rejected = message.rejected;
         return;
       case "failed":
-        return this.#fail(new OperatorError(`router ${from} failed: ${message.message}`, "see its log file"));
+        return this.#fail(
+          new OperatorError(
+            `router ${from} failed: ${message.message}`,
+            "start again, with --log-level debug to see more",
+          ),
+        );
     }
   }
 
