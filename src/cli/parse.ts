@@ -58,7 +58,7 @@ export const RUN = inAnyOrder({
 });
 
 /** `[--json]` */
-export const DOCTOR = inAnyOrder(flags(["json"]));
+export const DOCTOR = inAnyOrder({ json: field({ ...FLAGS.json, help: "print one JSON object" }) });
 
 /** What follows a command that takes neither options nor operands. */
 export const NOTHING = inAnyOrder({});

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import type { Stage } from "../config/stages.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
-import { hasCapability } from "./capability.ts";
+import { type Capability, hasCapability } from "./capability.ts";
 
 /**
  * Makes sure that proxy and routers can talk to each other. In a network namespace that has just been made, they cannot.
@@ -18,18 +19,13 @@ export function requireLoopback(): void {
 }
 
 /**
- * Makes sure that this process may open a TUN interface and that there is something to open.
+ * Makes sure that this process may do what a stage does, and that there is a TUN driver.
  *
  * @throws {OperatorError} naming what is missing and how to get it
  */
-export function requireTunHost(): void {
-  if (!hasCapability("CAP_NET_ADMIN")) {
-    throw new OperatorError(
-      "not permitted to open a TUN interface",
-      "run it as root: sudo onion …",
-      ExitCode.notPermitted,
-    );
-  }
+export function requireTunHost({ exit }: Stage): void {
+  requireCapability("CAP_NET_ADMIN", "open a TUN interface");
+  if (exit === "raw-icmp") requireCapability("CAP_NET_RAW", "open a raw ICMP socket");
   try {
     Deno.statSync(TUN_DEVICE);
   } catch (cause) {
@@ -40,6 +36,15 @@ export function requireTunHost(): void {
       { cause },
     );
   }
+}
+
+function requireCapability(capability: Capability, purpose: string): void {
+  if (hasCapability(capability)) return;
+  throw new OperatorError(
+    `not permitted to ${purpose}`,
+    "run it as root: sudo onion …",
+    ExitCode.notPermitted,
+  );
 }
 
 /** Whether the loopback interface is up. In a new namespace it has no address; taken down, it keeps the one it had. */

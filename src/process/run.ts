@@ -64,7 +64,7 @@ export async function runStage(settings: Settings, signal: AbortSignal): Promise
     return ExitCode.ok;
   }
   requireLoopback();
-  if (settings.stage.traffic) requireTunHost();
+  if (settings.stage.traffic) requireTunHost(settings.stage);
   const failure = new AbortController();
   let run: Run | undefined;
   {

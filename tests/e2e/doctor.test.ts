@@ -97,3 +97,28 @@ Deno.test({
     assert.match(stdout, /^stage 1: can run\nstage 2: cannot run: .*CAP_NET_ADMIN/m);
   },
 });
+
+Deno.test({
+  ...needing(
+    "a right that the doctor misses, a run misses too, before it changes anything",
+    "root",
+    "ip",
+    "setpriv",
+  ),
+  fn: async () => {
+    await using namespace = await Namespace.make({ ipv6: false });
+    const before = await snapshot(namespace);
+    const without = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"];
+    const [setpriv = "", ...args] = [...without, ONION];
+    assert.match(
+      (await namespace.run(setpriv, ...args, "doctor")).stdout,
+      /^lacks {4}CAP_NET_RAW {4}root may not /m,
+    );
+    assert.deepEqual(await namespace.run(setpriv, ...args, "--stage", "3"), {
+      code: 3,
+      stdout: "",
+      stderr: "onion: not permitted to open a raw ICMP socket; run it as root: sudo onion …\n",
+    });
+    assert.deepEqual(await snapshot(namespace), before);
+  },
+});
