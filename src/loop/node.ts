@@ -39,9 +39,9 @@ export function proxyNode(config: ProxyConfig, tun: Tun, link: Link, trace: Trac
   const core = new ProxyCore(config, outbox, trace);
   return {
     sources: [
-      linkSource(link, trace, (neighbour, cell) => core.fromLink(neighbour, cell)),
-      flushing(link, trace, packetSource(tun, (packet) => core.fromTun(packet))),
-    ],
+      fromLink(link, trace, (neighbour, cell) => core.fromLink(neighbour, cell)),
+      fromDevice(tun, (packet) => core.fromTun(packet)),
+    ].map((moveOne) => makeSource(link, trace, moveOne)),
     deadline: () => Infinity,
     expire: () => {},
   };
@@ -78,20 +78,18 @@ export function routerNode(
   random: () => number = unguessable,
 ): Node {
   const outbox = { toNeighbour: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell) };
-  let world: Source | undefined;
+  const movers: ((now: number) => boolean)[] = [];
   const makeExit = (deliver: Deliver): Exit => {
     if (config.exit.kind === "echo") return new EchoExit(config.exit.block, deliver, trace);
     if (socket === undefined) throw new TypeError("a raw ICMP exit needs a socket");
     const exit = new RawIcmpExit(config.exit, socket, deliver, trace, random);
-    world = packetSource(socket, (packet, now) => exit.fromWorld(packet, now));
+    movers.push(fromDevice(socket, (packet, now) => exit.fromWorld(packet, now)));
     return exit;
   };
   const core = new RouterCore(config.neighbours, config.mtu, outbox, trace, makeExit);
-  const fromLink = linkSource(link, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now));
+  movers.unshift(fromLink(link, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now)));
   return {
-    sources: (world === undefined ? [fromLink] : [fromLink, world]).map((source) =>
-      flushing(link, trace, source)
-    ),
+    sources: movers.map((moveOne) => makeSource(link, trace, moveOne)),
     deadline: () => core.deadline,
     expire: (now) => core.expire(now),
   };
@@ -102,41 +100,50 @@ function unguessable(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32;
 }
 
-/** A source whose packets go out by a link: what a burst has left there goes when the burst is over. */
-function flushing(link: Link, trace: Trace, source: Source): Source {
-  return (now) => {
-    const count = source(now);
-    trace.counters.count("link-refused", link.flush());
-    return count;
-  };
-}
-
-function packetSource(
-  device: Pick<Tun, "receive">,
-  take: (packet: PacketBuffer, now: number) => void,
-): Source {
-  const buffer = new PacketBuffer();
+/**
+ * A source that moves one packet after the other, some of which leave by a link. The first of a burst leaves at once,
+ * for it may be the only one and somebody waits for it; the others leave together when the burst is over.
+ *
+ * @param moveOne moves a packet, if there is one: whether there was
+ */
+function makeSource(link: Link, trace: Trace, moveOne: (now: number) => boolean): Source {
+  const flush = () => trace.counters.count("link-refused", link.flush());
   return (now) => {
     let count = 0;
-    for (; count < BURST && device.receive(buffer); count++) take(buffer, now);
+    while ((count < BURST || link.hasMore) && moveOne(now)) {
+      count++;
+      if (count === 1 && !link.hasMore) flush();
+    }
+    if (count > 1) flush();
     return count;
   };
 }
 
-function linkSource(
+/** The packets of a device, one at a time. */
+function fromDevice(
+  device: Pick<Tun, "receive">,
+  take: (packet: PacketBuffer, now: number) => void,
+): (now: number) => boolean {
+  const buffer = new PacketBuffer();
+  return (now) => {
+    if (!device.receive(buffer)) return false;
+    take(buffer, now);
+    return true;
+  };
+}
+
+/** The cells of a link, one at a time. */
+function fromLink(
   link: Link,
   trace: Trace,
   take: (neighbour: number, cell: PacketBuffer, now: number) => void,
-): Source {
+): (now: number) => boolean {
   const buffer = new PacketBuffer();
   return (now) => {
-    let count = 0;
-    for (; count < BURST || link.hasMore; count++) {
-      const peer = link.receive(buffer);
-      if (peer === NOTHING) break;
-      if (peer === STRANGER) trace.counters.count("unknown-peer");
-      else take(peer, buffer, now);
-    }
-    return count;
+    const peer = link.receive(buffer);
+    if (peer === NOTHING) return false;
+    if (peer === STRANGER) trace.counters.count("unknown-peer");
+    else take(peer, buffer, now);
+    return true;
   };
 }
