@@ -48,6 +48,17 @@ export interface ProxyConfig {
   readonly refuseAs?: number;
 }
 
+/** What the host is told of packets that are not carried. */
+const REFUSALS = {
+  "not-carried": { type: IcmpType.destinationUnreachable, code: Unreachable.administrativelyProhibited },
+  "not-echo-request": { type: IcmpType.destinationUnreachable, code: Unreachable.administrativelyProhibited },
+  "too-long": {
+    type: IcmpType.destinationUnreachable,
+    code: Unreachable.fragmentationNeeded,
+    mtu: MAX_CELL_PACKET,
+  },
+} as const;
+
 /** The onion proxy's core. */
 export class ProxyCore {
   readonly #routers: readonly ProxyNeighbour[];
@@ -81,6 +92,7 @@ export class ProxyCore {
       if (type !== IcmpType.echoRequest) return this.#refuse("not-echo-request", packet);
       events.emit(EventKind.icmpFromTunnel, ip.source, ip.destination, type, 0);
     }
+    if (packet.length > MAX_CELL_PACKET && ip.dontFragment) return this.#refuse("too-long", packet);
     if (packet.length <= MAX_CELL_PACKET) this.#sendToRouter(packet);
     else fragmentIpv4(packet, MAX_CELL_PACKET, () => this.#sendToRouter(packet));
   }
@@ -112,13 +124,11 @@ export class ProxyCore {
   }
 
   /** Counts a packet that is not carried and says so to the host, which would otherwise wait for an answer. */
-  #refuse(reason: "not-carried" | "not-echo-request", packet: PacketBuffer): void {
+  #refuse(reason: keyof typeof REFUSALS, packet: PacketBuffer): void {
     const { counters } = this.#trace;
     counters.count(reason);
     if (this.#refuseAs === undefined || !mayCauseError(packet, this.#ip)) return;
-    const { destinationUnreachable: type } = IcmpType;
-    const { administrativelyProhibited: code } = Unreachable;
-    writeIcmpError(this.#scratch, { type, code }, packet, this.#ip, this.#refuseAs);
+    writeIcmpError(this.#scratch, REFUSALS[reason], packet, this.#ip, this.#refuseAs);
     counters.count(this.#outbox.toTun(this.#scratch) ? "tun-out" : "tun-refused");
   }
 

@@ -215,3 +215,20 @@ Deno.test("refusing aloud: the host is told at once what is not carried, where e
     assert.deepEqual(proxy.toTun, [], what);
   }
 });
+
+Deno.test("a packet too long for a cell is cut, unless it says that it must not be: then the host hears what would fit", () => {
+  const long = { destination: "10.5.51.7" };
+  const whole = ipv4(long, echo({ data: pattern(65_507) }));
+  assert.equal(whole.length, 65_535);
+  const cut = makeProxy({ refuseAs: address("10.5.51.1") });
+  cut.fromTun(whole);
+  assert.deepEqual(cut.counted(), { "tun-in": 1, "link-out": 2 });
+
+  const mustStayWhole = ipv4({ ...long, dontFragment: true }, echo({ data: pattern(65_507) }));
+  const proxy = makeProxy({ refuseAs: address("10.5.51.1") });
+  proxy.fromTun(mustStayWhole);
+  assert.deepEqual(proxy.counted(), { "tun-in": 1, "too-long": 1, "tun-out": 1 });
+  const answer = readIpv4(proxy.toTun[0]!).payload;
+  assert.deepEqual([answer[0], answer[1]], [3, 4], "fragmentation needed and DF set");
+  assert.equal(new DataView(answer.buffer, answer.byteOffset).getUint16(6), MAX_CELL_PACKET, "next-hop MTU");
+});
