@@ -47,9 +47,9 @@ export class Machine implements AsyncDisposable {
     return new Machine(holder);
   }
 
-  /** Words to put before a command line, so that it runs on this machine as the same process. */
+  /** Words to put before a command line, so that it runs on this machine as the same process, in the same directory. */
   get enter(): [string, ...string[]] {
-    return ["nsenter", "--target", `${this.#holder.pid}`, "--mount", "--net", "--"];
+    return ["nsenter", "--target", `${this.#holder.pid}`, "--mount", "--net", "--wd=.", "--"];
   }
 
   /** Starts a program on this machine. */
