@@ -1,0 +1,367 @@
+/**
+ * Stage 3, carrying packets, with the real executable and real tools in the practice network.
+ *
+ *     ping ──► tun1 ──► proxy ──UDP on lo──► router ── eth1, 192.168.201.2 ──► gw1 ── the internet ── hosts
+ *               ▲                                       eth0, 10.0.2.15: nothing of it passes here
+ */
+import assert from "node:assert/strict";
+import { Capture, type Place } from "./support/capture.ts";
+import { needing } from "./support/program.ts";
+import { assertAllAnswered, errorsOf, hopsOf, reportOf } from "./support/tools.ts";
+import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
+
+/** The card that captured packets would leave by, if they were not captured. */
+const ETH0: Place = { party: "vm", interface: "eth0", peer: Address.gw0 };
+
+/** Outside the VM: what router 1 sends, and gets. */
+const OUTSIDE: Place = { party: "gw1", interface: "vm", peer: Address.exit };
+
+Deno.test({
+  ...needing(
+    "four pings to www.csail.mit.edu make the classic log files, line by line",
+    ...VM_NEEDS,
+    "tcpdump",
+  ),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+    await using onion = await vm.onion(["--stage", "3"]);
+    const { line, router } = await onion.ready();
+    assert.equal(line, `ready: stage 3, tun1 10.5.51.2/24, router 1 pid ${router}`);
+    {
+      await using outside = await Capture.start(vm.lab, OUTSIDE);
+      await using eth0 = await Capture.start(vm.lab, ETH0);
+      assertAllAnswered(await vm.ping(`-I ${Address.vm} -c 4 -i 0.1 www.csail.mit.edu`), 4);
+      const passed = await outside.packets();
+      const [, id] = /, id (\d+),/.exec(passed[0]!)!;
+      assert.deepEqual(
+        passed,
+        [1, 2, 3, 4].flatMap((seq) => [
+          `IP 192.168.201.2 > 128.30.2.155: ICMP echo request, id ${id}, seq ${seq}, length 64`,
+          `IP 128.30.2.155 > 192.168.201.2: ICMP echo reply, id ${id}, seq ${seq}, length 64`,
+        ]),
+      );
+      assert.deepEqual(await eth0.packets(), []);
+    }
+    await endWell(onion);
+
+    const [proxyLine, routerLine, ...packets] = onion.log("stage3.proxy.out");
+    const [, proxyPort] = /^proxy port: (\d+)$/.exec(proxyLine!)!;
+    const [, pid, routerPort] = /^router: 1, pid: (\d+), port: (\d+)$/.exec(routerLine!)!;
+    assert.equal(Number(pid), router);
+    assert.deepEqual(
+      packets,
+      Array(4).fill([
+        "ICMP from tunnel, src: 10.0.2.15, dst: 128.30.2.155, type: 8",
+        `ICMP from port: ${routerPort}, src: 128.30.2.155, dst: 10.0.2.15, type: 0`,
+      ]).flat(),
+    );
+    assert.deepEqual(onion.log("stage3.router1.out"), [
+      routerLine,
+      ...Array(4).fill([
+        `ICMP from port: ${proxyPort}, src: 10.0.2.15, dst: 128.30.2.155, type: 8`,
+        "ICMP from raw sock, src: 128.30.2.155, dst: 192.168.201.2, type: 0",
+      ]).flat(),
+    ]);
+    assert.deepEqual(await vm.state(), before);
+  },
+});
+
+Deno.test({
+  ...needing("no ping is lost, none is answered twice", ...VM_NEEDS, "tcpdump", "fping"),
+  fn: async (t) => {
+    await using vm = await Vm.up();
+    await using onion = await vm.stage3();
+    await using eth0 = await Capture.start(vm.lab, ETH0);
+
+    /** A socket with an address, as `ping -I` has it, and one that the kernel gives an address to after it has routed. */
+    const sockets = { bound: `-I ${Address.vm}`, unbound: "" };
+    for (const [name, bind] of Object.entries(sockets)) {
+      const quick = `${bind} -i 0.01`;
+      await t.step(`a hundred, from a socket that is ${name}`, async () => {
+        assertAllAnswered(await vm.ping(`${quick} -c 100 ${Address.csail}`), 100);
+      });
+      await t.step(`20,000 bytes, and the most there is, from a socket that is ${name}`, async () => {
+        const long = await vm.ping(`${quick} -c 3 -s 20000 ${Address.csail}`);
+        assertAllAnswered(long, 3);
+        assert.match(long.stdout, /^20008 bytes from 128\.30\.2\.155: icmp_seq=3 ttl=59 /m);
+        assertAllAnswered(await vm.ping(`${quick} -c 3 -s 65507 ${Address.mit}`), 3);
+      });
+    }
+
+    await t.step("each length around the limits of a fragment, with a pattern", async () => {
+      for (const size of [0, 1, 8, 1471, 1472, 1473, 2952, 2953]) {
+        const said = await vm.ping(`-c 2 -i 0.01 -s ${size} -p ff00aa5501fe ${Address.csail}`);
+        assertAllAnswered(said, 2);
+        // ping names the first byte that differs.
+        assert.doesNotMatch(said.stdout, /wrong data byte/);
+      }
+    });
+
+    await t.step("a flood of 5000", async () => {
+      assertAllAnswered(await vm.ping(`-f -q -c 5000 ${Address.csail}`), 5000);
+    });
+
+    await t.step("200 hosts at once", async () => {
+      const sweep = "-a -r 0 -t 2000 -i 1 -g 128.30.3.1 128.30.3.200";
+      for (const bind of [`-S ${Address.vm}`, ""]) {
+        const { code, stdout, stderr } = await vm.run(`fping ${bind} ${sweep}`);
+        assert.deepEqual([code, stderr], [0, ""]);
+        assert.equal(new Set(stdout.trimEnd().split("\n")).size, 200);
+      }
+    });
+
+    await t.step("two programs with the same identifier at once", async () => {
+      // Each gets the other's answers too, as any raw socket of this host does, so it is the wire that tells.
+      await using tunnel = await Capture.start(vm.lab, { party: "vm", interface: "tun1", peer: Address.hop });
+      await using outside = await Capture.start(vm.lab, OUTSIDE);
+      const pings = [Address.csail, Address.mit].map((host) => vm.ping(`-e 4711 -i 0.02 -c 20 ${host}`));
+      for (const { code, stdout } of await Promise.all(pings)) assert.equal(code, 0, stdout);
+      const isRequest = (line: string) => line.includes("echo request");
+      for (
+        const { seen, from } of [{ seen: tunnel, from: Address.vm }, { seen: outside, from: Address.exit }]
+      ) {
+        const requests = (await seen.packets()).filter(isRequest);
+        await seen.atLeast(2 * requests.length);
+        const packets = await seen.packets();
+        assert.deepEqual(packets.filter((line) => !isRequest(line)).sort(), requests.map(answerTo).sort());
+        assert.ok(packets.every((line) => line.includes(from)), packets.join("\n"));
+        const ids = [Address.csail, Address.mit].map((host) => new Set(identifiers(packets, host)));
+        const distinct = new Set(ids.flatMap((each) => [...each]));
+        assert.deepEqual(
+          [ids.map(({ size }) => size), distinct.size, distinct.has("4711")],
+          seen === tunnel ? [[1, 1], 1, true] : [[1, 1], 2, false],
+        );
+      }
+    });
+
+    await t.step("programs on the host that use the exit's card themselves", async () => {
+      const both = [Address.vm, Address.exit, "eth1"].map((bind) =>
+        vm.ping(`-I ${bind} -c 20 -i 0.01 ${Address.csail}`)
+      );
+      for (const said of await Promise.all(both)) assertAllAnswered(said, 20);
+    });
+
+    await t.step("the routers themselves", async () => {
+      assertAllAnswered(await vm.ping(`-c 3 -i 0.01 ${Address.hop}`), 3);
+      assertAllAnswered(await vm.ping(`-I ${Address.vm} -c 3 -i 0.01 ${Address.exit}`), 3);
+      const outsider = await vm.at("gw1", `ping -n -c 3 -i 0.01 -w 5 ${Address.exit}`);
+      assertAllAnswered(outsider, 3);
+    });
+
+    assert.deepEqual(await eth0.packets(), []);
+    const { stdout } = await endWell(onion);
+    // The host's own answers come to the router's socket too: these are not its own, and that is all it drops.
+    assert.deepEqual(dropsOf(stdout).filter((drop) => !/^router 1: dropped \d+ not-ours:/.test(drop)), []);
+  },
+});
+
+Deno.test({
+  ...needing("what the world says comes back as it was said", ...VM_NEEDS, "tcpdump"),
+  fn: async (t) => {
+    await using vm = await Vm.up();
+    const complaint = (bind: string, host: string) => vm.ping(`-I ${bind} -c 1 -W 1 ${host}`);
+    const hosts = ["dead.lab", "unreachable.lab", "prohibited.lab", "small.lab", "hole.lab"];
+    const plain = await Promise.all(hosts.map((host) => complaint("eth1", host)));
+
+    await using onion = await vm.stage3();
+    await using eth0 = await Capture.start(vm.lab, ETH0);
+
+    await t.step(
+      "who is dead stays dead, who cannot be reached is said to be, in the same words",
+      async () => {
+        const through = await Promise.all(hosts.map((host) => complaint(Address.vm, host)));
+        assert.deepEqual(
+          through.map((said) => [said.code, errorsOf(said)]),
+          plain.map((said) => [said.code, errorsOf(said)]),
+        );
+        assert.deepEqual(Object.fromEntries(hosts.map((host, at) => [host, errorsOf(through[at]!)])), {
+          "dead.lab": [],
+          "unreachable.lab": ["203.0.113.6 icmp_seq=1 Destination Host Unreachable"],
+          "prohibited.lab": ["203.0.113.6 icmp_seq=1 Packet filtered"],
+          "small.lab": [],
+          "hole.lab": [],
+        });
+      },
+    );
+
+    await t.step("each TTL ends where it ends, and the onion is one hop", async () => {
+      const ends = [Address.hop, Address.gw1, "198.51.100.5", "203.0.113.2", "203.0.113.6"];
+      const pings = ends.map((_, at) => vm.ping(`-c 1 -t ${at + 1} ${Address.csail}`));
+      assert.deepEqual(
+        (await Promise.all(pings)).map(errorsOf),
+        ends.map((who) => [`${who} icmp_seq=1 Time to live exceeded`]),
+      );
+      const [plain, through] = await Promise.all(
+        ["eth1", Address.vm].map((bind) => vm.ping(`-I ${bind} -c 1 ${Address.csail}`)),
+      );
+      assert.match(plain!.stdout, / ttl=60 /);
+      assert.match(through!.stdout, / ttl=59 /);
+    });
+
+    await t.step("a link too narrow is told of, and the kernel learns what it takes", async () => {
+      const whole = "-M do -s 1472";
+      assertAllAnswered(await vm.ping(`${whole} -c 2 -i 0.01 ${Address.csail}`), 2);
+      assert.deepEqual(errorsOf(await vm.ping(`${whole} -c 1 small.lab`)), [
+        "203.0.113.6 icmp_seq=1 Frag needed and DF set (mtu = 1280)",
+      ]);
+      const route = await vm.sh(`ip route get 128.30.4.20 from ${Address.vm}`);
+      assert.match(route, /^128\.30\.4\.20 from 10\.0\.2\.15 dev tun1 table 9 [^]* mtu 1280 /);
+      // Now it is this kernel that says so.
+      const again = await vm.ping(`${whole} -c 1 small.lab`);
+      assert.match(again.stdout + again.stderr, /mtu ?= ?1280/);
+      // 1252 bytes of data fill a packet of 1280.
+      assertAllAnswered(await vm.ping("-M do -s 1252 -c 2 -i 0.01 small.lab"), 2);
+      assertAllAnswered(await vm.ping("-s 1472 -c 2 -i 0.01 small.lab"), 2);
+    });
+
+    await t.step("type of service and don't-fragment are carried", async () => {
+      // DF is the second bit of byte 6.
+      const filter = `dst ${Address.csail} and ip[1] == 0xb8 and ip[6] & 0x40 == `;
+      for (const [discovery, bit] of [["do", "0x40"], ["dont", "0"]] as const) {
+        await using outside = await Capture.start(vm.lab, { ...OUTSIDE, filter: filter + bit });
+        const said = await vm.ping(`-Q 0xb8 -M ${discovery} -c 2 -i 0.01 ${Address.csail}`);
+        assertAllAnswered(said, 2);
+        assert.equal((await outside.packets()).length, 2);
+      }
+    });
+
+    assert.deepEqual(await eth0.packets(), []);
+    await endWell(onion);
+  },
+});
+
+Deno.test({
+  ...needing(
+    "traceroute and mtr find ours, then every hop of the plain path",
+    ...VM_NEEDS,
+    "traceroute",
+    "mtr",
+    "tcpdump",
+  ),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const trace = (words: string) => vm.run(`traceroute -I -n -q 1 -w 2 ${words}`);
+    const plain: Record<string, string[]> = {};
+    for (const host of [Address.csail, Address.mit]) plain[host] = hopsOf(await trace(`-i eth1 ${host}`));
+    assert.deepEqual(plain[Address.csail], [
+      Address.gw1,
+      "198.51.100.5",
+      "203.0.113.2",
+      "203.0.113.6",
+      Address.csail,
+    ]);
+
+    await using onion = await vm.stage3();
+    await using eth0 = await Capture.start(vm.lab, ETH0);
+    for (const [host, path] of Object.entries(plain)) {
+      for (const bind of [`-s ${Address.vm}`, ""]) {
+        const traced = await trace(`${bind} ${host}`);
+        assert.deepEqual(hopsOf(traced), [Address.hop, ...path], traced.stdout);
+      }
+    }
+    const ours = [Address.hop, ...plain[Address.csail]!];
+    for (const bind of [`-a ${Address.vm}`, ""]) {
+      const mtr = await vm.run(`mtr -n -r -c 3 -i 0.1 -G 1 ${bind} ${Address.csail}`);
+      assert.deepEqual(reportOf(mtr), ours.map((hop) => `${hop} 0.0%`), mtr.stdout);
+    }
+    assert.deepEqual(await eth0.packets(), []);
+    await endWell(onion);
+  },
+});
+
+/** A UDP socket without an address of its own, sending. */
+const SEND_UNBOUND = `
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 0 });
+  for (const hostname of ["${Address.csail}", "${Address.mit}"]) {
+    await socket.send(new Uint8Array(100), { transport: "udp", hostname, port: 9 });
+  }
+  socket.close();
+`;
+
+Deno.test({
+  ...needing(
+    "TCP, UDP and the rest are refused at once, counted, and sent nowhere",
+    ...VM_NEEDS,
+    "curl",
+    "traceroute",
+    "tcpdump",
+  ),
+  fn: async (t) => {
+    await using vm = await Vm.up();
+    await using onion = await vm.stage3();
+    await using eth0 = await Capture.start(vm.lab, ETH0);
+    await using outside = await Capture.start(vm.lab, OUTSIDE);
+    await using tunnel = await Capture.start(vm.lab, {
+      party: "vm",
+      interface: "tun1",
+      peer: Address.hop,
+      filter: "src 10.0.2.15",
+    });
+
+    await t.step("TCP", async () => {
+      for (const bind of [`--interface ${Address.vm}`, ""]) {
+        const asked = performance.now();
+        const { code, stderr } = await vm.run(`curl -sv -m 5 ${bind} http://${Address.csail}/`);
+        const took = performance.now() - asked;
+        assert.equal(code, 7, stderr);
+        assert.match(stderr, /No route to host/);
+        assert.ok(took < 1000, `${took} ms`);
+      }
+      const traced = await vm.run(`traceroute -T -n -q 1 -w 1 -m 5 ${Address.csail}`);
+      assert.deepEqual(hopsOf(traced), [`${Address.hop} !X`], traced.stdout);
+    });
+
+    await t.step("UDP", async () => {
+      const traced = await vm.run(`traceroute -n -q 1 -w 1 -m 5 ${Address.csail}`);
+      assert.deepEqual(hopsOf(traced), [`${Address.hop} !X`], traced.stdout);
+      const sent = await vm.lab.run("vm", Deno.execPath(), "eval", "--unstable-net", SEND_UNBOUND);
+      assert.equal(sent.code, 0, sent.stderr);
+    });
+
+    const refused = await tunnel.packets();
+    assert.ok(refused.length >= 6, refused.join("\n"));
+    assert.deepEqual(await eth0.packets(), []);
+    assert.deepEqual(await outside.packets(), []);
+    const { stdout } = await endWell(onion);
+    assert.deepEqual(dropsOf(stdout).map((drop) => drop.replace(/:[^:]*$/, "")), [
+      `proxy: dropped ${refused.length} not-carried`,
+    ]);
+  },
+});
+
+Deno.test({
+  ...needing(
+    "the kernel resets no connection of the router's address, and every other one as before",
+    ...VM_NEEDS,
+    "curl",
+  ),
+  fn: async () => {
+    await using vm = await Vm.up();
+    /** How curl ends: 7 is refused, 28 is too long without an answer. */
+    const knock = (party: string, address: string) =>
+      vm.at(party, `curl -s -m 0.5 http://${address}:9/`).then(({ code }) => code);
+    const doors: [string, string][] = [["gw0", Address.vm], ["gw1", Address.exit], ["gw2", "192.168.202.2"]];
+    const knocks = () => Promise.all(doors.map(([party, address]) => knock(party, address)));
+    assert.deepEqual(await knocks(), [7, 7, 7]);
+    await using onion = await vm.stage3();
+    assert.deepEqual(await knocks(), [7, 28, 7]);
+    await endWell(onion);
+    assert.deepEqual(await knocks(), [7, 7, 7]);
+  },
+});
+
+/** The line of the answer to an echo request, as tcpdump prints both. */
+function answerTo(request: string): string {
+  return request.replace(/^IP (\S+) > (\S+): ICMP echo request/, "IP $2 > $1: ICMP echo reply");
+}
+
+/** The identifiers of echo messages to and from a host. */
+function identifiers(packets: string[], host: string): (string | undefined)[] {
+  return packets.filter((line) => line.includes(host)).map((line) => /, id (\d+),/.exec(line)?.[1]);
+}
+
+/** What a run's summary says of packets that it has dropped. */
+function dropsOf(summary: string): string[] {
+  return summary.match(/^.*: dropped .*$/gm) ?? [];
+}

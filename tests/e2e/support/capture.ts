@@ -1,0 +1,119 @@
+/**
+ * What passes over an interface, as tcpdump sees it: every packet up to a moment, not only those that it has got
+ * round to.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { Lab } from "./lab.ts";
+import { Text } from "./onion.ts";
+
+/** Milliseconds after which a packet that is waited for counts as lost. */
+const PATIENCE = 10_000;
+
+/** Identifier of the echo messages that are the capture's own: no packet that a test looks for has it. */
+const MARK = 65_261;
+
+/** Where to look, and at what. */
+export interface Place {
+  /** The party of the lab whose interface it is. */
+  readonly party: string;
+  readonly interface: string;
+  /** Somebody at the interface's other end who answers pings: they mark moments. */
+  readonly peer: string;
+  /** What to look at, in the words of pcap-filter(7); every IPv4 packet unless said. */
+  readonly filter?: string;
+}
+
+/** A capture that is under way. At the end of its block it has ended. */
+export class Capture implements AsyncDisposable {
+  readonly #lab: Lab;
+  readonly #place: Place;
+  readonly #tcpdump: Deno.ChildProcess;
+  readonly #said: Text;
+  readonly #reading: Promise<void>;
+  /** What it has printed, one line a packet. */
+  readonly #lines: string[] = [];
+  #more = Promise.withResolvers<void>();
+  #marks = 0;
+
+  private constructor(lab: Lab, place: Place, tcpdump: Deno.ChildProcess) {
+    this.#lab = lab;
+    this.#place = place;
+    this.#tcpdump = tcpdump;
+    this.#said = new Text(tcpdump.stderr);
+    this.#reading = this.#read();
+  }
+
+  /** Starts one. What passes from then on, it sees. */
+  static async start(lab: Lab, place: Place): Promise<Capture> {
+    const { party, filter = "ip" } = place;
+    const [program, ...args] = lab.inside(party);
+    // A line for each packet as it comes, without times and names; not promiscuous, which a snapshot would show.
+    args.push("tcpdump", "-l", "-n", "-t", "-p", "--immediate-mode", "-i", place.interface);
+    args.push(`(${filter}) or (icmp[icmptype] <= 8 and icmp[4:2] == ${MARK})`);
+    const tcpdump = new Deno.Command(program!, { args, stdin: "null", stdout: "piped", stderr: "piped" })
+      .spawn();
+    const capture = new Capture(lab, place, tcpdump);
+    await capture.#said.find(/^(tcpdump: )?listening on /m);
+    return capture;
+  }
+
+  /** Every packet that has passed by now, as tcpdump prints it. */
+  async packets(): Promise<string[]> {
+    const { party, interface: device, peer } = this.#place;
+    const mark = ["-I", device, "-c", "1", "-w", "5", "-e", `${MARK}`, peer];
+    const { code, stdout, stderr } = await this.#lab.run(party, "ping", "-n", ...mark);
+    assert.equal(code, 0, stdout + stderr);
+    const marks = ++this.#marks;
+    await this.#until(() =>
+      this.#lines.filter((line) => isMark(line) && line.includes("echo reply")).length === marks
+    );
+    return this.#packets();
+  }
+
+  /** Waits for so many packets to have passed. */
+  async atLeast(count: number): Promise<void> {
+    await this.#until(() => this.#packets().length >= count);
+  }
+
+  #packets(): string[] {
+    return this.#lines.filter((line) => !isMark(line));
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      late.reject(new Error(`not seen on ${this.#place.interface}; the last was ${this.#lines.at(-1)}`));
+    }, PATIENCE);
+    try {
+      while (!isSo()) await Promise.race([this.#more.promise, late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #read(): Promise<void> {
+    let rest = "";
+    for await (const text of this.#tcpdump.stdout.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      this.#lines.push(...lines);
+      this.#more.resolve();
+      this.#more = Promise.withResolvers();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#tcpdump.kill("SIGINT");
+    } catch {
+      // It has ended, e.g. with its interface.
+    }
+    await Promise.all([this.#tcpdump.status, this.#reading, this.#said.whole]);
+  }
+}
+
+function isMark(line: string): boolean {
+  return line.includes(`, id ${MARK},`);
+}
