@@ -1,0 +1,369 @@
+/**
+ * Stage 3 on hosts of all kinds: what it finds, what it needs to be told, and what it says where it cannot run.
+ */
+import assert from "node:assert/strict";
+import { Capture, type Place } from "./support/capture.ts";
+import { needing, scratchDirectory } from "./support/program.ts";
+import { assertAllAnswered, errorsOf, hopsOf } from "./support/tools.ts";
+import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
+
+/** What a VM is like, how stage 3 is started there, and by which card packets then leave. */
+interface Host {
+  /** Makes it so, with commands for a shell. */
+  readonly prepare?: readonly string[];
+  readonly args?: string;
+  /** Number of the card that router 1 leaves by. */
+  readonly card: number;
+  /** Whether it is only sockets that were given the address whose packets have it. */
+  readonly boundOnly?: boolean;
+  /** What can be said of it while it runs. */
+  readonly during?: (vm: Vm) => Promise<unknown>;
+}
+
+/** Takes all cards but eth0 out of the VM. */
+const ONE_CARD = ["for number in 1 2 3 4 5 6; do ip link delete eth$number; done"];
+
+/** Drops whatever comes in by another card than the one that its answer would leave by. */
+const STRICT = ["sysctl -qw net.ipv4.conf.all.rp_filter=1"];
+
+const HOSTS: Readonly<Record<string, Host>> = {
+  "with eth1, and a reverse path filter that is strict": { prepare: STRICT, card: 1 },
+  "with one card": { prepare: ONE_CARD, card: 0 },
+  "with one card, and a reverse path filter that is strict": { prepare: [...ONE_CARD, ...STRICT], card: 0 },
+  "that shall leave by the captured card": { args: "--exit eth0", card: 0 },
+  "that shall leave by its third card": { args: "--exit eth3", card: 3 },
+  "whose eth1 is down and has no address": {
+    prepare: ["ip address flush dev eth1", "ip link set eth1 down"],
+    args: "--exit eth1@192.168.201.1",
+    card: 1,
+    during: async (vm) =>
+      assert.match(await vm.sh("ip address show eth1"), /,UP.* inet 192\.168\.201\.2\/24 /s),
+  },
+  "whose gateway of eth1 is in a table of its own": {
+    prepare: [
+      "ip route delete default dev eth1",
+      "ip route add default via 192.168.201.1 dev eth1 table 77",
+    ],
+    card: 1,
+  },
+  "whose default route is by eth1": {
+    prepare: ["ip route delete default via 10.0.2.2"],
+    args: `--from ${Address.vm}`,
+    card: 1,
+    // The others get the address of eth1.
+    boundOnly: true,
+  },
+  "whose eth1 is narrow": {
+    prepare: ["ip link set eth1 mtu 1400"],
+    card: 1,
+    during: async (vm) => {
+      const whole = await vm.ping("-M do -s 1400 -c 1 host102.csail.mit.edu");
+      assert.deepEqual(errorsOf(whole), ["10.5.51.1 icmp_seq=1 Frag needed and DF set (mtu = 1400)"]);
+      // The other end of a cable takes no more either.
+      await vm.at("gw1", "ip link set vm mtu 1400");
+      const broken = await vm.ping(`-M dont -s 1400 -c 2 -i 0.01 ${Address.mit}`);
+      assertAllAnswered(broken, 2);
+    },
+  },
+  "whose tunnel has another name, address, table and priority": {
+    args: "--tun onion0 --address 10.99.0.9/16 --table 50 --priority 500",
+    card: 1,
+    during: async (vm) => {
+      assert.match(await vm.sh("ip rule"), /^500:\tfrom 10\.0\.2\.15 lookup 50\b/m);
+      assert.match(await vm.sh("ip route show table 50"), /^18\.0\.0\.0\/8 dev onion0\b/m);
+    },
+  },
+};
+
+Deno.test({
+  ...needing(
+    "stage 3 works on hosts of all kinds, and leaves each as it was",
+    ...VM_NEEDS,
+    "tcpdump",
+    "traceroute",
+    "sysctl",
+  ),
+  fn: async (t) => {
+    for (const [name, { prepare = [], args = "", card, boundOnly, during }] of Object.entries(HOSTS)) {
+      await t.step(name, async () => {
+        await using vm = await Vm.up();
+        const path = await pathOf(vm, card);
+        await vm.sh(...prepare);
+        const before = await vm.state();
+        await using onion = await vm.stage3(args);
+        await assertCarries(vm, card, path, boundOnly);
+        await during?.(vm);
+        await endWell(onion);
+        assert.deepEqual(await vm.state(), before);
+      });
+    }
+  },
+});
+
+Deno.test({
+  ...needing(
+    "rules, routes and a tun1 made by hand in the classic way are used, and left as they were",
+    ...VM_NEEDS,
+    "tcpdump",
+    "traceroute",
+  ),
+  fn: async (t) => {
+    await using vm = await Vm.up();
+    const path = await pathOf(vm, 1);
+    // As course material has it.
+    await vm.sh(
+      "ip tuntap add dev tun1 mode tun",
+      "ip address add 10.5.51.2/24 dev tun1",
+      "ip link set tun1 up",
+      "ip rule add from 10.0.2.15 table 9 priority 8",
+      "ip route add table 9 18/8 dev tun1",
+      "ip route add table 9 128/8 dev tun1",
+    );
+    const before = await vm.state();
+    const classic = (state: typeof before) => [
+      state.addresses.match(/inet 10\.5\.51\.2\/24 .*$/gm),
+      state.rules.match(/^.* from 10\.0\.2\.15 .*$/gm),
+      state.routes.match(/^.* table 9 .*$/gm),
+    ];
+
+    await t.step("by a run that ends as asked", async () => {
+      await using onion = await vm.stage3();
+      assert.deepEqual(classic(await vm.state()), classic(before));
+      await assertCarries(vm, 1, path);
+      await endWell(onion);
+      assert.deepEqual(await vm.state(), before);
+    });
+
+    await t.step("by a run that is killed", async () => {
+      await using onion = await vm.stage3();
+      onion.kill("SIGKILL");
+      await onion.gone;
+      await undo(vm);
+      assert.deepEqual(await vm.state(), before);
+    });
+  },
+});
+
+Deno.test({
+  ...needing(
+    "--print-commands prints what a person can type, and changes nothing",
+    ...VM_NEEDS,
+    "tcpdump",
+    "traceroute",
+  ),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const path = await pathOf(vm, 1);
+    const fresh = await vm.state();
+    const print = async () => {
+      await using onion = await vm.onion(["--stage", "3", "--print-commands"]);
+      const { code, stdout, stderr } = await onion.ended;
+      assert.deepEqual([code, stderr], [0, ""]);
+      assert.deepEqual([...Deno.readDirSync(onion.directory)].map(({ name }) => name), ["hold"]);
+      return stdout.trimEnd().split("\n");
+    };
+    const commands = await print();
+    assert.deepEqual(commands.slice(0, -1), [
+      "ip tuntap add dev tun1 mode tun",
+      "ip address add 10.5.51.2/24 dev tun1",
+      "ip link set tun1 up",
+      "ip rule add from 10.0.2.15 table 9 priority 8",
+      "ip route add table 9 18.0.0.0/8 dev tun1",
+      "ip route add table 9 128.0.0.0/8 dev tun1",
+      "ip route add default via 192.168.201.1 dev eth1 table 901",
+      "ip rule add from 192.168.201.2 table 901 priority 7",
+      "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
+    ]);
+    assert.match(commands.at(-1)!, /^nft 'table ip onion_\d+ \{ .* \}'$/);
+    assert.deepEqual(await vm.state(), fresh);
+
+    await vm.sh(...commands);
+    const byHand = await vm.state();
+    // All that is left to do for a run is a firewall table of its own.
+    assert.match((await print()).join("\n"), /^nft 'table ip onion_\d+ \{ .* \}'$/);
+    await using onion = await vm.stage3();
+    const { firewall: _, journals: __, processes: ___, ...running } = await vm.state();
+    const { firewall: _f, journals: _j, processes: _p, ...typed } = byHand;
+    assert.deepEqual(running, typed);
+    await assertCarries(vm, 1, path);
+    await endWell(onion);
+    assert.deepEqual(await vm.state(), byHand);
+  },
+});
+
+/** Hides programs by laying what is no program over them, and becomes the rest of the command line. */
+const without = (...programs: string[]) => [
+  ...["unshare", "--mount", "sh", "-euc"],
+  ...[
+    `for name in ${programs.join(" ")}; do mount -n --bind /dev/null "$(command -v $name)"; done; exec "$@"`,
+  ],
+  "sh",
+];
+
+Deno.test({
+  ...needing(
+    "without nft, iptables does the same",
+    ...VM_NEEDS,
+    "tcpdump",
+    "traceroute",
+    "iptables",
+    "iptables-save",
+    "curl",
+  ),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const path = await pathOf(vm, 1);
+    // Somebody has rules of his own, and with them the tables, which iptables never takes away again.
+    await vm.sh(
+      "iptables -t mangle -A OUTPUT -d 203.0.113.80 -j MARK --set-mark 7",
+      "iptables -A OUTPUT -d 203.0.113.80 -p tcp --tcp-flags RST RST -j DROP",
+    );
+    const state = async () => {
+      const saved = await vm.sh("iptables-save");
+      return { ...await vm.state(), saved: saved.replaceAll(/^#.*$|\[\d+:\d+\]$/gm, "") };
+    };
+    const before = await state();
+    for (const signal of ["SIGINT", "SIGKILL"] as const) {
+      await using onion = await vm.onion(["--stage", "3"], { via: without("nft") });
+      await onion.ready();
+      assert.match(await vm.sh("iptables-save"), /-s 10\.0\.2\.15\/32 -d 128\.0\.0\.0\/8 .*-j MARK/);
+      await assertCarries(vm, 1, path);
+      const knock = await vm.at("gw1", `curl -s -m 0.5 http://${Address.exit}:9/`);
+      assert.equal(knock.code, 28, "no reset");
+      if (signal === "SIGINT") await endWell(onion);
+      onion.kill("SIGKILL");
+      await onion.gone;
+      if (signal === "SIGKILL") await undo(vm);
+      assert.deepEqual(await state(), before);
+    }
+  },
+});
+
+Deno.test({
+  ...needing("with neither, it says what it cannot capture, and does the rest", ...VM_NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+    await using onion = await vm.onion(["--stage", "3"], { via: without("nft", "iptables") });
+    await onion.ready();
+    assert.match(
+      onion.stderr.text,
+      /neither nft nor iptables is here: packets of sockets that are bound to no address are not captured/,
+    );
+    assertAllAnswered(await vm.ping(`-I ${Address.vm} -c 3 -i 0.01 ${Address.csail}`), 3);
+    assert.equal((await onion.end()).code, 0);
+    assert.deepEqual(await vm.state(), before);
+  },
+});
+
+/** A host on which not everything can be had. */
+const POOR = [
+  "ip route delete default dev eth1",
+  "ip route add 128.0.0.0/8 via 10.0.2.2 table 9",
+  "ip route add default via 10.0.2.2 table 1001",
+];
+
+/** What is asked of it, and what it says. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  "--table 20": "exit eth1 has no gateway in the routing tables; name it: --exit eth1@GATEWAY",
+  "--table 20 --exit eth9": "there is no exit interface eth9; name another with --exit",
+  "--from 10.0.2.16": "--from 10.0.2.16 is no address of this host; choose one that `ip address` lists",
+  "--exit eth2": "table 9 is in use: it leads 128.0.0.0/8 to eth0; choose another with --table",
+  "--table 10 --exit eth2": "table 1001 is in use: it leads 0.0.0.0/0 to eth0; choose another with --table",
+  "--table 20 --exit eth2 --tun eth6": 'cannot attach to TUN device "eth6": ioctl failed: EINVAL; ' +
+    "an interface of another kind has this name: choose another with --tun",
+};
+
+Deno.test({
+  ...needing(
+    "where stage 3 cannot run it says why, in one line, and leaves everything as it was",
+    ...VM_NEEDS,
+  ),
+  fn: async (t) => {
+    await using vm = await Vm.up();
+    await vm.sh(...POOR);
+    const before = await vm.state();
+    for (const [args, line] of Object.entries(REFUSALS)) {
+      await t.step(args, async () => {
+        await using onion = await vm.onion(["--stage", "3", ...args.split(" ")]);
+        const { code, stdout, stderr } = await onion.ended;
+        assert.deepEqual([code, stdout, stderr], [1, "", `onion: ${line}\n`]);
+        await onion.gone;
+        assert.deepEqual(await vm.state(), before);
+      });
+    }
+  },
+});
+
+Deno.test({
+  ...needing("a classic config file runs stage 3", ...VM_NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    using scratch = scratchDirectory();
+    const file = `${scratch.path}/stage3.conf`;
+    Deno.writeTextFileSync(file, "# the real world\nstage 3\nnum_routers 1\n");
+    await using onion = await vm.onion([file]);
+    await onion.ready();
+    assertAllAnswered(await vm.ping("-c 2 -i 0.01 web.mit.edu"), 2);
+    await endWell(onion);
+    assert.equal(onion.log("stage3.router1.out").length, 5);
+  },
+});
+
+Deno.test({
+  ...needing("a demo of stage 3 tells what passed, and leaves nothing", ...VM_NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const { machine } = vm.lab;
+    assert.equal((await machine.onion("lab", "down")).code, 0);
+    const before = await machine.snapshot();
+    const { code, stdout, stderr } = await machine.onion("lab", "demo", "--stage", "3");
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.match(stdout, /^\$ ping -c 4 -I 10\.0\.2\.15 www\.csail\.mit\.edu$/m);
+    assert.match(stdout, /as 192\.168\.201\.2/);
+    assert.match(stdout, /^4 of 4 pings were answered, after [\d.]+ ms on average\.$/m);
+    assert.deepEqual(await machine.snapshot(), before);
+  },
+});
+
+/** The hops from the gateway of a card of the VM's to CSAIL, without a tunnel. */
+async function pathOf(vm: Vm, card: number): Promise<string[]> {
+  const path = hopsOf(await trace(vm, `-i eth${card}`));
+  assert.equal(path.length, 5);
+  return path;
+}
+
+/** Insists that captured packets take the tunnel and leave by this card, and that every one is answered once. */
+async function assertCarries(vm: Vm, card: number, path: string[], boundOnly = false): Promise<void> {
+  const exit = card === 0 ? Address.vm : `192.168.20${card}.2`;
+  const place: Place = { party: `gw${card}`, interface: "vm", peer: exit };
+  {
+    await using outside = await Capture.start(vm.lab, place);
+    const sockets = [`-I ${Address.vm}`, ...boundOnly ? [] : [""]];
+    for (const bind of sockets) {
+      const said = await vm.ping(`${bind} -e 4711 -c 5 -i 0.01 ${Address.csail}`);
+      assertAllAnswered(said, 5);
+    }
+    const packets = await outside.packets();
+    const out = packets.filter((line) => line.startsWith(`IP ${exit} > ${Address.csail}: ICMP echo request`));
+    assert.deepEqual(
+      [out.length, packets.length],
+      [5 * sockets.length, 10 * sockets.length],
+      packets.join("\n"),
+    );
+    assert.doesNotMatch(packets.join("\n"), /id 4711\b/);
+  }
+  const [, ...beyond] = hopsOf(await trace(vm, `-s ${Address.vm}`));
+  assert.deepEqual(beyond, path);
+}
+
+function trace(vm: Vm, bind: string) {
+  return vm.run(`traceroute -I -n -q 1 -w 2 ${bind} ${Address.csail}`);
+}
+
+/** `onion down`, which must succeed. */
+async function undo(vm: Vm): Promise<void> {
+  await using onion = await vm.onion(["down"]);
+  const { code, stdout, stderr } = await onion.ended;
+  assert.deepEqual([code, stderr], [0, ""], stdout);
+}
