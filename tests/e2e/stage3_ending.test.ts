@@ -1,0 +1,279 @@
+/**
+ * However a stage 3 ends, and whenever: the host becomes what it was.
+ */
+import assert from "node:assert/strict";
+import { type End, type Onion, Text } from "./support/onion.ts";
+import { needing, run, scratchDirectory } from "./support/program.ts";
+import { Address, endWell, Vm, VM_NEEDS, words } from "./support/vm.ts";
+
+/** The programs that change a host. */
+const PROGRAMS = ["ip", "nft"];
+
+/**
+ * Stands in for a program: numbers the calls of all of them, and kills the run that makes a certain one, before or
+ * after the real program has done its work. Three calls at once get three numbers: with -C, none writes over a file
+ * that another has made.
+ */
+const KILLER = (real: string) =>
+  `#!/bin/sh -C
+call=1
+until { true >"$CALLS/$call"; } 2>/dev/null; do call=$((call + 1)); done
+[ "$call $KILL" != "$AT before" ] || { kill -KILL $PPID; exit 1; }
+${real} "$@"
+code=$?
+[ "$call $KILL" != "$AT after" ] || kill -KILL $PPID
+exit $code
+`;
+
+/** Runs of stage 3 that are killed at a certain step. */
+class Steps implements Disposable {
+  readonly #scratch = scratchDirectory();
+  readonly #vm: Vm;
+  readonly #args: string;
+
+  private constructor(vm: Vm, args: string) {
+    this.#vm = vm;
+    this.#args = args;
+  }
+
+  /** @param args what stage 3 is told besides */
+  static async of(vm: Vm, args: string): Promise<Steps> {
+    const steps = new Steps(vm, args);
+    for (const program of PROGRAMS) {
+      const real = (await run("sh", ["-c", `command -v ${program}`])).stdout.trim();
+      Deno.writeTextFileSync(`${steps.#scratch.path}/${program}`, KILLER(real), { mode: 0o755 });
+    }
+    return steps;
+  }
+
+  /** How many steps a run takes until it is ready, and until it has ended. */
+  async count(): Promise<{ start: number; all: number }> {
+    using calls = scratchDirectory();
+    const taken = () => [...Deno.readDirSync(calls.path)].length;
+    await using onion = await this.#start(calls.path, 0, "before");
+    await onion.ready();
+    const start = taken();
+    await endWell(onion);
+    return { start, all: taken() };
+  }
+
+  /** Runs it and kills it at this step; it is asked to end where that is later. */
+  async kill(when: "before" | "after", at: number): Promise<End> {
+    using calls = scratchDirectory();
+    await using onion = await this.#start(calls.path, at, when);
+    // That it never becomes ready is what is expected of most.
+    await onion.stdout.find(/^ready: /m).then(() => onion.kill("SIGINT"), () => {});
+    const end = await onion.ended;
+    await onion.gone;
+    return end;
+  }
+
+  #start(calls: string, at: number, when: string) {
+    const path = `PATH=${this.#scratch.path}:${Deno.env.get("PATH")}`;
+    const via = ["env", path, `CALLS=${calls}`, `AT=${at}`, `KILL=${when}`];
+    return this.#vm.onion(["--stage", "3", ...words(this.#args)], { via });
+  }
+
+  [Symbol.dispose](): void {
+    this.#scratch[Symbol.dispose]();
+  }
+}
+
+/** A strict filter is loosened. */
+const STRICT = "sysctl -qw net.ipv4.conf.all.rp_filter=1";
+
+/** A host on which nothing is right yet, with what a run there is told: every kind of change has to be made. */
+const TWO_CARDS = {
+  prepare: [STRICT, "ip address flush dev eth1", "ip link set eth1 down"],
+  args: "--exit eth1@192.168.201.1",
+};
+
+/** One where, besides, nothing goes away by itself, because the TUN interface stays. */
+const ONE_CARD = {
+  prepare: [
+    STRICT,
+    "for number in 1 2 3 4 5 6; do ip link delete eth$number; done",
+    "ip tuntap add dev tun1 mode tun",
+  ],
+  args: "",
+};
+
+/** Kills a run on a host at each step, and looks at the host once that has been undone. */
+async function killAtEach(
+  t: Deno.TestContext,
+  { prepare, args }: { prepare: string[]; args: string },
+  rounds: readonly {
+    phase: "start" | "end";
+    when: "before" | "after";
+    undo: "onion down" | "the next start";
+  }[],
+): Promise<void> {
+  await using vm = await Vm.up();
+  await vm.sh(...prepare);
+  const before = await vm.state();
+  using steps = await Steps.of(vm, args);
+  const { start, all } = await steps.count();
+  assert.deepEqual(await vm.state(), before);
+  // It asks for addresses, rules and routes, and makes them, and the table of the firewall.
+  assert.ok(start >= 10 && all >= start + 5, `${start} steps to start, ${all} in all`);
+  for (const { phase, when, undo } of rounds) {
+    const [first, last] = phase === "start" ? [1, start] : [start + 1, all];
+    await t.step(`${when} each of ${last - first + 1} steps of its ${phase}; undone by ${undo}`, async () => {
+      for (let at = first; at <= last; at++) {
+        const { signal } = await steps.kill(when, at);
+        assert.equal(signal, "SIGKILL");
+        if (undo === "onion down") await down(vm);
+        else await startAndEnd(vm, args);
+        assert.deepEqual(await vm.state(), before, `step ${at}`);
+      }
+    });
+  }
+}
+
+Deno.test({
+  ...needing(
+    "a run that is killed at whatever step leaves nothing that is not undone",
+    ...VM_NEEDS,
+    "sysctl",
+  ),
+  fn: (t) =>
+    killAtEach(t, TWO_CARDS, [
+      { phase: "start", when: "before", undo: "onion down" },
+      { phase: "end", when: "before", undo: "onion down" },
+    ]),
+});
+
+Deno.test({
+  ...needing("nor one where the TUN interface stays", ...VM_NEEDS, "sysctl"),
+  fn: (t) =>
+    killAtEach(t, ONE_CARD, [
+      { phase: "start", when: "after", undo: "the next start" },
+      { phase: "end", when: "after", undo: "the next start" },
+    ]),
+});
+
+Deno.test({
+  ...needing(
+    "nor a run that is killed while it undoes what a killed one has left",
+    ...VM_NEEDS,
+    "sysctl",
+  ),
+  fn: async () => {
+    await using vm = await Vm.up();
+    await vm.sh(...TWO_CARDS.prepare);
+    const before = await vm.state();
+    using steps = await Steps.of(vm, TWO_CARDS.args);
+    const { start } = await steps.count();
+    // Each gets as far as the one before it did, and perhaps a step further.
+    for (let at = 1; at <= 2 * start; at += 3) await steps.kill("after", at);
+    await down(vm);
+    assert.deepEqual(await vm.state(), before);
+  },
+});
+
+/** What happens to a run, how it ends, and the one line that it says then. */
+interface Accident {
+  readonly happens: (vm: Vm, onion: Onion, router: number) => unknown;
+  readonly code: number;
+  readonly line?: RegExp;
+  /** Whether what it leaves has to be undone for it. */
+  readonly isLeft?: boolean;
+}
+
+const ACCIDENTS: Readonly<Record<string, Accident>> = {
+  "Ctrl+C": { happens: (_, onion) => onion.kill("SIGINT"), code: 0 },
+  "SIGTERM": { happens: (_, onion) => onion.kill("SIGTERM"), code: 0 },
+  "SIGKILL": { happens: (_, onion) => onion.kill("SIGKILL"), code: 128 + 9, isLeft: true },
+  "its router is killed": {
+    happens: (_, __, router) => Deno.kill(router, "SIGKILL"),
+    code: 1,
+    line: /^onion: router 1 \(pid \d+\) died: SIGKILL; .*\n$/,
+  },
+  "its TUN interface is deleted": {
+    happens: (vm) => vm.sh("ip link delete tun1"),
+    code: 1,
+    line: /^onion: packets stopped: .*\n$/,
+  },
+};
+
+Deno.test({
+  ...needing("a run that ends in the middle of a flood leaves nothing either", ...VM_NEEDS),
+  fn: async (t) => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+    for (const [name, { happens, code, line = /^$/, isLeft = false }] of Object.entries(ACCIDENTS)) {
+      await t.step(name, async () => {
+        await using onion = await vm.stage3();
+        {
+          await using _ = await Flood.start(vm);
+          const [router] = childrenOf(onion.pid);
+          await happens(vm, onion, router!);
+          const end = await onion.ended;
+          assert.deepEqual([end.code, line.test(end.stderr)], [code, true], end.stderr);
+          await onion.gone;
+        }
+        if (isLeft) await down(vm);
+        assert.deepEqual(await vm.state(), before);
+      });
+    }
+  },
+});
+
+Deno.test({
+  ...needing("a card that is taken away ends no run, and is no longer there to be undone", ...VM_NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+    await using onion = await vm.stage3();
+    await vm.sh("ip link delete eth1");
+    assert.match((await vm.ping(`-c 1 -W 0.5 ${Address.csail}`)).stdout, / 100% packet loss/);
+    const { stdout } = await endWell(onion);
+    assert.match(stdout, /^router 1: dropped 1 exit-refused: /m);
+    const { rules, firewall, journals, processes } = await vm.state();
+    assert.deepEqual({ ...before, rules, firewall, journals, processes }, before);
+  },
+});
+
+/** Pings through the tunnel, as fast as answers come, for as long as the block lasts. */
+class Flood implements AsyncDisposable {
+  readonly #ping: Deno.ChildProcess;
+  readonly #printed: Text;
+
+  private constructor(ping: Deno.ChildProcess) {
+    this.#ping = ping;
+    this.#printed = new Text(ping.stdout);
+  }
+
+  /** Starts it, and waits until answers come. */
+  static async start(vm: Vm): Promise<Flood> {
+    const flood = ["ping", "-n", "-i", "0", "-w", "20", "-I", Address.vm, Address.csail];
+    const [program, ...args] = [...vm.lab.inside("vm"), "stdbuf", "-oL", ...flood];
+    const ping = new Deno.Command(program!, { args, stdin: "null", stdout: "piped", stderr: "null" }).spawn();
+    const started = new Flood(ping);
+    await started.#printed.find(/icmp_seq=50 /);
+    return started;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ping.kill("SIGINT");
+    await Promise.all([this.#ping.status, this.#printed.whole]);
+  }
+}
+
+/** The processes that a process has started and that have not ended. */
+function childrenOf(pid: number): number[] {
+  return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(" ").map(Number);
+}
+
+/** A run that does what it has to do at its start, and ends. */
+async function startAndEnd(vm: Vm, args: string): Promise<void> {
+  await using onion = await vm.stage3(args);
+  await endWell(onion);
+}
+
+/** `onion down`, which must succeed, and leaves nothing to undo. */
+async function down(vm: Vm): Promise<void> {
+  await using onion = await vm.onion(["down"]);
+  const { code, stderr } = await onion.ended;
+  assert.deepEqual([code, stderr], [0, ""]);
+}
