@@ -92,7 +92,10 @@ export class ProxyCore {
       if (type !== IcmpType.echoRequest) return this.#refuse("not-echo-request", packet);
       events.emit(EventKind.icmpFromTunnel, ip.source, ip.destination, type, 0);
     }
-    if (packet.length > MAX_CELL_PACKET && ip.dontFragment) return this.#refuse("too-long", packet);
+    // Where nobody can tell the host, the tunnel cuts the packet for itself: the exit puts it together again.
+    if (packet.length > MAX_CELL_PACKET && ip.dontFragment && this.#refuseAs !== undefined) {
+      return this.#refuse("too-long", packet);
+    }
     if (packet.length <= MAX_CELL_PACKET) this.#sendToRouter(packet);
     else fragmentIpv4(packet, MAX_CELL_PACKET, () => this.#sendToRouter(packet));
   }
