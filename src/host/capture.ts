@@ -12,7 +12,7 @@ import { isSame } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import type { HostExit } from "./exits.ts";
 import { planLooseFilter } from "./reverse_path.ts";
-import { hex, planRule } from "./rules.ts";
+import { CAPTURE_MARK, hex, planRule } from "./rules.ts";
 import type { HostState, Route, Rule } from "./state.ts";
 
 /**
@@ -67,9 +67,6 @@ function refuseForeignRoute(
 
 /** What firewall rules are made with. */
 export type FirewallTool = "nft" | "iptables";
-
-/** The mark of packets that must go into the tunnel: "on" in ASCII. Routers' own marks count up from it. */
-export const CAPTURE_MARK = 0x6f6e_0000;
 
 /**
  * The firewall rules, in a table of our own where the tool has tables:

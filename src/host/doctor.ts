@@ -11,13 +11,13 @@ import { validate } from "../config/validate.ts";
 import { OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
-import { CAPTURE_MARK, planCapture, planFirewall } from "./capture.ts";
+import { planCapture, planFirewall } from "./capture.ts";
 import { type Capability } from "./capability.ts";
 import { conclude, type Diagnosis, type Finding } from "./diagnosis.ts";
 import { defaultRoute, resolveExits, resolveFrom } from "./exits.ts";
 import type { Facts } from "./facts.ts";
 import { planHost } from "./plan.ts";
-import { hex } from "./rules.ts";
+import { CAPTURE_MARK, hex } from "./rules.ts";
 import { type HostState, type Rule, Table } from "./state.ts";
 import { planTun } from "./tun.ts";
 

@@ -9,10 +9,9 @@ import type { ExitChoice, Settings } from "../config/settings.ts";
 import { ConfigError, OperatorError } from "../errors.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
 import { planAddress, planUp, refuseTakenBlock, sourceOf } from "./addresses.ts";
-import { CAPTURE_MARK } from "./capture.ts";
 import type { Change } from "./change.ts";
 import { planLooseFilter } from "./reverse_path.ts";
-import { findRule, planRule } from "./rules.ts";
+import { CAPTURE_MARK, findRule, planRule } from "./rules.ts";
 import { type HostState, type Interface, type Route, Table } from "./state.ts";
 
 /** An exit, resolved. */

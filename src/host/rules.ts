@@ -11,6 +11,9 @@ import { type Rule, Table } from "./state.ts";
 /** The priority of the kernel's own rule for the main table: what comes after it has nothing left to say. */
 const MAIN_PRIORITY = 32_766;
 
+/** The mark of packets that must go into the tunnel: "on" in ASCII. Routers' own marks count up from it. */
+export const CAPTURE_MARK = 0x6f6e_0000;
+
 /** Which packets a rule leads: those from an address, or those with a mark. */
 export type RuleSelector = { readonly from: number } | { readonly mark: number };
 
