@@ -19,8 +19,14 @@ import { type Ended, ONION, run } from "./program.ts";
 /** What a test in the lab needs of the machine it runs on. */
 export const LAB_NEEDS = ["root", "namespaces", "nsenter", "ip", "nft"];
 
-/** Gives up the way out and the view of other namespaces, says `ready`, and stays until its standard input ends. */
+/**
+ * Gives up the way out and the view of other namespaces, says `ready`, and stays until its standard input ends. What
+ * others have mounted below /run would go from here, too, when they take it away.
+ */
 const HOLD = `
+  cut -d ' ' -f 5 /proc/self/mountinfo | grep '^/run/' | sort -r | while read -r path; do
+    umount -n -l "$path" || true
+  done
   mount -n -t tmpfs tmpfs /run
   ip link set lo up
   echo ready
