@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { Capture, type Place } from "./support/capture.ts";
 import { needing } from "./support/program.ts";
-import { assertAllAnswered, errorsOf, hopsOf, reportOf } from "./support/tools.ts";
+import { assertAllAnswered, errorsOf, hopsOf, reportOf, sentBy } from "./support/tools.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
 /** The card that captured packets would leave by, if they were not captured. */
@@ -31,7 +31,9 @@ Deno.test({
     {
       await using outside = await Capture.start(vm.lab, OUTSIDE);
       await using eth0 = await Capture.start(vm.lab, ETH0);
-      assertAllAnswered(await vm.ping(`-I ${Address.vm} -c 4 -i 0.1 www.csail.mit.edu`), 4);
+      // As a user types it but for its haste; and with no packet more than these, however late an answer is.
+      const said = await vm.ping(`-I ${Address.vm} -c 4 -i 0.5 www.csail.mit.edu`);
+      assertAllAnswered(said, 4);
       const passed = await outside.packets();
       const [, id] = /, id (\d+),/.exec(passed[0]!)!;
       assert.deepEqual(
@@ -79,27 +81,25 @@ Deno.test({
     for (const [name, bind] of Object.entries(sockets)) {
       const quick = `${bind} -i 0.01`;
       await t.step(`a hundred, from a socket that is ${name}`, async () => {
-        assertAllAnswered(await vm.ping(`${quick} -c 100 ${Address.csail}`), 100);
+        await vm.pings(100, `${quick} ${Address.csail}`);
       });
       await t.step(`20,000 bytes, and the most there is, from a socket that is ${name}`, async () => {
-        const long = await vm.ping(`${quick} -c 3 -s 20000 ${Address.csail}`);
-        assertAllAnswered(long, 3);
+        const long = await vm.pings(3, `${quick} -s 20000 ${Address.csail}`);
         assert.match(long.stdout, /^20008 bytes from 128\.30\.2\.155: icmp_seq=3 ttl=59 /m);
-        assertAllAnswered(await vm.ping(`${quick} -c 3 -s 65507 ${Address.mit}`), 3);
+        await vm.pings(3, `${quick} -s 65507 ${Address.mit}`);
       });
     }
 
     await t.step("each length around the limits of a fragment, with a pattern", async () => {
       for (const size of [0, 1, 8, 1471, 1472, 1473, 2952, 2953]) {
-        const said = await vm.ping(`-c 2 -i 0.01 -s ${size} -p ff00aa5501fe ${Address.csail}`);
-        assertAllAnswered(said, 2);
-        // ping names the first byte that differs.
-        assert.doesNotMatch(said.stdout, /wrong data byte/);
+        await vm.pings(2, `-i 0.01 -s ${size} -p ff00aa5501fe ${Address.csail}`);
       }
     });
 
     await t.step("a flood of 5000", async () => {
-      assertAllAnswered(await vm.ping(`-f -q -c 5000 ${Address.csail}`), 5000);
+      const { stdout } = await vm.ping(`-f -q -c 5000 ${Address.csail}`);
+      // Duplicates and errors would show up in this line, too.
+      assert.match(stdout, /^5000 packets transmitted, 5000 received, 0% packet loss, time/m);
     });
 
     await t.step("200 hosts at once", async () => {
@@ -136,16 +136,16 @@ Deno.test({
     });
 
     await t.step("programs on the host that use the exit's card themselves", async () => {
-      const both = [Address.vm, Address.exit, "eth1"].map((bind) =>
-        vm.ping(`-I ${bind} -c 20 -i 0.01 ${Address.csail}`)
+      const all = [Address.vm, Address.exit, "eth1"].map((bind) =>
+        vm.pings(20, `-I ${bind} -i 0.01 ${Address.csail}`)
       );
-      for (const said of await Promise.all(both)) assertAllAnswered(said, 20);
+      await Promise.all(all);
     });
 
     await t.step("the routers themselves", async () => {
-      assertAllAnswered(await vm.ping(`-c 3 -i 0.01 ${Address.hop}`), 3);
-      assertAllAnswered(await vm.ping(`-I ${Address.vm} -c 3 -i 0.01 ${Address.exit}`), 3);
-      const outsider = await vm.at("gw1", `ping -n -c 3 -i 0.01 -w 5 ${Address.exit}`);
+      await vm.pings(3, `-i 0.01 ${Address.hop}`);
+      await vm.pings(3, `-I ${Address.vm} -i 0.01 ${Address.exit}`);
+      const outsider = await vm.at("gw1", `ping -n -w 10 -c 3 -i 0.01 ${Address.exit}`);
       assertAllAnswered(outsider, 3);
     });
 
@@ -201,7 +201,7 @@ Deno.test({
 
     await t.step("a link too narrow is told of, and the kernel learns what it takes", async () => {
       const whole = "-M do -s 1472";
-      assertAllAnswered(await vm.ping(`${whole} -c 2 -i 0.01 ${Address.csail}`), 2);
+      await vm.pings(2, `${whole} -i 0.01 ${Address.csail}`);
       assert.deepEqual(errorsOf(await vm.ping(`${whole} -c 1 small.lab`)), [
         "203.0.113.6 icmp_seq=1 Frag needed and DF set (mtu = 1280)",
       ]);
@@ -211,8 +211,8 @@ Deno.test({
       const again = await vm.ping(`${whole} -c 1 small.lab`);
       assert.match(again.stdout + again.stderr, /mtu ?= ?1280/);
       // 1252 bytes of data fill a packet of 1280.
-      assertAllAnswered(await vm.ping("-M do -s 1252 -c 2 -i 0.01 small.lab"), 2);
-      assertAllAnswered(await vm.ping("-s 1472 -c 2 -i 0.01 small.lab"), 2);
+      await vm.pings(2, "-M do -s 1252 -i 0.01 small.lab");
+      await vm.pings(2, "-s 1472 -i 0.01 small.lab");
     });
 
     await t.step("type of service and don't-fragment are carried", async () => {
@@ -220,9 +220,8 @@ Deno.test({
       const filter = `dst ${Address.csail} and ip[1] == 0xb8 and ip[6] & 0x40 == `;
       for (const [discovery, bit] of [["do", "0x40"], ["dont", "0"]] as const) {
         await using outside = await Capture.start(vm.lab, { ...OUTSIDE, filter: filter + bit });
-        const said = await vm.ping(`-Q 0xb8 -M ${discovery} -c 2 -i 0.01 ${Address.csail}`);
-        assertAllAnswered(said, 2);
-        assert.equal((await outside.packets()).length, 2);
+        const said = await vm.pings(2, `-Q 0xb8 -M ${discovery} -i 0.01 ${Address.csail}`);
+        assert.equal((await outside.packets()).length, sentBy(said));
       }
     });
 

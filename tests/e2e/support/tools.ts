@@ -6,11 +6,22 @@
 import assert from "node:assert/strict";
 import type { Ended } from "./program.ts";
 
-/** Insists on what `ping` sums up: everything answered, once. */
+/**
+ * Insists that `ping` was answered so many times: each of its packets from the first on, once, and by nothing else.
+ * With -w it sends on while it waits, so there may be more.
+ */
 export function assertAllAnswered({ stdout, stderr }: Ended, count: number): void {
-  const [summary] = /^\d+ packets transmitted.*$/m.exec(stdout) ?? [stdout + stderr];
-  // Duplicates, errors and losses would each show up in this line.
-  assert.match(summary, new RegExp(`^${count} packets transmitted, ${count} received, 0% packet loss, time`));
+  const answered = [...stdout.matchAll(/^\d+ bytes from .* icmp_seq=(\d+) /gm)].map(([, number]) =>
+    Number(number)
+  );
+  assert.ok(answered.length >= count, stdout + stderr);
+  assert.deepEqual(answered.toSorted((a, b) => a - b), answered.map((_, index) => index + 1), stdout);
+  assert.doesNotMatch(stdout, /DUP!|^From |wrong data byte/m);
+}
+
+/** How many packets `ping` has sent. */
+export function sentBy({ stdout }: Ended): number {
+  return Number(/^(\d+) packets transmitted, /m.exec(stdout)?.[1]);
 }
 
 /** What errors `ping` tells of: who says what about which packet. */

@@ -9,6 +9,7 @@ import { VM } from "../../../src/lab/topology.ts";
 import { Lab, LAB_NEEDS } from "./lab.ts";
 import { type Circumstances, type End, Onion } from "./onion.ts";
 import type { Ended } from "./program.ts";
+import { assertAllAnswered } from "./tools.ts";
 
 /** What a test in the VM needs of the machine it runs on. */
 export const VM_NEEDS = [...LAB_NEEDS, "ping"];
@@ -71,10 +72,17 @@ export class Vm implements AsyncDisposable {
     return stdout;
   }
 
-  /** `ping`, in numbers only, and two seconds behind its last packet at most. */
+  /** `ping`, in numbers only, which waits two seconds for an answer where none comes. */
   ping(args: string): Promise<Ended> {
-    // Not by -w: with that, it sends more than it is told to when answers take longer than its interval.
     return this.run(`timeout 20 ping -n -W 2 ${args}`);
+  }
+
+  /** So many pings, all of which must be answered, each once. */
+  async pings(count: number, args: string): Promise<Ended> {
+    // Without -w it waits for the last answer no longer than for the others, however busy the machine is just then.
+    const said = await this.run(`ping -n -w 10 -c ${count} ${args}`);
+    assertAllAnswered(said, count);
+    return said;
   }
 
   /** Starts `onion` here. */
