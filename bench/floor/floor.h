@@ -1,5 +1,5 @@
 /*
- * What both floor programs share: making a TUN device, and the checks and the answer that onion gives to an
+ * What the floor programs share: making a TUN device, and the checks and the answer that onion gives to an
  * echo request. Everything is static inline, so each program is still one translation unit.
  */
 #ifndef FLOOR_H
@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,7 +29,8 @@ static inline void die(const char *doing)
 }
 
 /*
- * Makes the TUN device `name`, packets without a leading protocol word, with `address` of a /24 block, and sets it up.
+ * Makes the TUN device `name`, packets without a leading protocol word, with `address` (of a /24 block, unless it ends
+ * in another prefix length) and sets it up.
  * It goes when its file descriptor is closed. (One that is there before and stays behind would lose its carrier with
  * each program that ends; the kernel notices up to a second later, and then drops the next program's packets.)
  */
@@ -36,7 +38,11 @@ static inline int tun_make(const char *name, const char *address, int open_flags
 {
 	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI };
 	struct sockaddr_in inet = { .sin_family = AF_INET };
-	if (strlen(name) >= sizeof request.ifr_name || inet_pton(AF_INET, address, &inet.sin_addr) != 1) {
+	char host[INET_ADDRSTRLEN] = { 0 };
+	unsigned prefix = 24;
+	sscanf(address, "%15[0-9.]/%u", host, &prefix);
+	if (strlen(name) >= sizeof request.ifr_name || inet_pton(AF_INET, host, &inet.sin_addr) != 1 ||
+	    prefix < 1 || prefix > 31) {
 		fprintf(stderr, "%s %s: no name and IPv4 address\n", name, address);
 		exit(2);
 	}
@@ -51,7 +57,7 @@ static inline int tun_make(const char *name, const char *address, int open_flags
 	memcpy(&request.ifr_addr, &inet, sizeof inet);
 	if (ioctl(control, SIOCSIFADDR, &request) < 0)
 		die("set the address");
-	inet.sin_addr.s_addr = htonl(0xffffff00);
+	inet.sin_addr.s_addr = htonl(~0u << (32 - prefix));
 	memcpy(&request.ifr_netmask, &inet, sizeof inet);
 	if (ioctl(control, SIOCSIFNETMASK, &request) < 0)
 		die("set the netmask");
@@ -108,6 +114,26 @@ static inline size_t ipv4_check(const uint8_t *packet, size_t length)
 	return checksum(packet, header) == 0 ? header : 0;
 }
 
+/* Whether the sound IPv4 packet with this header holds a whole, sound ICMP message. */
+static inline bool icmp_check(const uint8_t *packet, size_t header)
+{
+	size_t total = word_at(packet + 2);
+	return packet[9] == 1 /* ICMP */ && (word_at(packet + 6) & 0x3fff) == 0 /* no fragment */ &&
+	       total >= header + 8 && checksum(packet + header, total - header) == 0;
+}
+
+/* Replaces the 16-bit word at `at` and mends the checksum at `check`: HC' = ~(~HC + ~m + m') (RFC 1624 section 3). */
+static inline void replace_word(uint8_t *at, size_t word, uint8_t *check)
+{
+	size_t sum = (~word_at(check) & 0xffff) + (~word_at(at) & 0xffff) + word;
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	check[0] = (uint8_t)(sum >> 8);
+	check[1] = (uint8_t)sum;
+	at[0] = (uint8_t)(word >> 8);
+	at[1] = (uint8_t)word;
+}
+
 /*
  * Turns an echo request into its reply, in place (RFC 792): addresses swapped, type 0, the rest as it came.
  * Returns the reply's length; 0 if the packet is no sound, whole echo request.
@@ -115,25 +141,18 @@ static inline size_t ipv4_check(const uint8_t *packet, size_t length)
 static inline size_t echo_answer(uint8_t *packet, size_t length)
 {
 	size_t header = ipv4_check(packet, length);
-	if (header == 0 || packet[9] != 1 /* ICMP */ || (word_at(packet + 6) & 0x3fff) != 0 /* a fragment */)
+	if (header == 0 || !icmp_check(packet, header))
 		return 0;
-	size_t total = word_at(packet + 2);
 	uint8_t *icmp = packet + header;
-	if (total < header + 8 || icmp[0] != 8 || icmp[1] != 0 || checksum(icmp, total - header) != 0)
+	if (icmp[0] != 8 || icmp[1] != 0)
 		return 0;
 
 	uint8_t source[4];
 	memcpy(source, packet + 12, 4);
 	memcpy(packet + 12, packet + 16, 4);
 	memcpy(packet + 16, source, 4); /* the header's sum does not depend on their order */
-
-	/* RFC 1624: a word that falls by 0x0800 (type 8 to 0) lets the checksum rise by as much, carry added. */
-	icmp[0] = 0;
-	size_t sum = word_at(icmp + 2) + 0x0800;
-	sum = (sum & 0xffff) + (sum >> 16);
-	icmp[2] = (uint8_t)(sum >> 8);
-	icmp[3] = (uint8_t)sum;
-	return total;
+	replace_word(icmp, 0, icmp + 2);
+	return word_at(packet + 2);
 }
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * load TARGET [--size BYTES] [--window PACKETS] [--seconds S] [--warmup S] [--watch PID]...
+ * load TARGET [--flows N] [--size BYTES] [--window PACKETS] [--seconds S] [--warmup S] [--watch PID]...
  *
- * Keeps `window` echo requests of `size` payload bytes on the way to TARGET (an IPv4 address), each answered one
- * replaced by the next, and prints one line of JSON. With a window of 1 that measures the round trip, with a
+ * Keeps `window` echo requests of `size` payload bytes on the way to TARGET (an IPv4 address) and the `flows` - 1
+ * addresses that follow it, in turn, each answered one replaced by the next, and prints one line of JSON. With a window of 1 that measures the round trip, with a
  * larger one the packet rate. ping does the same at several times the cost a packet, and would measure itself.
  *
  * - The clock that counts starts after `warmup` seconds and stops after `seconds` more; rate, round trips and CPU
@@ -14,19 +14,15 @@
  */
 #define _GNU_SOURCE /* sendmmsg, recvmmsg */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <getopt.h>
 #include <linux/icmp.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "meter.h"
 
 enum {
 	ICMP_HEADER = 8,
@@ -40,7 +36,6 @@ enum {
 	BATCH = 64,
 	/* Packets that may lie between the oldest unanswered one and the next; as many as ICMP can tell apart. */
 	SLOTS = 65536,
-	WATCHED_MAX = 64,
 };
 
 /* A packet that has not come back after this long is lost. */
@@ -53,26 +48,13 @@ typedef struct {
 	enum { UNUSED, WAITING, ANSWERED, LOST } state;
 } slot;
 
-/*
- * Round trips in nanoseconds, in buckets of constant relative width: values below 256 have one each, and every
- * power of two above that has 128, so a value is known to 0.8 %.
- */
-enum { SUB_BITS = 7, SUB = 1 << SUB_BITS, BUCKETS = SUB * (64 - SUB_BITS + 1) };
-
-static struct {
-	uint64_t count, least, most;
-	long double sum;
-	uint64_t buckets[BUCKETS];
-} round_trips = { .least = UINT64_MAX };
-
 static struct {
 	const char *target;
+	unsigned flows;
 	size_t size;
 	unsigned window;
 	double seconds, warmup;
-	clockid_t watched[WATCHED_MAX];
-	unsigned watched_count;
-} options = { .size = 64, .window = 1, .seconds = 1, .warmup = 0 };
+} options = { .flows = 1, .size = 64, .window = 1, .seconds = 1, .warmup = 0 };
 
 static slot slots[SLOTS];
 static uint64_t next_number, oldest; /* every packet before `oldest` is answered or lost */
@@ -84,103 +66,13 @@ static uint8_t request[BATCH][ICMP_HEADER + SIZE_MAX_ICMP];
 static uint8_t reply[BATCH][IP_HEADER_MAX + ICMP_HEADER + SIZE_MAX_ICMP];
 static uint64_t request_sum, reply_sum;
 static uint16_t identifier;
-
-static void die(const char *doing)
-{
-	perror(doing);
-	exit(1);
-}
+static struct in_addr first; /* destination */
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: load TARGET [--size BYTES] [--window PACKETS] [--seconds S] [--warmup S] "
-			"[--watch PID]...\n");
+	fprintf(stderr, "usage: load TARGET [--flows N] [--size BYTES] [--window PACKETS] [--seconds S] "
+			"[--warmup S] [--watch PID]...\n");
 	exit(2);
-}
-
-static uint64_t read_clock(clockid_t clock)
-{
-	struct timespec time;
-	if (clock_gettime(clock, &time) < 0)
-		die("clock_gettime");
-	return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-static uint64_t now_ns(void)
-{
-	return read_clock(CLOCK_MONOTONIC);
-}
-
-/* CPU nanoseconds that the watched processes have used, threads that ended included. */
-static uint64_t watched_cpu_ns(void)
-{
-	uint64_t sum = 0;
-	for (unsigned i = 0; i < options.watched_count; i++)
-		sum += read_clock(options.watched[i]);
-	return sum;
-}
-
-static unsigned bucket_of(uint64_t value)
-{
-	if (value < 2 * SUB)
-		return (unsigned)value;
-	unsigned shift = 63 - SUB_BITS - (unsigned)__builtin_clzll(value);
-	return (shift << SUB_BITS) + (unsigned)(value >> shift);
-}
-
-/* The middle of a bucket. */
-static double value_of(unsigned bucket)
-{
-	if (bucket < 2 * SUB)
-		return bucket;
-	unsigned shift = (bucket >> SUB_BITS) - 1;
-	uint64_t low = (uint64_t)(bucket - (shift << SUB_BITS)) << shift;
-	return (double)low + (double)(1ull << shift) / 2;
-}
-
-static void record_round_trip(uint64_t nanoseconds)
-{
-	round_trips.count++;
-	round_trips.sum += nanoseconds;
-	round_trips.buckets[bucket_of(nanoseconds)]++;
-	if (nanoseconds < round_trips.least)
-		round_trips.least = nanoseconds;
-	if (nanoseconds > round_trips.most)
-		round_trips.most = nanoseconds;
-}
-
-/* The round trip, in microseconds, that `share` of the packets did not exceed. */
-static double percentile(double share)
-{
-	uint64_t seen = 0;
-	for (unsigned i = 0; i < BUCKETS; i++) {
-		seen += round_trips.buckets[i];
-		if (seen > 0 && (double)seen >= share * (double)round_trips.count) {
-			double value = value_of(i), most = (double)round_trips.most;
-			return (value < most ? value : most) / 1000;
-		}
-	}
-	return 0;
-}
-
-/*
- * The mean of the middle half, in microseconds. Where the scheduler makes two heaps of the round trips, one core
- * and two cores, the median jumps from one heap to the other; this moves with their weights.
- */
-static double midmean(void)
-{
-	double from = (double)round_trips.count / 4, to = from * 3, seen = 0, sum = 0;
-	for (unsigned i = 0; i < BUCKETS; i++) {
-		double low = seen, high = seen + (double)round_trips.buckets[i];
-		seen = high;
-		if (low < from)
-			low = from;
-		if (high > to)
-			high = to;
-		if (high > low)
-			sum += (high - low) * value_of(i);
-	}
-	return sum / (to - from) / 1000;
 }
 
 /* The RFC 1071 sum of 16-bit words as they lie in memory, not yet folded. */
@@ -240,11 +132,31 @@ static bool is_reply_to(const uint8_t *message, size_t length, uint64_t number)
 	       memcmp(message + sizeof due, request[0] + sizeof due, length - sizeof due) == 0;
 }
 
+/* The address that packet `number` goes to. */
+static struct sockaddr_in destination_of(uint64_t number)
+{
+	uint32_t flow = (uint32_t)(number % options.flows);
+	return (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(ntohl(first.s_addr) + flow) };
+}
+
+/* Binds a socket to the address that the kernel would choose for packets to the target. */
+static void bind_source(int raw)
+{
+	struct sockaddr_in target = destination_of(0), source;
+	target.sin_port = htons(9); /* nothing is sent */
+	socklen_t length = sizeof source;
+	int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (udp < 0 || connect(udp, (struct sockaddr *)&target, sizeof target) < 0 ||
+	    getsockname(udp, (struct sockaddr *)&source, &length) < 0)
+		die(options.target);
+	close(udp);
+	source.sin_port = 0;
+	if (bind(raw, (struct sockaddr *)&source, sizeof source) < 0)
+		die("bind");
+}
+
 static int open_socket(void)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET };
-	if (inet_pton(AF_INET, options.target, &address.sin_addr) != 1)
-		usage();
 	int raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
 	if (raw < 0)
 		die("raw ICMP socket");
@@ -256,9 +168,8 @@ static int open_socket(void)
 	    setsockopt(raw, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0 ||
 	    setsockopt(raw, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
 		die("setsockopt");
-	/* A connected raw socket gets what the target sends, and nothing else. */
-	if (connect(raw, (struct sockaddr *)&address, sizeof address) < 0)
-		die(options.target);
+	/* A router on this host has replies of its own, to other addresses. Bound, this socket does not see them. */
+	bind_source(raw);
 	return raw;
 }
 
@@ -267,6 +178,7 @@ static void send_some(int raw)
 {
 	static struct mmsghdr messages[BATCH];
 	static struct iovec parts[BATCH];
+	static struct sockaddr_in destinations[BATCH];
 	unsigned count = options.window - outstanding;
 	if (count > BATCH)
 		count = BATCH;
@@ -276,7 +188,13 @@ static void send_some(int raw)
 	for (unsigned i = 0; i < count; i++) {
 		number_message(request[i], next_number + i, request_sum);
 		parts[i] = (struct iovec){ request[i], ICMP_HEADER + options.size };
-		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &parts[i], .msg_iovlen = 1 };
+		destinations[i] = destination_of(next_number + i);
+		messages[i].msg_hdr = (struct msghdr){
+			.msg_name = &destinations[i],
+			.msg_namelen = sizeof destinations[i],
+			.msg_iov = &parts[i],
+			.msg_iovlen = 1,
+		};
 	}
 	if (count == 0)
 		return;
@@ -304,7 +222,9 @@ static void take_reply(const uint8_t *bytes, size_t length, uint64_t now, bool c
 	uint64_t number = UINT64_MAX;
 	if (length >= ICMP_HEADER + NUMBER)
 		memcpy(&number, message + ICMP_HEADER, sizeof number);
-	if (number >= next_number || !is_reply_to(message, length, number)) {
+	struct in_addr source = destination_of(number).sin_addr;
+	if (number >= next_number || memcmp(bytes + 12, &source, sizeof source) != 0 ||
+	    !is_reply_to(message, length, number)) {
 		damaged++;
 		return;
 	}
@@ -358,24 +278,19 @@ static void give_up_lost(uint64_t now)
 	}
 }
 
-static double number_argument(const char *text, double least, double most)
-{
-	char *end;
-	double value = strtod(text, &end);
-	if (end == text || *end != '\0' || !(value >= least && value <= most))
-		usage();
-	return value;
-}
-
 static void read_options(int argc, char **argv)
 {
 	static const struct option names[] = {
-		{ "size", required_argument, NULL, 's' },   { "window", required_argument, NULL, 'w' },
-		{ "seconds", required_argument, NULL, 't' }, { "warmup", required_argument, NULL, 'u' },
-		{ "watch", required_argument, NULL, 'p' },   { NULL, 0, NULL, 0 },
+		{ "flows", required_argument, NULL, 'f' },   { "size", required_argument, NULL, 's' },
+		{ "window", required_argument, NULL, 'w' },  { "seconds", required_argument, NULL, 't' },
+		{ "warmup", required_argument, NULL, 'u' }, { "watch", required_argument, NULL, 'p' },
+		{ NULL, 0, NULL, 0 },
 	};
 	for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
 		switch (name) {
+		case 'f':
+			options.flows = (unsigned)number_argument(optarg, 1, SLOTS);
+			break;
 		case 's':
 			options.size = (size_t)number_argument(optarg, NUMBER, SIZE_MAX_ICMP);
 			break;
@@ -389,11 +304,7 @@ static void read_options(int argc, char **argv)
 			options.warmup = number_argument(optarg, 0, 3600);
 			break;
 		case 'p':
-			if (options.watched_count == WATCHED_MAX)
-				usage();
-			pid_t pid = (pid_t)number_argument(optarg, 1, 1 << 22);
-			if ((errno = clock_getcpuclockid(pid, &options.watched[options.watched_count++])) != 0)
-				die("clock_getcpuclockid");
+			watch((pid_t)number_argument(optarg, 1, 1 << 22));
 			break;
 		default:
 			usage();
@@ -402,6 +313,8 @@ static void read_options(int argc, char **argv)
 	if (optind != argc - 1)
 		usage();
 	options.target = argv[optind];
+	if (inet_pton(AF_INET, options.target, &first) != 1)
+		usage();
 }
 
 int main(int argc, char **argv)
@@ -435,20 +348,14 @@ int main(int argc, char **argv)
 		give_up_lost(receive_some(raw, false));
 
 	uint64_t counted = round_trips.count;
-	printf("{\"target\":\"%s\",\"size\":%zu,\"window\":%u,\"sent\":%llu,\"answered\":%llu,\"lost\":%llu,"
+	printf("{\"target\":\"%s\",\"flows\":%u,\"size\":%zu,\"window\":%u,\"sent\":%llu,\"answered\":%llu,\"lost\":%llu,"
 	       "\"late\":%llu,\"duplicates\":%llu,\"damaged\":%llu,\"seconds\":%.6f,\"counted\":%llu,"
 	       "\"packetsPerSecond\":%.1f,\"watchedCpuSeconds\":%.9f,\"ownCpuSeconds\":%.9f,",
-	       options.target, options.size, options.window, (unsigned long long)next_number,
+	       options.target, options.flows, options.size, options.window, (unsigned long long)next_number,
 	       (unsigned long long)answered, (unsigned long long)lost, (unsigned long long)late,
 	       (unsigned long long)duplicates, (unsigned long long)damaged, elapsed, (unsigned long long)counted,
 	       (double)counted / elapsed, (double)watched / 1e9, (double)own / 1e9);
-	if (counted == 0)
-		printf("\"roundTripMicroseconds\":null}\n");
-	else
-		printf("\"roundTripMicroseconds\":{\"least\":%.3f,\"mean\":%.3f,\"midmean\":%.3f,"
-		       "\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"most\":%.3f}}\n",
-		       (double)round_trips.least / 1000, (double)(round_trips.sum / counted) / 1000, midmean(),
-		       percentile(0.5), percentile(0.9), percentile(0.99), percentile(0.999),
-		       (double)round_trips.most / 1000);
+	print_round_trips();
+	puts("}");
 	return 0;
 }
