@@ -11,7 +11,10 @@ import { run } from "./command.ts";
 export interface FloorPrograms {
   readonly tunEcho: string;
   readonly tunPair: string;
+  readonly rawPair: string;
+  /** Load generators: of packets, and of streams. */
   readonly load: string;
+  readonly stream: string;
 }
 
 /** Builds the programs of `bench/floor/` into `dist/bench/`, with `cc -O2` as a distribution would. */
@@ -25,7 +28,13 @@ export async function buildFloor(root: string, signal: AbortSignal): Promise<Flo
     await Deno.rename(fresh, `${out}/${name}`);
     return `${out}/${name}`;
   };
-  return { tunEcho: await build("tun_echo"), tunPair: await build("tun_pair"), load: await build("load") };
+  return {
+    tunEcho: await build("tun_echo"),
+    tunPair: await build("tun_pair"),
+    rawPair: await build("raw_pair"),
+    load: await build("load"),
+    stream: await build("stream"),
+  };
 }
 
 /** Builds `onion` in the tree at `root` by its own `deno task build`. Returns the executable's path. */

@@ -4,13 +4,29 @@
  * @module
  */
 import { tellingLine } from "./command.ts";
-import type { Netns } from "./netns.ts";
+import type { Place } from "./place.ts";
 
 /** What a program prints, at the start of a line, when it answers packets. */
 const READY = /^ready\b/;
 
 /** Longest wait for that line, in ms; a first start may have to unpack. */
 const READY_WITHIN = 15_000;
+
+/** Lets the kernel end a program when the bench itself is killed, before which no clean-up of ours could run. */
+const WITH_THE_BENCH = ["setpriv", "--pdeathsig", "TERM", "--"];
+
+/** How a program is started. */
+export interface DaemonOptions {
+  readonly signal: AbortSignal;
+  /** Its working directory; `/` unless given. */
+  readonly cwd?: string;
+  /** Added to its environment. */
+  readonly env?: Record<string, string>;
+  /** What a line of its output looks like that says it is ready; it begins with `ready` unless given. */
+  readonly ready?: RegExp;
+  /** Longest wait for that line, in ms. */
+  readonly within?: number;
+}
 
 /** Longest wait after SIGTERM, in ms, before SIGKILL. */
 const END_WITHIN = 5_000;
@@ -21,6 +37,7 @@ const KEPT = 4096;
 /** A running program. Disposing of it sends SIGTERM and waits. */
 export class Daemon implements AsyncDisposable {
   readonly #name: string;
+  readonly #says: RegExp;
   readonly #child: Deno.ChildProcess;
   readonly #spawnedAt: number;
   readonly #ready = Promise.withResolvers<number>();
@@ -29,13 +46,15 @@ export class Daemon implements AsyncDisposable {
   #stopping = false;
   #said = "";
 
-  private constructor(netns: Netns, name: string, command: readonly string[], cwd: string) {
-    const [program, ...args] = netns.inside(command);
+  private constructor(place: Place, name: string, command: readonly string[], options: DaemonOptions) {
+    const [program, ...args] = place.inside([...WITH_THE_BENCH, ...command]);
     this.#name = name;
+    this.#says = options.ready ?? READY;
     this.#spawnedAt = performance.now();
     this.#child = new Deno.Command(program, {
       args,
-      cwd,
+      cwd: options.cwd ?? "/",
+      env: options.env ?? {},
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -50,29 +69,31 @@ export class Daemon implements AsyncDisposable {
   }
 
   /**
-   * Starts `command` in `netns` and waits for its `ready` line.
+   * Starts `command` at `place` and waits for its ready line.
    *
-   * @throws Error with the program's last words if it ends first, or says nothing for {@linkcode READY_WITHIN}
+   * @throws Error with the program's last words if it ends first, or is not ready in time
    */
   static async start(
-    netns: Netns,
+    place: Place,
     name: string,
     command: readonly string[],
-    options: { readonly cwd: string; readonly signal: AbortSignal },
+    options: DaemonOptions,
   ): Promise<{ daemon: Daemon; startMs: number }> {
     options.signal.throwIfAborted();
-    const daemon = new Daemon(netns, name, command, options.cwd);
+    const daemon = new Daemon(place, name, command, options);
+    const within = options.within ?? READY_WITHIN;
     try {
-      const patience = AbortSignal.timeout(READY_WITHIN);
+      const patience = AbortSignal.timeout(within);
       const startMs = await orAborted(
         daemon.#ready.promise,
         AbortSignal.any([options.signal, daemon.ended, patience]),
       );
       return { daemon, startMs };
     } catch (error) {
+      const lastWords = daemon.#lastWords();
       await daemon[Symbol.asyncDispose]();
       if (error instanceof DOMException && error.name === "TimeoutError") {
-        throw new Error(`${name} was not ready after ${READY_WITHIN} ms; ${daemon.#lastWords()}`);
+        throw new Error(`${name} was not ready after ${within} ms; ${lastWords}`);
       }
       throw error;
     }
@@ -81,6 +102,11 @@ export class Daemon implements AsyncDisposable {
   /** Aborted, its last words the reason, when the program ends before it is told to. */
   get ended(): AbortSignal {
     return this.#unasked.signal;
+  }
+
+  /** Its process: the programs that lead to its place have become it. */
+  get pid(): number {
+    return this.#child.pid;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -118,8 +144,8 @@ export class Daemon implements AsyncDisposable {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       const lines = (line + text).split("\n");
       line = lines.pop() ?? "";
-      if (lines.some((one) => READY.test(one))) this.#ready.resolve(performance.now() - this.#spawnedAt);
-      const words = lines.filter((one) => !READY.test(one)).join("\n");
+      if (lines.some((one) => this.#says.test(one))) this.#ready.resolve(performance.now() - this.#spawnedAt);
+      const words = lines.filter((one) => !this.#says.test(one)).join("\n");
       if (words !== "") this.#said = `${this.#said}${words}\n`.slice(-KEPT);
     }
   }

@@ -6,7 +6,14 @@
 import { ExitCode, OperatorError } from "../src/errors.ts";
 
 /** Programs, and the Debian package of each. */
-const PROGRAMS = { cc: "gcc libc6-dev", ping: "iputils-ping", ip: "iproute2", git: "git" } as const;
+const PROGRAMS = {
+  cc: "gcc libc6-dev",
+  ping: "iputils-ping",
+  ip: "iproute2",
+  nft: "nftables",
+  git: "git",
+  unshare: "util-linux",
+} as const;
 
 /**
  * Checks that the bench can run here.
@@ -40,7 +47,8 @@ export async function checkHost(): Promise<void> {
   }
 }
 
-async function isInstalled(program: string): Promise<boolean> {
+/** Whether a program is in the path. */
+export async function isInstalled(program: string): Promise<boolean> {
   const directories = (Deno.env.get("PATH") ?? "").split(":").filter((directory) => directory !== "");
   for (const directory of directories) {
     if (await exists(`${directory}/${program}`)) return true;

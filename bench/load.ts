@@ -3,10 +3,14 @@
  *
  * @module
  */
-import type { Contender } from "./contender.ts";
+import type { Place } from "./place.ts";
 
 /** One run of the load generator. */
 export interface LoadOptions {
+  /** The first address that packets go to. */
+  readonly target: string;
+  /** How many addresses in a row they go to, in turn. */
+  readonly flows: number;
   /** Payload bytes. */
   readonly size: number;
   /** Packets on the way at once. */
@@ -33,21 +37,22 @@ export interface LoadResult {
   readonly roundTripMicroseconds: { readonly midmean: number; readonly p99: number } | null;
 }
 
-/** Puts load on a contender. `program` is the path of the built load generator. */
+/** Puts load on a contender, from `place`. `program` is the path of the built load generator. */
 export async function load(
   program: string,
-  contender: Contender,
+  place: Place,
   options: LoadOptions,
   signal: AbortSignal,
 ): Promise<LoadResult> {
-  const text = await contender.netns.run([
+  const text = await place.run([
     program,
+    ...["--flows", String(options.flows)],
     ...["--size", String(options.size)],
     ...["--window", String(options.window)],
     ...["--warmup", String(options.warmupSeconds)],
     ...["--seconds", String(options.spanSeconds)],
     ...options.watch.flatMap((pid) => ["--watch", String(pid)]),
-    contender.target,
+    options.target,
   ], { signal });
   return JSON.parse(text);
 }

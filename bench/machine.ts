@@ -13,8 +13,12 @@ export interface Machine {
   readonly revision: string;
   readonly processor: string;
   readonly cores: number;
+  /** Gigabytes. */
+  readonly memory: number;
   readonly kernel: string;
   readonly deno: string;
+  /** What TCP uses unless told otherwise, which peers depend on. */
+  readonly congestionControl: string;
   /** Load average of the last minute before the bench began. */
   readonly loadBefore: number;
 }
@@ -28,8 +32,10 @@ export async function describeMachine(root: string): Promise<Machine> {
     revision: revision.trim(),
     processor: /^model name\s*: (.+)$/m.exec(cpuinfo)?.[1] ?? Deno.build.arch,
     cores: navigator.hardwareConcurrency,
+    memory: Deno.systemMemoryInfo().total / 1e9,
     kernel: Deno.osRelease(),
     deno: Deno.version.deno,
+    congestionControl: (await Deno.readTextFile("/proc/sys/net/ipv4/tcp_congestion_control")).trim(),
     loadBefore: Deno.loadavg()[0] ?? 0,
   };
 }

@@ -6,17 +6,32 @@
  *
  * @module
  */
-import { ExitCode, OperatorError } from "../src/errors.ts";
+import { resolve } from "node:path";
+import { ConfigError, ExitCode, OperatorError } from "../src/errors.ts";
 import { type BenchArguments, parseArguments, USAGE } from "./arguments.ts";
 import { buildFloor, buildOnion, checkOut, findOnion, resolveRevision } from "./build.ts";
+import { run } from "./command.ts";
+import { type GrowthReport, measureGrowth, reportGrowth } from "./growth.ts";
 import { checkHost } from "./host.ts";
 import { describeMachine, readCpuTimes, stolenShare } from "./machine.ts";
+import { renderMarkdown } from "./markdown.ts";
+import { type Instruments, measure } from "./measure.ts";
 import { sweepDeadRuns } from "./netns.ts";
+import { findPeers, type FoundPeer } from "./peers.ts";
 import { FULL, QUICK } from "./plan.ts";
 import { makeReport, type Report } from "./report.ts";
-import { type Executables, makeContenders, OURS } from "./roster.ts";
-import { measureRounds } from "./rounds.ts";
-import { renderTable } from "./table.ts";
+import {
+  type Executables,
+  GROWING,
+  makeContenders,
+  NAMES,
+  ONION_NEEDED,
+  OURS,
+  PEER_NAMES,
+  type Purpose,
+} from "./roster.ts";
+import { type Conduct, type Measured, measureRounds } from "./rounds.ts";
+import { renderText } from "./text.ts";
 
 /** The repository. */
 const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
@@ -49,7 +64,8 @@ async function main(args: readonly string[]): Promise<number> {
       return ExitCode.ok;
     }
     const report = await bench(options, asked.signal);
-    console.log(options.json ? JSON.stringify(report, null, 2) : renderTable(report));
+    console.log(options.json ? JSON.stringify(report, null, 2) : renderText(report));
+    if (options.markdown !== undefined) await writePage(resolve(options.markdown), report);
     return report.regressions.length > 0 ? ExitCode.failed : ExitCode.ok;
   } catch (error) {
     if (asked.signal.aborted) {
@@ -72,43 +88,99 @@ async function bench(options: BenchArguments, signal: AbortSignal): Promise<Repo
   await sweepDeadRuns();
   await using stack = new AsyncDisposableStack();
 
+  const { peers, names } = await chooseContenders(options);
   const machine = await describeMachine(ROOT);
   const against = options.against === undefined ? undefined : await resolveRevision(ROOT, options.against);
-  const executables = await prepare(options, against, stack, signal);
-  const contenders = await makeContenders(options.only, executables, stack);
+  const executables = await prepare(options, names, against, stack, signal);
 
   const notes = new Set<string>();
   const plan = options.quick ? QUICK : FULL;
+  const instruments: Instruments = {
+    plan,
+    loadProgram: executables.floor.load,
+    ...(names.some((name) => PEER_NAMES.includes(name)) ? { streamProgram: executables.floor.stream } : {}),
+    note: (text) => notes.add(text),
+    signal,
+  };
+  /** Makes contenders, measures them in turn, and takes them away. */
+  const conduct = async <Figures>(
+    names: readonly string[],
+    executables: Executables,
+    purpose: Purpose,
+    what: Pick<Conduct<Figures>, "measure" | "nothing">,
+  ): Promise<Measured<Figures>[]> => {
+    await using made = new AsyncDisposableStack();
+    const contenders = await makeContenders(names, executables, purpose, made, signal);
+    return await measureRounds(contenders, { ...what, rounds: options.rounds, progress: say }, instruments);
+  };
+
   const before = await readCpuTimes();
-  const measured = await measureRounds(
-    contenders,
-    options.rounds,
-    { plan, loadProgram: executables.floor.load, note: (text) => notes.add(text), signal },
-    say,
-  );
+  const measured = await conduct(names, executables, { wide: false }, { measure, nothing: {} });
+  let growth: GrowthReport[] | undefined;
+  if (options.growth) {
+    say("growth");
+    const { before: _, ...now } = executables;
+    const growing = names.filter((name) => GROWING.includes(name));
+    growth = reportGrowth(
+      await conduct(growing, now, { wide: true }, { measure: measureGrowth, nothing: {} }),
+    );
+  }
   const stolen = stolenShare(before, await readCpuTimes());
 
-  return makeReport(measured.map(({ contender, rounds }) => ({ ...contender, rounds })), {
-    machine,
-    plan,
-    rounds: options.rounds,
-    quick: options.quick,
-    ...(against === undefined ? {} : { against }),
-    stolen,
-    notes: [...notes],
-  });
+  return makeReport(
+    measured.map(({ contender, rounds }) => ({ ...contender, rounds })),
+    {
+      machine,
+      plan,
+      rounds: options.rounds,
+      quick: options.quick,
+      ...(peers === undefined ? {} : { peers }),
+      ...(against === undefined ? {} : { against }),
+      stolen,
+      notes: [...notes],
+    },
+    growth,
+  );
+}
+
+/** Who takes part, and which peers were found where they were asked for. */
+async function chooseContenders(
+  { only, peers, against }: BenchArguments,
+): Promise<{ names: readonly string[]; peers?: FoundPeer[] }> {
+  const named = only ?? NAMES.filter((name) => !PEER_NAMES.includes(name));
+  if (against !== undefined && !named.some((name) => OURS.includes(name))) {
+    throw new ConfigError("--against compares onion with itself", `let ${OURS.join(" or ")} take part`);
+  }
+  if (!peers && !named.some((name) => PEER_NAMES.includes(name))) return { names: named };
+
+  const { found, missing } = await findPeers();
+  for (const { name, contenders, packages } of missing) {
+    const remedy = `run \`apt-get install ${packages.join(" ")}\``;
+    const wanted = contenders.find((contender) => named.includes(contender));
+    if (wanted !== undefined) {
+      throw new OperatorError(`--only ${wanted} needs ${name}`, remedy, ExitCode.hostLacks);
+    }
+    say(`peer not found: ${name}; ${remedy}`);
+  }
+  for (const { name, version } of found) say(`peer found: ${name} ${version}`);
+  const further = peers ? found.flatMap(({ contenders }) => contenders) : [];
+  return {
+    names: [...new Set([...named, ...further])],
+    peers: found.map(({ name, version }) => ({ name, version })),
+  };
 }
 
 /** Builds what the contenders need. */
 async function prepare(
-  { only, build }: BenchArguments,
+  { build }: BenchArguments,
+  names: readonly string[],
   against: string | undefined,
   stack: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<Executables> {
   say("building the floor");
   const floor = await buildFloor(ROOT, signal);
-  if (!only.some((name) => OURS.includes(name))) return { floor };
+  if (!names.some((name) => ONION_NEEDED.includes(name))) return { floor };
 
   if (build) say("building onion");
   const onion = build ? await buildOnion(ROOT, signal) : await findOnion(ROOT);
@@ -117,6 +189,13 @@ async function prepare(
   say(`building onion at ${against}`);
   const tree = await checkOut(ROOT, against, stack);
   return { floor, onion, before: { onion: await buildOnion(tree, signal), commit: against } };
+}
+
+/** Writes the report as a page, as `deno fmt` would have it. */
+async function writePage(path: string, report: Report): Promise<void> {
+  await Deno.writeTextFile(path, renderMarkdown(report));
+  const config = `${ROOT}/deno.json`;
+  await run([Deno.execPath(), "fmt", "--quiet", "--config", config, "--ext", "md", path]);
 }
 
 Deno.exitCode = await main(Deno.args);

@@ -3,11 +3,13 @@
  *
  * @module
  */
-import type { Contender } from "./contender.ts";
+import type { Contender, PacketTarget, Running } from "./contender.ts";
 import { load, type LoadResult } from "./load.ts";
-import type { Figures } from "./measures.ts";
+import { measureStreams } from "./measure_streams.ts";
+import { type Figures, present } from "./measures.ts";
 import { readMemory } from "./memory.ts";
 import { ping, type PingResult } from "./ping.ts";
+import { packetsSent } from "./net_dev.ts";
 import type { Plan } from "./plan.ts";
 import { midmean } from "./stats.ts";
 
@@ -16,13 +18,37 @@ export interface Instruments {
   readonly plan: Plan;
   /** Path of the load generator. */
   readonly loadProgram: string;
+  /** Path of the stream client and server; absent where streams are not measured. */
+  readonly streamProgram?: string;
   /** Told what a reader of the figures must know, e.g. that packets were lost. */
   readonly note: (text: string) => void;
   readonly signal: AbortSignal;
 }
 
+/** A contender that runs, and where packets for it go. */
+export interface Subject {
+  readonly contender: Contender;
+  readonly running: Running;
+  readonly way: PacketTarget;
+}
+
+/** Packets that are put on a contender's way. */
+export interface Traffic {
+  /** The lengths of the run, in seconds. */
+  readonly warmup: number;
+  readonly span: number;
+  /** Payload bytes. */
+  readonly size: number;
+  /** Addresses in a row that they go to, in turn. */
+  readonly flows: number;
+}
+
 /** A share of one core from which the load generator, not the contender, may be what limits the rate. */
 const SATURATED = 0.95;
+
+/** Payload bytes in the two sizes that everybody is measured with. */
+const SMALL = 64;
+const LARGE = 1400;
 
 /**
  * Takes every figure of one contender.
@@ -31,23 +57,20 @@ const SATURATED = 0.95;
  */
 export async function measure(contender: Contender, instruments: Instruments): Promise<Figures> {
   await using running = await contender.start(instruments.signal);
-  const signal = AbortSignal.any([instruments.signal, running.ended]);
-  const inside = { ...instruments, signal };
+  const inside = { ...instruments, signal: AbortSignal.any([instruments.signal, running.ended]) };
+  const { packets, streams } = contender.targets;
 
-  await awaitFirstReply(contender, signal);
-  const idle = await memoryOf(contender);
-  await onLoad(contender, inside, { size: 64, window: 1 }); // warm-up: code compiled, buffers grown
-  const trips = await roundTrips(contender, inside);
-  const small = await lossless(contender, inside, 64);
-  const large = await lossless(contender, inside, 1400);
-  const loaded = await memoryOf(contender);
+  if (packets !== undefined) await awaitFirstReply(contender, packets, inside.signal);
+  const idle = await memoryOf(running);
+  const ofPackets = packets === undefined
+    ? {}
+    : await measurePackets({ contender, running, way: packets }, inside);
+  const ofStreams = streams === undefined ? {} : await measureStreams(contender, running, streams, inside);
+  const loaded = await memoryOf(running);
 
   return present({
-    ...trips,
-    rate64: small?.packetsPerSecond,
-    rate1400: large?.packetsPerSecond,
-    cpu64: cpuPerMillion(contender, small),
-    cpu1400: cpuPerMillion(contender, large),
+    ...ofPackets,
+    ...ofStreams,
     pssIdle: idle?.pss,
     pssLoaded: loaded?.pss,
     rssIdle: idle?.largestRss,
@@ -59,24 +82,45 @@ export async function measure(contender: Contender, instruments: Instruments): P
 /** Starts a contender once, so that what happens only the first time (unpacking, page cache) is over. */
 export async function warmUp(contender: Contender, signal: AbortSignal): Promise<void> {
   await using running = await contender.start(signal);
-  await awaitFirstReply(contender, AbortSignal.any([signal, running.ended]));
-}
-
-/** Ready is what answers. A moment's grace, and after its first reply a contender has no excuse for a lost packet. */
-async function awaitFirstReply(contender: Contender, signal: AbortSignal): Promise<void> {
-  const { received } = await ping(contender, ["-c", "1", "-i", "0.05", "-w", "3"], signal);
-  if (received === 0) {
-    throw new Error(`${contender.name} says that it is ready, but ${contender.target} does not answer`);
+  const { packets } = contender.targets;
+  if (packets !== undefined) {
+    await awaitFirstReply(contender, packets, AbortSignal.any([signal, running.ended]));
   }
 }
 
-async function roundTrips(contender: Contender, instruments: Instruments): Promise<Partial<Figures>> {
-  const { plan, signal } = instruments;
-  const spaced = await ping(contender, ["-i", "0.005", "-c", String(plan.spacedPackets)], signal);
-  checkPing(contender, spaced, "spaced ping", instruments);
-  const flood = await ping(contender, ["-f", "-q", "-c", String(plan.floodPackets)], signal);
-  checkPing(contender, flood, "ping -f", instruments);
-  const { roundTripMicroseconds: trips } = await onLoad(contender, instruments, { size: 64, window: 1 });
+/** Ready is what answers. A moment's grace, and after its first reply a contender has no excuse for a lost packet. */
+export async function awaitFirstReply(
+  { name, place }: Contender,
+  way: PacketTarget,
+  signal: AbortSignal,
+): Promise<void> {
+  const { received } = await ping(place, way, ["-c", "1", "-i", "0.05", "-w", "3"], signal);
+  if (received === 0) throw new Error(`${name} says that it is ready, but ${way.address} does not answer`);
+}
+
+async function measurePackets(subject: Subject, instruments: Instruments): Promise<Figures> {
+  const { settleSeconds, warmupSeconds: warmup, spanSeconds: span } = instruments.plan;
+  const traffic = { warmup, span, flows: 1 };
+  await onLoad(subject, instruments, { ...traffic, warmup: 0, span: settleSeconds, size: SMALL, window: 1 });
+  const trips = await roundTrips(subject, instruments, { ...traffic, size: SMALL });
+  const small = await lossless(subject, instruments, { ...traffic, size: SMALL });
+  const large = await lossless(subject, instruments, { ...traffic, size: LARGE });
+  const hasPrograms = (await subject.running.pids()).length > 0;
+  return present({
+    ...trips,
+    rate64: small?.packetsPerSecond,
+    rate1400: large?.packetsPerSecond,
+    // The kernel answers on the load generator's time.
+    cpu64: hasPrograms ? cpuPerMillion(small) : undefined,
+    cpu1400: hasPrograms ? cpuPerGigabyte(large, LARGE) : undefined,
+  });
+}
+
+async function roundTrips(subject: Subject, instruments: Instruments, traffic: Traffic): Promise<Figures> {
+  const { plan } = instruments;
+  const spaced = await onPing(subject, instruments, ["-i", "0.005", "-c", String(plan.spacedPackets)]);
+  const flood = await onPing(subject, instruments, ["-f", "-q", "-c", String(plan.floodPackets)]);
+  const { roundTripMicroseconds: trips } = await onLoad(subject, instruments, { ...traffic, window: 1 });
   return present({
     spaced: midmean(spaced.roundTrips),
     flood: flood.mean,
@@ -85,71 +129,97 @@ async function roundTrips(contender: Contender, instruments: Instruments): Promi
   });
 }
 
-/** The load at the largest window, halved from the plan's, at which no packet is lost. */
-async function lossless(
-  contender: Contender,
+/** The load at the largest window, halved from `window`, at which no packet is lost. */
+export async function lossless(
+  subject: Subject,
   instruments: Instruments,
-  size: number,
+  traffic: Traffic & { readonly window?: number },
 ): Promise<LoadResult | undefined> {
-  for (let window = instruments.plan.window; window >= 1; window = Math.floor(window / 2)) {
-    const result = await onLoad(contender, instruments, { size, window });
+  const { contender: { name }, running } = subject;
+  const { size, flows } = traffic;
+  const what = `packets of ${size} bytes${flows > 1 ? ` to ${flows} hosts` : ""}`;
+  const first = traffic.window ?? instruments.plan.window;
+  for (let window = first; window >= 1; window = Math.floor(window / 2)) {
+    const result = await onLoad(subject, instruments, { ...traffic, window });
     if (result.lost > 0) {
-      instruments.note(
-        `${contender.name} lost packets of ${size} bytes with ${window} on the way; ` +
-          "its rate was taken with fewer",
-      );
+      instruments.note(`${name} lost ${what} with ${window} on the way; its rate was taken with fewer`);
       continue;
     }
     const busy = result.ownCpuSeconds / result.seconds;
-    if (contender.shape !== "kernel" && busy > SATURATED) {
+    if (busy > SATURATED && (await running.pids()).length > 0) {
       instruments.note(
-        `The load generator had a core to itself and used it up at ${size} bytes: ` +
-          `${contender.name} may be capable of more`,
+        `The load generator had a core to itself and used it up with ${what}: ${name} may be capable of more`,
       );
     }
     return result;
   }
-  instruments.note(`${contender.name} lost packets of ${size} bytes even one at a time`);
+  instruments.note(`${name} lost ${what} even one at a time`);
   return undefined;
 }
 
-async function onLoad(
-  contender: Contender,
-  { plan, loadProgram, signal }: Instruments,
-  what: { readonly size: number; readonly window: number },
+/**
+ * Runs the load generator.
+ *
+ * @throws Error if nothing comes back, or not what was sent
+ */
+export async function onLoad(
+  { contender: { name, place }, running, way }: Subject,
+  { loadProgram, signal }: Instruments,
+  { warmup, span, size, flows, window }: Traffic & { readonly window: number },
 ): Promise<LoadResult> {
-  const { warmupSeconds, spanSeconds } = plan;
-  const watch = await contender.netns.pids();
-  const result = await load(loadProgram, contender, { ...what, warmupSeconds, spanSeconds, watch }, signal);
-  if (result.counted === 0) throw new Error(`${contender.name} answers nothing under load`);
+  const watch = await running.pids();
+  // One host is the contender's own; several are out of the crowd.
+  const target = flows === 1 ? way.address : way.crowd;
+  if (target === undefined) throw new TypeError(`${name} leads to no crowd`);
+  const options = { target, flows, size, window, warmupSeconds: warmup, spanSeconds: span, watch };
+  const before = await packetsSent(place, way.device, signal);
+  const result = await load(loadProgram, place, options, signal);
+  const passed = await packetsSent(place, way.device, signal) - before;
+  if (result.counted === 0) throw new Error(`${name} answers nothing under load`);
+  if (passed < result.answered) {
+    throw new Error(`${name} was not what answered: packets went past ${way.device}`);
+  }
   if (result.duplicates + result.damaged > 0) {
     throw new Error(
-      `${contender.name} answers wrongly: ${result.duplicates} duplicates and ${result.damaged} ` +
+      `${name} answers wrongly: ${result.duplicates} duplicates and ${result.damaged} ` +
         `damaged replies among ${result.answered}`,
     );
   }
   return result;
 }
 
-function checkPing(contender: Contender, result: PingResult, what: string, { note }: Instruments): void {
-  if (result.received === 0) throw new Error(`${contender.name} answers nothing to the ${what}`);
-  if (result.duplicates > 0) throw new Error(`${contender.name} answers wrongly: duplicates in the ${what}`);
-  const lost = result.sent - result.received;
-  if (lost > 0) note(`${contender.name} lost packets of the ${what}`);
+/**
+ * Runs `ping`.
+ *
+ * @throws Error as {@linkcode onLoad} does
+ */
+async function onPing(
+  { contender: { name, place }, way }: Subject,
+  { note, signal }: Instruments,
+  args: readonly string[],
+): Promise<PingResult> {
+  const what = `ping ${args.join(" ")}`;
+  const before = await packetsSent(place, way.device, signal);
+  const result = await ping(place, way, args, signal);
+  const passed = await packetsSent(place, way.device, signal) - before;
+  if (result.received === 0) throw new Error(`${name} answers nothing to ${what}`);
+  if (passed < result.received) {
+    throw new Error(`${name} was not what answered: packets went past ${way.device}`);
+  }
+  if (result.duplicates > 0) throw new Error(`${name} answers wrongly: duplicates with ${what}`);
+  if (result.sent > result.received) note(`${name} lost packets of ${what}`);
+  return result;
 }
 
-/** CPU seconds a million packets; `undefined` for the kernel, which answers on the load generator's time. */
-function cpuPerMillion(contender: Contender, result: LoadResult | undefined): number | undefined {
-  if (contender.shape === "kernel" || result === undefined) return undefined;
-  return result.watchedCpuSeconds / result.counted * 1e6;
+function cpuPerMillion(result: LoadResult | undefined): number | undefined {
+  return result && result.watchedCpuSeconds / result.counted * 1e6;
 }
 
-async function memoryOf(contender: Contender) {
-  const pids = await contender.netns.pids();
+function cpuPerGigabyte(result: LoadResult | undefined, size: number): number | undefined {
+  return result && result.watchedCpuSeconds / (result.counted * size) * 1e9;
+}
+
+async function memoryOf(running: Running) {
+  const pids = await running.pids();
   return pids.length === 0 ? undefined : await readMemory(pids);
-}
-
-/** The figures that are there. */
-function present(figures: { readonly [Key in keyof Figures]: number | undefined }): Figures {
-  return Object.fromEntries(Object.entries(figures).filter(([, value]) => value !== undefined));
 }

@@ -36,13 +36,8 @@ export const MEASURES = [
   },
   /** All processes and threads of the contender, at the rate of the row above with the same size. */
   { key: "cpu64", title: "CPU, 64 bytes, s per million packets", better: "lower", digits: 2, judged: true },
-  {
-    key: "cpu1400",
-    title: "CPU, 1400 bytes, s per million packets",
-    better: "lower",
-    digits: 2,
-    judged: true,
-  },
+  /** A gigabyte of payload there, and back. */
+  { key: "cpu1400", title: "CPU, 1400 bytes, s per gigabyte", better: "lower", digits: 2, judged: true },
   /** Proportional set size: what is shared counts once, so it may be added up. */
   {
     key: "pssIdle",
@@ -60,8 +55,25 @@ export const MEASURES = [
     digits: 1,
     judged: true,
   },
-  /** `ip netns exec` included, about 2 ms, for every contender alike. */
+  /** What leads into the namespaces included, some ms, for every contender alike. */
   { key: "start", title: "start to ready, ms", better: "lower", digits: 0, judged: true },
+  /** Streams, where peers take part. 64 bytes there and back over one open TCP connection. */
+  {
+    key: "streamSpaced",
+    title: "TCP stream, round trip of a message, every 5 ms, µs",
+    better: "lower",
+    digits: 1,
+    judged: false,
+  },
+  {
+    key: "streamBackToBack",
+    title: "TCP stream, round trip of a message, back to back, µs",
+    better: "lower",
+    digits: 1,
+    judged: false,
+  },
+  { key: "streamRate", title: "TCP stream, one way, Mbit/s", better: "higher", digits: 0, judged: false },
+  { key: "streamCpu", title: "TCP stream, CPU, s per gigabyte", better: "lower", digits: 2, judged: false },
 ] as const satisfies readonly Measure[];
 
 /** Names one of {@linkcode MEASURES}. */
@@ -69,3 +81,8 @@ export type MeasureKey = (typeof MEASURES)[number]["key"];
 
 /** What one round said about one contender; a figure that has no meaning for it is absent. */
 export type Figures = Partial<Record<MeasureKey, number>>;
+
+/** The figures that are there. */
+export function present(figures: { readonly [Key in keyof Figures]: number | undefined }): Figures {
+  return Object.fromEntries(Object.entries(figures).filter(([, value]) => value !== undefined));
+}

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { run, type RunOptions } from "./command.ts";
+import { run } from "./command.ts";
+import { Place } from "./place.ts";
 
 /** Where `ip netns` keeps the names. */
 const NAMES = "/run/netns";
@@ -13,8 +14,10 @@ const NAMES = "/run/netns";
 const PREFIX = "onionbench-";
 
 /** One namespace, loopback up; disposing of it ends every process inside and removes it. */
-export class Netns implements AsyncDisposable {
-  private constructor(readonly name: string) {}
+export class Netns extends Place implements AsyncDisposable {
+  private constructor(readonly name: string) {
+    super(["ip", "netns", "exec", name]);
+  }
 
   /** Makes a namespace; `label` tells it from the others of this run. */
   static async make(label: string): Promise<Netns> {
@@ -23,16 +26,6 @@ export class Netns implements AsyncDisposable {
     // UDP between the processes of a contender needs it.
     await netns.ip("link", "set", "lo", "up");
     return netns;
-  }
-
-  /** The words that run `command` inside. `ip netns exec` replaces itself by it, so the PID stays the same. */
-  inside(command: readonly string[]): [string, ...string[]] {
-    return ["ip", "netns", "exec", this.name, ...command];
-  }
-
-  /** Runs a command inside, to its end. */
-  run(command: readonly string[], options?: RunOptions): Promise<string> {
-    return run(this.inside(command), options);
   }
 
   /** Changes the namespace with `ip`. */
@@ -70,7 +63,11 @@ async function namesOfBench(): Promise<string[]> {
 }
 
 async function pidsIn(name: string): Promise<number[]> {
-  const text = await run(["ip", "netns", "pids", name]);
+  return readPids(await run(["ip", "netns", "pids", name]));
+}
+
+/** Reads what `ip netns pids` prints. */
+export function readPids(text: string): number[] {
   return text.split("\n").filter((line) => line !== "").map(Number);
 }
 

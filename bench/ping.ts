@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Contender } from "./contender.ts";
+import type { PacketTarget } from "./contender.ts";
+import type { Place } from "./place.ts";
 
 /** What a run of `ping` said. */
 export interface PingResult {
@@ -17,15 +18,19 @@ export interface PingResult {
   readonly mean: number | undefined;
 }
 
-/** Pings the contender with `args` added; no reply at all is a result, too. */
+/** Pings from `place` with `args` added; no reply at all is a result, too. */
 export async function ping(
-  contender: Contender,
+  place: Place,
+  { address, source }: PacketTarget,
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<PingResult> {
   // ping exits with 1 when packets were lost, and with 2 when it could not do its work.
   return parsePing(
-    await contender.netns.run(["ping", "-n", ...args, contender.target], { signal, fine: [0, 1] }),
+    await place.run(["ping", "-n", ...(source === undefined ? [] : ["-I", source]), ...args, address], {
+      signal,
+      fine: [0, 1],
+    }),
   );
 }
 

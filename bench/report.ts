@@ -3,9 +3,12 @@
  *
  * @module
  */
+import { type ClaimResult, decideClaims } from "./claims.ts";
 import type { Shape } from "./contender.ts";
+import type { GrowthReport } from "./growth.ts";
 import type { Machine } from "./machine.ts";
 import { type Figures, type Measure, type MeasureKey, MEASURES } from "./measures.ts";
+import type { FoundPeer } from "./peers.ts";
 import type { Plan } from "./plan.ts";
 import { isRegression, pairedRatios, type Rounds, summarize, type Summary } from "./stats.ts";
 
@@ -14,6 +17,8 @@ export interface Entrant {
   readonly name: string;
   readonly shape: Shape;
   readonly floor: boolean;
+  /** The entrant that is the kernel alone on the same way; its own name for the kernel itself. */
+  readonly kernel?: string;
   /** The entrant that is this one at another revision. */
   readonly before?: string;
   readonly rounds: readonly Figures[];
@@ -24,8 +29,10 @@ export interface ReportedFigure extends Summary {
   readonly contender: string;
   /** Each round's value; `null` where it could not tell. */
   readonly values: readonly (number | null)[];
-  /** Against the floor of the same shape, if it took part. */
+  /** Against the floor of the same shape, if it took part: the same work in C. */
   readonly versusFloor?: Summary;
+  /** Against the kernel alone on the same way, if it took part. */
+  readonly versusKernel?: Summary;
   /** Against the same contender at the revision of `--against`. */
   readonly versusBefore?: Summary & { readonly regression: boolean };
 }
@@ -41,6 +48,8 @@ export interface Circumstances {
   readonly plan: Plan;
   readonly rounds: number;
   readonly quick: boolean;
+  /** Other people's programs that took part; absent where they were not asked for. */
+  readonly peers?: readonly FoundPeer[];
   /** Commit id of `--against`. */
   readonly against?: string;
   /** Share of the machine that the hypervisor took meanwhile, 0 to 1. */
@@ -52,12 +61,19 @@ export interface Circumstances {
 /** A whole report; `--json` prints it. */
 export interface Report extends Circumstances {
   readonly measures: readonly ReportedMeasure[];
+  readonly claims: readonly ClaimResult[];
+  /** One table an axis; absent where growth was not asked for. */
+  readonly growth?: readonly GrowthReport[];
   /** One line a regression. */
   readonly regressions: readonly string[];
 }
 
 /** Works the report out. */
-export function makeReport(entrants: readonly Entrant[], circumstances: Circumstances): Report {
+export function makeReport(
+  entrants: readonly Entrant[],
+  circumstances: Circumstances,
+  growth?: readonly GrowthReport[],
+): Report {
   const measures = MEASURES.map((measure): ReportedMeasure => ({
     ...measure,
     figures: entrants.flatMap((entrant) => reportFigure(measure, entrant, entrants) ?? []),
@@ -67,7 +83,13 @@ export function makeReport(entrants: readonly Entrant[], circumstances: Circumst
       `${contender}: ${title}: ${versusBefore?.median.toFixed(2)} times that of ${circumstances.against}`
     )
   );
-  return { ...circumstances, measures, regressions };
+  return {
+    ...circumstances,
+    measures: measures.filter(({ figures }) => figures.length > 0),
+    claims: decideClaims(entrants),
+    ...(growth === undefined ? {} : { growth }),
+    regressions,
+  };
 }
 
 function reportFigure(
@@ -85,6 +107,7 @@ function reportFigure(
   const versusFloor = summarize(
     ratiosTo(entrants.find(({ floor, shape }) => floor && shape === entrant.shape)),
   );
+  const versusKernel = summarize(ratiosTo(entrants.find(({ name }) => name === entrant.kernel)));
   const ratiosToBefore = ratiosTo(entrants.find(({ name }) => name === entrant.before));
   const versusBefore = summarize(ratiosToBefore);
   return {
@@ -92,6 +115,7 @@ function reportFigure(
     ...summary,
     values: values.map((value) => value ?? null),
     ...(versusFloor === undefined ? {} : { versusFloor }),
+    ...(versusKernel === undefined ? {} : { versusKernel }),
     ...(versusBefore === undefined ? {} : {
       versusBefore: {
         ...versusBefore,

@@ -5,74 +5,168 @@
  */
 import type { FloorPrograms } from "./build.ts";
 import type { Contender } from "./contender.ts";
-import { makeFloor } from "./contenders/floor.ts";
-import { makeStage } from "./contenders/stage.ts";
+import { makeFloor, makeRawFloor } from "./contenders/floor.ts";
+import { makeLabRoute } from "./contenders/lab_route.ts";
+import { makeStage, type StageSetting } from "./contenders/stage.ts";
+import { AS_SHIPPED, makeTor, TUNED } from "./contenders/tor.ts";
 import { makeVeth } from "./contenders/veth.ts";
+import { makeWireguard } from "./contenders/wireguard.ts";
 
 /** Executables that contenders are made from. */
 export interface Executables {
   readonly floor: FloorPrograms;
-  /** `onion` of this tree; present when one of ours takes part. */
+  /** `onion` of this tree; present when somebody takes part who needs it. */
   readonly onion?: string;
   /** `onion` of another revision, and that revision's short commit id. */
   readonly before?: { readonly onion: string; readonly commit: string };
 }
 
+/** What contenders are made for. */
+export interface Purpose {
+  /** Whether a crowd of hosts shall answer, for the growth with their number. */
+  readonly wide: boolean;
+}
+
+/** What a contender is: nothing built here, a stage of `onion`, or somebody else's program. */
+type Kind =
+  /** Built from C, or the kernel itself. */
+  | "floor"
+  /** The same, and `onion` makes the practice network that it is in. */
+  | "lab floor"
+  /** `onion` itself, which can be compared with another revision. */
+  | "ours"
+  | "peer";
+
 /** One contender to choose. */
 interface Entry {
   readonly name: string;
-  /** Whether it is a stage of `onion`, which must be built and can be compared with another revision. */
-  readonly ours: boolean;
+  readonly kind: Kind;
+  /** Whether it takes part in `--growth`. */
+  readonly grows: boolean;
   /** Makes it, and what it is compared with at another revision. */
-  readonly make: (executables: Executables, stack: AsyncDisposableStack) => Promise<Contender[]>;
+  readonly make: (
+    executables: Executables,
+    purpose: Purpose,
+    stack: AsyncDisposableStack,
+  ) => Promise<Contender[]>;
 }
 
 const ROSTER: readonly Entry[] = [
-  { name: "veth", ours: false, make: async (_, stack) => [await makeVeth("veth", stack)] },
+  {
+    name: "veth",
+    kind: "floor",
+    grows: true,
+    make: async (_, __, stack) => [await makeVeth("veth", stack)],
+  },
   {
     name: "tun_echo",
-    ours: false,
-    make: async ({ floor }, stack) => [await makeFloor("tun_echo", "one process", floor.tunEcho, stack)],
+    kind: "floor",
+    grows: false,
+    make: async ({ floor }, { wide }, stack) => [
+      await makeFloor("tun_echo", "one process", floor.tunEcho, wide, stack),
+    ],
   },
   {
     name: "tun_pair",
-    ours: false,
-    make: async ({ floor }, stack) => [await makeFloor("tun_pair", "two processes", floor.tunPair, stack)],
+    kind: "floor",
+    grows: true,
+    make: async ({ floor }, { wide }, stack) => [
+      await makeFloor("tun_pair", "two processes", floor.tunPair, wide, stack),
+    ],
   },
-  stageEntry("stage2", 2),
+  stageEntry({ name: "stage2", stage: 2, options: [] }, true),
+  stageEntry({ name: "stage2_nolog", stage: 2, options: ["--no-packet-log"] }, false),
+  {
+    name: "lab_route",
+    kind: "lab floor",
+    grows: true,
+    make: async ({ onion }, _, stack) => [await makeLabRoute("lab_route", built(onion), stack)],
+  },
+  {
+    name: "raw_pair",
+    kind: "lab floor",
+    grows: true,
+    make: async ({ floor, onion }, _, stack) => [
+      await makeRawFloor("raw_pair", floor.rawPair, built(onion), stack),
+    ],
+  },
+  stageEntry({ name: "stage3", stage: 3, options: [] }, true),
+  {
+    name: "wireguard_go",
+    kind: "peer",
+    grows: false,
+    make: async (_, __, stack) => [await makeWireguard("wireguard_go", stack)],
+  },
+  {
+    name: "tor",
+    kind: "peer",
+    grows: false,
+    make: async (_, __, stack) => [await makeTor("tor", AS_SHIPPED, stack)],
+  },
+  {
+    name: "tor_tuned",
+    kind: "peer",
+    grows: false,
+    make: async (_, __, stack) => [await makeTor("tor_tuned", TUNED, stack)],
+  },
 ];
 
 /** Every name, in the table's order. */
-export const NAMES: readonly string[] = ROSTER.map((entry) => entry.name);
+export const NAMES: readonly string[] = ROSTER.map(({ name }) => name);
 
-/** Those of {@linkcode NAMES} that are `onion` itself. */
-export const OURS: readonly string[] = ROSTER.filter((entry) => entry.ours).map((entry) => entry.name);
+/** Those that are `onion` itself. */
+export const OURS: readonly string[] = namesOf(({ kind }) => kind === "ours");
+
+/** Those that need `onion` to be built. */
+export const ONION_NEEDED: readonly string[] = namesOf(({ kind }) => kind === "ours" || kind === "lab floor");
+
+/** Those that are other people's programs. */
+export const PEER_NAMES: readonly string[] = namesOf(({ kind }) => kind === "peer");
+
+/** Those that take part in `--growth`. */
+export const GROWING: readonly string[] = namesOf(({ grows }) => grows);
+
+function namesOf(filter: (entry: Entry) => boolean): string[] {
+  return ROSTER.filter(filter).map(({ name }) => name);
+}
 
 /** Makes the contenders called `names`, in the table's order. What they need goes with `stack`. */
 export async function makeContenders(
   names: readonly string[],
   executables: Executables,
+  purpose: Purpose,
   stack: AsyncDisposableStack,
+  signal: AbortSignal,
 ): Promise<Contender[]> {
   const contenders: Contender[] = [];
   for (const entry of ROSTER) {
-    if (names.includes(entry.name)) contenders.push(...await entry.make(executables, stack));
+    signal.throwIfAborted();
+    if (names.includes(entry.name)) contenders.push(...await entry.make(executables, purpose, stack));
   }
   return contenders;
 }
 
-function stageEntry(name: string, stage: number): Entry {
+function stageEntry(setting: Pick<StageSetting, "name" | "stage" | "options">, grows: boolean): Entry {
+  const { name } = setting;
   return {
     name,
-    ours: true,
-    make: async ({ onion, before }, stack) => {
-      if (onion === undefined) throw new Error(`${name} takes part, but onion was not built`);
-      if (before === undefined) return [await makeStage({ name, stage, onion }, stack)];
+    kind: "ours",
+    grows,
+    make: async ({ onion: path, before }, { wide }, stack) => {
+      const onion = built(path);
+      const now = { ...setting, wide, onion, labOnion: onion, mayFail: false };
+      if (before === undefined) return [await makeStage(now, stack)];
       const old = `${name}@${before.commit}`;
       return [
-        await makeStage({ name, stage, onion, before: old }, stack),
-        await makeStage({ name: old, stage, onion: before.onion }, stack),
+        await makeStage({ ...now, before: old }, stack),
+        // It may know nothing yet of a stage, or of an option.
+        await makeStage({ ...now, name: old, onion: before.onion, mayFail: true }, stack),
       ];
     },
   };
+}
+
+function built(onion: string | undefined): string {
+  if (onion === undefined) throw new TypeError("somebody takes part who needs onion, but it was not built");
+  return onion;
 }

@@ -4,31 +4,63 @@
  * @module
  */
 import type { Contender } from "./contender.ts";
-import { type Instruments, measure, warmUp } from "./measure.ts";
-import type { Figures } from "./measures.ts";
+import { type Instruments, warmUp } from "./measure.ts";
 
 /** A contender and what each round said about it. */
-export interface Measured {
+export interface Measured<Figures> {
   readonly contender: Contender;
   readonly rounds: readonly Figures[];
 }
 
+/** What rounds need besides {@linkcode Instruments}. */
+export interface Conduct<Figures> {
+  readonly rounds: number;
+  /** Takes the figures of one contender in one round. */
+  readonly measure: (contender: Contender, instruments: Instruments) => Promise<Figures>;
+  /** The figures of a contender that has failed. */
+  readonly nothing: Figures;
+  readonly progress: (text: string) => void;
+}
+
 /**
  * Measures all contenders in every round, so that whatever the machine does to one it does to all. Each round
- * begins with another one: nobody always comes after the same neighbour.
+ * begins with another one: nobody always comes after the same neighbour. One that may fail and does is left out, and a
+ * note says why; its place in the later rounds stays empty.
  */
-export async function measureRounds(
+export async function measureRounds<Figures>(
   contenders: readonly Contender[],
-  rounds: number,
+  { rounds, measure, nothing, progress }: Conduct<Figures>,
   instruments: Instruments,
-  progress: (text: string) => void,
-): Promise<Measured[]> {
-  const figures = new Map<Contender, Figures[]>(contenders.map((contender) => [contender, []]));
-  for (const contender of contenders) await warmUp(contender, instruments.signal);
+): Promise<Measured<Figures>[]> {
+  const failed = new Set<Contender>();
+  /** What `work` makes of the contender; `undefined` if it fails and may. */
+  const attempt = async <Result>(contender: Contender, work: () => Promise<Result>) => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!contender.mayFail || instruments.signal.aborted) throw error;
+      failed.add(contender);
+      const why = `${contender.name} was left out: ${error instanceof Error ? error.message : error}`;
+      progress(why);
+      instruments.note(why);
+      return undefined;
+    }
+  };
+
+  for (const contender of contenders) {
+    progress(`warming up ${contender.name}`);
+    await attempt(contender, () => warmUp(contender, instruments.signal));
+  }
+  const figures = new Map<Contender, Figures[]>(
+    contenders.filter((contender) => !failed.has(contender)).map((contender) => [contender, []]),
+  );
   for (let round = 0; round < rounds; round++) {
-    for (const contender of rotated(contenders, round)) {
+    for (const contender of rotated([...figures.keys()], round)) {
       progress(`round ${round + 1} of ${rounds}: ${contender.name}`);
-      figures.get(contender)?.push(await measure(contender, instruments));
+      const taken = failed.has(contender)
+        ? undefined
+        : await attempt(contender, () => measure(contender, instruments));
+      figures.get(contender)?.push(taken ?? nothing);
     }
   }
   return Array.from(figures, ([contender, rounds]) => ({ contender, rounds }));

@@ -5,26 +5,77 @@
  */
 import type { Contender, Shape } from "../contender.ts";
 import { Daemon } from "../daemon.ts";
+import { Lab, LAB_HOST, LabAddress } from "../lab.ts";
 import { Netns } from "../netns.ts";
+import { behindTunnel, CAPTURED, LONGEST_WHOLE, TUNNEL } from "./tunnel.ts";
 
-/** Makes the namespace of `program`; it goes with `stack`. */
+/**
+ * Makes the namespace of a program that answers by itself; it goes with `stack`.
+ *
+ * @param wide whether a crowd of hosts is behind its tunnel
+ */
 export async function makeFloor(
   name: string,
   shape: Shape,
   program: string,
+  wide: boolean,
   stack: AsyncDisposableStack,
 ): Promise<Contender> {
   const netns = stack.use(await Netns.make(name));
-  const command = [program, "tun1", "10.5.51.2"];
+  const command = [program, TUNNEL.device, wide ? TUNNEL.wide : TUNNEL.address];
   return {
     name,
     shape,
     floor: true,
-    netns,
-    target: "10.5.51.7",
+    kernel: "veth",
+    place: netns,
+    targets: { packets: { ...behindTunnel(wide), longest: LONGEST_WHOLE } },
     async start(signal) {
-      const { daemon, startMs } = await Daemon.start(netns, name, command, { cwd: "/", signal });
-      return { startMs, ended: daemon.ended, [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose]() };
+      const { daemon, startMs } = await Daemon.start(netns, name, command, { signal });
+      return {
+        startMs,
+        ended: daemon.ended,
+        pids: () => netns.pids(),
+        [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose](),
+      };
+    },
+  };
+}
+
+/** Makes the practice network of the program that has a raw ICMP exit; it goes with `stack`. */
+export async function makeRawFloor(
+  name: string,
+  program: string,
+  onion: string,
+  stack: AsyncDisposableStack,
+): Promise<Contender> {
+  const lab = stack.use(await Lab.up(onion));
+  const table = ["table", String(CAPTURED.table)];
+  // The least that leads packets into a tunnel: the course's rule and route.
+  await lab.vm.run(["ip", "rule", "add", "from", LabAddress.vm, ...table, "priority", "8"]);
+  const command = [program, TUNNEL.device, TUNNEL.address, "eth1", LabAddress.exit];
+  return {
+    name,
+    shape: "raw exit",
+    floor: true,
+    kernel: "lab_route",
+    place: lab.vm,
+    targets: { packets: { ...LAB_HOST, device: TUNNEL.device, longest: LONGEST_WHOLE } },
+    async start(signal) {
+      await using made = new AsyncDisposableStack();
+      const since = performance.now();
+      const { daemon } = await Daemon.start(lab.vm, name, command, { signal });
+      made.use(daemon);
+      // It goes with the TUN device.
+      await lab.vm.run(["ip", "route", "add", CAPTURED.block, "dev", TUNNEL.device, ...table], { signal });
+      const startMs = performance.now() - since;
+      const owned = made.move();
+      return {
+        startMs,
+        ended: daemon.ended,
+        pids: () => lab.pids(),
+        [Symbol.asyncDispose]: () => owned.disposeAsync(),
+      };
     },
   };
 }

@@ -14,20 +14,28 @@ export async function makeVeth(name: string, stack: AsyncDisposableStack): Promi
   await near.ip("link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", far.name);
   await near.ip("address", "add", "10.5.52.1/24", "dev", "veth0");
   await far.ip("address", "add", "10.5.52.2/24", "dev", "veth0");
+  await far.ip("route", "add", "local", "10.5.56.0/21", "dev", "lo");
   await near.ip("link", "set", "veth0", "up");
   await far.ip("link", "set", "veth0", "up");
+  await near.ip("route", "add", "10.5.56.0/21", "via", "10.5.52.2");
   return {
     name,
     shape: "kernel",
-    floor: true,
-    netns: near,
-    target: "10.5.52.2",
+    floor: false,
+    kernel: name,
+    place: near,
+    targets: {
+      packets: { address: "10.5.52.2", device: "veth0", crowd: "10.5.56.1" },
+      streams: { server: far, address: "10.5.52.2" },
+    },
     start: () => Promise.resolve(NOTHING_TO_START),
   };
 }
 
-const NOTHING_TO_START: Running = {
+/** What runs where only the kernel works. */
+export const NOTHING_TO_START: Running = {
   startMs: undefined,
   ended: new AbortController().signal,
+  pids: () => Promise.resolve([]),
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };

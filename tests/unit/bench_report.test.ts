@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import type { Figures } from "../../bench/measures.ts";
+import { QUICK } from "../../bench/plan.ts";
 import { type Circumstances, type Entrant, makeReport } from "../../bench/report.ts";
 import { rotated } from "../../bench/rounds.ts";
-import { renderTable } from "../../bench/table.ts";
+import { renderMarkdown } from "../../bench/markdown.ts";
+import { renderText } from "../../bench/text.ts";
 import { parseCpuTimes, stolenShare } from "../../bench/machine.ts";
 
 const CIRCUMSTANCES: Circumstances = {
@@ -11,11 +13,13 @@ const CIRCUMSTANCES: Circumstances = {
     revision: "abc1234",
     processor: "Some CPU",
     cores: 2,
+    memory: 8,
     kernel: "6.1.0",
     deno: "2.9.6",
+    congestionControl: "cubic",
     loadBefore: 0.1,
   },
-  plan: { spacedPackets: 1, floodPackets: 1, warmupSeconds: 1, spanSeconds: 1, window: 1 },
+  plan: QUICK,
   rounds: 3,
   quick: false,
   stolen: 0.002,
@@ -73,36 +77,81 @@ Deno.test("makeReport: JSON keeps rounds without a value in their place", () => 
   assert.deepEqual(figureOf(JSON.parse(JSON.stringify(report)), "spaced", "stage2")?.values, [1, null, 3]);
 });
 
-Deno.test("renderTable: one aligned Markdown table, remarks below", () => {
-  const ours = entrant("stage2", { before: "stage2@old" }, [{ spaced: 30, rate64: 90000 }]);
-  const old = entrant("stage2@old", {}, [{ spaced: 20, rate64: 100000 }]);
-  const floor = entrant("tun_pair", { floor: true }, [{ spaced: 20, rate64: 120000 }]);
-  const report = makeReport([floor, ours, old], {
+Deno.test("makeReport: the kernel is who is named as such, whatever its shape; measures of nobody are left out", () => {
+  const kernel = entrant("veth", { shape: "kernel", kernel: "veth" }, [{ spaced: 5 }, { spaced: 10 }]);
+  const ours = entrant("stage2", { kernel: "veth" }, [{ spaced: 20 }, { spaced: 30 }]);
+  const report = makeReport([kernel, FLOOR, ours], CIRCUMSTANCES);
+  assert.equal(figureOf(report, "spaced", "stage2")?.versusKernel?.median, 3.5);
+  assert.equal(figureOf(report, "spaced", "veth")?.versusKernel?.median, 1);
+  assert.equal(figureOf(report, "spaced", "veth")?.versusFloor, undefined);
+  assert.equal(figureOf(report, "spaced", "tun_pair")?.versusKernel, undefined);
+  assert.deepEqual(report.measures.map(({ key }) => key), ["spaced"]);
+});
+
+Deno.test("renderText: one aligned Markdown table, remarks below, then what it must show", () => {
+  const kernel = entrant("veth", { shape: "kernel", kernel: "veth" }, [{ spaced: 10 }]);
+  const floor = entrant("tun_pair", { floor: true, kernel: "veth" }, [{ spaced: 20, rate64: 120000 }]);
+  const ours = entrant("stage2", { kernel: "veth", before: "stage2@old" }, [{ spaced: 30, rate64: 110000 }]);
+  const old = entrant("stage2@old", { kernel: "veth" }, [{ spaced: 20, rate64: 100000 }]);
+  const report = makeReport([kernel, floor, ours, old], {
     ...CIRCUMSTANCES,
     against: "old",
     rounds: 1,
     notes: ["Mind this."],
   });
   assert.equal(
-    renderTable(report),
+    renderText(report),
     `onion abc1234, 2026-01-02, 1 round
 Some CPU, 2 cores, Linux 6.1.0, Deno 2.9.6; load before 0.1, taken by the hypervisor 0.2 %
 
-| measure                           | contender  |  median |      least–most | × floor |           × old |
-|-----------------------------------|------------|--------:|----------------:|--------:|----------------:|
-| round trip, ping -i 0.005, µs     | tun_pair   |    20.0 |       20.0–20.0 |    1.00 |                 |
-|                                   | stage2     |    30.0 |       30.0–30.0 |    1.50 | 1.50 REGRESSION |
-|                                   | stage2@old |    20.0 |       20.0–20.0 |    1.00 |                 |
-| without loss, 64 bytes, packets/s | tun_pair   | 120,000 | 120,000–120,000 |    1.00 |                 |
-|                                   | stage2     |  90,000 |   90,000–90,000 |    0.75 |            0.90 |
-|                                   | stage2@old | 100,000 | 100,000–100,000 |    0.83 |                 |
+## Side by side
 
-Ratios are taken within a round; the median of the rounds' ratios is shown. The floor of a shape is 1.
+| measure                           | contender  |  median |      least–most |  × C | × kernel |           × old |
+|-----------------------------------|------------|--------:|----------------:|-----:|---------:|----------------:|
+| round trip, ping -i 0.005, µs     | veth       |    10.0 |       10.0–10.0 |      |     1.00 |                 |
+|                                   | tun_pair   |    20.0 |       20.0–20.0 | 1.00 |     2.00 |                 |
+|                                   | stage2     |    30.0 |       30.0–30.0 | 1.50 |     3.00 | 1.50 REGRESSION |
+|                                   | stage2@old |    20.0 |       20.0–20.0 | 1.00 |     2.00 |                 |
+| without loss, 64 bytes, packets/s | tun_pair   | 120,000 | 120,000–120,000 | 1.00 |          |                 |
+|                                   | stage2     | 110,000 | 110,000–110,000 | 0.92 |          |            1.10 |
+|                                   | stage2@old | 100,000 | 100,000–100,000 | 0.83 |          |                 |
+
+Ratios are taken within a round; the median of the rounds' ratios is shown. × C is against the same work in C, × kernel against the kernel alone on the same way.
 
 Mind this.
 
-REGRESSION: stage2: round trip, ping -i 0.005, µs: 1.50 times that of old`,
+REGRESSION: stage2: round trip, ping -i 0.005, µs: 1.50 times that of old
+
+## What it must show
+
+| what                         | against  | median | least–most | allowed | holds |
+|------------------------------|----------|-------:|-----------:|--------:|------:|
+| stage 2: round trip, spaced  | tun_pair |   1.50 |  1.50–1.50 |  ≤ 1.25 |    NO |
+| stage 2, 64 bytes: packets/s | tun_pair |   0.92 |  0.92–0.92 |   ≥ 0.9 |   yes |`,
   );
+});
+
+Deno.test("renderMarkdown: a page with the circumstances first, and the same sections", () => {
+  const report = makeReport([FLOOR], {
+    ...CIRCUMSTANCES,
+    peers: [{ name: "Tor", version: "0.4.8.1" }],
+    machine: { ...CIRCUMSTANCES.machine, loadBefore: 1.5 },
+  });
+  const page = renderMarkdown(report);
+  assert.ok(page.startsWith("# Performance\n\n"));
+  assert.ok(page.endsWith("|\n") || page.endsWith(".\n"));
+  for (
+    const row of [
+      /^\| commit +\| abc1234 +\|$/m,
+      /^\| date +\| 2026-01-02 03:04 UTC +\|$/m,
+      /^\| machine +\| Some CPU, 2 cores, 8 GB +\|$/m,
+      /^\| kernel +\| Linux 6\.1\.0 +\|$/m,
+      /^\| Deno +\| 2\.9\.6 +\|$/m,
+      /^\| peers +\| Tor 0\.4\.8\.1 +\|$/m,
+      /^\| load before +\| 1\.50: busy, so trust ratios only a little \|$/m,
+      /^## Side by side$/m,
+    ]
+  ) assert.match(page, row);
 });
 
 Deno.test("rotated: each round begins with another", () => {

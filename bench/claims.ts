@@ -1,0 +1,114 @@
+/**
+ * What the figures must show: each claim is a ratio of two contenders within a round, or a plain figure.
+ *
+ * @module
+ */
+import type { Figures, MeasureKey } from "./measures.ts";
+import { pairedRatios, type Rounds, summarize, type Summary } from "./stats.ts";
+
+/** One claim. */
+export interface Claim {
+  readonly title: string;
+  readonly contender: string;
+  readonly measure: MeasureKey;
+  /** The contender that it is divided by; without one, the figure itself counts. */
+  readonly against?: string;
+  /** The median may not be more, or less. Where neither is said it is only reported. */
+  readonly atMost?: number;
+  readonly atLeast?: number;
+}
+
+/** What became of a claim. */
+export interface ClaimResult extends Claim, Summary {
+  /** Whether the median is within the bounds; absent where there are none. */
+  readonly holds?: boolean;
+}
+
+/** Every claim, in the table's order. */
+export const CLAIMS: readonly Claim[] = [
+  ...sameWork("stage 2", "stage2", "tun_pair", { roundTrip: 1.25, rate: 0.9, cpu: 1.3 }),
+  {
+    title: "stage 2, 64 bytes: packets/s with every packet logged",
+    contender: "stage2",
+    measure: "rate64",
+    against: "stage2_nolog",
+    atLeast: 0.9,
+  },
+  {
+    title: "stage 2, 1400 bytes: packets/s with every packet logged",
+    contender: "stage2",
+    measure: "rate1400",
+    against: "stage2_nolog",
+    atLeast: 0.9,
+  },
+  { title: "stage 2: start to ready, ms", contender: "stage2", measure: "start", atMost: 300 },
+  { title: "stage 3: start to ready, ms", contender: "stage3", measure: "start", atMost: 300 },
+  ...sameWork("stage 3", "stage3", "raw_pair"),
+  {
+    title: "stage 3: round trip, spaced",
+    contender: "stage3",
+    measure: "spaced",
+    against: "lab_route",
+  },
+  { title: "stage 3: round trip, flood", contender: "stage3", measure: "flood", against: "lab_route" },
+  {
+    title: "stage 2: round trip, spaced",
+    contender: "stage2",
+    measure: "spaced",
+    against: "wireguard_go",
+  },
+  {
+    title: "stage 2, 1400 bytes: packets/s",
+    contender: "stage2",
+    measure: "rate1400",
+    against: "wireguard_go",
+  },
+];
+
+/** Contender and its floor in C. */
+function sameWork(
+  title: string,
+  contender: string,
+  against: string,
+  allowed?: { readonly roundTrip: number; readonly rate: number; readonly cpu: number },
+): Claim[] {
+  const claim = (what: string, measure: MeasureKey, bounds: Pick<Claim, "atMost" | "atLeast">): Claim => ({
+    title: `${title}${what}`,
+    contender,
+    measure,
+    against,
+    ...(allowed === undefined ? {} : bounds),
+  });
+  const [roundTrip, rate, cpu] = [
+    { atMost: allowed?.roundTrip ?? 0 },
+    { atLeast: allowed?.rate ?? 0 },
+    { atMost: allowed?.cpu ?? 0 },
+  ];
+  return [
+    claim(": round trip, spaced", "spaced", roundTrip),
+    claim(": round trip, flood", "flood", roundTrip),
+    claim(": round trip, back to back", "backToBack", roundTrip),
+    claim(", 64 bytes: packets/s", "rate64", rate),
+    claim(", 1400 bytes: packets/s", "rate1400", rate),
+    claim(", 64 bytes: CPU a packet", "cpu64", cpu),
+    claim(", 1400 bytes: CPU a byte", "cpu1400", cpu),
+  ];
+}
+
+/** The claims that can be decided with these contenders. */
+export function decideClaims(
+  entrants: readonly { readonly name: string; readonly rounds: readonly Figures[] }[],
+): ClaimResult[] {
+  const column = (name: string, measure: MeasureKey): Rounds =>
+    entrants.find((entrant) => entrant.name === name)?.rounds.map((figures) => figures[measure]) ?? [];
+
+  return CLAIMS.flatMap((claim) => {
+    const { contender, measure, against, atMost = Infinity, atLeast = -Infinity } = claim;
+    const mine = column(contender, measure);
+    const summary = summarize(against === undefined ? mine : pairedRatios(mine, column(against, measure)));
+    if (summary === undefined) return [];
+    const isBounded = atMost < Infinity || atLeast > -Infinity;
+    const holds = summary.median <= atMost && summary.median >= atLeast;
+    return [{ ...claim, ...summary, ...(isBounded ? { holds } : {}) }];
+  });
+}

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { CLAIMS, decideClaims } from "../../bench/claims.ts";
+import { NAMES } from "../../bench/roster.ts";
+
+Deno.test("claims: each names contenders that there are", () => {
+  for (const { contender, against } of CLAIMS) {
+    assert.ok(NAMES.includes(contender), contender);
+    assert.ok(against === undefined || NAMES.includes(against), against);
+  }
+});
+
+Deno.test("decideClaims: a ratio within rounds, decided by its median", () => {
+  const results = decideClaims([
+    { name: "tun_pair", rounds: [{ spaced: 10 }, { spaced: 20 }, { spaced: 10 }] },
+    {
+      name: "stage2",
+      rounds: [{ spaced: 12, start: 310 }, { spaced: 24, start: 290 }, { spaced: 30, start: 280 }],
+    },
+  ]);
+  assert.deepEqual(
+    results.map(({ title, median, most, holds }) => ({ title, median, most, holds })),
+    [
+      { title: "stage 2: round trip, spaced", median: 1.2, most: 3, holds: true },
+      { title: "stage 2: start to ready, ms", median: 290, most: 310, holds: true },
+    ],
+  );
+});
+
+Deno.test("decideClaims: logging is measured against none, and more than a tenth less does not hold", () => {
+  const decide = (logged: number) =>
+    decideClaims([
+      { name: "stage2", rounds: [{ rate64: logged }] },
+      { name: "stage2_nolog", rounds: [{ rate64: 100 }] },
+    ]).map(({ holds }) => holds);
+  assert.deepEqual(decide(90), [true]);
+  assert.deepEqual(decide(89), [false]);
+});
+
+Deno.test("decideClaims: what is only reported is not decided; what has no floor is not there", () => {
+  const [claim, ...others] = decideClaims([
+    { name: "stage3", rounds: [{ spaced: 60 }] },
+    { name: "lab_route", rounds: [{ spaced: 20 }] },
+  ]);
+  assert.deepEqual(others, []);
+  assert.equal(claim?.median, 3);
+  assert.equal(claim?.holds, undefined);
+});
