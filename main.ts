@@ -14,6 +14,9 @@ import { unlessAborted } from "./src/process/abort.ts";
 /** What a shell reports for a process that Ctrl+C ended: 128 + SIGINT. */
 const INTERRUPTED = 130;
 
+/** Milliseconds in which a second SIGINT is the same key: `timeout` and some shells send one to us and to our group. */
+const SAME_KEY = 500;
+
 /** Milliseconds that a run has to clean up behind an internal error. */
 const LAST_GRACE = 5000;
 
@@ -23,13 +26,18 @@ const root = new AbortController();
 /** A router listens to its proxy, not to the terminal, and its settings are no arguments. */
 const isRouter = Deno.args[0] === "router";
 
+let endedAt = -Infinity;
+
 if (!isRouter) {
   // Asked first: with the first listener, Deno takes every signal that may end a program.
   const goesOn = ignoresHangUp();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, () => {
       if (signal === "SIGHUP" && goesOn) return;
-      if (root.signal.aborted && signal === "SIGINT") Deno.exit(INTERRUPTED);
+      if (root.signal.aborted && signal === "SIGINT" && performance.now() - endedAt > SAME_KEY) {
+        Deno.exit(INTERRUPTED);
+      }
+      if (!root.signal.aborted) endedAt = performance.now();
       root.abort(signal);
     });
   }

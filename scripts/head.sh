@@ -33,7 +33,8 @@ start() { # cache argument...
   shift
   ours "$program" && ours "$cache" || return 0
   guard "$cache" "$program"
-  unset NODE_OPTIONS # a developer's, meant for other programs
+  # A developer's, meant for other programs.
+  unset NODE_OPTIONS DENO_V8_FLAGS DENO_LOG DENO_COVERAGE_DIR DENO_AUDIT_PERMISSIONS DENO_PERMISSION_BROKER_PATH
   # V8 keeps the code it compiled in DENO_DIR, which makes the next start quicker.
   export DENO_DIR="$program/deno" DENO_NO_UPDATE_CHECK=1
   exec "$program/onion" @FLAGS@ "$program/main.js" "$@"

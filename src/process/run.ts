@@ -83,9 +83,13 @@ export async function runStage(settings: Settings, signal: AbortSignal): Promise
       if (!signal.aborted) failure.abort(error);
     }
   }
-  if (failure.signal.aborted) throw failure.signal.reason;
+  if (failure.signal.aborted) {
+    await output.close();
+    throw failure.signal.reason;
+  }
   const report = run?.report(String(signal.reason), performance.now() - started);
   if (report !== undefined) output.result(summaryText(report), summaryObject(report));
+  await output.close();
   return ExitCode.ok;
 }
 
@@ -116,7 +120,14 @@ class Run {
     this.#over = over;
     this.#fail = fail;
     this.#stack = stack;
-    stack.defer(async () => this.#sayUndone(await this.#journal.undo()));
+    stack.defer(async () => {
+      const undone = await this.#journal.undo();
+      this.#sayUndone(undone);
+      const failed = undone.filter(({ outcome }) => outcome === "failed");
+      if (failed.length === 0) return;
+      const what = failed.map(({ change, reason }) => `${change} (${reason})`).join(", ");
+      fail(new OperatorError(`cannot undo: ${what}`, "mend the cause, then run `onion down`"));
+    });
     this.#devices = stack.use(new DisposableStack());
     this.#file = stack.use(
       LineFile.create(this.#logFile("proxy"), (why) => this.#log.warn("{why}", { why })),

@@ -23,6 +23,8 @@ export const RUN_BUNDLE: readonly string[] = [
   "run",
   "--allow-all",
   "--unstable-net",
+  // Deno's progress bar would clear lines of a terminal on which nothing progresses.
+  "--quiet",
   // All code is in the bundle, and no project that it may happen to lie in is its own.
   "--no-config",
   "--no-lock",

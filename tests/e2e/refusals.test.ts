@@ -197,8 +197,8 @@ for (
     ],
     [["--stage"], "onion: --stage needs a value; write --stage N\n"],
     [
-      ["--stage", "2", "--log-dir", "/nonexistent"],
-      "onion: --log-dir /nonexistent: there is no such directory; make it, or choose another\n",
+      ["--stage", "1", "--log-dir", "/dev/null/absent"],
+      "onion: --log-dir /dev/null/absent: there is no such directory; make it, or choose another\n",
     ],
     [["router"], "onion: `onion router` is what the proxy starts; run `onion --stage 2`\n"],
   ] as const

@@ -153,7 +153,10 @@ Deno.test("a router that is ended alone by SIGTERM says so, and ends the run", a
   Deno.kill(router, "SIGTERM");
   const { code, stderr } = await onion.ended;
   assert.equal(code, 1);
-  assert.match(stderr, /^onion: router 1 failed: ended by SIGTERM; see its log file\n/m);
+  assert.match(
+    stderr,
+    /^onion: router 1 failed: ended by SIGTERM; start again, with --log-level debug to see more\n/m,
+  );
 });
 
 Deno.test("a router that says nothing for 5 s ends the run, and is ended", async () => {

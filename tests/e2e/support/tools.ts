@@ -19,6 +19,13 @@ export function assertAllAnswered({ stdout, stderr }: Ended, count: number): voi
   assert.doesNotMatch(stdout, /DUP!|^From |wrong data byte/m);
 }
 
+/** The same of a `ping -q`, which only sums up: as many packets as it was to send, and each answered once. */
+export function assertNoneLost({ stdout, stderr }: Ended, count: number): void {
+  const [summary] = /^\d+ packets transmitted.*$/m.exec(stdout) ?? [stdout + stderr];
+  // Duplicates, errors and losses would each show up in this line.
+  assert.match(summary, new RegExp(`^${count} packets transmitted, ${count} received, 0% packet loss, time`));
+}
+
 /** How many packets `ping` has sent. */
 export function sentBy({ stdout }: Ended): number {
   return Number(/^(\d+) packets transmitted, /m.exec(stdout)?.[1]);
