@@ -19,11 +19,17 @@ export function report(error: unknown): Report {
   if (error instanceof SysError) {
     return { line: oneLine(`onion: ${error.message}`), exitCode: ExitCode.failed };
   }
+  if (isHostError(error)) return { line: oneLine(`onion: ${error.message}`), exitCode: ExitCode.failed };
   const message = error instanceof Error ? error.message || error.name : String(error);
   return {
     line: oneLine(`onion: internal error: ${message}; please report it with --log-level debug`),
     exitCode: ExitCode.failed,
   };
+}
+
+/** Whether the operating system refused something, such as room on a disk: it says so itself, and it is no bug. */
+function isHostError(error: unknown): error is Error {
+  return error instanceof Error && /^E[A-Z]+$/.test(String((error as Error & { code?: unknown }).code));
 }
 
 /** Whether the user wants to see where an error came from, too. */

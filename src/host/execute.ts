@@ -9,7 +9,7 @@ import { ExitCode, OperatorError } from "../errors.ts";
 export type Command = readonly [program: string, ...args: string[]];
 
 /** Where programs are looked for: many a user's PATH lacks the directories of those that change the network. */
-const path = () => `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
+export const searchPath = (): string => `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
 
 /** Where programs come from, for those who lack one. */
 const PACKAGES: Record<string, string> = {
@@ -30,7 +30,7 @@ const PACKAGES: Record<string, string> = {
 export async function execute(command: Command): Promise<string> {
   const [program, ...args] = command;
   if (program === "sysctl") return writeSysctl(command);
-  const env = { LC_ALL: "C", PATH: path() };
+  const env = { LC_ALL: "C", PATH: searchPath() };
   let output: Deno.CommandOutput;
   try {
     // Without `spawn`, Deno overlooks `detached`.
@@ -61,7 +61,7 @@ export function show(command: Command): string {
 
 /** Whether there is a program of this name. */
 export function isInstalled(program: string): boolean {
-  return path().split(":").some((dir) => {
+  return searchPath().split(":").some((dir) => {
     try {
       return Deno.statSync(`${dir}/${program}`).isFile;
     } catch {

@@ -4,7 +4,7 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import { type Command, isInstalled, missing } from "../host/execute.ts";
+import { type Command, isInstalled, missing, searchPath } from "../host/execute.ts";
 
 /**
  * Makes sure that programs can be found, before anything is changed.
@@ -39,7 +39,7 @@ export async function run(doing: string, [program, ...args]: Command, stdin = ""
   const child = new Deno.Command(program, {
     args,
     detached: true,
-    env: { LC_ALL: "C" },
+    env: { LC_ALL: "C", PATH: searchPath() },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

@@ -52,7 +52,7 @@ export class LineFile implements AsyncDisposable {
         (reason) => failed(`the log file ${path} is incomplete: ${reason}`),
       );
       const [uid, gid] = [Deno.env.get("SUDO_UID"), Deno.env.get("SUDO_GID")];
-      if (Deno.uid() === 0 && uid !== undefined && gid !== undefined) {
+      if (Deno.uid() === 0 && isId(uid) && isId(gid)) {
         changeOwner(path, Number(uid), Number(gid));
       }
       return file;
@@ -125,4 +125,9 @@ export class LineFile implements AsyncDisposable {
     }
     this.#writing = undefined;
   }
+}
+
+/** Whether a variable that `sudo` sets holds what `sudo` would set. */
+function isId(text: string | undefined): text is string {
+  return text !== undefined && /^\d{1,9}$/.test(text);
 }
