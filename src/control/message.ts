@@ -62,7 +62,7 @@ export type ProxyMessage =
 
 /** What a router is told to be. */
 export interface RouterSettings {
-  /** The classic log file, absolute; its directory exists. */
+  /** The classic log file, as seen from the directory that both processes share; its own exists. */
   readonly logFile: string;
   /** Present where packets travel. */
   readonly traffic?: {

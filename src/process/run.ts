@@ -37,7 +37,7 @@ import { Routers } from "./routers.ts";
 import { moduleUrl } from "./self.ts";
 import { type RunReport, summaryObject, summaryText } from "./summary.ts";
 
-/** The one router of stages 1 and 2, and the circuit to it. */
+/** The one router of stages 1 to 3, and the circuit to it. */
 const ROUTER = 1;
 const CIRCUIT = 1;
 

@@ -62,7 +62,7 @@ export const NO_PACKET = -1;
  *
  * @param room bytes that it may fill
  * @returns its length, or {@linkcode NO_PACKET}
- * @throws {SysError} EBADFD when the interface is gone, EIO when it is down
+ * @throws {SysError} EBADFD when the interface is gone
  */
 export function readPacket(fd: number, into: Uint8Array<ArrayBuffer>, room: number): number {
   const length = libc.read(fd, into, room);
