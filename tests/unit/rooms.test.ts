@@ -16,7 +16,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   wire: ["bytes"],
   cell: ["bytes"],
 
-  crypto: ["bytes", "cell"],
+  crypto: ["bytes", "cell", "errors", "sys"],
   circuit: ["bytes", "cell", "crypto", "trace", "wire"],
   exit: ["bytes", "sys", "trace", "wire"],
   proxy: ["bytes", "cell", "circuit", "crypto", "trace", "wire"],
@@ -30,7 +30,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   config: ["errors", "wire"],
   // What is said over the control channel: a router's settings, and what it counted.
   control: ["errors", "loop", "sys", "trace"],
-  host: ["config", "errors", "sys", "wire"],
+  host: ["config", "crypto", "errors", "sys", "wire"],
   // A line of the log for each event; a log file belongs to the user behind sudo, which is for sys to do.
   log: ["cell", "config", "errors", "sys", "trace", "wire"],
   // Joins everything below it into a run.
@@ -61,9 +61,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   mod: ["bytes", "cell", "errors", "exit", "link", "loop", "proxy", "router", "trace", "tun", "wire"],
 };
 
-/** Packages from npm, and who may import them. No room imports anything of Node's. */
+/** Packages from npm, and who may import them. Of Node's, only what stands in for libcrypto. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   cli: ["@optique/core", "@optique/run"],
+  crypto: ["node:crypto"],
   log: ["@logtape/logtape", "@logtape/pretty"],
 };
 
@@ -73,7 +74,7 @@ const PURE: Readonly<Record<string, readonly string[]>> = {
   wire: [],
   cell: [],
   trace: [],
-  crypto: [],
+  crypto: ["libcrypto.ts", "node.ts"],
   circuit: [],
   proxy: [],
   router: [],

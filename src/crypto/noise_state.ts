@@ -1,0 +1,163 @@
+/**
+ * The two inner objects of the Noise Protocol Framework, revision 34 §5.1 and §5.2, with the names that they have there:
+ * a `CipherState` seals with one key and counts; a `SymmetricState` mixes all that both ends know into keys and a hash.
+ * The functions are X25519, ChaCha20-Poly1305 and SHA-256 (§12).
+ *
+ * @module
+ */
+import { type CryptoProvider, TAG } from "./provider.ts";
+import { wipe } from "./wipe.ts";
+
+/** No bytes. */
+export const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array();
+
+/** A key and how often it has been used (§5.1). There is always a key here: NK sends nothing before its first. */
+export class CipherState implements Disposable {
+  readonly #provider: CryptoProvider;
+  readonly #key: Uint8Array<ArrayBuffer>;
+  #nonce: number;
+
+  /** @param key its own from now on */
+  constructor(provider: CryptoProvider, key: Uint8Array<ArrayBuffer>, nonce = 0) {
+    this.#provider = provider;
+    this.#key = key;
+    this.#nonce = nonce;
+  }
+
+  /** `EncryptWithAd(ad, plaintext)` */
+  encryptWithAd(ad: Uint8Array<ArrayBuffer>, plaintext: Uint8Array): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(plaintext.length + TAG);
+    bytes.set(plaintext);
+    using aead = this.#provider.aead(this.#key);
+    aead.seal(bytes, 0, plaintext.length, this.#nonce++, ad);
+    return bytes;
+  }
+
+  /** `DecryptWithAd(ad, ciphertext)`: undefined, and nothing has been changed, where it is not authentic. */
+  decryptWithAd(
+    ad: Uint8Array<ArrayBuffer>,
+    ciphertext: Uint8Array,
+  ): Uint8Array<ArrayBuffer> | undefined {
+    if (ciphertext.length < TAG) return undefined;
+    const bytes = new Uint8Array(ciphertext);
+    using aead = this.#provider.aead(this.#key);
+    if (!aead.open(bytes, 0, bytes.length, this.#nonce, ad)) return undefined;
+    this.#nonce++;
+    return bytes.slice(0, -TAG);
+  }
+
+  /** Another one that goes on from here. */
+  clone(): CipherState {
+    return new CipherState(this.#provider, this.#key.slice(), this.#nonce);
+  }
+
+  /** Wipes the key. */
+  [Symbol.dispose](): void {
+    wipe(this.#key);
+  }
+}
+
+/** A chaining key `ck`, a hash `h` of everything so far, and a cipher as soon as there is a key (§5.2). */
+export class SymmetricState implements Disposable {
+  readonly #provider: CryptoProvider;
+  #chainingKey: Uint8Array<ArrayBuffer>;
+  #hash: Uint8Array<ArrayBuffer>;
+  #cipher: CipherState | undefined;
+
+  private constructor(
+    provider: CryptoProvider,
+    chainingKey: Uint8Array<ArrayBuffer>,
+    hash: Uint8Array<ArrayBuffer>,
+    cipher?: CipherState,
+  ) {
+    this.#provider = provider;
+    this.#chainingKey = chainingKey;
+    this.#hash = hash;
+    this.#cipher = cipher;
+  }
+
+  /**
+   * `InitializeSymmetric(protocol_name)`
+   *
+   * @param protocolName as long as a hash, which stands for itself then; ours is
+   */
+  static initialize(provider: CryptoProvider, protocolName: Uint8Array<ArrayBuffer>): SymmetricState {
+    return new SymmetricState(provider, protocolName.slice(), protocolName.slice());
+  }
+
+  /** What `GetHandshakeHash()` returns: the same at both ends, and different in every handshake. */
+  get handshakeHash(): Uint8Array<ArrayBuffer> {
+    return this.#hash.slice();
+  }
+
+  /** `MixKey(input_key_material)` */
+  mixKey(material: Uint8Array<ArrayBuffer>): void {
+    const [chainingKey, key] = this.#hkdf(material);
+    this[Symbol.dispose]();
+    this.#chainingKey = chainingKey;
+    this.#cipher = new CipherState(this.#provider, key);
+  }
+
+  /** `MixHash(data)` */
+  mixHash(data: Uint8Array): void {
+    this.#hash = this.#provider.sha256(concat(this.#hash, data));
+  }
+
+  /** `EncryptAndHash(plaintext)` */
+  encryptAndHash(plaintext: Uint8Array): Uint8Array<ArrayBuffer> {
+    const ciphertext = this.#keyed().encryptWithAd(this.#hash, plaintext);
+    this.mixHash(ciphertext);
+    return ciphertext;
+  }
+
+  /** `DecryptAndHash(ciphertext)`: undefined, and nothing has been changed, where it is not authentic. */
+  decryptAndHash(ciphertext: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+    const plaintext = this.#keyed().decryptWithAd(this.#hash, ciphertext);
+    if (plaintext !== undefined) this.mixHash(ciphertext);
+    return plaintext;
+  }
+
+  /** `Split()`: the keys of the initiator's direction and of the responder's. */
+  split(): [initiator: Uint8Array<ArrayBuffer>, responder: Uint8Array<ArrayBuffer>] {
+    return this.#hkdf(NOTHING);
+  }
+
+  /** Another one that goes on from here. */
+  clone(): SymmetricState {
+    return new SymmetricState(
+      this.#provider,
+      this.#chainingKey.slice(),
+      this.#hash.slice(),
+      this.#cipher?.clone(),
+    );
+  }
+
+  /** Wipes the keys. */
+  [Symbol.dispose](): void {
+    wipe(this.#chainingKey);
+    this.#cipher?.[Symbol.dispose]();
+  }
+
+  /** `HKDF(chaining_key, input_key_material, 2)` (§4.3) */
+  #hkdf(material: Uint8Array<ArrayBuffer>): [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>] {
+    const temporary = this.#provider.hmacSha256(this.#chainingKey, material);
+    const first = this.#provider.hmacSha256(temporary, Uint8Array.of(1));
+    const input = concat(first, Uint8Array.of(2));
+    const second = this.#provider.hmacSha256(temporary, input);
+    wipe(temporary, input);
+    return [first, second];
+  }
+
+  #keyed(): CipherState {
+    if (this.#cipher === undefined) throw new TypeError("nothing is sealed before the first key");
+    return this.#cipher;
+  }
+}
+
+/** One array after the other. */
+export function concat(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(first.length + second.length);
+  whole.set(first);
+  whole.set(second, first.length);
+  return whole;
+}
