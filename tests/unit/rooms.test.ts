@@ -15,6 +15,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   wire: ["bytes"],
   cell: ["bytes"],
+  pcap: ["bytes", "errors", "wire"],
 
   crypto: ["bytes", "cell", "errors", "sys"],
   circuit: ["bytes", "cell", "crypto", "trace", "wire"],
@@ -73,6 +74,7 @@ const PURE: Readonly<Record<string, readonly string[]>> = {
   bytes: [],
   wire: [],
   cell: [],
+  pcap: [],
   trace: [],
   crypto: ["libcrypto.ts", "node.ts"],
   circuit: [],

@@ -1,0 +1,115 @@
+/**
+ * The numbers of pcapng, the capture files that Wireshark and tcpdump read (draft-ietf-opsawg-pcapng: in this
+ * room, § without a source means its sections). A file is a row of blocks, each of them:
+ *
+ * ```
+ *  0                   1                   2                   3
+ *  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ * +---------------------------------------------------------------+
+ * |                          Block Type                           |
+ * +---------------------------------------------------------------+
+ * |          Block Total Length, a multiple of 4 bytes            |
+ * +---------------------------------------------------------------+
+ * |  Body: fixed fields, data, options, each padded to 32 bits …  |
+ * +---------------------------------------------------------------+
+ * |                 Block Total Length once more                  |
+ * +---------------------------------------------------------------+
+ * ```
+ *
+ * Options, and the records of a Name Resolution Block, are 16 bits of code, 16 bits of length, and a value that is
+ * padded to 32 bits; code 0 ends the list (§3.5). Numbers have the byte order of whoever wrote the section, which
+ * the Section Header Block tells.
+ *
+ * @module
+ */
+
+/** Types of blocks (§4); readers skip all others. */
+export const BlockType = {
+  /** The same in either byte order, so that a section is recognized before its order is known (§4.1). */
+  sectionHeader: 0x0a0d0d0a,
+  /** §4.2. */
+  interfaceDescription: 1,
+  /** §4.5. */
+  nameResolution: 4,
+  /** §4.3. */
+  enhancedPacket: 6,
+} as const;
+
+/** Codes of options. From 2 on, each kind of block has codes of its own. */
+export const OptionCode = {
+  /** opt_endofopt: the end of the list (§3.5). */
+  end: 0,
+  /** opt_comment: text about the block (§3.5). */
+  comment: 1,
+  /** shb_userappl: the program that wrote the section (§4.1). */
+  application: 4,
+  /** if_name (§4.2). */
+  interfaceName: 2,
+  /** if_description (§4.2). */
+  interfaceDescription: 3,
+  /** if_tsresol: one byte, see {@linkcode TimestampResolution} (§4.2). */
+  timestampResolution: 9,
+  /** if_tsoffset: signed 64 bits, seconds to add to each timestamp (§4.2). */
+  timestampOffset: 14,
+} as const;
+
+/** Kinds of records in a Name Resolution Block (§4.5). */
+export const NameRecord = {
+  /** nrb_record_end. */
+  end: 0,
+  /** nrb_record_ipv4: four octets of an address, then its names, each ended by a zero octet. */
+  ipv4: 1,
+} as const;
+
+/** What an interface's packets begin with (tcpdump.org/linktypes.html). */
+export const LinkType = {
+  /** LINKTYPE_RAW: an IPv4 or IPv6 header. libpcap 1.10 refuses it in a file of several interfaces. */
+  raw: 101,
+  /** LINKTYPE_IPV4: an IPv4 header. */
+  ipv4: 228,
+  /** LINKTYPE_USER0: private use, such as bare cells. */
+  user0: 147,
+} as const;
+
+/** One of {@linkcode LinkType}. */
+export type LinkType = (typeof LinkType)[keyof typeof LinkType];
+
+/** What timestamps count: a second's negative power of ten. */
+export const TimestampResolution = {
+  /** What every reader supposes that is told nothing. */
+  microseconds: 6,
+  /** Finer than a time in a double, which is known to 0.25 µs in this century. */
+  nanoseconds: 9,
+} as const;
+
+/** One of {@linkcode TimestampResolution}. */
+export type TimestampResolution = (typeof TimestampResolution)[keyof typeof TimestampResolution];
+
+/** Tells the byte order of a section (§4.1). */
+export const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
+
+/** Bytes of a block around its body: type, and length before and behind. */
+export const BLOCK_OVERHEAD = 12;
+
+/** Bytes of fixed fields at the start of a body; what follows is data and options. */
+export const FixedFields = {
+  /** Magic 4, versions 2 + 2, section length 8. */
+  sectionHeader: 16,
+  /** Link type 2, reserved 2, snapshot length 4. */
+  interfaceDescription: 8,
+  /** Interface 4, timestamp 4 + 4, lengths captured and on the wire 4 + 4. */
+  enhancedPacket: 20,
+} as const;
+
+/** An IPv4 address and what it is called. */
+export interface AddressNames {
+  /** Unsigned 32-bit number. */
+  readonly address: number;
+  /** One at least. Readers choose for themselves which of several they show: Wireshark 4.0 takes the last. */
+  readonly names: readonly [string, ...string[]];
+}
+
+/** `length` and what pads it to 32 bits (§3.6.2). */
+export function padded(length: number): number {
+  return (length + 3) & ~3;
+}

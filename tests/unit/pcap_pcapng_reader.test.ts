@@ -1,0 +1,317 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { WireError } from "../../src/errors.ts";
+import { LinkType, TimestampResolution } from "../../src/pcap/format.ts";
+import { PcapngWriter } from "../../src/pcap/pcapng.ts";
+import { type PcapngItem, readPcapng } from "../../src/pcap/pcapng_reader.ts";
+import { address, concat, hex } from "../support/packets.ts";
+
+/** One cell in a datagram, in a file that editcap (Wireshark 4.0.17) wrote from text2pcap's. */
+const EDITCAP = hex(`
+  0a0d0d0a 6c000000 4d3c2b1a 01000000 ffffffff ffffffff
+  04004500 45646974 63617020 28576972 65736861 726b2920 342e302e 3137 2028 4769 7420 7634 2e30
+  2e31 3720 7061 636b 6167 6564 2061 7320 342e 302e 3137 2d30 2b64 6562 3132 7533 29000000 00000000
+  6c000000
+  01000000 14000000 65000000 00000400 14000000
+  06000000 68000000 00000000 240a0600 40222018 28000000 28000000
+  45000028 12340000 ff11957c 0a090001 0a090002 13881389 001494ce 51000000 00000001 70696e67
+  01001800 72656c61 79206461 74612c20 63697263 75697420 30783031 00000000 68000000`);
+
+/** A big-endian file, block by block, by hand from the figures of §4. */
+const BIG_ENDIAN = [
+  // shb_hardware "x", shb_userappl "by hand", and no end of the options.
+  hex(
+    "0a0d0d0a 00000030 1a2b3c4d 0001 0000 ffffffffffffffff  0002 0001 78000000  0004 0007 62792068616e6400 00000030",
+  ),
+  // LINKTYPE_USER0; if_tsresol 2^-10 s, if_tsoffset -1 s, if_name "cells" with a zero and more behind it.
+  hex("00000001 00000038 0093 0000 00000000  0009 0001 8a000000  000e 0008 ffffffffffffffff"),
+  hex("0002 0008 63656c6c73 00 7878  0000 0000 00000038"),
+  // An Interface Statistics Block, to be skipped.
+  hex("00000005 00000018 00000000 00000000 00000000 00000018"),
+  // Names: an IPv6 record to be skipped, one address with two names, the end, and ns_dnsname "x" behind it.
+  hex("00000004 00000044  0002 0012 20010db8 00000000 00000000 12345678 78000000"),
+  hex("0001 000a 0a090001 616200 636400 0000  0000 0000  0002 0001 78000000  0000 0000 00000044"),
+  // 3 bytes of 1500, 1.5 s in units of 2^-10 s, epb_flags, and two comments.
+  hex("00000006 00000040 00000000 00000000 00000600 00000003 000005dc 51000000"),
+  hex("0002 0004 00000001  0001 0003 6f6e6500  0001 0003 74776f00  0000 0000 00000040"),
+] as const;
+
+function read(file: Uint8Array): PcapngItem[] {
+  return [...readPcapng(file)];
+}
+
+/** A block of a little-endian file. */
+function block(type: number, body: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = concat(new Uint8Array(8), body, new Uint8Array(4));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, type, true);
+  view.setUint32(4, bytes.length, true);
+  view.setUint32(bytes.length - 4, bytes.length, true);
+  return bytes;
+}
+
+const SECTION = block(0x0a0d0d0a, hex("4d3c2b1a 0100 0000 ffffffffffffffff"));
+const INTERFACE = block(1, hex("6500 0000 00000000"));
+
+/** The items of a file whose section and interface say nothing but that they are. */
+function behind(...blocks: Uint8Array[]): PcapngItem[] {
+  return read(concat(SECTION, INTERFACE, ...blocks)).slice(2);
+}
+
+Deno.test("golden: a file that editcap wrote", () => {
+  const on = {
+    kind: "interface",
+    id: 0,
+    linkType: LinkType.raw,
+    name: "",
+    description: "",
+    unitsPerSecond: 1_000_000,
+    offset: 0,
+  } as const;
+  assert.deepEqual(read(EDITCAP), [
+    { kind: "section", application: "Editcap (Wireshark) 4.0.17 (Git v4.0.17 packaged as 4.0.17-0+deb12u3)" },
+    on,
+    {
+      kind: "packet",
+      on,
+      timestamp: 1_700_000_000_123.456,
+      bytes: EDITCAP.subarray(0x9c, 0xc4),
+      originalLength: 40,
+      comments: ["relay data, circuit 0x01"],
+    },
+  ]);
+});
+
+Deno.test("golden: the other byte order, and everything that our writer leaves out", () => {
+  const on = {
+    kind: "interface",
+    id: 0,
+    linkType: LinkType.user0,
+    name: "cells",
+    description: "",
+    unitsPerSecond: 1024,
+    offset: -1,
+  } as const;
+  assert.deepEqual(read(concat(...BIG_ENDIAN)), [
+    { kind: "section", application: "by hand" },
+    on,
+    { kind: "names", address: address("10.9.0.1"), names: ["ab", "cd"] },
+    {
+      kind: "packet",
+      on,
+      timestamp: 500,
+      bytes: hex("510000"),
+      originalLength: 1500,
+      comments: ["one", "two"],
+    },
+  ]);
+});
+
+// Any characters but zero, which ends a text.
+const anyText = fc.string({ unit: "binary", maxLength: 12 }).map((text) => text.replaceAll("\0", ""));
+const anyName = anyText.filter((text) => text.length > 0);
+const anyInterface = fc.record({
+  linkType: fc.constantFrom(...Object.values(LinkType)),
+  name: anyText,
+  description: anyText,
+  resolution: fc.constantFrom(...Object.values(TimestampResolution)),
+});
+const anyNames = fc.record({
+  address: fc.integer({ min: 0, max: 0xffff_ffff }),
+  names: fc.tuple(anyName, fc.array(anyName, { maxLength: 3 })).map(([first, more]) =>
+    [first, ...more] as const
+  ),
+});
+const anyPacket = fc.record({
+  timestamp: fc.nat(4_000_000_000_000_000).map((microseconds) => microseconds / 1000),
+  bytes: fc.uint8Array({ maxLength: 40 }),
+  comment: anyText,
+  on: fc.nat(2),
+});
+const anyCapture = fc.record({
+  application: anyText,
+  interfaces: fc.tuple(anyInterface, anyInterface, anyInterface),
+  names: fc.array(anyNames, { maxLength: 3 }),
+  packets: fc.array(anyPacket, { maxLength: 4 }),
+  later: fc.array(anyNames, { maxLength: 2 }),
+});
+
+Deno.test("what is written is read back", () => {
+  fc.assert(fc.property(anyCapture, ({ application, interfaces, names, packets, later }) => {
+    const writer = new PcapngWriter({ application, interfaces, names });
+    const on = interfaces.map(({ linkType, name, description, resolution }, id) => ({
+      kind: "interface" as const,
+      id,
+      linkType,
+      name,
+      description,
+      unitsPerSecond: 10 ** resolution,
+      offset: 0,
+    }));
+    const file = concat(
+      writer.header(),
+      ...packets.map((packet) => writer.packet(packet.timestamp, packet.bytes, packet.comment, packet.on)),
+      writer.names(later),
+    );
+    assert.deepEqual(read(file), [
+      { kind: "section", application },
+      ...on,
+      ...names.map((item) => ({ kind: "names", ...item })),
+      ...packets.map((packet) => ({
+        kind: "packet",
+        on: on[packet.on],
+        timestamp: packet.timestamp,
+        bytes: packet.bytes,
+        originalLength: packet.bytes.length,
+        comments: packet.comment === "" ? [] : [packet.comment],
+      })),
+      ...later.map((item) => ({ kind: "names", ...item })),
+    ]);
+  }));
+});
+
+/** Where the blocks of a file begin, and its end. */
+function boundaries(file: Uint8Array<ArrayBuffer>): number[] {
+  const view = new DataView(file.buffer);
+  const littleEndian = file[8] === 0x4d;
+  const found = [0];
+  for (let at = 0; at < file.length; found.push(at)) at += view.getUint32(at + 4, littleEndian);
+  return found;
+}
+
+Deno.test("each truncation is incomplete from the block that it cuts, and never malformed", () => {
+  for (const file of [EDITCAP, concat(...BIG_ENDIAN)]) {
+    const whole = read(file);
+    const starts = boundaries(file);
+    assert.equal(starts.at(-1), file.length);
+    for (let length = 0; length < file.length; length++) {
+      const items = read(file.subarray(0, length));
+      const offset = starts.findLast((start) => start <= length)!;
+      // Between two blocks nothing is missing, but an empty file lacks its section.
+      if (offset < length || length === 0) {
+        assert.deepEqual(items.pop(), { kind: "incomplete", offset }, `${length} bytes`);
+      }
+      assert.deepEqual(items, offset === 0 ? [] : read(file.subarray(0, offset)), `${length} bytes`);
+      assert.deepEqual(items, whole.slice(0, items.length), `${length} bytes`);
+    }
+  }
+});
+
+Deno.test("a view into a larger buffer is read like a file of its own", () => {
+  const larger = concat(hex("a5a5a5"), EDITCAP, hex("a5a5"));
+  assert.deepEqual(read(larger.subarray(3, larger.length - 2)), read(EDITCAP));
+});
+
+Deno.test("sections stand for themselves, each in its own byte order", () => {
+  const both = [...read(EDITCAP), ...read(concat(...BIG_ENDIAN))];
+  assert.deepEqual(read(concat(EDITCAP, ...BIG_ENDIAN)), both);
+  // An interface of the first section is none of the second.
+  const packet = block(6, new Uint8Array(20));
+  assert.throws(() => read(concat(SECTION, INTERFACE, packet, SECTION, packet)), /no interface 0$/);
+});
+
+Deno.test("a section of an unknown version is skipped up to the next", () => {
+  const newer = block(0x0a0d0d0a, hex("4d3c2b1a 0200 0000 ffffffffffffffff"));
+  const packet = block(6, new Uint8Array(20));
+  assert.deepEqual(read(concat(newer, packet, EDITCAP)), read(EDITCAP));
+  const minor2 = block(0x0a0d0d0a, hex("4d3c2b1a 0100 0200 ffffffffffffffff"));
+  assert.deepEqual(read(minor2), [{ kind: "section", application: "" }]);
+});
+
+Deno.test("timestamps of any resolution that a double can divide", () => {
+  const cases: [tsresol: string, high: string, low: string, ms: number][] = [
+    ["00", "00000000", "00f15365", 1_700_000_000_000],
+    ["03", "8b010000", "cbe5cf68", 0x18b_68cf_e5cb],
+    ["09", "fe9c9717", "e075863d", 1_700_000_000_123.5],
+    // A picosecond count of 2^62, and the finest of either kind.
+    ["0c", "00000040", "00000000", 2 ** 62 / 1e9],
+    ["0d", "ffffffff", "ffffffff", (2 ** 64 - 1) / 1e10],
+    ["ad", "ffffffff", "ffffffff", (2 ** 64 - 1) / 2 ** 45 * 1000],
+  ];
+  for (const [tsresol, high, low, ms] of cases) {
+    const [, on, packet] = read(concat(
+      SECTION,
+      block(1, hex(`6500 0000 00000000 0900 0100 ${tsresol}000000`)),
+      block(6, hex(`00000000 ${high} ${low} 00000000 00000000`)),
+    ));
+    assert.equal(on?.kind, "interface");
+    assert.equal(packet?.kind === "packet" && packet.timestamp, ms, tsresol);
+  }
+});
+
+Deno.test("malformed files are refused, and what is wrong is named", () => {
+  const cases: [file: Uint8Array, message: string][] = [
+    [hex("d4c3b2a1"), "no pcapng file: it does not begin with a section header"],
+    [concat(INTERFACE, SECTION), "no pcapng file: it does not begin with a section header"],
+    [hex("0a0d0d0a 1c000000 4d3c2b1b"), "malformed pcapng section at byte 0: no byte-order magic"],
+    [
+      hex("0a0d0d0a 14000000 4d3c2b1a 0100 0000 14000000"),
+      "malformed pcapng block at byte 0: no room for its fields",
+    ],
+    [concat(SECTION, new Uint8Array(12)), "malformed pcapng block at byte 28: a length of 0 bytes"],
+    [
+      concat(SECTION, hex("01000000 0d000000 00000000")),
+      "malformed pcapng block at byte 28: a length of 13 bytes",
+    ],
+    [
+      concat(SECTION, hex("01000000 04000001 00000000")),
+      "malformed pcapng block at byte 28: a length of 16777220 bytes",
+    ],
+    [
+      concat(SECTION, hex("01000000 0c000000 10000000")),
+      "malformed pcapng block at byte 28: its lengths before and behind it differ",
+    ],
+    [concat(SECTION, block(1, hex("65000000"))), "malformed pcapng block at byte 28: no room for its fields"],
+    [
+      concat(SECTION, block(1, hex("6500 0000 00000000 0200 0500 74756e31"))),
+      "malformed pcapng option at byte 44: it reaches out of its block",
+    ],
+    [
+      concat(SECTION, block(1, hex("6500 0000 00000000 0900 0200 06060000"))),
+      "malformed pcapng option at byte 48: 2 bytes, not 1",
+    ],
+    [
+      concat(SECTION, block(1, hex("6500 0000 00000000 0900 0100 0e000000"))),
+      "pcapng timestamps of 100000000000000 units a second are too fine to be read",
+    ],
+    [concat(SECTION, block(6, new Uint8Array(20))), "malformed pcapng packet at byte 36: no interface 0"],
+    [
+      concat(SECTION, INTERFACE, block(6, new Uint8Array(16))),
+      "malformed pcapng block at byte 48: no room for its fields",
+    ],
+    [
+      concat(SECTION, INTERFACE, block(6, hex("00000000 00000000 00000000 05000000 05000000 01020304"))),
+      "malformed pcapng packet at byte 56: it reaches out of its block",
+    ],
+  ];
+  for (const [file, message] of cases) assert.throws(() => read(file), new WireError(message));
+  for (const record of ["0100 0300 0a090000", "0100 0400 0a090001", "0100 0600 0a090001 61620000"]) {
+    assert.throws(
+      () => behind(block(4, hex(record))),
+      new WireError("malformed pcapng names at byte 60: no name, or no end"),
+      record,
+    );
+  }
+});
+
+Deno.test("text that is no UTF-8 is mended", () => {
+  const [names] = behind(block(4, hex("0100 0700 0a090001 61ff0000  0000 0000")));
+  assert.deepEqual(names, { kind: "names", address: address("10.9.0.1"), names: ["a\ufffd"] });
+});
+
+Deno.test("bytes overwritten at random are read or refused, and nothing else", () => {
+  const anyFile = fc.constantFrom(EDITCAP, concat(...BIG_ENDIAN));
+  const anyChanges = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 });
+  fc.assert(
+    fc.property(anyFile, anyChanges, (file, changes) => {
+      const changed = file.slice();
+      for (const [at, value] of changes) changed[at % file.length] = value;
+      try {
+        read(changed);
+      } catch (error) {
+        assert.ok(error instanceof WireError, String(error));
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
