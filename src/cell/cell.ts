@@ -9,7 +9,7 @@
  * +---------------+-----------------------------------------------+
  * |             Circuit id, local to the link, not 0              |
  * +---------------------------------------------------------------+
- * |  Body: for relay and return data, one whole IPv4 packet …     |
+ * |  Body: by the type, see docs/protocol.md …                    |
  * ```
  *
  * Numbers are big-endian. The header is eight bytes so that the packet behind it starts on a word.
@@ -24,12 +24,28 @@ const At = { type: 0, circuit: 4 } as const;
 /** Bytes of a cell's header. */
 export const CELL_HEADER = 8;
 
-/** Cell types; the numbers are those of the classic command codes. */
+/** Cell types; the numbers are those of the classic command codes where the role is the same. */
 export const CellType = {
   /** A packet on its way out, away from the proxy. */
   relayData: 0x51,
+  /** Begin a circuit here, or extend it to the router that the body names. */
+  extend: 0x52,
+  /** It has been begun, or extended. */
+  extendDone: 0x53,
   /** A packet on its way back, towards the proxy. */
   returnData: 0x54,
+  /** A packet on its way out, sealed in a layer for each hop. */
+  relaySealed: 0x61,
+  /** For the last hop, sealed: extend the circuit. */
+  sealedExtend: 0x62,
+  /** From the last hop, sealed: it has been extended. */
+  sealedExtendDone: 0x63,
+  /** A packet on its way back, sealed in a layer by each hop. */
+  returnSealed: 0x64,
+  /** A message of the handshake that begins a sealed circuit. */
+  handshake: 0x65,
+  /** The circuit is no more. */
+  destroy: 0x66,
 } as const;
 
 /** One of {@linkcode CellType}. */

@@ -9,6 +9,7 @@ import { LOG_LEVELS, type Settings } from "./settings.ts";
 import { LAST_STAGE, type Stage, STAGES } from "./stages.ts";
 import {
   type Given,
+  type Range,
   readAddress,
   readBlocks,
   readCount,
@@ -30,14 +31,17 @@ export interface Option<T> {
   /** What it means, for the help. */
   readonly help: string;
   /** What it is when nothing is said, as it would be written, perhaps made from the stage; left out, it is undefined. */
-  readonly usual?: string | ((stage: Stage) => string);
+  readonly usual?: string | ((stage: Stage, before: Before) => string);
   /** What a shell offers for its value: words, or names of directories. */
   readonly offers?: readonly string[] | "directories";
   /** Whether it means anything in a stage; it does in every one where this is left out. */
   readonly meantFor?: (stage: Stage) => boolean;
   /** @throws {ConfigError} if the value cannot be taken */
-  readonly read: (given: Given, stage: Stage) => T;
+  readonly read: (given: Given, stage: Stage, before: Before) => T;
 }
+
+/** The values of the options that stand before one in the table. */
+export type Before = Partial<Settings>;
 
 /** What the user said, by option; nothing is checked yet. */
 export type RawOptions = { readonly [Name in keyof Settings]?: Given };
@@ -60,6 +64,7 @@ export const STAGE: Omit<Option<Stage>, "read"> & { readonly read: (given: Given
 };
 
 const carriesPackets = (stage: Stage) => stage.traffic;
+const buildsCircuits = (stage: Stage) => stage.circuits !== "given";
 const captures = (stage: Stage) => stage.captures;
 
 /** A flag without a value; what it was given as is `yes`. */
@@ -77,10 +82,34 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
   hops: {
     flag: "--hops",
     metavar: "H",
-    help: "how many routers a packet passes",
-    usual: (stage) => `${stage.hops.usual}`,
+    help: "how many routers a packet passes; where circuits are built, fewer than there are",
+    usual: (stage, before) => `${Math.min(stage.hops.usual, hopsOf(stage, before).most)}`,
     meantFor: carriesPackets,
-    read: (given, stage) => readCount(given, stage.hops, `stage ${stage.number} has`, "hop"),
+    read(given, stage, before) {
+      const most = hopsOf(stage, before);
+      const has = most.most < stage.hops.most
+        ? `stage ${stage.number} with ${before.routers} routers has`
+        : `stage ${stage.number} has`;
+      return readCount(given, most, has, "hop");
+    },
+  },
+  circuitLifetime: {
+    flag: "--circuit-lifetime",
+    metavar: "SECONDS",
+    help: "how long a circuit lives; it is replaced before it ends",
+    usual: "600",
+    meantFor: buildsCircuits,
+    // From what a build and its replacement need, to a week.
+    read: (given) => readNumber(given, { least: 10, most: 604_800 }, "lifetimes"),
+  },
+  linkMtu: {
+    flag: "--link-mtu",
+    metavar: "BYTES",
+    help: "the longest IP packet between neighbours; the MTU of a TUN interface that is made follows from it",
+    usual: "65535",
+    meantFor: carriesPackets,
+    // From what every IPv6 link takes (RFC 8200 §5), with room for every layer, to what an IPv4 length field holds.
+    read: (given) => readNumber(given, { least: 1280, most: 65_535 }, "MTUs"),
   },
   tun: {
     flag: "--tun",
@@ -176,6 +205,12 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     read: readSwitch,
   },
 };
+
+/** How many hops a stage may have with so many routers: a path has distinct ones, and leaves one out. */
+function hopsOf(stage: Stage, { routers }: Before): Range {
+  const { least, most } = stage.hops;
+  return { least, most: buildsCircuits(stage) ? Math.min(most, (routers ?? most + 1) - 1) : most };
+}
 
 /** Every flag there is, by the name of its option. */
 export const FLAGS = { stage: STAGE, ...OPTIONS };

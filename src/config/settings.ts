@@ -27,6 +27,10 @@ export interface Settings {
   readonly stage: Stage;
   readonly routers: number;
   readonly hops: number;
+  /** Seconds that a circuit lives. */
+  readonly circuitLifetime: number;
+  /** Bytes of the longest IP packet between neighbours. */
+  readonly linkMtu: number;
   /** Name of the TUN interface, at most 15 bytes. */
   readonly tun: string;
   /** The TUN's own address and its block. */

@@ -7,6 +7,9 @@
 /** How the last router sends a packet on: nowhere, by answering echo requests itself, by a raw ICMP socket. */
 export type ExitKind = "none" | "echo" | "raw-icmp";
 
+/** How the proxy comes by its circuits: one to each router, there from the start; or built, in the clear or sealed. */
+export type CircuitKind = "given" | "plain" | "sealed";
+
 /** What one stage switches on. */
 export interface Stage {
   /** 1 to 9. */
@@ -15,8 +18,9 @@ export interface Stage {
   readonly shows: string;
   /** How many routers this stage may have, and has when nothing is said. */
   readonly routers: { readonly least: number; readonly most: number; readonly usual: number };
-  /** Routers that a packet passes; 0 where no packet travels. */
+  /** Routers that a packet passes; 0 where no packet travels. Where circuits are built, fewer than there are routers. */
   readonly hops: { readonly least: number; readonly most: number; readonly usual: number };
+  readonly circuits: CircuitKind;
   /** Whether the proxy opens a TUN interface and relays its packets. */
   readonly traffic: boolean;
   /** Whether the host's own packets to some destinations are led into the tunnel. */
@@ -32,6 +36,7 @@ export const STAGES: readonly Stage[] = [
     shows: 'the proxy starts a router, which says "I\'m up"',
     routers: { least: 1, most: 1, usual: 1 },
     hops: { least: 0, most: 0, usual: 0 },
+    circuits: "given",
     traffic: false,
     captures: false,
     exit: "none",
@@ -41,6 +46,7 @@ export const STAGES: readonly Stage[] = [
     shows: "ping any 10.5.51.x: TUN, proxy, router, and back",
     routers: { least: 1, most: 1, usual: 1 },
     hops: { least: 1, most: 1, usual: 1 },
+    circuits: "given",
     traffic: true,
     captures: false,
     exit: "echo",
@@ -50,6 +56,37 @@ export const STAGES: readonly Stage[] = [
     shows: "ping the real world out of the router's own interface",
     routers: { least: 1, most: 1, usual: 1 },
     hops: { least: 1, most: 1, usual: 1 },
+    circuits: "given",
+    traffic: true,
+    captures: true,
+    exit: "raw-icmp",
+  },
+  {
+    number: 4,
+    shows: "several routers, one chosen by the destination",
+    routers: { least: 1, most: 6, usual: 4 },
+    hops: { least: 1, most: 1, usual: 1 },
+    circuits: "given",
+    traffic: true,
+    captures: true,
+    exit: "raw-icmp",
+  },
+  {
+    number: 5,
+    shows: "circuits of several routers, chosen at random",
+    routers: { least: 2, most: 6, usual: 4 },
+    hops: { least: 1, most: 5, usual: 3 },
+    circuits: "plain",
+    traffic: true,
+    captures: true,
+    exit: "raw-icmp",
+  },
+  {
+    number: 6,
+    shows: "the same, encrypted layer by layer",
+    routers: { least: 2, most: 6, usual: 4 },
+    hops: { least: 1, most: 5, usual: 3 },
+    circuits: "sealed",
     traffic: true,
     captures: true,
     exit: "raw-icmp",

@@ -4,7 +4,7 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import { type Option, OPTIONS, type RawOptions, STAGE, stageList } from "./options.ts";
+import { type Before, type Option, OPTIONS, type RawOptions, STAGE, stageList } from "./options.ts";
 import type { Settings } from "./settings.ts";
 import { type Stage, STAGES } from "./stages.ts";
 import type { Given } from "./values.ts";
@@ -21,17 +21,22 @@ export function validate(raw: RawOptions): Settings {
   const stage = STAGE.read(raw.stage);
   const settings: Record<string, unknown> = { stage };
   for (const [name, option] of Object.entries(OPTIONS)) {
-    settings[name] = valueOf(option, raw[name as keyof RawOptions], stage);
+    settings[name] = valueOf(option, raw[name as keyof RawOptions], stage, settings);
   }
   // The table's type holds one option, of the right type, for each field.
   return Object.freeze(settings) as unknown as Settings;
 }
 
-function valueOf(option: Option<unknown>, given: Given | undefined, stage: Stage): unknown {
+function valueOf(
+  option: Option<unknown>,
+  given: Given | undefined,
+  stage: Stage,
+  before: Before,
+): unknown {
   if (given === undefined) {
     if (option.usual === undefined) return undefined;
-    const text = typeof option.usual === "function" ? option.usual(stage) : option.usual;
-    return option.read({ text, name: option.flag, at: "" }, stage);
+    const text = typeof option.usual === "function" ? option.usual(stage, before) : option.usual;
+    return option.read({ text, name: option.flag, at: "" }, stage, before);
   }
   // Said but without effect is a misunderstanding, and better cleared up now than wondered about later.
   if (option.meantFor !== undefined && !option.meantFor(stage)) {
@@ -39,5 +44,5 @@ function valueOf(option: Option<unknown>, given: Given | undefined, stage: Stage
     const remedy = others.length === 0 ? "leave it out" : `leave it out, or run ${stageList(others)}`;
     throw new ConfigError(`${given.at}${given.name} means nothing in stage ${stage.number}`, remedy);
   }
-  return option.read(given, stage);
+  return option.read(given, stage, before);
 }

@@ -5,12 +5,13 @@
  */
 import { WireError } from "../errors.ts";
 import { type Arrival, Conversation } from "./conversation.ts";
-import { type Frame, type FrameCodec } from "./message.ts";
+import { claimedSender, type Frame, type FrameCodec } from "./message.ts";
 
 /** The address of every party. */
 export const LOOPBACK = "127.0.0.1";
 
 interface Party<Mine, Theirs> {
+  readonly codec: FrameCodec;
   readonly conversation: Conversation<Mine, Theirs>;
   /** Where it is; a router's is known from its first authentic frame on. */
   address: Deno.NetAddr | undefined;
@@ -20,7 +21,6 @@ interface Party<Mine, Theirs> {
 export interface ChannelOptions<Theirs> {
   /** Our own number, see {@linkcode Frame}. */
   readonly self: number;
-  readonly codec: FrameCodec;
   /** Called for each message, in order, once. */
   readonly take: (from: number, message: Theirs) => void;
 }
@@ -52,8 +52,13 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
     return (this.#socket.addr as Deno.NetAddr).port;
   }
 
-  /** Adds a party, with its port where that is known already. */
-  addParty(number: number, port?: number): void {
+  /**
+   * Adds a party.
+   *
+   * @param codec has the key that we share with it, and with nobody else
+   * @param port where that is known already
+   */
+  addParty(number: number, codec: FrameCodec, port?: number): void {
     const { self } = this.#options;
     const conversation = new Conversation<Mine, Theirs>(
       self,
@@ -63,7 +68,7 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
     const address: Deno.NetAddr | undefined = port === undefined
       ? undefined
       : { transport: "udp", hostname: LOOPBACK, port };
-    this.#parties.set(number, { conversation, address });
+    this.#parties.set(number, { codec, conversation, address });
   }
 
   /** Says something to a party, again and again until it answers. */
@@ -100,8 +105,14 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
 
   async #listen(): Promise<void> {
     for await (const [bytes, sender] of this.#socket) {
+      const claimed = claimedSender(bytes);
+      const party = claimed === undefined ? undefined : this.#parties.get(claimed);
+      if (party === undefined) {
+        this.rejected++;
+        continue;
+      }
       try {
-        this.#arrive(await this.#options.codec.open<Theirs>(bytes), sender as Deno.NetAddr);
+        this.#arrive(party, claimed!, await party.codec.open<Theirs>(bytes), sender as Deno.NetAddr);
       } catch (error) {
         if (!(error instanceof WireError)) throw error;
         this.rejected++;
@@ -109,17 +120,12 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
     }
   }
 
-  #arrive(frame: Frame<Theirs>, sender: Deno.NetAddr): void {
+  #arrive(party: Party<Mine, Theirs>, from: number, frame: Frame<Theirs>, sender: Deno.NetAddr): void {
     if (this.#closed) return;
-    const party = this.#parties.get(frame.from);
-    if (party === undefined) {
-      this.rejected++;
-      return;
-    }
     party.address ??= sender;
     const arrival: Arrival<Theirs> = party.conversation.take(frame, performance.now());
     if (arrival.kind === "foreign") this.rejected++;
-    if (arrival.kind === "message") this.#options.take(frame.from, arrival.message);
+    if (arrival.kind === "message") this.#options.take(from, arrival.message);
     if (this.isQuiet) {
       this.#quiet?.resolve();
       this.#quiet = undefined;
@@ -128,14 +134,14 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
   }
 
   #send(to: number, frame: Frame<Mine>): void {
-    const address = this.#parties.get(to)?.address;
+    const { codec, address } = this.#parties.get(to)!;
     if (address === undefined || this.#closed) return;
-    const sending = this.#sealAndSend(frame, address).finally(() => this.#sending.delete(sending));
+    const sending = this.#sealAndSend(codec, frame, address).finally(() => this.#sending.delete(sending));
     this.#sending.add(sending);
   }
 
-  async #sealAndSend(frame: Frame<Mine>, address: Deno.NetAddr): Promise<void> {
-    const bytes = await this.#options.codec.seal(frame);
+  async #sealAndSend(codec: FrameCodec, frame: Frame<Mine>, address: Deno.NetAddr): Promise<void> {
+    const bytes = await codec.seal(frame);
     try {
       await this.#socket.send(bytes, address);
     } catch {

@@ -44,10 +44,10 @@ export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
 /** What a router tells the proxy. */
 export type RouterMessage =
-  /** "I'm up": the first message. */
-  | { readonly type: "up"; readonly pid: number }
-  /** The settings are in force; packets may come to `port`. Without traffic, it is the control channel's. */
-  | { readonly type: "ready"; readonly port: number }
+  /** "I'm up": the first message, with the port of the data link. */
+  | { readonly type: "up"; readonly pid: number; readonly port: number }
+  /** The settings are in force. Where it begins sealed circuits, with its static public key, in hex. */
+  | { readonly type: "ready"; readonly key?: string }
   /** Sent every second, with the control datagrams that the router has rejected so far. */
   | { readonly type: "alive"; readonly counters: Snapshot; readonly rejected: number }
   /** The last message of a router that was asked to stop. */
@@ -66,8 +66,6 @@ export interface RouterSettings {
   readonly logFile: string;
   /** Present where packets travel. */
   readonly traffic?: {
-    /** The proxy's data port on loopback. */
-    readonly proxyPort: number;
     readonly node: RouterNodeConfig;
     /** Whether single packets are logged. */
     readonly logsPackets: boolean;
@@ -90,6 +88,11 @@ export interface Frame<Message> {
 /** A fresh random session key. */
 export function makeSessionKey(): Uint8Array<ArrayBuffer> {
   return crypto.getRandomValues(new Uint8Array(SESSION_KEY));
+}
+
+/** Who a frame says that it is from; not to be believed before it has been opened with that party's key. */
+export function claimedSender(bytes: Uint8Array): number | undefined {
+  return bytes[2];
 }
 
 /** Seals and opens frames with one session key. */

@@ -42,7 +42,7 @@ export class EchoExit implements Exit {
       return this.#trace.counters.count("bad-destination");
     }
     turnIntoReply(packet, ip);
-    this.#deliver(circuit, packet);
+    this.#deliver(circuit, packet, false);
   }
 }
 

@@ -6,15 +6,19 @@
 import type { PacketBuffer } from "../bytes/packet_buffer.ts";
 import type { Ipv4View } from "../wire/ipv4.ts";
 
-/** Takes an answer back into the onion, on the circuit that its request came by. The buffer is used up. */
-export type Deliver = (circuit: number, packet: PacketBuffer) => void;
+/**
+ * Takes an answer back into the onion, on the circuit that its request came by. The buffer is used up.
+ *
+ * @param isFromWorld whether somebody outside has sent it, and not the exit itself
+ */
+export type Deliver = (circuit: number, packet: PacketBuffer, isFromWorld: boolean) => void;
 
 /** A way out of the onion. */
 export interface Exit {
   /**
    * Takes a packet out: a whole datagram, its IPv4 header and ICMP message checked.
    *
-   * @param circuit the circuit it came by
+   * @param circuit the router's own number for the circuit that it came by
    * @param packet the packet, used up
    * @param ip a view of it
    * @param now the time in ms

@@ -44,6 +44,15 @@ export interface TranslatorLimits {
 /** The usual limits. An answer that takes longer than the grace is nothing that anybody waits for. */
 export const TRANSLATOR_LIMITS: TranslatorLimits = { sessions: 16_384, idle: 60_000, grace: 5_000 };
 
+/**
+ * Which echo identifiers are this translator's: those that leave the remainder `index` when they are divided by `of`.
+ * Every raw socket sees every answer to its address, so exits that share one must be told apart by the identifier.
+ */
+export interface IdentifierShare {
+  readonly index: number;
+  readonly of: number;
+}
+
 /** Identifiers are 16 bits (RFC 792 p. 14). */
 const IDENTIFIERS = 65_536;
 
@@ -57,6 +66,7 @@ const IDENTIFIERS = 65_536;
 export class IcmpTranslator {
   readonly #limits: TranslatorLimits;
   readonly #random: () => number;
+  readonly #share: IdentifierShare;
   /** Circuit → client and identifier → destination → session: numbers as keys, so that a look-up makes no garbage. */
   readonly #outbound = new Map<number, Map<number, Map<number, Session>>>();
   readonly #byExternal = new Map<number, Session>();
@@ -69,9 +79,14 @@ export class IcmpTranslator {
    *
    * @param random numbers in [0, 1) that an outsider cannot guess, for the identifiers that the world sees
    */
-  constructor(random: () => number, limits: TranslatorLimits = TRANSLATOR_LIMITS) {
+  constructor(
+    random: () => number,
+    limits: TranslatorLimits = TRANSLATOR_LIMITS,
+    share: IdentifierShare = { index: 0, of: 1 },
+  ) {
     this.#random = random;
     this.#limits = limits;
+    this.#share = share;
   }
 
   /** Sessions at present. */
@@ -152,9 +167,11 @@ export class IcmpTranslator {
 
   /** An identifier that no session has on either side, nor is about to have; undefined where there is none left. */
   #choose(own: number): number | undefined {
-    const first = Math.floor(this.#random() * IDENTIFIERS);
-    for (let step = 0; step < IDENTIFIERS; step++) {
-      const identifier = (first + step) % IDENTIFIERS;
+    const { index, of } = this.#share;
+    const mine = Math.floor((IDENTIFIERS - 1 - index) / of) + 1;
+    const first = Math.floor(this.#random() * mine);
+    for (let step = 0; step < mine; step++) {
+      const identifier = ((first + step) % mine) * of + index;
       if (identifier !== own && !this.#own.has(identifier) && !this.#byExternal.has(identifier)) {
         return identifier;
       }

@@ -12,7 +12,6 @@
  * @module
  */
 import { PacketBuffer } from "../bytes/packet_buffer.ts";
-import { EventKind } from "../trace/events.ts";
 import type { Trace } from "../trace/trace.ts";
 import { type Cidr, network } from "../wire/cidr.ts";
 import {
@@ -38,7 +37,12 @@ import {
 } from "../wire/ipv4.ts";
 import { turnIntoReply } from "./echo.ts";
 import type { Deliver, Exit } from "./exit.ts";
-import { IcmpTranslator, TRANSLATOR_LIMITS, type TranslatorLimits } from "./icmp_translator.ts";
+import {
+  IcmpTranslator,
+  type IdentifierShare,
+  TRANSLATOR_LIMITS,
+  type TranslatorLimits,
+} from "./icmp_translator.ts";
 
 /** How an ICMP message leaves: what the kernel shall write into its IPv4 header. */
 export interface OutgoingFields {
@@ -71,6 +75,8 @@ export interface RawIcmpConfig {
   readonly mtu: number;
   /** Who says what becomes of packets inside the onion, which is one hop: an address of the tunnel's block. */
   readonly hop: number;
+  /** The part of the echo identifiers that this exit may use, where others leave by the same address. */
+  readonly share?: IdentifierShare;
 }
 
 /** The hop's address in a tunnel's block: the lowest that a host may have, but not the tunnel's own. */
@@ -106,7 +112,7 @@ export class RawIcmpExit implements Exit {
     this.#socket = socket;
     this.#deliver = deliver;
     this.#trace = trace;
-    this.#translator = new IcmpTranslator(random, limits);
+    this.#translator = new IcmpTranslator(random, limits, config.share);
   }
 
   /** {@inheritDoc Exit.deadline} */
@@ -129,7 +135,7 @@ export class RawIcmpExit implements Exit {
       // To the router itself: answered here. Sent out, it would be answered by the kernel, once more for every copy.
       // Who pings the hop that traceroute has shown means the same router; the world knows nobody of that address.
       turnIntoReply(packet, ip);
-      return this.#deliver(circuit, packet);
+      return this.#deliver(circuit, packet, false);
     }
     if (!isHostAddress(destination)) return counters.count("bad-destination");
     if (ttl <= 1) {
@@ -162,7 +168,7 @@ export class RawIcmpExit implements Exit {
 
   /** A packet came from the world. The buffer is used up. */
   fromWorld(packet: PacketBuffer, now: number): void {
-    const { counters, events } = this.#trace;
+    const { counters } = this.#trace;
     const ip = this.#ip;
     counters.count("exit-in");
     const fault = ip.wrap(packet);
@@ -182,13 +188,12 @@ export class RawIcmpExit implements Exit {
       ? this.#translateQuote(packet, payload, end, now)
       : undefined;
     if (session === undefined) return counters.count("not-ours");
-    events.emit(EventKind.icmpFromRawSocket, ip.source, ip.destination, type, 0);
     // The onion is a hop on the way back too.
     if (ip.ttl <= 1) return counters.count("ttl-expired");
     if (type === IcmpType.echoReply) replaceEchoIdentifier(packet.view, payload, end, session.identifier);
     decrementTtl(packet.view, ip.start);
     replaceDestination(packet.view, ip.start, session.client);
-    this.#deliver(session.circuit, packet);
+    this.#deliver(session.circuit, packet, true);
   }
 
   /** Makes the request that an error quotes look as its client sent it: the session, where it is one of ours. */
@@ -209,6 +214,6 @@ export class RawIcmpExit implements Exit {
   #sayError(circuit: number, error: IcmpError, about: PacketBuffer, ip: Ipv4View): void {
     if (!mayCauseError(about, ip)) return;
     writeIcmpError(this.#scratch, error, about, ip, this.#config.hop);
-    this.#deliver(circuit, this.#scratch);
+    this.#deliver(circuit, this.#scratch, false);
   }
 }

@@ -10,7 +10,7 @@ import type { Change } from "./change.ts";
 import { type Command, isInstalled, show } from "./execute.ts";
 import { type HostExit, resolveExits, resolveFrom } from "./exits.ts";
 import type { HostState } from "./state.ts";
-import { planTun, USUAL_MTU } from "./tun.ts";
+import { planTun, planTunMtu, tunMtu } from "./tun.ts";
 
 /** What is changed, and what is known once it has been. */
 export interface HostPlan {
@@ -19,6 +19,8 @@ export interface HostPlan {
   readonly exits: readonly HostExit[];
   /** Bytes of the longest packet that the TUN interface takes. */
   readonly mtu: number;
+  /** Whose packets are captured; nobody's in stages without. */
+  readonly from: number | undefined;
 }
 
 /**
@@ -26,6 +28,7 @@ export interface HostPlan {
  *
  * @param owner our process id: it tells our firewall table from another run's
  * @param tool what firewall rules are made with; without one, there are none
+ * @param longest bytes of the longest packet that the onion carries in one piece
  * @throws {OperatorError} where the host has not what the run needs, or it is in use
  */
 export function planHost(
@@ -33,17 +36,18 @@ export function planHost(
   state: HostState,
   owner: number,
   tool: FirewallTool | undefined,
+  longest: number = Infinity,
 ): HostPlan {
   const { tun, address, stage } = settings;
-  const mtu = state.interfaces.find((each) => each.name === tun)?.mtu ?? USUAL_MTU;
-  const tunnel = planTun(tun, address, state);
-  if (!stage.captures) return { changes: missing(tunnel, state), exits: [], mtu };
+  const tunnel = [...planTunMtu(tun, longest, state), ...planTun(tun, address, state)];
+  const mtu = tunMtu(tun, longest, state);
+  if (!stage.captures) return { changes: missing(tunnel, state), exits: [], mtu, from: undefined };
   const from = resolveFrom(settings, state);
   const capture = planCapture(settings, from, state);
   const exits = resolveExits(settings, from, state);
   const firewall = tool === undefined ? [] : planFirewall(settings, from, exits, state.rules, tool, owner);
   const needed = [...tunnel, ...capture, ...exits.flatMap((exit) => exit.changes), ...firewall];
-  return { changes: missing(needed, state), exits, mtu };
+  return { changes: missing(needed, state), exits, mtu, from };
 }
 
 /**
@@ -70,10 +74,15 @@ export function firewallTool(): FirewallTool | undefined {
 }
 
 /** The plan as commands to type. */
-export function planCommands(settings: Settings, state: HostState, owner: number): string[] {
+export function planCommands(
+  settings: Settings,
+  state: HostState,
+  owner: number,
+  longest: number = Infinity,
+): string[] {
   const { tun } = settings;
   const isThere = state.interfaces.some((each) => each.name === tun);
   const open: Command = ["ip", "tuntap", "add", "dev", tun, "mode", "tun"];
-  const { changes } = planHost(settings, state, owner, firewallTool() ?? "nft");
+  const { changes } = planHost(settings, state, owner, firewallTool() ?? "nft", longest);
   return [...(isThere ? [] : [open]), ...changes.map((change) => change.make)].map(show);
 }

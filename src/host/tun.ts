@@ -51,6 +51,24 @@ export function planTun(name: string, address: Cidr, state: HostState): Change[]
   }));
 }
 
+/** Bytes of the longest packet that the interface takes, or will take once it is made: no longer than the onion carries. */
+export function tunMtu(name: string, longest: number, { interfaces }: HostState): number {
+  return interfaces.find((each) => each.name === name)?.mtu ?? Math.min(USUAL_MTU, longest);
+}
+
+/** The change that gives the interface its MTU, where it is made and the usual one is more than the onion carries. */
+export function planTunMtu(name: string, longest: number, state: HostState): Change[] {
+  const mtu = tunMtu(name, longest, state);
+  const isThere = mtu === USUAL_MTU || state.interfaces.some((each) => each.name === name);
+  return [{
+    what: `MTU of ${mtu} on ${name}`,
+    isThere,
+    make: ["ip", "link", "set", name, "mtu", `${mtu}`],
+    undo: ["ip", "link", "set", name, "mtu", `${USUAL_MTU}`],
+    goesWithTun: true,
+  }];
+}
+
 /** Attaches, waiting a moment where the interface is still held by a run that is on its way out. */
 async function attach(name: string): Promise<Fd> {
   for (let waited = 0;; waited += RELEASE.step) {

@@ -17,6 +17,15 @@ export interface Datagram {
 /** The medium that memory links share: it knows them by port. */
 export class MemoryMedium {
   readonly #links = new Map<number, MemoryLink>();
+  /**
+   * What becomes of a datagram under way: the datagrams that arrive in its place. Nothing is done to it unless set; whoever
+   * only wants to watch returns it as it is.
+   */
+  tamper: (from: number, to: number, bytes: Uint8Array) => readonly Uint8Array[] = (
+    _from,
+    _to,
+    bytes,
+  ) => [bytes];
 
   /** A new link on this medium. Its neighbours are added with {@linkcode MemoryLink.addPeer}. */
   link(port: number): MemoryLink {
@@ -27,6 +36,11 @@ export class MemoryMedium {
 
   /** Carries a datagram; one to nobody is lost, as with UDP. */
   carry(from: number, to: number, bytes: Uint8Array): void {
+    for (const arriving of this.tamper(from, to, bytes)) this.deliver(from, to, arriving);
+  }
+
+  /** Lets a datagram arrive, past {@linkcode MemoryMedium.tamper}. */
+  deliver(from: number, to: number, bytes: Uint8Array): void {
     this.#links.get(to)?.arrive({ from, bytes });
   }
 }

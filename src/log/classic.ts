@@ -4,7 +4,7 @@
  * @module
  */
 import { formatCircuit } from "../cell/cell.ts";
-import { type Event, EventKind } from "../trace/events.ts";
+import { blankEvent, type Event, EventKind } from "../trace/events.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
 
 /** The proxy's first line. */
@@ -12,29 +12,55 @@ export function proxyLine(port: number): string {
   return `proxy port: ${port}`;
 }
 
-/** The line that introduces a router, in its own log and in the proxy's. */
-export function routerLine(router: number, pid: number, port: number): string {
-  return `router: ${router}, pid: ${pid}, port: ${port}`;
+/**
+ * The line that introduces a router, in its own log and in the proxy's.
+ *
+ * @param address the address that it leaves by, where circuits are built: there it stands for the router
+ */
+export function routerLine(router: number, pid: number, port: number, address?: number): string {
+  const line = `router: ${router}, pid: ${pid}, port: ${port}`;
+  return address === undefined ? line : `${line}, IP: ${formatIpv4(address)}`;
 }
 
 /** The line of an event. */
 export function eventLine(event: Readonly<Event>): string {
-  const { kind, source, destination, detail, port } = event;
+  const { kind, detail, port } = event;
+  const [source, destination, rewritten] = [event.source, event.destination, event.rewritten].map(formatIpv4);
+  const [incoming, outgoing] = [event.incoming, event.outgoing].map(formatCircuit);
   switch (kind) {
     case EventKind.icmpFromTunnel:
-      return `ICMP from tunnel, src: ${formatIpv4(source)}, dst: ${formatIpv4(destination)}, type: ${detail}`;
+      return `ICMP from tunnel, src: ${source}, dst: ${destination}, type: ${detail}`;
     case EventKind.icmpFromPort:
-      return `ICMP from port: ${port}, src: ${formatIpv4(source)}, dst: ${
-        formatIpv4(destination)
-      }, type: ${detail}`;
+      return `ICMP from port: ${port}, src: ${source}, dst: ${destination}, type: ${detail}`;
     case EventKind.icmpFromRawSocket:
-      return `ICMP from raw sock, src: ${formatIpv4(source)}, dst: ${
-        formatIpv4(destination)
-      }, type: ${detail}`;
+      return `ICMP from raw sock, src: ${source}, dst: ${destination}, type: ${detail}`;
     case EventKind.unknownCircuit:
-      return `unknown incoming circuit: ${formatCircuit(detail)}, src: ${formatIpv4(source)}, dst: ${
-        formatIpv4(destination)
-      }`;
+      return `unknown incoming circuit: ${formatCircuit(detail)}, src: ${source}, dst: ${destination}`;
+    case EventKind.hop:
+      return `hop: ${detail}, router: ${port}`;
+    case EventKind.newExtend:
+      return `new extend circuit: incoming: ${incoming}, outgoing: ${outgoing} at ${port}`;
+    case EventKind.forwardExtend:
+      return `forwarding extend circuit: incoming: ${incoming}, outgoing: ${outgoing} at ${port}`;
+    case EventKind.extendDone:
+      return `incoming extend-done circuit, incoming: ${incoming} from port: ${port}`;
+    case EventKind.relayPacket:
+      return `relay packet, circuit incoming: ${incoming}, outgoing: ${outgoing}, ` +
+        `incoming src: ${source}, outgoing src: ${rewritten}, dst: ${destination}`;
+    case EventKind.outgoingPacket:
+      return `outgoing packet, circuit incoming: ${incoming}, ` +
+        `incoming src: ${source}, outgoing src: ${rewritten}, dst: ${destination}`;
+    case EventKind.packetFromWorld:
+      return `incoming packet, src: ${source}, dst: ${destination}, outgoing circuit: ${outgoing}`;
+    case EventKind.relayReply:
+      return `relay reply packet, circuit incoming: ${incoming}, outgoing: ${outgoing}, ` +
+        `src: ${source}, incoming dst: ${destination}, outgoing dst: ${rewritten}`;
+    case EventKind.relaySealed:
+      return `relay encrypted packet, circuit incoming: ${incoming}, outgoing: ${outgoing}`;
+    case EventKind.relayReplySealed:
+      return `relay reply encrypted packet, circuit incoming: ${incoming}, outgoing: ${outgoing}`;
+    case EventKind.incomingPacket:
+      return `incoming packet, circuit incoming: ${incoming}, src: ${source}, dst: ${destination}`;
   }
 }
 
@@ -46,22 +72,19 @@ const KEPT = 256;
  * ones are kept, each at a place that follows from its event, so that most are formatted once.
  */
 export class EventLines {
-  readonly #events: Event[] = Array.from(
-    { length: KEPT },
-    () => ({ kind: EventKind.icmpFromTunnel, source: 0, destination: 0, detail: -1, port: 0 }),
-  );
+  readonly #events: Event[] = Array.from({ length: KEPT }, () => ({ ...blankEvent(), detail: -1 }));
   readonly #lines: Uint8Array[] = Array.from({ length: KEPT }, () => new Uint8Array());
   readonly #encoder = new TextEncoder();
 
   /** The line of an event, good until it is asked for another. */
   bytes(event: Readonly<Event>): Uint8Array {
-    const { kind, source, destination, detail, port } = event;
+    const { kind, source, destination, detail, port, incoming, outgoing, rewritten } = event;
     const place = (source ^ Math.imul(destination, 31) ^ Math.imul(kind, 127) ^ detail) & (KEPT - 1);
     const kept = this.#events[place]!;
     if (
       kept.source !== source || kept.destination !== destination || kept.kind !== kind ||
-      kept.detail !== detail ||
-      kept.port !== port
+      kept.detail !== detail || kept.port !== port || kept.incoming !== incoming ||
+      kept.outgoing !== outgoing || kept.rewritten !== rewritten
     ) {
       Object.assign(kept, event);
       this.#lines[place] = this.#encoder.encode(eventLine(event) + "\n");
@@ -73,7 +96,9 @@ export class EventLines {
 /** An event as an object for JSON lines. */
 export function eventObject(event: Readonly<Event>): Record<string, string | number> {
   const { kind, detail, port } = event;
-  const [source, destination] = [formatIpv4(event.source), formatIpv4(event.destination)];
+  const [source = "", destination = "", rewritten = ""] = [event.source, event.destination, event.rewritten]
+    .map(formatIpv4);
+  const [incoming = "", outgoing = ""] = [event.incoming, event.outgoing].map(formatCircuit);
   switch (kind) {
     case EventKind.icmpFromTunnel:
       return { event: "icmp-from-tunnel", source, destination, type: detail };
@@ -83,5 +108,27 @@ export function eventObject(event: Readonly<Event>): Record<string, string | num
       return { event: "icmp-from-raw-socket", source, destination, type: detail };
     case EventKind.unknownCircuit:
       return { event: "unknown-circuit", circuit: formatCircuit(detail), port };
+    case EventKind.hop:
+      return { event: "hop", hop: detail, router: port };
+    case EventKind.newExtend:
+      return { event: "new-extend", incoming, outgoing, port };
+    case EventKind.forwardExtend:
+      return { event: "forward-extend", incoming, outgoing, port };
+    case EventKind.extendDone:
+      return { event: "extend-done", incoming, port };
+    case EventKind.relayPacket:
+      return { event: "relay-packet", incoming, outgoing, source, newSource: rewritten, destination };
+    case EventKind.outgoingPacket:
+      return { event: "outgoing-packet", incoming, source, newSource: rewritten, destination };
+    case EventKind.packetFromWorld:
+      return { event: "packet-from-world", source, destination, outgoing };
+    case EventKind.relayReply:
+      return { event: "relay-reply", incoming, outgoing, source, destination, newDestination: rewritten };
+    case EventKind.relaySealed:
+      return { event: "relay-sealed", incoming, outgoing };
+    case EventKind.relayReplySealed:
+      return { event: "relay-reply-sealed", incoming, outgoing };
+    case EventKind.incomingPacket:
+      return { event: "incoming-packet", incoming, source, destination };
   }
 }

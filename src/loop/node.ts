@@ -7,9 +7,10 @@ import { PacketBuffer } from "../bytes/packet_buffer.ts";
 import { EchoExit } from "../exit/echo.ts";
 import type { Deliver, Exit } from "../exit/exit.ts";
 import { type IcmpSocket, type RawIcmpConfig, RawIcmpExit } from "../exit/raw_icmp.ts";
+import type { CryptoProvider } from "../crypto/provider.ts";
 import { type Link, NOTHING, STRANGER } from "../link/link.ts";
 import { type ProxyConfig, ProxyCore } from "../proxy/proxy.ts";
-import { RouterCore, type RouterNeighbour } from "../router/router.ts";
+import { type RouterConfig, RouterCore, type RouterSecrets } from "../router/router.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Tun } from "../tun/tun.ts";
 import type { Cidr } from "../wire/cidr.ts";
@@ -30,20 +31,32 @@ export interface Node {
   expire(now: number): void;
 }
 
-/** An onion proxy with its TUN interface and its link. Sources: link, TUN. */
-export function proxyNode(config: ProxyConfig, tun: Tun, link: Link, trace: Trace): Node {
+/**
+ * An onion proxy with its TUN interface and its link. Sources: link, TUN.
+ *
+ * @param crypto needed where circuits are sealed
+ * @param random numbers in [0, 1) that an outsider cannot guess
+ */
+export function proxyNode(
+  config: ProxyConfig,
+  tun: Tun,
+  link: Link,
+  trace: Trace,
+  crypto?: CryptoProvider,
+  random: () => number = unguessable,
+): Node {
   const outbox = {
     toTun: (packet: PacketBuffer) => tun.send(packet),
     toRouter: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell),
   };
-  const core = new ProxyCore(config, outbox, trace);
+  const core = new ProxyCore(config, outbox, trace, random, crypto);
   return {
     sources: [
-      fromLink(link, trace, (neighbour, cell) => core.fromLink(neighbour, cell)),
-      fromDevice(tun, (packet) => core.fromTun(packet)),
+      fromLink(link, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now)),
+      fromDevice(tun, (packet, now) => core.fromTun(packet, now)),
     ].map((moveOne) => makeSource(link, trace, moveOne)),
-    deadline: () => Infinity,
-    expire: () => {},
+    deadline: () => core.deadline,
+    expire: flushing(link, trace, (now) => core.expire(now)),
   };
 }
 
@@ -57,10 +70,7 @@ export type ExitConfig =
   | { readonly kind: "raw-icmp" } & RawIcmpConfig;
 
 /** What a router's node needs to know. */
-export interface RouterNodeConfig {
-  readonly neighbours: readonly RouterNeighbour[];
-  /** Bytes of the longest packet that may be sent back. */
-  readonly mtu: number;
+export interface RouterNodeConfig extends RouterConfig {
   readonly exit: ExitConfig;
 }
 
@@ -68,6 +78,7 @@ export interface RouterNodeConfig {
  * An onion router with its link and its exit. Sources: link, and the exit's socket where it has one.
  *
  * @param socket what a raw ICMP exit sends by
+ * @param secrets needed where sealed circuits are begun
  * @param random numbers in [0, 1) that an outsider cannot guess
  */
 export function routerNode(
@@ -75,6 +86,7 @@ export function routerNode(
   link: Link,
   trace: Trace,
   socket?: IcmpSocket,
+  secrets?: RouterSecrets,
   random: () => number = unguessable,
 ): Node {
   const outbox = { toNeighbour: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell) };
@@ -86,12 +98,20 @@ export function routerNode(
     movers.push(fromDevice(socket, (packet, now) => exit.fromWorld(packet, now)));
     return exit;
   };
-  const core = new RouterCore(config.neighbours, config.mtu, outbox, trace, makeExit);
+  const core = new RouterCore(config, outbox, trace, makeExit, secrets);
   movers.unshift(fromLink(link, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now)));
   return {
     sources: movers.map((moveOne) => makeSource(link, trace, moveOne)),
     deadline: () => core.deadline,
-    expire: (now) => core.expire(now),
+    expire: flushing(link, trace, (now) => core.expire(now)),
+  };
+}
+
+/** What is due may send cells, and they are not to wait for the next packet. */
+function flushing(link: Link, trace: Trace, expire: (now: number) => void): (now: number) => void {
+  return (now) => {
+    expire(now);
+    trace.counters.count("link-refused", link.flush());
   };
 }
 

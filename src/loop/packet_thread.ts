@@ -4,11 +4,13 @@
  *
  * @module
  */
+import { chooseProvider } from "../crypto/choose.ts";
+import type { KeyPair } from "../crypto/provider.ts";
 import { UdpLink } from "../link/udp.ts";
 import { answerDoorbell } from "../sys/doorbell.ts";
 import type { SocketAddress } from "../sys/udp.ts";
 import { Counters } from "../trace/counters.ts";
-import { EventRing, SILENT } from "../trace/events.ts";
+import { EventRing, withoutPackets } from "../trace/events.ts";
 import { LinuxTun } from "../tun/linux.ts";
 import { RawIcmpSocket } from "../exit/raw_icmp_socket.ts";
 import type { ProxyConfig } from "../proxy/proxy.ts";
@@ -21,6 +23,8 @@ export type Role =
   | {
     readonly kind: "router";
     readonly config: RouterNodeConfig;
+    /** The router's static keys where it begins sealed circuits. */
+    readonly keys: KeyPair | undefined;
     /** The raw ICMP socket of an exit that has one. */
     readonly socket: number | undefined;
   };
@@ -36,7 +40,7 @@ export type Order =
     readonly doorbell: number;
     readonly counters: SharedArrayBuffer;
     readonly ring: SharedArrayBuffer;
-    /** Whether single packets become events. */
+    /** Whether single packets become events, and not only what happens to circuits. */
     readonly logsPackets: boolean;
   }
   | { readonly kind: "stop" };
@@ -57,9 +61,17 @@ interface WorkerScope {
 const scope = self as unknown as WorkerScope;
 let running: (Turnable & { readonly doorbell: number }) | undefined;
 
+/** Orders are obeyed one after the other, although the start has to wait for what it loads. */
+let obeying: Promise<void> = Promise.resolve();
+
 scope.onmessage = ({ data: order }) => {
+  obeying = obeying.then(() => hear(order));
+};
+scope.postMessage({ kind: "alive" });
+
+async function hear(order: Order): Promise<void> {
   try {
-    obey(order);
+    await obey(order);
     if (running === undefined) return;
     answerDoorbell(running.doorbell);
     runUntilDoorbell(running, running.doorbell);
@@ -67,13 +79,12 @@ scope.onmessage = ({ data: order }) => {
     running = undefined;
     scope.postMessage({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
   }
-};
-scope.postMessage({ kind: "alive" });
+}
 
-function obey(order: Order): void {
+async function obey(order: Order): Promise<void> {
   switch (order.kind) {
     case "start":
-      running = start(order);
+      running = await start(order);
       return;
     case "stop":
       running = undefined;
@@ -83,22 +94,28 @@ function obey(order: Order): void {
   }
 }
 
-function start(order: Extract<Order, { kind: "start" }>): Turnable & { readonly doorbell: number } {
+async function start(
+  order: Extract<Order, { kind: "start" }>,
+): Promise<Turnable & { readonly doorbell: number }> {
   const counters = new Counters(order.counters);
   const ring = new EventRing(order.ring, () => counters.count("log-lost"));
-  const trace = { counters, events: order.logsPackets ? ring : SILENT };
+  const trace = { counters, events: order.logsPackets ? ring : withoutPackets(ring) };
   const link = new UdpLink(order.link, order.peers);
   const { doorbell, role } = order;
   switch (role.kind) {
     case "proxy": {
-      const node = proxyNode(role.config, new LinuxTun(role.tun), link, trace);
+      const { circuits } = role.config;
+      const crypto = circuits.kind === "built" && circuits.isSealed ? await chooseProvider() : undefined;
+      const node = proxyNode(role.config, new LinuxTun(role.tun), link, trace, crypto);
       return { node, fds: [order.link, role.tun], ring, doorbell };
     }
     case "router": {
+      const secrets = role.keys && { crypto: await chooseProvider(), keys: role.keys };
       if (role.socket === undefined) {
-        return { node: routerNode(role.config, link, trace), fds: [order.link], ring, doorbell };
+        const node = routerNode(role.config, link, trace, undefined, secrets);
+        return { node, fds: [order.link], ring, doorbell };
       }
-      const node = routerNode(role.config, link, trace, new RawIcmpSocket(role.socket));
+      const node = routerNode(role.config, link, trace, new RawIcmpSocket(role.socket), secrets);
       return { node, fds: [order.link, role.socket], ring, doorbell };
     }
   }

@@ -12,6 +12,7 @@ import {
   type RouterSettings,
   SESSION_KEY,
 } from "../control/message.ts";
+import { chooseProvider } from "../crypto/choose.ts";
 import { ConfigError, ExitCode } from "../errors.ts";
 import { routerLine } from "../log/classic.ts";
 import { LineFile } from "../log/line_file.ts";
@@ -48,11 +49,12 @@ export async function runRouter(): Promise<ExitCode> {
   const settings = Promise.withResolvers<RouterSettings>();
   await using channel = new ControlChannel<RouterMessage, ProxyMessage>({
     self: number,
-    codec: await FrameCodec.of(parent.sessionKey),
     take: (_, message) => message.type === "stop" ? stop.resolve() : settings.resolve(message.settings),
   });
-  channel.addParty(PROXY, controlPort);
-  channel.say(PROXY, { type: "up", pid: Deno.pid });
+  channel.addParty(PROXY, await FrameCodec.of(parent.sessionKey), controlPort);
+  using socket = UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER);
+  const port = socket.localPort;
+  channel.say(PROXY, { type: "up", pid: Deno.pid, port });
 
   const counts = () => ({ counters: thread.counters.snapshot(), rejected: channel.rejected });
   const life = setInterval(() => {
@@ -86,22 +88,20 @@ export async function runRouter(): Promise<ExitCode> {
   /** Carries packets until the end, with everything written down by then. */
   async function serve({ logFile, traffic }: RouterSettings): Promise<Awaited<typeof end>> {
     await using log = LineFile.create(logFile, console.error);
+    const { begins = "none", address } = traffic?.node ?? {};
+    log.line(routerLine(number, Deno.pid, port, begins === "none" ? undefined : address));
+    log.flush();
     if (traffic === undefined) {
-      log.line(routerLine(number, Deno.pid, channel.port));
-      log.flush();
-      channel.say(PROXY, { type: "ready", port: channel.port });
+      channel.say(PROXY, { type: "ready" });
       return await end;
     }
-    using socket = UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER);
-    const port = socket.localPort;
-    log.line(routerLine(number, Deno.pid, port));
-    log.flush();
-    const peers = [{ address: LOOPBACK_ADDRESS, port: traffic.proxyPort }];
+    const keys = begins === "sealed" ? (await chooseProvider()).generateKeyPair() : undefined;
     using world = traffic.socket === undefined ? undefined : openRawIcmp(traffic.socket, LINK_BUFFER);
-    const role = { kind: "router", config: traffic.node, socket: world?.number } as const;
-    await thread.start(role, socket.fd.number, peers, traffic.logsPackets);
+    const role = { kind: "router", config: traffic.node, keys, socket: world?.number } as const;
+    await thread.start(role, socket.fd.number, traffic.node.neighbours, traffic.logsPackets);
+    keys?.privateKey.fill(0);
     const logging = logEvents(thread, log);
-    channel.say(PROXY, { type: "ready", port });
+    channel.say(PROXY, { type: "ready", ...(keys && { key: keys.publicKey.toHex() }) });
     const reason = await end;
     await thread[Symbol.asyncDispose]();
     await logging;

@@ -37,8 +37,8 @@ const SAME_SIGNAL = 300;
 
 /** One router, as the proxy knows it. */
 class Router {
-  readonly up = Promise.withResolvers<void>();
-  readonly ready = Promise.withResolvers<number>();
+  readonly up = Promise.withResolvers<number>();
+  readonly ready = Promise.withResolvers<string | undefined>();
   readonly ended: Promise<Deno.CommandStatus>;
   heardAt = performance.now();
   counters: Snapshot = {};
@@ -47,6 +47,12 @@ class Router {
   constructor(readonly process: RouterProcess) {
     this.ended = process.ended();
   }
+}
+
+/** What the proxy shares with one router. */
+interface Session {
+  readonly key: Uint8Array<ArrayBuffer>;
+  readonly codec: FrameCodec;
 }
 
 /** All routers of a run. */
@@ -58,19 +64,13 @@ export class Routers implements AsyncDisposable {
   #lookedAt = performance.now();
   #isStopping = false;
 
-  private constructor(
-    count: number,
-    codec: FrameCodec,
-    sessionKey: Uint8Array<ArrayBuffer>,
-    fail: (error: OperatorError) => void,
-  ) {
+  private constructor(sessions: readonly Session[], fail: (error: OperatorError) => void) {
     this.#fail = fail;
     this.#channel = new ControlChannel({
       self: PROXY,
-      codec,
       take: (from, message) => this.#take(from, message),
     });
-    this.#routers = Array.from({ length: count }, (_, index) => this.#spawn(index + 1, sessionKey));
+    this.#routers = sessions.map((session, index) => this.#spawn(index + 1, session));
     this.#watch = setInterval(() => this.#lookForSilence(), SILENCE.look);
   }
 
@@ -80,9 +80,13 @@ export class Routers implements AsyncDisposable {
    * @param fail told when a router has died, has gone silent, or says that it cannot go on
    */
   static async start(count: number, fail: (error: OperatorError) => void): Promise<Routers> {
-    const sessionKey = makeSessionKey();
-    const routers = new Routers(count, await FrameCodec.of(sessionKey), sessionKey, fail);
-    sessionKey.fill(0);
+    // A key each: no router can speak for another.
+    const sessions = await Promise.all(Array.from({ length: count }, async () => {
+      const key = makeSessionKey();
+      return { key, codec: await FrameCodec.of(key) };
+    }));
+    const routers = new Routers(sessions, fail);
+    for (const { key } of sessions) key.fill(0);
     return routers;
   }
 
@@ -104,17 +108,17 @@ export class Routers implements AsyncDisposable {
     return this.#routers.map(({ process: { number, pid }, counters }) => ({ number, pid, counters }));
   }
 
-  /** Resolves when a router has said that it is up. */
-  up(number: number, signal: AbortSignal): Promise<void> {
+  /** Resolves with the port of a router's data link when it has said that it is up. */
+  up(number: number, signal: AbortSignal): Promise<number> {
     return unlessAborted(this.#router(number).up.promise, signal);
   }
 
   /**
    * Tells a router what to be.
    *
-   * @returns the port that it takes packets on, or without traffic its end of the control channel
+   * @returns its static public key, in hex, where it begins sealed circuits
    */
-  configure(number: number, settings: RouterSettings, signal: AbortSignal): Promise<number> {
+  configure(number: number, settings: RouterSettings, signal: AbortSignal): Promise<string | undefined> {
     this.#channel.say(number, { type: "settings", settings });
     return unlessAborted(this.#router(number).ready.promise, signal);
   }
@@ -135,13 +139,13 @@ export class Routers implements AsyncDisposable {
     await this.#channel[Symbol.asyncDispose]();
   }
 
-  #spawn(number: number, sessionKey: Uint8Array<ArrayBuffer>): Router {
-    this.#channel.addParty(number);
+  #spawn(number: number, { key, codec }: Session): Router {
+    this.#channel.addParty(number, codec);
     const log = diagnostics(`router ${number}`);
     const process = new RouterProcess(
       number,
       this.#channel.port,
-      sessionKey,
+      key,
       (line) => log.warn("{line}", { line }),
     );
     const router = new Router(process);
@@ -158,9 +162,9 @@ export class Routers implements AsyncDisposable {
     router.heardAt = performance.now();
     switch (message.type) {
       case "up":
-        return router.up.resolve();
+        return router.up.resolve(message.port);
       case "ready":
-        return router.ready.resolve(message.port);
+        return router.ready.resolve(message.key);
       case "alive":
       case "stopped":
         router.counters = message.counters;

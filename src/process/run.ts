@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { CIRCUIT_LIMITS } from "../circuit/built.ts";
 import { formatCidr } from "../config/cidr.ts";
 import type { RouterSettings } from "../control/message.ts";
 import type { Settings } from "../config/settings.ts";
@@ -23,9 +24,9 @@ import { openHostTun } from "../host/tun.ts";
 import { proxyLine, routerLine } from "../log/classic.ts";
 import { diagnostics, setUpDiagnostics } from "../log/diagnostics.ts";
 import { LineFile } from "../log/line_file.ts";
-import type { RouterNodeConfig } from "../loop/node.ts";
+import { type CircuitPlan, longestOf, type Network, proxyConfig, routerConfig } from "../loop/network.ts";
 import { PacketThread } from "../loop/thread.ts";
-import { MAX_CELL_PACKET } from "../proxy/proxy.ts";
+import type { RouterConfig } from "../router/router.ts";
 import { UdpSocket } from "../sys/udp.ts";
 import type { Cidr } from "../wire/cidr.ts";
 import { IcmpType } from "../wire/icmp.ts";
@@ -36,10 +37,6 @@ import { makeOutput, type Output } from "./output.ts";
 import { Routers } from "./routers.ts";
 import { moduleUrl } from "./self.ts";
 import { type RunReport, summaryObject, summaryText } from "./summary.ts";
-
-/** The one router of stages 1 to 3, and the circuit to it. */
-const ROUTER = 1;
-const CIRCUIT = 1;
 
 /** The ICMP types that a raw ICMP exit takes in from the world. */
 const WORLD_TYPES = [
@@ -60,7 +57,8 @@ export async function runStage(settings: Settings, signal: AbortSignal): Promise
   await setUpDiagnostics(settings.logLevel);
   const output = makeOutput(settings.json);
   if (settings.printCommands) {
-    console.log(planCommands(settings, await readHostState(), Deno.pid).join("\n"));
+    const longest = longestOf(networkOf(settings, undefined));
+    console.log(planCommands(settings, await readHostState(), Deno.pid, longest).join("\n"));
     return ExitCode.ok;
   }
   requireLoopback();
@@ -136,20 +134,19 @@ class Run {
 
   async start(): Promise<void> {
     const { stage, tun, address } = this.#settings;
-    // The slow parts, a Worker and a process, start now and come up while the host is prepared.
+    // The slow parts, a Worker and processes, start now and come up while the host is prepared.
     if (stage.traffic) this.#thread = this.#startThread();
-    this.#routers = this.#stack.use(await Routers.start(this.#settings.routers, this.#fail));
-    const router = this.#routers.all[0]!;
-    this.#log.debug(`started router ${router.number}, pid ${router.pid}`);
+    const routers = this.#stack.use(await Routers.start(this.#settings.routers, this.#fail));
+    this.#routers = routers;
+    for (const { number, pid } of routers.all) this.#log.debug(`started router ${number}, pid ${pid}`);
     const proxyPort = this.#thread === undefined
-      ? await this.#startIdle()
-      : await this.#startTraffic(this.#thread);
+      ? await this.#startIdle(routers)
+      : await this.#startTraffic(routers, this.#thread);
+    const who = routers.all.map(({ number, pid }) => `router ${number} pid ${pid}`).join(", ");
     this.#output.result(
       stage.traffic
-        ? `ready: stage ${stage.number}, ${tun} ${
-          formatCidr(address)
-        }, router ${router.number} pid ${router.pid}`
-        : `ready: stage ${stage.number}, router ${router.number} pid ${router.pid}`,
+        ? `ready: stage ${stage.number}, ${tun} ${formatCidr(address)}, ${who}`
+        : `ready: stage ${stage.number}, ${who}`,
       {
         event: "ready",
         stage: stage.number,
@@ -182,45 +179,52 @@ class Run {
     };
   }
 
-  async #startIdle(): Promise<number> {
-    const routers = this.#routers!;
+  async #startIdle(routers: Routers): Promise<number> {
     this.#file.line(proxyLine(routers.controlPort));
-    await routers.up(ROUTER, this.#over);
-    const port = await routers.configure(ROUTER, { logFile: this.#logFile("router1") }, this.#over);
-    this.#introduce(port);
+    await Promise.all(routers.all.map(async ({ number }) => {
+      const port = await routers.up(number, this.#over);
+      await routers.configure(number, { logFile: this.#logFile(`router${number}`) }, this.#over);
+      this.#introduce(number, port);
+    }));
     return routers.controlPort;
   }
 
-  async #startTraffic(thread: PacketThread): Promise<number> {
+  async #startTraffic(routers: Routers, thread: PacketThread): Promise<number> {
     const { address, stage } = this.#settings;
     const logsPackets = !this.#settings.noPacketLog;
-    const routers = this.#routers!;
-    const { tun, mtu, exits } = await this.#prepareHost();
+    const { tun, mtu, exits, from } = await this.#prepareHost();
     const socket = this.#devices.use(UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER));
     const proxyPort = socket.localPort;
     this.#file.line(proxyLine(proxyPort));
-    await routers.up(ROUTER, this.#over);
-    const port = await routers.configure(ROUTER, {
-      logFile: this.#logFile("router1"),
-      traffic: {
-        proxyPort,
-        logsPackets,
-        ...exitSettings(address, exits[ROUTER - 1], {
-          neighbours: [{ port: proxyPort, circuit: CIRCUIT }],
-          mtu: Math.min(mtu, MAX_CELL_PACKET),
-        }),
-      },
-    }, this.#over);
-    this.#introduce(port);
-    const config = {
-      routers: [{ port, circuit: CIRCUIT }],
-      ...(stage.captures && { refuseAs: hopOf(address) }),
+    // They come up in any order, and are told about each other when all have.
+    const ports = await Promise.all(routers.all.map(({ number }) => routers.up(number, this.#over)));
+    const network: Network = {
+      ...networkOf(this.#settings, from),
+      tunMtu: mtu,
+      proxy: { address: LOOPBACK_ADDRESS, port: proxyPort },
+      routers: ports.map((port, index) => ({
+        link: { address: LOOPBACK_ADDRESS, port },
+        address: exits[index]?.address ?? 0,
+      })),
     };
+    const keys = await Promise.all(routers.all.map(({ number }) =>
+      routers.configure(number, {
+        logFile: this.#logFile(`router${number}`),
+        traffic: {
+          logsPackets,
+          ...exitSettings(address, exits, number, routerConfig(network, number)),
+        },
+      }, this.#over)
+    ));
+    network.routers.forEach(({ link, address }, index) => this.#introduce(index + 1, link.port, address));
+    const known = network.routers.map((router, index) => {
+      const key = keys[index];
+      return key === undefined ? router : { ...router, key: Uint8Array.fromHex(key) };
+    });
+    const config = proxyConfig({ ...network, routers: known }, stage.captures ? hopOf(address) : undefined);
     const role = { kind: "proxy", config, tun: tun.fd.number } as const;
-    await unlessAborted(
-      thread.start(role, socket.fd.number, [{ address: LOOPBACK_ADDRESS, port }], logsPackets),
-      this.#over,
-    );
+    const peers = network.routers.map(({ link }) => link);
+    await unlessAborted(thread.start(role, socket.fd.number, peers, logsPackets), this.#over);
     return proxyPort;
   }
 
@@ -235,10 +239,16 @@ class Run {
         "neither nft nor iptables is here: packets of sockets that are bound to no address are not captured",
       );
     }
-    const { changes, exits, mtu } = planHost(this.#settings, await readHostState(), Deno.pid, tool);
+    const { changes, exits, mtu, from } = planHost(
+      this.#settings,
+      await readHostState(),
+      Deno.pid,
+      tool,
+      longestOf(networkOf(this.#settings, undefined)),
+    );
     const tun = this.#devices.use(await openHostTun(name));
     await makeChanges(changes, this.#journal, tun.existed);
-    return { tun, exits, mtu };
+    return { tun, exits, mtu, from };
   }
 
   #startThread(): PacketThread {
@@ -251,9 +261,10 @@ class Run {
     return this.#stack.use(thread);
   }
 
-  #introduce(port: number): void {
-    const { number, pid } = this.#routers!.all[0]!;
-    this.#file.line(routerLine(number, pid, port));
+  #introduce(number: number, port: number, address?: number): void {
+    const { pid } = this.#routers!.all[number - 1]!;
+    const isNamedByAddress = this.#settings.stage.circuits !== "given";
+    this.#file.line(routerLine(number, pid, port, isNamedByAddress ? address : undefined));
     this.#file.flush();
   }
 
@@ -270,16 +281,39 @@ class Run {
   }
 }
 
+/**
+ * What settings say about the network between the members.
+ *
+ * @param from whose packets are captured: whose circuit is built at once
+ */
+function networkOf(settings: Settings, from: number | undefined): Pick<Network, "circuits" | "linkMtu"> {
+  const { stage, hops, circuitLifetime, linkMtu } = settings;
+  if (stage.circuits === "given") return { circuits: { kind: "given" }, linkMtu };
+  const circuits: CircuitPlan = {
+    kind: "built",
+    isSealed: stage.circuits === "sealed",
+    hops,
+    limits: { ...CIRCUIT_LIMITS, lifetime: 1000 * circuitLifetime },
+    ...(from !== undefined && { firstClient: from }),
+  };
+  return { circuits, linkMtu };
+}
+
 /** The part of a router's settings that says how packets leave. */
 function exitSettings(
   block: Cidr,
-  exit: HostExit | undefined,
-  node: Omit<RouterNodeConfig, "exit">,
+  exits: readonly HostExit[],
+  number: number,
+  node: RouterConfig,
 ): Pick<NonNullable<RouterSettings["traffic"]>, "node" | "socket"> {
+  const exit = exits[number - 1];
   if (exit === undefined) return { node: { ...node, exit: { kind: "echo", block } } };
   const { address, mtu, device, mark } = exit;
+  // Who leaves by the same address must not take the same identifiers.
+  const alike = exits.filter((other) => other.address === address);
+  const share = { index: alike.indexOf(exit), of: alike.length };
   return {
-    node: { ...node, exit: { kind: "raw-icmp", address, mtu, hop: hopOf(block) } },
+    node: { ...node, exit: { kind: "raw-icmp", address, mtu, hop: hopOf(block), share } },
     socket: { address, device, mark, types: WORLD_TYPES },
   };
 }

@@ -2,32 +2,49 @@
  * The onion proxy: between the TUN interface and the onion routers.
  *
  * ```
- *   host ── TUN ──► fromTun ──► check ──► cell ──► toRouter
- *   host ◄─ TUN ─── toTun ◄──── check ◄── cell ◄── fromLink
+ *   host ── TUN ──► fromTun ──► check ──► circuit ──► seal ──► toRouter
+ *                                            └ none yet: wait
+ *   host ◄─ TUN ─── toTun ◄──── check ◄── peel ◄── circuit ◄── fromLink
  * ```
  *
  * A core without I/O: it is given bytes and the time, and hands results to its outbox.
  *
  * @module
  */
-import { MAX_PACKET, PacketBuffer } from "../bytes/packet_buffer.ts";
-import { CELL_HEADER, cellCircuit, CellType, cellType, isCell, unwrapCell, wrapCell } from "../cell/cell.ts";
+import { PacketBuffer } from "../bytes/packet_buffer.ts";
+import { cellCircuit, CellType, cellType, isCell } from "../cell/cell.ts";
+import type { RouterDescription } from "../circuit/build.ts";
+import { BuiltCircuits, type CircuitLimits } from "../circuit/built.ts";
+import { type Circuits, GivenCircuits } from "../circuit/circuits.ts";
+import { longestPacket, PLAIN, SEALED } from "../circuit/dialect.ts";
+import type { OriginCircuit } from "../circuit/origin.ts";
+import { WaitingRoom } from "../circuit/waiting.ts";
+import type { CryptoProvider } from "../crypto/provider.ts";
 import { EventKind } from "../trace/events.ts";
 import type { Trace } from "../trace/trace.ts";
 import { icmpFault, IcmpType, icmpType, isReport, Unreachable } from "../wire/icmp.ts";
-import { mayCauseError, writeIcmpError } from "../wire/icmp_error.ts";
-import { fragmentIpv4, Ipv4View, isHostAddress, Protocol } from "../wire/ipv4.ts";
+import { type IcmpError, mayCauseError, redirectAnswer, writeIcmpError } from "../wire/icmp_error.ts";
+import { fragmentIpv4, Ipv4View, isHostAddress, Protocol, replaceSource } from "../wire/ipv4.ts";
 
-/** The longest packet that one cell carries, in bytes: the longest UDP payload over IPv4, less the cell's header. */
-export const MAX_CELL_PACKET: number = MAX_PACKET - 20 /* IPv4 */ - 8 /* UDP */ - CELL_HEADER;
-
-/** A router that the proxy sends to. */
-export interface ProxyNeighbour {
-  /** Its UDP port, as the logs name it. */
-  readonly port: number;
-  /** The circuit that leads to it, 1 to 2^32 - 1. */
-  readonly circuit: number;
+/** A router that the proxy sends to, or builds circuits by. */
+export interface ProxyNeighbour extends RouterDescription {
+  /** The address that it leaves by; 0 where it stays inside. */
+  readonly address: number;
 }
+
+/** How a proxy comes by its circuits. */
+export type CircuitSource =
+  /** Both sides know them from the start: one to each router, by its id. */
+  | { readonly kind: "given"; readonly ids: readonly number[] }
+  /** They are built by random paths. */
+  | {
+    readonly kind: "built";
+    readonly isSealed: boolean;
+    readonly hops: number;
+    /** A client that will certainly come. */
+    readonly firstClient?: number;
+    readonly limits: CircuitLimits;
+  };
 
 /** Where the proxy's results go. What is handed over is used up or copied before the call returns. */
 export interface ProxyOutbox {
@@ -41,6 +58,9 @@ export interface ProxyOutbox {
 export interface ProxyConfig {
   /** The neighbours, in the order of the link's peers. */
   readonly routers: readonly ProxyNeighbour[];
+  readonly circuits: CircuitSource;
+  /** Bytes of the longest IP packet that the links between neighbours take. */
+  readonly linkMtu: number;
   /**
    * Who tells the host that a packet is not carried, an address of the tunnel's block but not the host's own.
    * Absent where such packets are dropped without a word.
@@ -48,36 +68,78 @@ export interface ProxyConfig {
   readonly refuseAs?: number;
 }
 
-/** What the host is told of packets that are not carried. */
+/** What the host is told of packets that are not carried; the MTU is added where it is the matter. */
 const REFUSALS = {
   "not-carried": { type: IcmpType.destinationUnreachable, code: Unreachable.administrativelyProhibited },
   "not-echo-request": { type: IcmpType.destinationUnreachable, code: Unreachable.administrativelyProhibited },
-  "too-long": {
-    type: IcmpType.destinationUnreachable,
-    code: Unreachable.fragmentationNeeded,
-    mtu: MAX_CELL_PACKET,
-  },
-} as const;
+  "too-long": { type: IcmpType.destinationUnreachable, code: Unreachable.fragmentationNeeded },
+  "queue-full": { type: IcmpType.destinationUnreachable, code: Unreachable.network },
+  "circuits-full": { type: IcmpType.destinationUnreachable, code: Unreachable.network },
+  "no-circuit": { type: IcmpType.destinationUnreachable, code: Unreachable.network },
+} as const satisfies Record<string, IcmpError>;
+
+/** The source of sealed packets: nobody's (RFC 1122 §3.2.1.3). */
+const BLANK = 0;
 
 /** The onion proxy's core. */
 export class ProxyCore {
   readonly #routers: readonly ProxyNeighbour[];
   readonly #refuseAs: number | undefined;
+  readonly #longest: number;
   readonly #outbox: ProxyOutbox;
   readonly #trace: Trace;
+  readonly #circuits: Circuits;
+  readonly #waiting = new WaitingRoom();
   readonly #ip = new Ipv4View();
   readonly #scratch = new PacketBuffer();
+  readonly #fragment = new PacketBuffer();
 
-  /** A proxy that has just started. */
-  constructor(config: ProxyConfig, outbox: ProxyOutbox, trace: Trace) {
+  /**
+   * A proxy that has just started.
+   *
+   * @param random numbers in [0, 1) that an outsider cannot guess, for the paths
+   * @param crypto needed where circuits are sealed
+   */
+  constructor(
+    config: ProxyConfig,
+    outbox: ProxyOutbox,
+    trace: Trace,
+    random: () => number,
+    crypto?: CryptoProvider,
+  ) {
     this.#routers = config.routers;
     this.#refuseAs = config.refuseAs;
     this.#outbox = outbox;
     this.#trace = trace;
+    const { routers, circuits } = config;
+    if (circuits.kind === "given") {
+      this.#longest = longestPacket(config.linkMtu, PLAIN, 1);
+      this.#circuits = new GivenCircuits(circuits.ids, routers.map(({ address }) => address));
+      return;
+    }
+    const dialect = circuits.isSealed ? SEALED : PLAIN;
+    this.#longest = longestPacket(config.linkMtu, dialect, circuits.hops);
+    const owner = {
+      send: (neighbour: number, cell: PacketBuffer) => this.#toRouter(neighbour, cell),
+      opened: (client: number, circuit: OriginCircuit, now: number) =>
+        this.#sendWaiting(client, circuit, now),
+      failed: (client: number) => this.#refuseWaiting(client),
+    };
+    this.#circuits = new BuiltCircuits({ ...circuits, dialect, routers }, owner, trace, random, crypto);
+  }
+
+  /** When {@linkcode ProxyCore.expire} next has something to do, in ms; Infinity for never. */
+  get deadline(): number {
+    return this.#circuits.deadline;
+  }
+
+  /** Does what is due. */
+  expire(now: number): void {
+    this.#circuits.expire(now);
   }
 
   /** A packet came out of the TUN interface. The buffer is used up. */
-  fromTun(packet: PacketBuffer): void {
+  fromTun(packet: PacketBuffer, now: number): void {
     const { counters, events } = this.#trace;
     const ip = this.#ip;
     counters.count("tun-in");
@@ -93,26 +155,40 @@ export class ProxyCore {
       events.emit(EventKind.icmpFromTunnel, ip.source, ip.destination, type, 0);
     }
     // Where nobody can tell the host, the tunnel cuts the packet for itself: the exit puts it together again.
-    if (packet.length > MAX_CELL_PACKET && ip.dontFragment && this.#refuseAs !== undefined) {
+    if (packet.length > this.#longest && ip.dontFragment && this.#refuseAs !== undefined) {
       return this.#refuse("too-long", packet);
     }
-    if (packet.length <= MAX_CELL_PACKET) this.#sendToRouter(packet);
-    else fragmentIpv4(packet, MAX_CELL_PACKET, () => this.#sendToRouter(packet));
+    const circuit = this.#circuits.choose(ip.source, ip.destination, now);
+    if (circuit === "full") return this.#refuse("circuits-full", packet);
+    if (circuit !== "wait") return this.#send(circuit, packet);
+    if (!this.#waiting.add(ip.source, packet)) this.#refuse("queue-full", packet);
   }
 
   /** A datagram came from the neighbour of this index. The buffer is used up. */
-  fromLink(neighbour: number, cell: PacketBuffer): void {
+  fromLink(neighbour: number, cell: PacketBuffer, now: number): void {
     const { counters, events } = this.#trace;
-    const ip = this.#ip;
-    const router = this.#routers[neighbour]!;
     counters.count("link-in");
     if (!isCell(cell)) return counters.count("bad-cell");
-    if (cellType(cell) !== CellType.returnData) return counters.count("unexpected-cell");
-    if (cellCircuit(cell) !== router.circuit) {
-      events.emit(EventKind.unknownCircuit, 0, 0, cellCircuit(cell), router.port);
+    const type = cellType(cell);
+    if (!TYPES.has(type)) return counters.count("unexpected-cell");
+    const id = cellCircuit(cell);
+    const circuit = this.#circuits.find(neighbour, id);
+    if (circuit === undefined) {
+      const { port } = this.#routers[neighbour]!.link;
+      events.emit(EventKind.unknownCircuit, 0, 0, id, port);
       return counters.count("unknown-circuit");
     }
-    unwrapCell(cell);
+    if (circuit.isOpen && type === circuit.dialect.back) return this.#fromCircuit(circuit, cell);
+    const fault = this.#circuits.answer(circuit, cell, now);
+    if (fault !== undefined) counters.count(fault);
+  }
+
+  /** A packet came back by a circuit. */
+  #fromCircuit(circuit: OriginCircuit, cell: PacketBuffer): void {
+    const { counters, events } = this.#trace;
+    const ip = this.#ip;
+    const forged = circuit.peel(cell, circuit.dialect.back);
+    if (forged !== undefined) return counters.count(forged);
     const fault = ip.wrap(cell);
     if (fault !== undefined) return counters.count(fault);
     if (ip.protocol !== Protocol.icmp) return counters.count("not-carried");
@@ -121,7 +197,14 @@ export class ProxyCore {
       if (icmp !== undefined) return counters.count(icmp);
       const type = icmpType(cell.view, ip.payload);
       if (type !== IcmpType.echoReply && !isReport(type)) return counters.count("not-a-reply");
-      events.emit(EventKind.icmpFromPort, ip.source, ip.destination, type, router.port);
+    }
+    // The exit of a sealed circuit does not know whom it answers.
+    if (circuit.dialect.isSealed) redirectAnswer(cell, ip, circuit.client);
+    if (!circuit.isGiven) {
+      events.emit(EventKind.incomingPacket, ip.source, ip.destination, 0, 0, circuit.id);
+    } else if (ip.fragmentOffset === 0) {
+      const { port } = this.#routers[circuit.neighbour]!.link;
+      events.emit(EventKind.icmpFromPort, ip.source, ip.destination, icmpType(cell.view, ip.payload), port);
     }
     counters.count(this.#outbox.toTun(cell) ? "tun-out" : "tun-refused");
   }
@@ -131,16 +214,53 @@ export class ProxyCore {
     const { counters } = this.#trace;
     counters.count(reason);
     if (this.#refuseAs === undefined || !mayCauseError(packet, this.#ip)) return;
-    writeIcmpError(this.#scratch, REFUSALS[reason], packet, this.#ip, this.#refuseAs);
+    const error = reason === "too-long" ? { ...REFUSALS[reason], mtu: this.#longest } : REFUSALS[reason];
+    writeIcmpError(this.#scratch, error, packet, this.#ip, this.#refuseAs);
     counters.count(this.#outbox.toTun(this.#scratch) ? "tun-out" : "tun-refused");
   }
 
-  #sendToRouter(packet: PacketBuffer): void {
-    const neighbour = 0;
-    const start = packet.start;
-    wrapCell(packet, CellType.relayData, this.#routers[neighbour]!.circuit);
-    const sent = this.#outbox.toRouter(neighbour, packet);
-    packet.start = start;
-    this.#trace.counters.count(sent ? "link-out" : "link-refused");
+  #send(circuit: OriginCircuit, packet: PacketBuffer): void {
+    if (circuit.dialect.isSealed) replaceSource(packet.view, packet.start, BLANK);
+    if (packet.length <= this.#longest) return this.#sendCell(circuit, packet);
+    fragmentIpv4(packet, this.#longest, () => {
+      // In a buffer of its own, for a tag would be written over what is still to be cut.
+      this.#fragment.hold(packet.length);
+      this.#fragment.bytes.set(packet.bytes.subarray(packet.start, packet.end), this.#fragment.start);
+      this.#sendCell(circuit, this.#fragment);
+    });
+  }
+
+  #sendCell(circuit: OriginCircuit, packet: PacketBuffer): void {
+    if (!circuit.seal(packet, circuit.dialect.relay)) return this.#trace.counters.count("worn-out");
+    this.#toRouter(circuit.neighbour, packet);
+  }
+
+  #toRouter(neighbour: number, cell: PacketBuffer): void {
+    this.#trace.counters.count(this.#outbox.toRouter(neighbour, cell) ? "link-out" : "link-refused");
+  }
+
+  #sendWaiting(client: number, circuit: OriginCircuit, now: number): void {
+    circuit.usedAt = now;
+    for (const packet of this.#waiting.take(client)) {
+      this.#scratch.load(packet);
+      this.#send(circuit, this.#scratch);
+    }
+  }
+
+  #refuseWaiting(client: number): void {
+    for (const packet of this.#waiting.take(client)) {
+      this.#fragment.load(packet);
+      this.#ip.wrap(this.#fragment);
+      this.#refuse("no-circuit", this.#fragment);
+    }
   }
 }
+
+/** The cells that may come to a proxy, in any dialect. */
+const TYPES: ReadonlySet<number> = new Set([
+  CellType.returnData,
+  CellType.extendDone,
+  CellType.returnSealed,
+  CellType.handshake,
+  CellType.sealedExtendDone,
+]);

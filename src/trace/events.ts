@@ -15,10 +15,40 @@ export const EventKind = {
   unknownCircuit: 3,
   /** An ICMP packet came from the world. */
   icmpFromRawSocket: 4,
+  /** The proxy has chosen a hop of a circuit that it is about to build. */
+  hop: 5,
+  /** A router extends a circuit to a neighbour. */
+  newExtend: 6,
+  /** A router passes an extend cell on. */
+  forwardExtend: 7,
+  /** The proxy hears that a circuit has been extended. */
+  extendDone: 8,
+  /** A router passes a packet on, away from the proxy. */
+  relayPacket: 9,
+  /** A packet leaves the onion. */
+  outgoingPacket: 10,
+  /** A packet from the world goes back into the onion. */
+  packetFromWorld: 11,
+  /** A router passes a packet back, towards the proxy. */
+  relayReply: 12,
+  /** A router passes a packet on that it cannot read. */
+  relaySealed: 13,
+  /** A router passes a packet back that it cannot read. */
+  relayReplySealed: 14,
+  /** A packet came back to the proxy by a circuit. */
+  incomingPacket: 15,
 } as const;
 
 /** One of {@linkcode EventKind}. */
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
+
+/** The kinds that tell of a circuit and not of a single packet: few, and wanted even where packets are not logged. */
+const ABOUT_CIRCUITS: ReadonlySet<EventKind> = new Set([
+  EventKind.hop,
+  EventKind.newExtend,
+  EventKind.forwardExtend,
+  EventKind.extendDone,
+]);
 
 /** Takes events as they happen. Fields that a kind does not have are zero. */
 export interface EventSink {
@@ -26,16 +56,37 @@ export interface EventSink {
    * Takes one event.
    *
    * @param kind what happened
-   * @param source the packet's source address, unsigned 32 bits
-   * @param destination the packet's destination address
-   * @param detail the ICMP type, or the circuit id
-   * @param port the neighbour's UDP port
+   * @param source the packet's source address as it came, unsigned 32 bits
+   * @param destination the packet's destination address as it came
+   * @param detail the ICMP type, the circuit id of an unknown circuit, or a hop's number from 1
+   * @param port the neighbour's UDP port, or a router's number
+   * @param incoming the id of the circuit that a cell came by
+   * @param outgoing the id of the circuit that it goes by
+   * @param rewritten the address that takes the place of the source, or on the way back of the destination
    */
-  emit(kind: EventKind, source: number, destination: number, detail: number, port: number): void;
+  emit(
+    kind: EventKind,
+    source: number,
+    destination: number,
+    detail: number,
+    port: number,
+    incoming?: number,
+    outgoing?: number,
+    rewritten?: number,
+  ): void;
 }
 
 /** Where events go that nobody wants. */
 export const SILENT: EventSink = { emit: () => {} };
+
+/** Lets only those events through that are not about single packets. */
+export function withoutPackets(sink: EventSink): EventSink {
+  return {
+    emit(kind, ...fields) {
+      if (ABOUT_CIRCUITS.has(kind)) sink.emit(kind, ...fields);
+    },
+  };
+}
 
 /** One event, as read from the ring: the same object every time. */
 export interface Event {
@@ -44,6 +95,23 @@ export interface Event {
   destination: number;
   detail: number;
   port: number;
+  incoming: number;
+  outgoing: number;
+  rewritten: number;
+}
+
+/** An event whose fields are all zero, for whoever fills it in. */
+export function blankEvent(): Event {
+  return {
+    kind: EventKind.icmpFromTunnel,
+    source: 0,
+    destination: 0,
+    detail: 0,
+    port: 0,
+    incoming: 0,
+    outgoing: 0,
+    rewritten: 0,
+  };
 }
 
 /** Words of 32 bits that the ring keeps for itself in front of the records. */
@@ -58,7 +126,7 @@ const Head = {
   records: 16,
 } as const;
 
-/** Words of a record: kind, source, destination, detail, port, and three to fill half a cache line. */
+/** Words of a record, half a cache line: the kind, and the seven fields of {@linkcode EventSink.emit}. */
 const RECORD_WORDS = 8;
 
 /** Records that the ring of a packet thread holds: under a flood, about half a second of lines. */
@@ -82,7 +150,7 @@ export class EventRing implements EventSink {
   /** The writer's own copy of `written`, and what it last knew of `read`. */
   #written = 0;
   #knownRead = 0;
-  readonly #event: Event = { kind: EventKind.icmpFromTunnel, source: 0, destination: 0, detail: 0, port: 0 };
+  readonly #event: Event = blankEvent();
 
   /**
    * @param memory {@linkcode ringBytes} bytes, shared between the two threads
@@ -98,7 +166,16 @@ export class EventRing implements EventSink {
   }
 
   /** Writer: appends an event, or counts it as lost when the ring is full. */
-  emit(kind: EventKind, source: number, destination: number, detail: number, port: number): void {
+  emit(
+    kind: EventKind,
+    source: number,
+    destination: number,
+    detail: number,
+    port: number,
+    incoming = 0,
+    outgoing = 0,
+    rewritten = 0,
+  ): void {
     if (((this.#written - this.#knownRead) | 0) > this.#mask) {
       this.#knownRead = Atomics.load(this.#heads, Head.read);
       if (((this.#written - this.#knownRead) | 0) > this.#mask) return this.#lost();
@@ -110,6 +187,9 @@ export class EventRing implements EventSink {
     words[at + 2] = destination;
     words[at + 3] = detail;
     words[at + 4] = port;
+    words[at + 5] = incoming;
+    words[at + 6] = outgoing;
+    words[at + 7] = rewritten;
     this.#written = (this.#written + 1) | 0;
     Atomics.store(this.#heads, Head.written, this.#written);
   }
@@ -140,6 +220,9 @@ export class EventRing implements EventSink {
       event.destination = words[at + 2]!;
       event.detail = words[at + 3]!;
       event.port = words[at + 4]!;
+      event.incoming = words[at + 5]!;
+      event.outgoing = words[at + 6]!;
+      event.rewritten = words[at + 7]!;
       take(event);
     }
     Atomics.store(this.#heads, Head.read, read);

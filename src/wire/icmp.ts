@@ -40,6 +40,8 @@ export const IcmpType = {
 
 /** Codes of {@linkcode IcmpType.destinationUnreachable} (RFC 792, RFC 1812 §5.2.7.1). */
 export const Unreachable = {
+  /** A router on the way knows no way to the network. */
+  network: 0,
   /** The last router on the way cannot find the host. */
   host: 1,
   /** A link on the way takes only shorter packets, and this one must not be fragmented. */

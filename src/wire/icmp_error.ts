@@ -22,7 +22,10 @@ import {
   type Ipv4View,
   isHostAddress,
   Protocol,
+  quotedSource,
   quotesLaterFragment,
+  replaceDestination,
+  replaceSource,
   writeIpv4Header,
 } from "./ipv4.ts";
 
@@ -121,4 +124,23 @@ export function findQuote(view: DataView, message: number, end: number): Quote |
     return undefined;
   }
   return { header, payload };
+}
+
+/**
+ * Brings an answer to somebody who has sent under another's address: its destination, and where it is an error that
+ * quotes what that other seemed to have sent, the source in the quote.
+ *
+ * @param packet holds the packet that `ip` shows
+ */
+export function redirectAnswer(packet: PacketBuffer, ip: Ipv4View, to: number): void {
+  const { view } = packet;
+  const { destination, payload, end } = ip;
+  if (ip.protocol === Protocol.icmp && ip.fragmentOffset === 0 && isIcmpError(icmpType(view, payload))) {
+    const quote = findQuote(view, payload, end);
+    // The change mends the quoted header's own checksum, so the sum of the whole, and with it the error's checksum, stays.
+    if (quote !== undefined && quotedSource(view, quote.header) === destination) {
+      replaceSource(view, quote.header, to);
+    }
+  }
+  replaceDestination(view, ip.start, to);
 }

@@ -27,6 +27,7 @@ const BITMAP_WORDS = 8192 / 32;
 
 /** A datagram of which some fragments have come. */
 class Unfinished {
+  flow = 0;
   readonly packet = new PacketBuffer();
   readonly #have = new Uint32Array(BITMAP_WORDS);
   /** Blocks that have come, and blocks in all once the last fragment has told. */
@@ -41,7 +42,8 @@ class Unfinished {
   #ttl = 0;
   deadline = 0;
 
-  begin(ip: Ipv4View, deadline: number): void {
+  begin(ip: Ipv4View, flow: number, deadline: number): void {
+    this.flow = flow;
     this.packet.hold(0);
     this.#have.fill(0);
     this.#count = 0;
@@ -54,8 +56,8 @@ class Unfinished {
     this.deadline = deadline;
   }
 
-  isOf(ip: Ipv4View): boolean {
-    return this.identification === ip.identification && this.source === ip.source &&
+  isOf(ip: Ipv4View, flow: number): boolean {
+    return this.identification === ip.identification && this.flow === flow && this.source === ip.source &&
       this.destination === ip.destination && this.protocol === ip.protocol;
   }
 
@@ -150,10 +152,11 @@ export class Reassembler {
    *
    * @param packet holds the fragment that `ip` shows
    * @param now the time in ms, of a clock that never goes back
+   * @param flow tells fragments apart that look alike but came by different ways
    * @returns the whole datagram as soon as it is, good until the next call; undefined before
    */
-  add(packet: PacketBuffer, ip: Ipv4View, now: number): PacketBuffer | undefined {
-    const index = this.#find(ip, now);
+  add(packet: PacketBuffer, ip: Ipv4View, now: number, flow = 0): PacketBuffer | undefined {
+    const index = this.#find(ip, flow, now);
     const datagram = this.#unfinished[index]!;
     if (!datagram.take(packet, ip)) {
       this.#giveUp(index, "fragment-overlap");
@@ -169,13 +172,13 @@ export class Reassembler {
     while (this.#unfinished.length > 0 && this.deadline <= now) this.#giveUp(0, "reassembly-timeout");
   }
 
-  #find(ip: Ipv4View, now: number): number {
-    const index = this.#unfinished.findIndex((datagram) => datagram.isOf(ip));
+  #find(ip: Ipv4View, flow: number, now: number): number {
+    const index = this.#unfinished.findIndex((datagram) => datagram.isOf(ip, flow));
     if (index >= 0) return index;
     const most = Math.max(1, Math.min(this.#limits.datagrams, Math.floor(this.#limits.memory / MAX_PACKET)));
     if (this.#unfinished.length >= most) this.#giveUp(0, "reassembly-full");
     const datagram = this.#spare.pop() ?? new Unfinished();
-    datagram.begin(ip, now + this.#limits.lifetime);
+    datagram.begin(ip, flow, now + this.#limits.lifetime);
     return this.#unfinished.push(datagram) - 1;
   }
 

@@ -35,7 +35,7 @@ class End implements AsyncDisposable {
   readonly channel: ControlChannel<Message, Message>;
 
   constructor(readonly number: number) {
-    this.channel = new ControlChannel({ self: number, codec, take: this.inbox.take });
+    this.channel = new ControlChannel({ self: number, take: this.inbox.take });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -50,8 +50,8 @@ class End implements AsyncDisposable {
 function makePair(): { readonly proxy: End; readonly router: End } & AsyncDisposable {
   const proxy = new End(PROXY);
   const router = new End(ROUTER);
-  proxy.channel.addParty(ROUTER);
-  router.channel.addParty(PROXY, proxy.channel.port);
+  proxy.channel.addParty(ROUTER, codec);
+  router.channel.addParty(PROXY, codec, proxy.channel.port);
   return {
     proxy,
     router,
@@ -94,7 +94,7 @@ Deno.test("several routers are told apart", async () => {
   for (const number of [1, 2, 3]) {
     const router = stack.use(new End(number));
     proxy.channel.addParty(number);
-    router.channel.addParty(PROXY, proxy.channel.port);
+    router.channel.addParty(PROXY, codec, proxy.channel.port);
     router.channel.say(PROXY, { type: `up ${number}` });
     assert.deepEqual(await proxy.inbox.next(), [number, `up ${number}`]);
     proxy.channel.say(number, { type: `stop ${number}` });
@@ -176,7 +176,7 @@ Deno.test("a recorded frame, sent again from elsewhere, is no message and leads 
   // What is sent later arrives later, so when router 2 is heard the stranger has been, too.
   await using other = new End(2);
   proxy.channel.addParty(2);
-  other.channel.addParty(PROXY, proxy.channel.port);
+  other.channel.addParty(PROXY, codec, proxy.channel.port);
   other.channel.say(PROXY, { type: "up" });
   assert.deepEqual(await proxy.inbox.next(), [2, "up"]);
   // Had the stranger been taken for the router, this would not get there.
@@ -198,7 +198,7 @@ Deno.test("flush: at once where nothing waits, else with the last answer, for ev
 Deno.test("flush: after its time where nobody answers", async () => {
   await using router = new End(ROUTER);
   using deaf = makeStranger();
-  router.channel.addParty(PROXY, (deaf.socket.addr as Deno.NetAddr).port);
+  router.channel.addParty(PROXY, codec, (deaf.socket.addr as Deno.NetAddr).port);
   router.channel.say(PROXY, { type: "stopped" });
   await router.channel.flush(10);
 });
@@ -206,7 +206,7 @@ Deno.test("flush: after its time where nobody answers", async () => {
 Deno.test("closed: a flush ends, nothing is repeated, and closing once more is nothing", async () => {
   const router = new End(ROUTER);
   using deaf = makeStranger();
-  router.channel.addParty(PROXY, (deaf.socket.addr as Deno.NetAddr).port);
+  router.channel.addParty(PROXY, codec, (deaf.socket.addr as Deno.NetAddr).port);
   router.channel.say(PROXY, { type: "stopped" });
   const flushed = router.channel.flush(2 ** 30);
   await router[Symbol.asyncDispose]();
@@ -235,7 +235,7 @@ Deno.test("a party that is gone does not disturb the others", async () => {
 
   await using other = new End(2);
   proxy.channel.addParty(2);
-  other.channel.addParty(PROXY, proxy.channel.port);
+  other.channel.addParty(PROXY, codec, proxy.channel.port);
   other.channel.say(PROXY, { type: "up" });
   assert.deepEqual(await proxy.inbox.next(), [2, "up"]);
 });

@@ -1,0 +1,48 @@
+/**
+ * The body of a cell that extends a circuit: to whom, and what to hand to them.
+ *
+ * ```
+ *  0                   1                   2                   3
+ *  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ * +---------------------------------------------------------------+
+ * |           IPv4 address of the next router's data link         |
+ * +-------------------------------+-------------------------------+
+ * |       Its UDP port, not 0     |  Handshake, in a sealed one … |
+ * ```
+ *
+ * @module
+ */
+import type { PacketBuffer } from "../bytes/packet_buffer.ts";
+
+/** Byte offsets in the body. */
+const At = { address: 0, port: 4, handshake: 6 } as const;
+
+/** Where a router's data link is. */
+export interface LinkAddress {
+  /** An unsigned 32-bit IPv4 address. */
+  readonly address: number;
+  /** A UDP port. */
+  readonly port: number;
+}
+
+/** Makes `buffer` hold the body of an extend cell. */
+export function writeExtend(buffer: PacketBuffer, to: LinkAddress, handshake: Uint8Array): void {
+  buffer.hold(At.handshake + handshake.length);
+  buffer.view.setUint32(buffer.start + At.address, to.address);
+  buffer.view.setUint16(buffer.start + At.port, to.port);
+  buffer.bytes.set(handshake, buffer.start + At.handshake);
+}
+
+/**
+ * Reads the body of an extend cell, of which the handshake is left in `buffer`.
+ *
+ * @returns undefined where it is none: too short, or without a port
+ */
+export function readExtend(buffer: PacketBuffer): LinkAddress | undefined {
+  if (buffer.length < At.handshake) return undefined;
+  const { view, start } = buffer;
+  const port = view.getUint16(start + At.port);
+  if (port === 0) return undefined;
+  buffer.start += At.handshake;
+  return { address: view.getUint32(start + At.address), port };
+}
