@@ -4,7 +4,7 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import { changeOwner } from "../sys/interface.ts";
+import { changeOwner } from "../sys/file.ts";
 
 /** Bytes of a chunk: when one is full, it is written without further delay. */
 const CHUNK = 64 * 1024;
@@ -47,15 +47,10 @@ export class LineFile implements AsyncDisposable {
       } catch (error) {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
-      const file = new LineFile(
-        Deno.openSync(path, { write: true, createNew: true }),
-        (reason) => failed(`the log file ${path} is incomplete: ${reason}`),
-      );
+      const file = Deno.openSync(path, { write: true, createNew: true });
       const [uid, gid] = [Deno.env.get("SUDO_UID"), Deno.env.get("SUDO_GID")];
-      if (Deno.uid() === 0 && isId(uid) && isId(gid)) {
-        changeOwner(path, Number(uid), Number(gid));
-      }
-      return file;
+      if (Deno.uid() === 0 && isId(uid) && isId(gid)) changeOwner(file, Number(uid), Number(gid));
+      return new LineFile(file, (reason) => failed(`the log file ${path} is incomplete: ${reason}`));
     } catch (cause) {
       const reason = (cause as Error).message;
       throw new OperatorError(

@@ -14,6 +14,7 @@ import type { RouterSettings } from "../control/message.ts";
 import type { Settings } from "../config/settings.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { hopOf } from "../exit/raw_icmp.ts";
+import { hasCapability } from "../host/capability.ts";
 import { Journal, undoLeftovers, type Undone } from "../host/journal.ts";
 import { requireLoopback, requireTunHost } from "../host/preflight.ts";
 import { makeChanges } from "../host/change.ts";
@@ -180,6 +181,8 @@ class Run {
   }
 
   async #startIdle(routers: Routers): Promise<number> {
+    // It changes nothing on the host, but what a run that died has left is undone by any start that may.
+    if (hasCapability("CAP_NET_ADMIN")) this.#sayUndone(await undoLeftovers());
     this.#file.line(proxyLine(routers.controlPort));
     await Promise.all(routers.all.map(async ({ number }) => {
       const port = await routers.up(number, this.#over);

@@ -41,8 +41,8 @@ const SYMBOLS = {
   sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   // unsigned int if_nametoindex(const char *ifname);
   if_nametoindex: { parameters: ["buffer"], result: "u32" },
-  // int lchown(const char *pathname, uid_t owner, gid_t group);
-  lchown: { parameters: ["buffer", "u32", "u32"], result: "i32" },
+  // int fchown(int fd, uid_t owner, gid_t group);
+  fchown: { parameters: ["i32", "u32", "u32"], result: "i32" },
   // int execvp(const char *file, char *const argv[]);
   execvp: { parameters: ["buffer", "buffer"], result: "i32" },
   // sighandler_t signal(int signum, sighandler_t handler);
