@@ -22,7 +22,7 @@ export interface Turnable {
 const LOG_DELAY = 2;
 
 /**
- * Turns a node until the doorbell rings.
+ * Turns a node until the doorbell rings. What happens in a turn is published at its end.
  *
  * @param doorbell its descriptor; it is left ringing
  * @throws {SysError} when a device is gone
@@ -31,17 +31,22 @@ export function runUntilDoorbell({ node, fds, ring }: Turnable, doorbell: number
   const poller = new Poller([doorbell, ...fds]);
   const { sources } = node;
   let wakeAt = Infinity;
-  for (;;) {
-    poller.wait(Math.min(node.deadline(), wakeAt) - performance.now());
-    if (poller.isReadable(0)) return ring.wake();
-    const now = performance.now();
-    for (let index = 0; index < sources.length; index++) {
-      if (poller.isReadable(index + 1)) sources[index]!(now);
+  try {
+    for (;;) {
+      poller.wait(Math.min(node.deadline(), wakeAt) - performance.now());
+      if (poller.isReadable(0)) return;
+      const now = performance.now();
+      for (let index = 0; index < sources.length; index++) {
+        if (poller.isReadable(index + 1)) sources[index]!(now);
+      }
+      if (node.deadline() <= now) node.expire(now);
+      ring.publish();
+      if (wakeAt <= now) {
+        ring.wake();
+        wakeAt = Infinity;
+      } else if (wakeAt === Infinity && ring.isWaitedFor) wakeAt = now + LOG_DELAY;
     }
-    if (node.deadline() <= now) node.expire(now);
-    if (wakeAt <= now) {
-      ring.wake();
-      wakeAt = Infinity;
-    } else if (wakeAt === Infinity && ring.isWaitedFor) wakeAt = now + LOG_DELAY;
+  } finally {
+    ring.wake();
   }
 }

@@ -70,16 +70,23 @@ export class PacketThread implements AsyncDisposable {
     });
   }
 
-  /** Hands over each event as it happens, in bursts, until the thread has been disposed of. */
-  async follow(take: (event: Readonly<Event>) => void, burstEnded: () => void): Promise<void> {
+  /**
+   * Hands over each event as it happens, in bursts, until the thread has been disposed of.
+   *
+   * @param take is told of equal events in a row at once, and how many they are
+   */
+  async follow(
+    take: (event: Readonly<Event>, times: number) => void,
+    burstEnded: () => void,
+  ): Promise<void> {
     while (!this.#isOver) {
       await this.#sleep();
-      this.#ring.drain(take);
+      this.#ring.drainRuns(take);
       burstEnded();
       // Being woken for every packet would cost the packet thread a system call each.
       if (!this.#isOver) await new Promise((resolve) => setTimeout(resolve, DRAIN_PAUSE));
     }
-    this.#ring.drain(take);
+    this.#ring.drainRuns(take);
     burstEnded();
   }
 

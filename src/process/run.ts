@@ -259,7 +259,7 @@ class Run {
     thread.failed.then((reason) =>
       this.#fail(new OperatorError(`packets stopped: ${reason}`, "see `ip link`"))
     );
-    const logging = logEvents(thread, this.#file, this.#output);
+    const logging = logEvents(thread, this.#file, this.#settings.json ? this.#output : undefined);
     this.#stack.defer(() => logging);
     return this.#stack.use(thread);
   }
