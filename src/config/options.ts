@@ -175,6 +175,14 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     meantFor: captures,
     read: readSwitch,
   },
+  pcap: {
+    flag: "--pcap",
+    metavar: "DIR",
+    help: "write what passes each link, and what each party sees, to pcapng files there",
+    offers: "directories",
+    meantFor: carriesPackets,
+    read: readDirectory,
+  },
   logDir: {
     flag: "--log-dir",
     metavar: "DIR",

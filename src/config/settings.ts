@@ -47,6 +47,8 @@ export interface Settings {
   readonly exit: readonly ExitChoice[] | undefined;
   /** Print what would be changed on the host, and change nothing. */
   readonly printCommands: boolean;
+  /** Directory of the capture files; none where it is undefined. */
+  readonly pcap: string | undefined;
   /** Directory of the classic log files. */
   readonly logDir: string;
   readonly logLevel: LogLevel;

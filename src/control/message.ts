@@ -21,6 +21,7 @@
 import { WireError } from "../errors.ts";
 import type { RouterNodeConfig } from "../loop/node.ts";
 import type { RawIcmpBinding } from "../sys/raw_icmp.ts";
+import type { TapOptions } from "../tap/taps.ts";
 import type { Snapshot } from "../trace/counters.ts";
 
 /** Bytes of a session key. */
@@ -69,6 +70,8 @@ export interface RouterSettings {
     readonly node: RouterNodeConfig;
     /** Whether single packets are logged. */
     readonly logsPackets: boolean;
+    /** Where everything that passes is taken down, if anywhere. */
+    readonly taps?: TapOptions;
     /** What the socket of a raw ICMP exit is bound to. */
     readonly socket?: RawIcmpBinding;
   };

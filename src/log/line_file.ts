@@ -4,7 +4,7 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import { changeOwner } from "../sys/file.ts";
+import { createOwnedFile } from "../sys/file.ts";
 
 /** Bytes of a chunk: when one is full, it is written without further delay. */
 const CHUNK = 512 * 1024;
@@ -34,22 +34,14 @@ export class LineFile implements AsyncDisposable {
   }
 
   /**
-   * Makes the file anew. What stood there is removed rather than overwritten, so that a link that somebody put
-   * in a directory of theirs does not lead root to a file elsewhere. The file is given to the user behind sudo.
+   * Makes the file anew, for the user behind sudo.
    *
    * @param failed told once, in a sentence, when the file can take no more: later lines are lost
    * @throws {OperatorError} where it cannot be made
    */
   static create(path: string, failed: (reason: string) => void): LineFile {
     try {
-      try {
-        Deno.removeSync(path);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
-      const file = Deno.openSync(path, { write: true, createNew: true });
-      const [uid, gid] = [Deno.env.get("SUDO_UID"), Deno.env.get("SUDO_GID")];
-      if (Deno.uid() === 0 && isId(uid) && isId(gid)) changeOwner(file, Number(uid), Number(gid));
+      const file = createOwnedFile(path);
       return new LineFile(file, (reason) => failed(`the log file ${path} is incomplete: ${reason}`));
     } catch (cause) {
       const reason = (cause as Error).message;
@@ -141,9 +133,4 @@ export class LineFile implements AsyncDisposable {
     }
     this.#writing = undefined;
   }
-}
-
-/** Whether a variable that `sudo` sets holds what `sudo` would set. */
-function isId(text: string | undefined): text is string {
-  return text !== undefined && /^\d{1,9}$/.test(text);
 }

@@ -12,6 +12,7 @@ import type { SocketAddress } from "../sys/udp.ts";
 import { Counters } from "../trace/counters.ts";
 import { EventRing, withoutPackets } from "../trace/events.ts";
 import { LinuxTun } from "../tun/linux.ts";
+import { type TapOptions, Taps } from "../tap/taps.ts";
 import { RawIcmpSocket } from "../exit/raw_icmp_socket.ts";
 import type { ProxyConfig } from "../proxy/proxy.ts";
 import { proxyNode, routerNode, type RouterNodeConfig } from "./node.ts";
@@ -42,6 +43,8 @@ export type Order =
     readonly ring: SharedArrayBuffer;
     /** Whether single packets become events, and not only what happens to circuits. */
     readonly logsPackets: boolean;
+    /** Where everything that passes is taken down, if anywhere. */
+    readonly taps: TapOptions | undefined;
   }
   | { readonly kind: "stop" };
 
@@ -99,23 +102,30 @@ async function start(
 ): Promise<Turnable & { readonly doorbell: number }> {
   const counters = new Counters(order.counters);
   const ring = new EventRing(order.ring, () => counters.count("log-lost"));
+  const taps = order.taps &&
+    new Taps(order.taps, () => performance.timeOrigin + performance.now(), console.error);
   const trace = { counters, events: order.logsPackets ? ring : withoutPackets(ring) };
-  const link = new UdpLink(order.link, order.peers);
+  const udp = new UdpLink(order.link, order.peers);
+  const link = taps?.link(udp) ?? udp;
   const { doorbell, role } = order;
   switch (role.kind) {
     case "proxy": {
       const { circuits } = role.config;
       const crypto = circuits.kind === "built" && circuits.isSealed ? await chooseProvider() : undefined;
-      const node = proxyNode(role.config, new LinuxTun(role.tun), link, trace, crypto);
+      const linux = new LinuxTun(role.tun);
+      const node = proxyNode(role.config, taps?.tun(linux) ?? linux, link, trace, crypto);
       return { node, fds: [order.link, role.tun], ring, doorbell };
     }
     case "router": {
       const secrets = role.keys && { crypto: await chooseProvider(), keys: role.keys };
+      const tapped = { ...trace, ...(taps && { tap: taps.inside() }) };
       if (role.socket === undefined) {
-        const node = routerNode(role.config, link, trace, undefined, secrets);
+        const node = routerNode(role.config, link, tapped, undefined, secrets);
         return { node, fds: [order.link], ring, doorbell };
       }
-      const node = routerNode(role.config, link, trace, new RawIcmpSocket(role.socket), secrets);
+      const raw = new RawIcmpSocket(role.socket);
+      const socket = taps?.socket(raw, role.config.address) ?? raw;
+      const node = routerNode(role.config, link, tapped, socket, secrets);
       return { node, fds: [order.link, role.socket], ring, doorbell };
     }
   }

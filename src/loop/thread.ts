@@ -8,6 +8,7 @@ import type { Fd } from "../sys/fd.ts";
 import type { SocketAddress } from "../sys/udp.ts";
 import { Counters, COUNTERS_BYTES } from "../trace/counters.ts";
 import { type Event, EventRing, ringBytes } from "../trace/events.ts";
+import type { TapOptions } from "../tap/taps.ts";
 import type { Order, Report, Role } from "./packet_thread.ts";
 
 /** Milliseconds between two looks at the event ring while it keeps filling. */
@@ -49,6 +50,7 @@ export class PacketThread implements AsyncDisposable {
    * Lets packets move.
    *
    * @param logsPackets whether single packets become events
+   * @param taps where everything that passes is taken down, if anywhere
    * @param link descriptor of the data link's socket, which stays open until the thread has been disposed of
    */
   async start(
@@ -56,6 +58,7 @@ export class PacketThread implements AsyncDisposable {
     link: number,
     peers: readonly SocketAddress[],
     logsPackets: boolean = true,
+    taps?: TapOptions,
   ): Promise<void> {
     await this.#alive.promise;
     this.#order({
@@ -67,6 +70,7 @@ export class PacketThread implements AsyncDisposable {
       counters: this.#counterMemory,
       ring: this.#ringMemory,
       logsPackets,
+      taps,
     });
   }
 

@@ -28,7 +28,9 @@ import { LineFile } from "../log/line_file.ts";
 import { type CircuitPlan, longestOf, type Network, proxyConfig, routerConfig } from "../loop/network.ts";
 import { PacketThread } from "../loop/thread.ts";
 import type { RouterConfig } from "../router/router.ts";
+import { createOwnedDirectory } from "../sys/file.ts";
 import { UdpSocket } from "../sys/udp.ts";
+import type { TapOptions } from "../tap/taps.ts";
 import type { Cidr } from "../wire/cidr.ts";
 import { IcmpType } from "../wire/icmp.ts";
 import { unlessAborted } from "./abort.ts";
@@ -36,7 +38,7 @@ import { LINK_BUFFER, LOOPBACK_ADDRESS } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
 import { makeOutput, type Output } from "./output.ts";
 import { Routers } from "./routers.ts";
-import { moduleUrl } from "./self.ts";
+import { moduleUrl, VERSION } from "./self.ts";
 import { type RunReport, summaryObject, summaryText } from "./summary.ts";
 
 /** The ICMP types that a raw ICMP exit takes in from the world. */
@@ -195,6 +197,7 @@ class Run {
   async #startTraffic(routers: Routers, thread: PacketThread): Promise<number> {
     const { address, stage } = this.#settings;
     const logsPackets = !this.#settings.noPacketLog;
+    if (this.#settings.pcap !== undefined) prepareDirectory(this.#settings.pcap);
     const { tun, mtu, exits, from } = await this.#prepareHost();
     const socket = this.#devices.use(UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER));
     const proxyPort = socket.localPort;
@@ -215,6 +218,7 @@ class Run {
         logFile: this.#logFile(`router${number}`),
         traffic: {
           logsPackets,
+          ...tapsOf(this.#settings, network, number),
           ...exitSettings(address, exits, number, routerConfig(network, number)),
         },
       }, this.#over)
@@ -227,7 +231,8 @@ class Run {
     const config = proxyConfig({ ...network, routers: known }, stage.captures ? hopOf(address) : undefined);
     const role = { kind: "proxy", config, tun: tun.fd.number } as const;
     const peers = network.routers.map(({ link }) => link);
-    await unlessAborted(thread.start(role, socket.fd.number, peers, logsPackets), this.#over);
+    const { taps } = tapsOf(this.#settings, network, 0);
+    await unlessAborted(thread.start(role, socket.fd.number, peers, logsPackets, taps), this.#over);
     return proxyPort;
   }
 
@@ -300,6 +305,31 @@ function networkOf(settings: Settings, from: number | undefined): Pick<Network, 
     ...(from !== undefined && { firstClient: from }),
   };
   return { circuits, linkMtu };
+}
+
+/** What is taken down by one member of a network, where anything is. */
+function tapsOf(
+  { pcap }: Settings,
+  { proxy, routers }: Network,
+  party: number,
+): { readonly taps?: TapOptions } {
+  if (pcap === undefined) return {};
+  const members = [proxy, ...routers.map(({ link }) => link)].map(({ port }, party) => ({ party, port }));
+  const peers = members.filter((member) => member.party !== party);
+  return {
+    taps: { directory: pcap, application: `onion ${VERSION}`, self: members[party]!, peers },
+  };
+}
+
+/** Makes a directory for captures where there is none. */
+function prepareDirectory(path: string): void {
+  try {
+    createOwnedDirectory(path);
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    const remedy = "choose another directory with --pcap";
+    throw new OperatorError(`cannot write captures to ${path}: ${reason}`, remedy, undefined, { cause });
+  }
 }
 
 /** The part of a router's settings that says how packets leave. */

@@ -184,6 +184,12 @@ export class RouterCore {
     const { next } = circuit;
     switch (type) {
       case relay:
+        this.#trace.tap?.inside(
+          "out",
+          circuit.incoming,
+          cell,
+          next === undefined || circuit.layer === undefined,
+        );
         if (next === undefined) return this.#toExit(circuit, cell, now);
         if (!next.isOpen) return counters.count("unexpected-cell");
         return this.#relay(circuit, next, cell);
@@ -221,6 +227,7 @@ export class RouterCore {
     } else if (type === back) {
       events.emit(EventKind.relayReplySealed, 0, 0, 0, 0, next.id, circuit.incoming);
     }
+    if (type === back) this.#trace.tap?.inside("back", circuit.incoming, cell, circuit.layer === undefined);
     this.#sendBack(circuit, cell, type);
   }
 
@@ -296,6 +303,7 @@ export class RouterCore {
       events.emit(EventKind.packetFromWorld, ip.source, address, 0, 0, 0, circuit.incoming);
     }
     if (!circuit.isGiven) redirectAnswer(packet, ip, circuit.source);
+    this.#trace.tap?.inside("back", circuit.incoming, packet, true);
     const { back } = this.#dialect;
     if (packet.length <= this.#config.mtu) return this.#sendBack(circuit, packet, back);
     fragmentIpv4(packet, this.#config.mtu, () => {
