@@ -35,11 +35,10 @@ import { choosePath, type RouterIndex } from "./path.ts";
 export interface CircuitLimits {
   /** From a circuit's opening to its end. */
   readonly lifetime: number;
-  /** That a hop may take to answer. */
+  /** That a hop may take to answer; twice as long in each further build, for the network may just be slow. */
   readonly answer: number;
-  /** Between a failed build and the next one; twice as long each further time, up to `longestPause`. */
+  /** Between a failed build and the next one; twice as long each further time. */
   readonly pause: number;
-  readonly longestPause: number;
   /** From the first try to the last. */
   readonly building: number;
   /** That the answers of a circuit may still come in after it has been replaced. */
@@ -55,7 +54,6 @@ export const CIRCUIT_LIMITS: CircuitLimits = {
   lifetime: 600_000,
   answer: 500,
   pause: 100,
-  longestPause: 2000,
   building: 15_000,
   draining: 10_000,
   clients: 256,
@@ -94,7 +92,8 @@ type Attempt =
 /** What is known about the tries so far. */
 interface Tries {
   readonly giveUpAt: number;
-  /** Before the next one, if this one fails. */
+  /** That a hop may take to answer in this one, and the pause before the next one. */
+  readonly answer: number;
   readonly pause: number;
 }
 
@@ -268,8 +267,8 @@ export class BuiltCircuits implements Circuits {
   }
 
   #firstTries(now: number): Tries {
-    const { building, pause } = this.#config.limits;
-    return { giveUpAt: now + building, pause };
+    const { building, answer, pause } = this.#config.limits;
+    return { giveUpAt: now + building, answer, pause };
   }
 
   /** The attempt as it goes on where something of it is due; undefined where its time is over. */
@@ -283,8 +282,9 @@ export class BuiltCircuits implements Circuits {
         attempt.build[Symbol.dispose]();
         this.#close(attempt.build.circuit);
         if (now >= tries.giveUpAt) return undefined;
-        const pause = Math.min(2 * tries.pause, this.#config.limits.longestPause);
-        return { kind: "pausing", until: now + tries.pause, avoid, tries: { ...tries, pause } };
+        const { giveUpAt, answer, pause } = tries;
+        const next = { giveUpAt, answer: 2 * answer, pause: 2 * pause };
+        return { kind: "pausing", until: now + pause, avoid, tries: next };
       }
       case "pausing":
         if (now < attempt.until) return attempt;
@@ -311,7 +311,7 @@ export class BuiltCircuits implements Circuits {
   }
 
   #awaitAnswer(build: Build, tries: Tries, now: number): Attempt {
-    return { kind: "building", build, answerBy: now + this.#config.limits.answer, tries };
+    return { kind: "building", build, answerBy: now + tries.answer, tries };
   }
 
   #drain(circuit: OriginCircuit, now: number): void {

@@ -175,6 +175,14 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     meantFor: captures,
     read: readSwitch,
   },
+  latency: {
+    flag: "--latency",
+    metavar: "MS",
+    help: "hold every cell back for so long before it is sent, as if the routers were far away",
+    usual: "0",
+    meantFor: carriesPackets,
+    read: (given) => readNumber(given, { least: 0, most: 2000 }, "latencies"),
+  },
   pcap: {
     flag: "--pcap",
     metavar: "DIR",

@@ -47,6 +47,8 @@ export interface Settings {
   readonly exit: readonly ExitChoice[] | undefined;
   /** Print what would be changed on the host, and change nothing. */
   readonly printCommands: boolean;
+  /** Milliseconds that every cell is held back before it is sent. */
+  readonly latency: number;
   /** Directory of the capture files; none where it is undefined. */
   readonly pcap: string | undefined;
   /** Directory of the classic log files. */

@@ -6,6 +6,7 @@
  */
 import { chooseProvider } from "../crypto/choose.ts";
 import type { KeyPair } from "../crypto/provider.ts";
+import { DelayLink } from "../link/delay.ts";
 import { UdpLink } from "../link/udp.ts";
 import { answerDoorbell } from "../sys/doorbell.ts";
 import type { SocketAddress } from "../sys/udp.ts";
@@ -30,6 +31,16 @@ export type Role =
     readonly socket: number | undefined;
   };
 
+/** How a packet thread goes about it. */
+export interface ThreadOptions {
+  /** Whether single packets become events, and not only what happens to circuits. */
+  readonly logsPackets: boolean;
+  /** Milliseconds that every cell is held back before it is sent. */
+  readonly latency: number;
+  /** Where everything that passes is taken down, if anywhere. */
+  readonly taps?: TapOptions;
+}
+
 /** An order to the packet thread. */
 export type Order =
   | {
@@ -41,10 +52,7 @@ export type Order =
     readonly doorbell: number;
     readonly counters: SharedArrayBuffer;
     readonly ring: SharedArrayBuffer;
-    /** Whether single packets become events, and not only what happens to circuits. */
-    readonly logsPackets: boolean;
-    /** Where everything that passes is taken down, if anywhere. */
-    readonly taps: TapOptions | undefined;
+    readonly options: ThreadOptions;
   }
   | { readonly kind: "stop" };
 
@@ -102,11 +110,12 @@ async function start(
 ): Promise<Turnable & { readonly doorbell: number }> {
   const counters = new Counters(order.counters);
   const ring = new EventRing(order.ring, () => counters.count("log-lost"));
-  const taps = order.taps &&
-    new Taps(order.taps, () => performance.timeOrigin + performance.now(), console.error);
-  const trace = { counters, events: order.logsPackets ? ring : withoutPackets(ring) };
+  const { logsPackets, latency, taps: tapped } = order.options;
+  const taps = tapped && new Taps(tapped, () => performance.timeOrigin + performance.now(), console.error);
+  const trace = { counters, events: logsPackets ? ring : withoutPackets(ring) };
   const udp = new UdpLink(order.link, order.peers);
-  const link = taps?.link(udp) ?? udp;
+  const slow = latency === 0 ? udp : new DelayLink(udp, latency, () => performance.now());
+  const link = taps?.link(slow) ?? slow;
   const { doorbell, role } = order;
   switch (role.kind) {
     case "proxy": {
@@ -118,14 +127,14 @@ async function start(
     }
     case "router": {
       const secrets = role.keys && { crypto: await chooseProvider(), keys: role.keys };
-      const tapped = { ...trace, ...(taps && { tap: taps.inside() }) };
+      const seen = { ...trace, ...(taps && { tap: taps.inside() }) };
       if (role.socket === undefined) {
-        const node = routerNode(role.config, link, tapped, undefined, secrets);
+        const node = routerNode(role.config, link, seen, undefined, secrets);
         return { node, fds: [order.link], ring, doorbell };
       }
       const raw = new RawIcmpSocket(role.socket);
       const socket = taps?.socket(raw, role.config.address) ?? raw;
-      const node = routerNode(role.config, link, tapped, socket, secrets);
+      const node = routerNode(role.config, link, seen, socket, secrets);
       return { node, fds: [order.link, role.socket], ring, doorbell };
     }
   }

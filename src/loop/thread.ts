@@ -8,8 +8,7 @@ import type { Fd } from "../sys/fd.ts";
 import type { SocketAddress } from "../sys/udp.ts";
 import { Counters, COUNTERS_BYTES } from "../trace/counters.ts";
 import { type Event, EventRing, ringBytes } from "../trace/events.ts";
-import type { TapOptions } from "../tap/taps.ts";
-import type { Order, Report, Role } from "./packet_thread.ts";
+import type { Order, Report, Role, ThreadOptions } from "./packet_thread.ts";
 
 /** Milliseconds between two looks at the event ring while it keeps filling. */
 const DRAIN_PAUSE = 20;
@@ -49,16 +48,13 @@ export class PacketThread implements AsyncDisposable {
   /**
    * Lets packets move.
    *
-   * @param logsPackets whether single packets become events
-   * @param taps where everything that passes is taken down, if anywhere
    * @param link descriptor of the data link's socket, which stays open until the thread has been disposed of
    */
   async start(
     role: Role,
     link: number,
     peers: readonly SocketAddress[],
-    logsPackets: boolean = true,
-    taps?: TapOptions,
+    options: ThreadOptions = { logsPackets: true, latency: 0 },
   ): Promise<void> {
     await this.#alive.promise;
     this.#order({
@@ -69,8 +65,7 @@ export class PacketThread implements AsyncDisposable {
       doorbell: this.#doorbell.number,
       counters: this.#counterMemory,
       ring: this.#ringMemory,
-      logsPackets,
-      taps,
+      options,
     });
   }
 

@@ -26,11 +26,11 @@ import { proxyLine, routerLine } from "../log/classic.ts";
 import { diagnostics, setUpDiagnostics } from "../log/diagnostics.ts";
 import { LineFile } from "../log/line_file.ts";
 import { type CircuitPlan, longestOf, type Network, proxyConfig, routerConfig } from "../loop/network.ts";
+import type { ThreadOptions } from "../loop/packet_thread.ts";
 import { PacketThread } from "../loop/thread.ts";
 import type { RouterConfig } from "../router/router.ts";
 import { createOwnedDirectory } from "../sys/file.ts";
 import { UdpSocket } from "../sys/udp.ts";
-import type { TapOptions } from "../tap/taps.ts";
 import type { Cidr } from "../wire/cidr.ts";
 import { IcmpType } from "../wire/icmp.ts";
 import { unlessAborted } from "./abort.ts";
@@ -196,7 +196,6 @@ class Run {
 
   async #startTraffic(routers: Routers, thread: PacketThread): Promise<number> {
     const { address, stage } = this.#settings;
-    const logsPackets = !this.#settings.noPacketLog;
     if (this.#settings.pcap !== undefined) prepareDirectory(this.#settings.pcap);
     const { tun, mtu, exits, from } = await this.#prepareHost();
     const socket = this.#devices.use(UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER));
@@ -217,8 +216,7 @@ class Run {
       routers.configure(number, {
         logFile: this.#logFile(`router${number}`),
         traffic: {
-          logsPackets,
-          ...tapsOf(this.#settings, network, number),
+          thread: threadOptions(this.#settings, network, number),
           ...exitSettings(address, exits, number, routerConfig(network, number)),
         },
       }, this.#over)
@@ -231,8 +229,8 @@ class Run {
     const config = proxyConfig({ ...network, routers: known }, stage.captures ? hopOf(address) : undefined);
     const role = { kind: "proxy", config, tun: tun.fd.number } as const;
     const peers = network.routers.map(({ link }) => link);
-    const { taps } = tapsOf(this.#settings, network, 0);
-    await unlessAborted(thread.start(role, socket.fd.number, peers, logsPackets, taps), this.#over);
+    const options = threadOptions(this.#settings, network, 0);
+    await unlessAborted(thread.start(role, socket.fd.number, peers, options), this.#over);
     return proxyPort;
   }
 
@@ -307,17 +305,16 @@ function networkOf(settings: Settings, from: number | undefined): Pick<Network, 
   return { circuits, linkMtu };
 }
 
-/** What is taken down by one member of a network, where anything is. */
-function tapsOf(
-  { pcap }: Settings,
-  { proxy, routers }: Network,
-  party: number,
-): { readonly taps?: TapOptions } {
-  if (pcap === undefined) return {};
+/** How the packet thread of one member of a network goes about it. */
+function threadOptions(settings: Settings, { proxy, routers }: Network, party: number): ThreadOptions {
+  const { noPacketLog, latency, pcap: directory } = settings;
+  const options = { logsPackets: !noPacketLog, latency };
+  if (directory === undefined) return options;
   const members = [proxy, ...routers.map(({ link }) => link)].map(({ port }, party) => ({ party, port }));
   const peers = members.filter((member) => member.party !== party);
   return {
-    taps: { directory: pcap, application: `onion ${VERSION}`, self: members[party]!, peers },
+    ...options,
+    taps: { directory, application: `onion ${VERSION}`, self: members[party]!, peers },
   };
 }
 
