@@ -64,6 +64,9 @@ const CHECKS: readonly Check[] = [
   { name: "leftovers", matters: traffic, look: lookAtLeftovers },
 ];
 
+/** The first stage whose cells are sealed. */
+const FIRST_SEALED = 6;
+
 /** What the host has and lacks, for runs without options. */
 export function diagnose(facts: Facts, stages: readonly Stage[] = STAGES): Diagnosis {
   const findings: Finding[] = [];
@@ -72,6 +75,7 @@ export function diagnose(facts: Facts, stages: readonly Stage[] = STAGES): Diagn
       for (const verdict of [look(facts, usual(stage))].flat()) add(findings, name, verdict, stage.number);
     }
   }
+  findings.push(lookAtSealing(facts, stages));
   return conclude(findings, stages);
 }
 
@@ -225,6 +229,20 @@ function lookAtOtherRuns(state: HostState, settings: Settings): Verdict {
   return pids.length === 0
     ? ok("none has changed anything here")
     : note(`up, with changes of its own: process ${pids.join(", ")}`);
+}
+
+/** What layers are sealed with: told even where no stage seals yet, and then it keeps none from running. */
+function lookAtSealing({ sealing }: Facts, stages: readonly Stage[]): Finding {
+  const matters = stages.map(({ number }) => number).filter((number) => number >= FIRST_SEALED);
+  const found = { name: "sealing", stages: matters };
+  const when = `from stage ${FIRST_SEALED} on`;
+  if (sealing instanceof OperatorError) {
+    return { ...found, ...lacks(`${sealing.message}: wanted ${when}`, sealing.remedy) };
+  }
+  const { name, version } = sealing;
+  if (name === "libcrypto") return { ...found, ...ok(`${name} ${version}: used ${when}`) };
+  const slower = `${name} of ${version}: used ${when}, and several times slower than libcrypto.so.3`;
+  return { ...found, ...note(slower, "apt-get install libssl3") };
 }
 
 function lookAtLeftovers({ leftovers }: Facts): Verdict {

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { chooseProvider } from "../crypto/choose.ts";
+import type { CryptoProvider } from "../crypto/provider.ts";
 import { OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
 import { type Capability, hasCapability } from "./capability.ts";
@@ -19,11 +21,16 @@ export interface Facts {
   readonly tunDriver: TunDriver;
   readonly hasLoopback: boolean;
   readonly firewallTool: FirewallTool | undefined;
+  /** What layers would be sealed with; or why nothing can. */
+  readonly sealing: Sealing | OperatorError;
   /** The network; or why it could not be looked at. */
   readonly network: HostState | OperatorError;
   /** Changes that dead runs have left behind; nothing at all if that is not for us to see. */
   readonly leftovers: readonly string[] | undefined;
 }
+
+/** The library that seals. */
+export type Sealing = Pick<CryptoProvider, "name" | "version">;
 
 /** How the TUN driver is. */
 export interface TunDriver {
@@ -42,9 +49,20 @@ export async function gatherFacts(): Promise<Facts> {
     tunDriver: lookAtTunDriver(),
     hasLoopback: hasLoopback(),
     firewallTool: firewallTool(),
+    sealing: await lookAtSealing(),
     network: await readHostState().catch(explain),
     leftovers: leftovers(),
   };
+}
+
+async function lookAtSealing(): Promise<Sealing | OperatorError> {
+  try {
+    const { name, version } = await chooseProvider();
+    return { name, version };
+  } catch (error) {
+    if (error instanceof OperatorError) return error;
+    throw error;
+  }
 }
 
 function lookAtTunDriver(): TunDriver {

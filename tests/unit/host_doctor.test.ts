@@ -15,6 +15,7 @@ function facts(but: Partial<Facts> = {}): Facts {
     tunDriver: { isLoaded: true, hasDevice: true },
     hasLoopback: true,
     firewallTool: "nft",
+    sealing: { name: "libcrypto", version: "3.0.19" },
     network: host(TWO_CARDS),
     leftovers: [],
     ...but,
@@ -54,6 +55,7 @@ Deno.test("a host that lacks nothing", () => {
     "ok rules: none before priority 8",
     "ok other runs: none has changed anything here",
     "ok leftovers: none",
+    "ok sealing: libcrypto 3.0.19: used from stage 6 on",
   ]);
   const { stages, findings } = diagnose(facts());
   assert.deepEqual(stages, STAGES.map(({ number: stage }) => ({ stage, canRun: true, lacks: [] })));
@@ -286,4 +288,16 @@ Deno.test("conclusions: only what is lacking counts, once for each name, for its
     { stage: 2, canRun: false, lacks: ["a"] },
     { stage: 3, canRun: false, lacks: ["a", "b"] },
   ]);
+});
+
+Deno.test("what seals: no stage of this version does, so none is kept from running", () => {
+  assert.deepEqual(told({ sealing: { name: "node:crypto", version: "Deno 2.9.6" } }, "sealing"), [
+    "note sealing: node:crypto of Deno 2.9.6: used from stage 6 on, and several times slower than libcrypto.so.3; " +
+    "apt-get install libssl3",
+  ]);
+  const sealing = new OperatorError("nothing here can seal", "install libssl3");
+  assert.deepEqual(told({ sealing }, "sealing"), [
+    "lacks sealing: nothing here can seal: wanted from stage 6 on; install libssl3",
+  ]);
+  assert.deepEqual(verdicts({ sealing }), { 1: "", 2: "", 3: "" });
 });
