@@ -8,6 +8,7 @@ import { chooseProvider } from "../crypto/choose.ts";
 import type { KeyPair } from "../crypto/provider.ts";
 import { DelayLink } from "../link/delay.ts";
 import { UdpLink } from "../link/udp.ts";
+import { allowCpus, allowedCpus, onlyCpu } from "../sys/affinity.ts";
 import { answerDoorbell } from "../sys/doorbell.ts";
 import type { SocketAddress } from "../sys/udp.ts";
 import { Counters } from "../trace/counters.ts";
@@ -17,6 +18,7 @@ import { type TapOptions, Taps } from "../tap/taps.ts";
 import { RawIcmpSocket } from "../exit/raw_icmp_socket.ts";
 import type { ProxyConfig } from "../proxy/proxy.ts";
 import { proxyNode, routerNode, type RouterNodeConfig } from "./node.ts";
+import { Placement } from "./placement.ts";
 import { runUntilDoorbell, type Turnable } from "./run.ts";
 
 /** The role that a packet thread plays: what its node needs, and the descriptors of its devices. */
@@ -39,6 +41,8 @@ export interface ThreadOptions {
   readonly latency: number;
   /** Where everything that passes is taken down, if anywhere. */
   readonly taps?: TapOptions;
+  /** The processor that all packet threads of the network share while there is little to do; any where it is undefined. */
+  readonly cpu?: number;
 }
 
 /** An order to the packet thread. */
@@ -105,6 +109,13 @@ async function obey(order: Order): Promise<void> {
   }
 }
 
+/** Keeps this thread on a processor while there is little to do. */
+function placementOn(cpu: number | undefined): Placement | undefined {
+  const all = allowedCpus();
+  if (cpu === undefined || all === undefined) return undefined;
+  return new Placement({ gather: () => void allowCpus(onlyCpu(cpu)), spread: () => void allowCpus(all) });
+}
+
 async function start(
   order: Extract<Order, { kind: "start" }>,
 ): Promise<Turnable & { readonly doorbell: number }> {
@@ -117,25 +128,26 @@ async function start(
   const slow = latency === 0 ? udp : new DelayLink(udp, latency, () => performance.now());
   const link = taps?.link(slow) ?? slow;
   const { doorbell, role } = order;
+  const placement = placementOn(order.options.cpu);
   switch (role.kind) {
     case "proxy": {
       const { circuits } = role.config;
       const crypto = circuits.kind === "built" && circuits.isSealed ? await chooseProvider() : undefined;
       const linux = new LinuxTun(role.tun);
       const node = proxyNode(role.config, taps?.tun(linux) ?? linux, link, trace, crypto);
-      return { node, fds: [order.link, role.tun], ring, doorbell };
+      return { node, fds: [order.link, role.tun], ring, doorbell, placement };
     }
     case "router": {
       const secrets = role.keys && { crypto: await chooseProvider(), keys: role.keys };
       const seen = { ...trace, ...(taps && { tap: taps.inside() }) };
       if (role.socket === undefined) {
         const node = routerNode(role.config, link, seen, undefined, secrets);
-        return { node, fds: [order.link], ring, doorbell };
+        return { node, fds: [order.link], ring, doorbell, placement };
       }
       const raw = new RawIcmpSocket(role.socket);
       const socket = taps?.socket(raw, role.config.address) ?? raw;
       const node = routerNode(role.config, link, seen, socket, secrets);
-      return { node, fds: [order.link, role.socket], ring, doorbell };
+      return { node, fds: [order.link, role.socket], ring, doorbell, placement };
     }
   }
 }

@@ -29,6 +29,7 @@ import { type CircuitPlan, longestOf, type Network, proxyConfig, routerConfig } 
 import type { ThreadOptions } from "../loop/packet_thread.ts";
 import { PacketThread } from "../loop/thread.ts";
 import type { RouterConfig } from "../router/router.ts";
+import { currentCpu } from "../sys/affinity.ts";
 import { createOwnedDirectory } from "../sys/file.ts";
 import { UdpSocket } from "../sys/udp.ts";
 import type { Cidr } from "../wire/cidr.ts";
@@ -212,11 +213,12 @@ class Run {
         address: exits[index]?.address ?? 0,
       })),
     };
+    const cpu = this.#settings.placement === "auto" ? currentCpu() : undefined;
     const keys = await Promise.all(routers.all.map(({ number }) =>
       routers.configure(number, {
         logFile: this.#logFile(`router${number}`),
         traffic: {
-          thread: threadOptions(this.#settings, network, number),
+          thread: threadOptions(this.#settings, network, number, cpu),
           ...exitSettings(address, exits, number, routerConfig(network, number)),
         },
       }, this.#over)
@@ -229,7 +231,7 @@ class Run {
     const config = proxyConfig({ ...network, routers: known }, stage.captures ? hopOf(address) : undefined);
     const role = { kind: "proxy", config, tun: tun.fd.number } as const;
     const peers = network.routers.map(({ link }) => link);
-    const options = threadOptions(this.#settings, network, 0);
+    const options = threadOptions(this.#settings, network, 0, cpu);
     await unlessAborted(thread.start(role, socket.fd.number, peers, options), this.#over);
     return proxyPort;
   }
@@ -306,9 +308,14 @@ function networkOf(settings: Settings, from: number | undefined): Pick<Network, 
 }
 
 /** How the packet thread of one member of a network goes about it. */
-function threadOptions(settings: Settings, { proxy, routers }: Network, party: number): ThreadOptions {
+function threadOptions(
+  settings: Settings,
+  { proxy, routers }: Network,
+  party: number,
+  cpu: number | undefined,
+): ThreadOptions {
   const { noPacketLog, latency, pcap: directory } = settings;
-  const options = { logsPackets: !noPacketLog, latency };
+  const options = { logsPackets: !noPacketLog, latency, ...(cpu !== undefined && { cpu }) };
   if (directory === undefined) return options;
   const members = [proxy, ...routers.map(({ link }) => link)].map(({ port }, party) => ({ party, port }));
   const peers = members.filter((member) => member.party !== party);
