@@ -86,7 +86,13 @@ export interface CircuitOwner {
 
 /** A try after the other to build a circuit. */
 type Attempt =
-  | { readonly kind: "building"; readonly build: Build; readonly answerBy: number; readonly tries: Tries }
+  | {
+    readonly kind: "building";
+    readonly build: Build;
+    readonly begunAt: number;
+    readonly answerBy: number;
+    readonly tries: Tries;
+  }
   | { readonly kind: "pausing"; readonly until: number; readonly avoid: RouterIndex; readonly tries: Tries };
 
 /** What is known about the tries so far. */
@@ -184,7 +190,7 @@ export class BuiltCircuits implements Circuits {
     if (state === undefined || state.kind === "open" || state.attempt.kind !== "building") {
       return "unexpected-cell";
     }
-    const { build, tries } = state.attempt;
+    const { build, begunAt, tries } = state.attempt;
     if (build.circuit !== circuit || cellType(cell) !== build.awaited) return "unexpected-cell";
     const fault = build.take(cell);
     if (fault !== undefined) return fault;
@@ -192,10 +198,11 @@ export class BuiltCircuits implements Circuits {
     this.#trace.events.emit(EventKind.extendDone, 0, 0, 0, port, circuit.id);
     if (build.next !== undefined) {
       this.#ask(build);
-      this.#set(client, { ...state, attempt: this.#awaitAnswer(build, tries, now) });
+      this.#set(client, { ...state, attempt: { ...state.attempt, answerBy: now + tries.answer } });
       return undefined;
     }
     this.#trace.counters.count("circuits-built");
+    this.#trace.counters.count("build-time", Math.round(1000 * (now - begunAt)));
     if (state.kind === "replacing") this.#drain(state.circuit, now);
     circuit.isOpen = true;
     circuit.usedAt = now;
@@ -302,16 +309,12 @@ export class BuiltCircuits implements Circuits {
     this.#byId.set(id, circuit);
     const build = new Build(circuit, path, routers, this.#crypto);
     this.#ask(build);
-    return this.#awaitAnswer(build, tries, now);
+    return { kind: "building", build, begunAt: now, answerBy: now + tries.answer, tries };
   }
 
   #ask(build: Build): void {
     build.ask(this.#cell);
     this.#owner.send(build.circuit.neighbour, this.#cell);
-  }
-
-  #awaitAnswer(build: Build, tries: Tries, now: number): Attempt {
-    return { kind: "building", build, answerBy: now + tries.answer, tries };
   }
 
   #drain(circuit: OriginCircuit, now: number): void {
