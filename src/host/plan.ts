@@ -11,6 +11,7 @@ import { type Command, isInstalled, show } from "./execute.ts";
 import { type HostExit, resolveExits, resolveFrom } from "./exits.ts";
 import type { HostState } from "./state.ts";
 import { planTun, USUAL_MTU } from "./tun.ts";
+import type { NeededLink, Needs } from "./upkeep.ts";
 
 /** What is changed, and what is known once it has been. */
 export interface HostPlan {
@@ -19,6 +20,8 @@ export interface HostPlan {
   readonly exits: readonly HostExit[];
   /** Bytes of the longest packet that the TUN interface takes. */
   readonly mtu: number;
+  /** What must stay so while the run is up. */
+  readonly needs: Needs;
 }
 
 /**
@@ -37,13 +40,24 @@ export function planHost(
   const { tun, address, stage } = settings;
   const mtu = state.interfaces.find((each) => each.name === tun)?.mtu ?? USUAL_MTU;
   const tunnel = planTun(tun, address, state);
-  if (!stage.captures) return { changes: missing(tunnel, state), exits: [], mtu };
+  if (!stage.captures) {
+    const links = [{ name: tun, mtu, meanwhile: "nothing is carried" }];
+    return { changes: missing(tunnel, state), exits: [], mtu, needs: { links, routes: [] } };
+  }
   const from = resolveFrom(settings, state);
   const capture = planCapture(settings, from, state);
   const exits = resolveExits(settings, from, state);
   const firewall = tool === undefined ? [] : planFirewall(settings, from, exits, state.rules, tool, owner);
   const needed = [...tunnel, ...capture, ...exits.flatMap((exit) => exit.changes), ...firewall];
-  return { changes: missing(needed, state), exits, mtu };
+  const links = [{ name: tun, mtu, meanwhile: "what is captured is refused" }, ...neededLinks(exits)];
+  const routes = unique(needed).filter(({ route }) => route !== undefined);
+  return { changes: missing(needed, state), exits, mtu, needs: { links, routes } };
+}
+
+/** The interfaces that routers leave by, each once. */
+function neededLinks(exits: readonly HostExit[]): NeededLink[] {
+  const links = exits.map(({ device: name, mtu }) => ({ name, mtu, meanwhile: "nothing leaves by it" }));
+  return [...new Map(links.map((link) => [link.name, link])).values()];
 }
 
 /**
@@ -60,8 +74,11 @@ function missing(needed: readonly Change[], { held }: HostState): Change[] {
       "end that run, or choose another --table, --priority and --exit",
     );
   }
-  const unique = new Map(needed.map((change) => [change.what, change]));
-  return [...unique.values()].filter((change) => !change.isThere);
+  return unique(needed).filter((change) => !change.isThere);
+}
+
+function unique(changes: readonly Change[]): Change[] {
+  return [...new Map(changes.map((change) => [change.what, change])).values()];
 }
 
 /** What firewall rules can be made with here. */
