@@ -7,8 +7,10 @@ import { OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
 import { type Capability, hasCapability } from "./capability.ts";
 import type { FirewallTool } from "./capture.ts";
+import { readSysctl } from "./execute.ts";
 import { leftovers } from "./journal.ts";
 import { firewallTool } from "./plan.ts";
+import { parseUdpPorts } from "./ports.ts";
 import { hasLoopback } from "./preflight.ts";
 import { type HostState, readHostState } from "./state.ts";
 
@@ -18,6 +20,10 @@ export interface Facts {
   readonly has: (capability: Capability) => boolean;
   readonly tunDriver: TunDriver;
   readonly hasLoopback: boolean;
+  /** UDP ports that sockets have. */
+  readonly udpPorts: ReadonlySet<number>;
+  /** What a sysctl is set to. */
+  readonly sysctl: (name: string) => string | undefined;
   readonly firewallTool: FirewallTool | undefined;
   /** The network; or why it could not be looked at. */
   readonly network: HostState | OperatorError;
@@ -41,6 +47,9 @@ export async function gatherFacts(): Promise<Facts> {
     has: hasCapability,
     tunDriver: lookAtTunDriver(),
     hasLoopback: hasLoopback(),
+    // A socket that is open to both families has its port in both.
+    udpPorts: new Set(["/proc/net/udp", "/proc/net/udp6"].map(textOf).flatMap(parseUdpPorts)),
+    sysctl: readSysctl,
     firewallTool: firewallTool(),
     network: await readHostState().catch(explain),
     leftovers: leftovers(),
