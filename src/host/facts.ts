@@ -9,8 +9,10 @@ import { OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
 import { type Capability, hasCapability } from "./capability.ts";
 import type { FirewallTool } from "./capture.ts";
+import { readSysctl } from "./execute.ts";
 import { leftovers } from "./journal.ts";
 import { firewallTool } from "./plan.ts";
+import { parseUdpPorts } from "./ports.ts";
 import { hasLoopback } from "./preflight.ts";
 import { type HostState, readHostState } from "./state.ts";
 
@@ -20,6 +22,10 @@ export interface Facts {
   readonly has: (capability: Capability) => boolean;
   readonly tunDriver: TunDriver;
   readonly hasLoopback: boolean;
+  /** UDP ports that sockets have. */
+  readonly udpPorts: ReadonlySet<number>;
+  /** What a sysctl is set to. */
+  readonly sysctl: (name: string) => string | undefined;
   readonly firewallTool: FirewallTool | undefined;
   /** What layers would be sealed with; or why nothing can. */
   readonly sealing: Sealing | OperatorError;
@@ -48,6 +54,9 @@ export async function gatherFacts(): Promise<Facts> {
     has: hasCapability,
     tunDriver: lookAtTunDriver(),
     hasLoopback: hasLoopback(),
+    // A socket that is open to both families has its port in both.
+    udpPorts: new Set(["/proc/net/udp", "/proc/net/udp6"].map(textOf).flatMap(parseUdpPorts)),
+    sysctl: readSysctl,
     firewallTool: firewallTool(),
     sealing: await lookAtSealing(),
     network: await readHostState().catch(explain),

@@ -22,6 +22,7 @@ import type { HostExit } from "../host/exits.ts";
 import { firewallTool, planCommands, planHost } from "../host/plan.ts";
 import { readHostState } from "../host/state.ts";
 import { openHostTun } from "../host/tun.ts";
+import { HostWatch } from "../host/watch.ts";
 import { proxyLine, routerLine } from "../log/classic.ts";
 import { diagnostics, setUpDiagnostics } from "../log/diagnostics.ts";
 import { LineFile } from "../log/line_file.ts";
@@ -247,7 +248,7 @@ class Run {
         "neither nft nor iptables is here: packets of sockets that are bound to no address are not captured",
       );
     }
-    const { changes, exits, mtu, from } = planHost(
+    const { changes, exits, mtu, from, needs } = planHost(
       this.#settings,
       await readHostState(),
       Deno.pid,
@@ -256,6 +257,7 @@ class Run {
     );
     const tun = this.#devices.use(await openHostTun(name));
     await makeChanges(changes, this.#journal, tun.existed);
+    this.#stack.use(new HostWatch(needs, ({ level, text }) => this.#log[level]("{text}", { text })));
     return { tun, exits, mtu, from };
   }
 
