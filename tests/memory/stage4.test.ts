@@ -93,7 +93,11 @@ Deno.test("stage 4: each circuit is of one router only, whose cells nobody else 
     assert.deepEqual(onion.arrive(PROXY, PROXY + 1, out!.bytes), [], "router 1 does not know circuit 3");
     assert.deepEqual(onion.arrive(PROXY + 1, PROXY, back!.bytes), [], "nor may router 1 answer by it");
     assert.deepEqual(onion.arrive(PROXY + 2, PROXY + 3, out!.bytes), [], "nor router 2 ask by it");
-    assert.deepEqual(onion.arrive(PROXY, PROXY + 3, cell(0x52, 9, new Uint8Array())), [], "nobody begins one");
+    assert.deepEqual(
+      onion.arrive(PROXY, PROXY + 3, cell(0x52, 9, new Uint8Array())),
+      [],
+      "nobody begins one",
+    );
   });
   assert.deepEqual(drops, [[0, "unknown-circuit", 1], [1, "unknown-circuit", 1], [3, "unknown-circuit", 2]]);
   assert.equal(onion.left().flat().length, 1);
