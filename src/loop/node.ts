@@ -31,6 +31,12 @@ export interface Node {
   expire(now: number): void;
 }
 
+/** A router's node. */
+export interface RouterNode extends Node {
+  /** Circuits that it knows at present. */
+  circuits(): number;
+}
+
 /**
  * An onion proxy with its TUN interface and its link. Sources: link, TUN.
  *
@@ -87,7 +93,7 @@ export function routerNode(
   socket?: IcmpSocket,
   secrets?: RouterSecrets,
   random: () => number = unguessable,
-): Node {
+): RouterNode {
   const outbox = { toNeighbour: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell) };
   const movers: ((now: number) => boolean)[] = [];
   const makeExit = (deliver: Deliver): Exit => {
@@ -101,6 +107,7 @@ export function routerNode(
   movers.unshift(fromLink(link, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now)));
   return {
     sources: movers.map((moveOne) => makeSource(link, trace, moveOne)),
+    circuits: () => core.circuits,
     ...timed(core, link, trace),
   };
 }
