@@ -89,7 +89,9 @@ export async function runRouter(): Promise<ExitCode> {
   async function serve({ logFile, traffic }: RouterSettings): Promise<Awaited<typeof end>> {
     await using log = LineFile.create(logFile, console.error);
     const { begins = "none", address } = traffic?.node ?? {};
-    log.line(routerLine(number, Deno.pid, port, begins === "none" ? undefined : address));
+    // Where no packet travels, all that there is to be seen passes between the ports of the control channel.
+    const seen = traffic === undefined ? channel.port : port;
+    log.line(routerLine(number, Deno.pid, seen, begins === "none" ? undefined : address));
     log.flush();
     if (traffic === undefined) {
       channel.say(PROXY, { type: "ready" });

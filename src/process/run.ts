@@ -189,9 +189,9 @@ class Run {
     if (hasCapability("CAP_NET_ADMIN")) this.#sayUndone(await undoLeftovers());
     this.#file.line(proxyLine(routers.controlPort));
     await Promise.all(routers.all.map(async ({ number }) => {
-      const port = await routers.up(number, this.#over);
+      await routers.up(number, this.#over);
       await routers.configure(number, { logFile: this.#logFile(`router${number}`) }, this.#over);
-      this.#introduce(number, port);
+      this.#introduce(number, routers.controlPortOf(number));
     }));
     return routers.controlPort;
   }
