@@ -39,6 +39,7 @@ export interface CircuitLimits {
   readonly answer: number;
   /** Between a failed build and the next one; twice as long each further time, up to `longestPause`. */
   readonly pause: number;
+  /** What the pause grows to. */
   readonly longestPause: number;
   /** From the first try to the last. */
   readonly building: number;
@@ -67,12 +68,15 @@ const REPLACED_AT = 0.9;
 
 /** What built circuits are made by. */
 export interface BuiltConfig {
+  /** Whether they are plain or sealed. */
   readonly dialect: Dialect;
   /** Routers on a path. */
   readonly hops: number;
+  /** What the paths are made of, in the order of the link's peers. */
   readonly routers: readonly RouterDescription[];
   /** A client that will certainly come: its circuit is built at once. */
   readonly firstClient?: number;
+  /** How long things may take, and how many there may be. */
   readonly limits: CircuitLimits;
 }
 
@@ -132,6 +136,8 @@ export class BuiltCircuits implements Circuits {
   #deadline: number;
 
   /**
+   * No circuit yet.
+   *
    * @param random numbers in [0, 1) that an outsider cannot guess
    * @param crypto needed where circuits are sealed
    */

@@ -38,7 +38,9 @@ export type LayerFault = "truncated" | "replayed" | "forged";
 
 /** The two keys of a layer, as one end sees them. */
 export interface LayerKeys {
+  /** Seals what this end sends. */
   readonly send: Uint8Array<ArrayBuffer>;
+  /** Opens what the other end sends. */
   readonly receive: Uint8Array<ArrayBuffer>;
 }
 
