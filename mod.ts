@@ -50,6 +50,41 @@
  * assert.deepEqual(hops, ["10.5.51.1", "192.168.201.1", "100.64.1.1", "128.30.2.155"]);
  * ```
  *
+ * Let it build sealed circuits: three routers of four, a layer of encryption for each, and the client's address in none.
+ *
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import {
+ *   echoRequest,
+ *   findProvider,
+ *   formatIpv4,
+ *   icmpType,
+ *   IcmpType,
+ *   Ipv4View,
+ *   MemoryNetwork,
+ *   MemoryWorld,
+ *   PacketBuffer,
+ * } from "@onion/onion";
+ *
+ * const exits = [0xc0a8c902, 0xc0a8ca02, 0xc0a8cb02, 0xc0a8cc02]; // 192.168.201.2 to 192.168.204.2
+ * const network = new MemoryNetwork({
+ *   address: { address: 0x0a053302, prefix: 24 },
+ *   exit: { kind: "raw-icmp", world: exits.map((address) => new MemoryWorld({ address })) },
+ *   circuits: { hops: 3, crypto: await findProvider(["node:crypto"]) },
+ * });
+ * const [client, destination] = [0x0a00020f, 0x801e029b]; // 10.0.2.15, 128.30.2.155
+ * network.tun.inject(echoRequest({ source: client, destination, identifier: 7, sequence: 1 }));
+ * network.run();
+ *
+ * const packet = new PacketBuffer();
+ * packet.load(network.tun.take()[0]!);
+ * const ip = new Ipv4View();
+ * assert.equal(ip.wrap(packet), undefined);
+ * assert.equal(icmpType(packet.view, ip.payload), IcmpType.echoReply);
+ * assert.equal(`${formatIpv4(ip.source)} to ${formatIpv4(ip.destination)}`, "128.30.2.155 to 10.0.2.15");
+ * assert.equal(network.counters.proxy.get("circuits-built"), 1);
+ * ```
+ *
  * Answer an echo request yourself:
  *
  * ```ts
@@ -88,6 +123,7 @@
 export { checksum, isIntact, updateChecksum } from "./src/bytes/checksum.ts";
 export { HEADROOM, MAX_PACKET, PacketBuffer } from "./src/bytes/packet_buffer.ts";
 export {
+  CELL_HEADER,
   cellCircuit,
   CellType,
   cellType,
@@ -96,10 +132,51 @@ export {
   unwrapCell,
   wrapCell,
 } from "./src/cell/cell.ts";
+export { type LinkAddress, readExtend, writeExtend } from "./src/cell/extend.ts";
+export type { RouterDescription } from "./src/circuit/build.ts";
+export {
+  BuiltCircuits,
+  type BuiltConfig,
+  CIRCUIT_LIMITS,
+  type CircuitLimits,
+  type CircuitOwner,
+} from "./src/circuit/built.ts";
+export { type Circuits, GivenCircuits, type Without } from "./src/circuit/circuits.ts";
+export { type Dialect, longestPacket, PLAIN, SEALED } from "./src/circuit/dialect.ts";
+export { HOP_LIMITS, type HopLimits } from "./src/circuit/hop.ts";
+export { CircuitIds } from "./src/circuit/ids.ts";
+export { OriginCircuit } from "./src/circuit/origin.ts";
+export { choosePath, routerFor, type RouterIndex } from "./src/circuit/path.ts";
+export { chooseProvider, findProvider } from "./src/crypto/choose.ts";
+export { Layer, LAYER_OVERHEAD, type LayerFault, type LayerKeys, SEAL_LIMIT } from "./src/crypto/layer.ts";
+export {
+  type Finished,
+  HANDSHAKE_OVERHEAD,
+  type HandshakeOptions,
+  initiate,
+  type InitiateOptions,
+  type Initiation,
+  respond,
+  type RespondOptions,
+  type Response,
+  type TransportKeys,
+} from "./src/crypto/noise.ts";
+export {
+  type Aead,
+  type CryptoProvider,
+  type KeyPair,
+  type ProviderName,
+  PROVIDERS,
+} from "./src/crypto/provider.ts";
+export { REPLAY_WINDOW, ReplayWindow } from "./src/crypto/replay_window.ts";
 export { SysError, WireError } from "./src/errors.ts";
 export { answerEcho } from "./src/exit/echo.ts";
 export type { Deliver, Exit } from "./src/exit/exit.ts";
-export { TRANSLATOR_LIMITS, type TranslatorLimits } from "./src/exit/icmp_translator.ts";
+export {
+  type IdentifierShare,
+  TRANSLATOR_LIMITS,
+  type TranslatorLimits,
+} from "./src/exit/icmp_translator.ts";
 export { MemoryWorld, type MemoryWorldOptions, type WorldHost, type WorldRouter } from "./src/exit/memory.ts";
 export {
   type IcmpSocket,
@@ -111,9 +188,35 @@ export {
 export { FaultLink, type Faults } from "./src/link/fault.ts";
 export { type Link, NOTHING, type Peer, STRANGER } from "./src/link/link.ts";
 export { type Datagram, MemoryLink, MemoryMedium } from "./src/link/memory.ts";
-export { type MemoryExit, MemoryNetwork, type MemoryNetworkOptions } from "./src/loop/memory_network.ts";
-export { ProxyCore, type ProxyNeighbour, type ProxyOutbox } from "./src/proxy/proxy.ts";
-export { RouterCore, type RouterNeighbour, type RouterOutbox } from "./src/router/router.ts";
+export {
+  type MemoryCircuits,
+  type MemoryExit,
+  MemoryNetwork,
+  type MemoryNetworkOptions,
+} from "./src/loop/memory_network.ts";
+export {
+  type CircuitPlan,
+  longestOf,
+  type Network,
+  type NetworkRouter,
+  proxyConfig,
+  routerConfig,
+} from "./src/loop/network.ts";
+export {
+  type CircuitSource,
+  type ProxyConfig,
+  ProxyCore,
+  type ProxyNeighbour,
+  type ProxyOutbox,
+} from "./src/proxy/proxy.ts";
+export {
+  type GivenCircuit,
+  type RouterConfig,
+  RouterCore,
+  type RouterNeighbour,
+  type RouterOutbox,
+  type RouterSecrets,
+} from "./src/router/router.ts";
 export {
   type CounterName,
   COUNTERS,
@@ -122,7 +225,15 @@ export {
   type DropReason,
   type Snapshot,
 } from "./src/trace/counters.ts";
-export { EventKind, type EventSink } from "./src/trace/events.ts";
+export {
+  blankEvent,
+  type Event,
+  EventKind,
+  EventRing,
+  type EventSink,
+  ringBytes,
+  SILENT,
+} from "./src/trace/events.ts";
 export type { Trace } from "./src/trace/trace.ts";
 export { MemoryTun } from "./src/tun/memory.ts";
 export { type OpenTun, openTun } from "./src/tun/open.ts";

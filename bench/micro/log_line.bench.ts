@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { EventLines } from "../../src/log/classic.ts";
-import { type Event, EventKind } from "../../src/trace/events.ts";
+import { blankEvent, type Event, EventKind } from "../../src/trace/events.ts";
 import { address } from "../../tests/support/packets.ts";
 
 const SOURCE = "10.5.51.2";
@@ -8,7 +8,7 @@ const lines = new EventLines();
 const text = new TextDecoder();
 
 function eventTo(destination: number): Event {
-  return { kind: EventKind.icmpFromTunnel, source: address(SOURCE), destination, detail: 8, port: 0 };
+  return { ...blankEvent(), kind: EventKind.icmpFromTunnel, source: address(SOURCE), destination, detail: 8 };
 }
 
 for (const hosts of [1, 64, 1000]) {

@@ -65,12 +65,15 @@ const REPLACED_AT = 0.9;
 
 /** What built circuits are made by. */
 export interface BuiltConfig {
+  /** Whether they are plain or sealed. */
   readonly dialect: Dialect;
   /** Routers on a path. */
   readonly hops: number;
+  /** What the paths are made of, in the order of the link's peers. */
   readonly routers: readonly RouterDescription[];
   /** A client that will certainly come: its circuit is built at once. */
   readonly firstClient?: number;
+  /** How long things may take, and how many there may be. */
   readonly limits: CircuitLimits;
 }
 
@@ -137,6 +140,8 @@ export class BuiltCircuits implements Circuits {
   #deadline: number;
 
   /**
+   * No circuit yet.
+   *
    * @param random numbers in [0, 1) that an outsider cannot guess
    * @param crypto needed where circuits are sealed
    */

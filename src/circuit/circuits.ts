@@ -40,11 +40,14 @@ export interface Circuits {
 
 /** One circuit to each router, which both sides know of from the start. */
 export class GivenCircuits implements Circuits {
+  /** {@inheritDoc Circuits.deadline} */
   readonly deadline: number = Infinity;
   readonly #circuits: readonly OriginCircuit[];
   readonly #addresses: readonly number[];
 
   /**
+   * Circuits that are open from the start.
+   *
    * @param ids of the circuits, in the order of the routers
    * @param addresses that the routers leave by, in their order; 0 for one without
    */

@@ -18,7 +18,11 @@ export class CircuitIds {
   readonly #party: number;
   #count = 0;
 
-  /** @param party 0 for the proxy, else a router's number, at most 255 */
+  /**
+   * Ids from the first one on.
+   *
+   * @param party 0 for the proxy, else a router's number, at most 255
+   */
   constructor(party: number) {
     this.#party = party;
   }

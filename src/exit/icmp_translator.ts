@@ -49,7 +49,9 @@ export const TRANSLATOR_LIMITS: TranslatorLimits = { sessions: 16_384, idle: 60_
  * Every raw socket sees every answer to its address, so exits that share one must be told apart by the identifier.
  */
 export interface IdentifierShare {
+  /** The remainder, 0 to `of` - 1. */
   readonly index: number;
+  /** How many share an address. */
   readonly of: number;
 }
 

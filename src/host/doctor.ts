@@ -227,9 +227,9 @@ function lookAtReversePath(state: HostState, settings: Settings): Verdict {
   ];
   const filters = changes.filter(({ make, isThere }) => make[0] === "sysctl" && !isThere);
   if (filters.length === 0) return ok("no strict filter is in the way");
-  return ok(
-    `strict, so a run makes it loose, and strict again: ${filters.map(({ what }) => what).join("; ")}`,
-  );
+  // Routers that leave by one interface want the same of it.
+  const whats = [...new Set(filters.map(({ what }) => what))];
+  return ok(`strict, so a run makes it loose, and strict again: ${whats.join("; ")}`);
 }
 
 /** Rules that come before the capturing one may lead its packets elsewhere. */

@@ -33,6 +33,7 @@ export interface NetworkRouter extends RouterDescription {
 
 /** A network: a proxy and its routers. */
 export interface Network {
+  /** By which circuits packets go. */
   readonly circuits: CircuitPlan;
   /** Bytes of the longest IP packet that the links between the members take. */
   readonly linkMtu: number;

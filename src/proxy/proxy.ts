@@ -58,6 +58,7 @@ export interface ProxyOutbox {
 export interface ProxyConfig {
   /** The neighbours, in the order of the link's peers. */
   readonly routers: readonly ProxyNeighbour[];
+  /** How it comes by its circuits. */
   readonly circuits: CircuitSource;
   /** Bytes of the longest IP packet that the links between neighbours take. */
   readonly linkMtu: number;

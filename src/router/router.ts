@@ -63,11 +63,13 @@ export interface RouterConfig {
   readonly begins: "none" | "plain" | "sealed";
   /** Bytes of the longest packet that may be sent back. */
   readonly mtu: number;
+  /** How many circuits there may be, and for how long. */
   readonly limits: HopLimits;
 }
 
 /** What sealed circuits are begun with. */
 export interface RouterSecrets {
+  /** What seals and peels. */
   readonly crypto: CryptoProvider;
   /** The router's static keys. */
   readonly keys: KeyPair;

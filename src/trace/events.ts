@@ -90,13 +90,21 @@ export function withoutPackets(sink: EventSink): EventSink {
 
 /** One event, as read from the ring: the same object every time. */
 export interface Event {
+  /** What happened. */
   kind: EventKind;
+  /** The packet's source address as it came. */
   source: number;
+  /** The packet's destination address as it came. */
   destination: number;
+  /** See {@linkcode EventSink.emit}. */
   detail: number;
+  /** The neighbour's UDP port, or a router's number. */
   port: number;
+  /** The id of the circuit that a cell came by. */
   incoming: number;
+  /** The id of the circuit that it goes by. */
   outgoing: number;
+  /** The address that takes the place of the source, or on the way back of the destination. */
   rewritten: number;
 }
 
@@ -172,6 +180,8 @@ export class EventRing implements EventSink {
   readonly #event: Event = blankEvent();
 
   /**
+   * A ring over memory, as it stands there.
+   *
    * @param memory {@linkcode ringBytes} bytes, shared between the two threads
    * @param lost told of each event that did not fit
    */

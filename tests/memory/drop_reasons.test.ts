@@ -5,11 +5,18 @@
  * @module
  */
 import assert from "node:assert/strict";
+import type { CircuitLimits } from "../../src/circuit/built.ts";
+import { Layer, LAYER_OVERHEAD } from "../../src/crypto/layer.ts";
+import { HANDSHAKE_OVERHEAD } from "../../src/crypto/noise.ts";
 import { MemoryWorld } from "../../src/exit/memory.ts";
+import type { MemoryCircuits, MemoryNetwork } from "../../src/loop/memory_network.ts";
+import { type Network, proxyConfig, routerConfig } from "../../src/loop/network.ts";
 import { proxyNode, routerNode } from "../../src/loop/node.ts";
 import { MemoryMedium } from "../../src/link/memory.ts";
 import { Counters, DROP_REASONS, type DropReason } from "../../src/trace/counters.ts";
+import { SILENT } from "../../src/trace/events.ts";
 import { MemoryTun } from "../../src/tun/memory.ts";
+import { flip, PROVIDER } from "../support/crypto.ts";
 import { address, cell, cutPlainly, echo, hex, ipv4, pattern } from "../support/packets.ts";
 import { BLOCK, dropped, exchange, makeNetwork } from "../support/network.ts";
 
@@ -17,7 +24,9 @@ import { BLOCK, dropped, exchange, makeNetwork } from "../support/network.ts";
 type Dropped = Record<string, number>;
 
 const REQUEST = ipv4({}, echo());
-const [RELAY_DATA, RETURN_DATA, CIRCUIT] = [0x51, 0x54, 1];
+const [RELAY_DATA, EXTEND, RETURN_DATA, RELAY_SEALED, HANDSHAKE] = [0x51, 0x52, 0x54, 0x61, 0x65];
+/** The first circuit on a link: given, or built first. */
+const CIRCUIT = 1;
 const [FIRST, ...REST] = cutPlainly({}, echo({ data: pattern(2000) }), 1480) as [Uint8Array, Uint8Array];
 
 /** The host sends packets. */
@@ -35,6 +44,27 @@ function fromRouter(datagram: Uint8Array): Dropped {
   return dropped(network);
 }
 
+/** A network that builds a sealed circuit to its router as soon as somebody wants it. */
+function makeSealedNetwork(limits: Partial<CircuitLimits> = {}): MemoryNetwork {
+  return makeNetwork({ circuits: { hops: 1, crypto: PROVIDER, limits } });
+}
+
+/** The proxy, or whoever has its port, sends a datagram to a router that begins circuits. */
+function fromProxy(circuits: MemoryCircuits, datagram: Uint8Array): Dropped {
+  const network = makeNetwork({ circuits });
+  network.medium.carry(network.ports.proxy, network.ports.router, datagram);
+  network.run();
+  return dropped(network);
+}
+
+/** Somebody on the link to the router does something to the only packet that a sealed circuit carries. */
+function underWay(tamper: (cell: Uint8Array) => Uint8Array[]): Dropped {
+  const network = makeSealedNetwork();
+  network.medium.tamper = (_from, _to, bytes) => bytes[0] === RELAY_SEALED ? tamper(bytes) : [bytes];
+  exchange(network, REQUEST);
+  return dropped(network);
+}
+
 /** A ping of the host leaves into the world. */
 function intoWorld(world: MemoryWorld, ...packets: Uint8Array[]): Dropped {
   const network = makeNetwork({ exit: { kind: "raw-icmp", world } });
@@ -45,6 +75,15 @@ function intoWorld(world: MemoryWorld, ...packets: Uint8Array[]): Dropped {
 const EXIT = address("192.168.201.2");
 const outside = (header: Parameters<typeof ipv4>[0] = {}, message = echo()) =>
   ipv4({ destination: "128.30.2.155", ...header }, message);
+
+/** A network whose circuits are there from the start. */
+const GIVEN: Network = {
+  circuits: { kind: "given" },
+  linkMtu: 65_535,
+  tunMtu: 1500,
+  proxy: { address: 0, port: 1 },
+  routers: [{ link: { address: 0, port: 2 }, address: 0 }],
+};
 
 /** The way to each reason, and what it counts: the reason, once, and no other. */
 const WAYS: Record<DropReason, () => Dropped> = {
@@ -91,6 +130,43 @@ const WAYS: Record<DropReason, () => Dropped> = {
   "bad-cell": () => fromRouter(hex("54 000000 00000000")),
   "unexpected-cell": () => fromRouter(cell(RELAY_DATA, CIRCUIT, REQUEST)),
   "unknown-circuit": () => fromRouter(cell(RETURN_DATA, CIRCUIT + 1, REQUEST)),
+  "bad-handshake": () =>
+    fromProxy({ hops: 1, crypto: PROVIDER }, cell(HANDSHAKE, CIRCUIT, pattern(HANDSHAKE_OVERHEAD))),
+  "bad-extend": () => fromProxy({ hops: 1 }, cell(EXTEND, CIRCUIT, hex("7f000001 0000"))),
+  "forged": () => underWay((bytes) => [flip(bytes, 8 * bytes.length - 1)]),
+  "replayed": () => underWay((bytes) => [bytes, bytes]),
+  "truncated": () => underWay((bytes) => [bytes.subarray(0, 8 + LAYER_OVERHEAD - 1)]),
+  "worn-out": () => {
+    const network = makeSealedNetwork();
+    exchange(network, REQUEST);
+    // 2^48 cells later.
+    const { seal } = Layer.prototype;
+    Layer.prototype.seal = () => false;
+    try {
+      exchange(network, REQUEST);
+    } finally {
+      Layer.prototype.seal = seal;
+    }
+    return dropped(network);
+  },
+  "circuits-full": () => {
+    const network = makeSealedNetwork({ clients: 1 });
+    exchange(network, REQUEST, ipv4({ source: "10.5.51.3" }, echo()));
+    return dropped(network);
+  },
+  "queue-full": () => {
+    const network = makeSealedNetwork();
+    network.medium.tamper = () => [];
+    exchange(network, ...Array.from({ length: 257 }, () => REQUEST));
+    return dropped(network);
+  },
+  "no-circuit": () => {
+    const network = makeSealedNetwork();
+    network.medium.tamper = () => [];
+    exchange(network, REQUEST);
+    while (network.deadline < Infinity) network.run(network.deadline - network.now);
+    return dropped(network);
+  },
   "unknown-peer": () => {
     const network = makeNetwork();
     network.medium.carry(9999, network.ports.proxy, cell(RETURN_DATA, CIRCUIT, REQUEST));
@@ -104,10 +180,8 @@ const WAYS: Record<DropReason, () => Dropped> = {
     const link = medium.link(1);
     link.addPeer(2);
     const counters = new Counters();
-    const node = proxyNode({ routers: [{ port: 2, circuit: CIRCUIT }] }, tun, link, {
-      counters,
-      events: { emit: () => {} },
-    });
+    const config = proxyConfig(GIVEN);
+    const node = proxyNode(config, tun, link, { counters, events: SILENT });
     medium.carry(2, 1, cell(RETURN_DATA, CIRCUIT, ipv4({}, echo({ type: 0 }))));
     for (const source of node.sources) source(0);
     return onlyDrops(counters);
@@ -119,9 +193,9 @@ const WAYS: Record<DropReason, () => Dropped> = {
     link.send = () => false;
     const counters = new Counters();
     const node = routerNode(
-      { neighbours: [{ port: 1, circuit: CIRCUIT }], mtu: 1500, exit: { kind: "echo", block: BLOCK } },
+      { ...routerConfig(GIVEN, 1), exit: { kind: "echo", block: BLOCK } },
       link,
-      { counters, events: { emit: () => {} } },
+      { counters, events: SILENT },
     );
     medium.carry(1, 2, cell(RELAY_DATA, CIRCUIT, REQUEST));
     for (const source of node.sources) source(0);
@@ -130,7 +204,7 @@ const WAYS: Record<DropReason, () => Dropped> = {
 };
 
 function onlyDrops(counters: Counters): Dropped {
-  return dropped({ counters: { proxy: counters, router: new Counters() } });
+  return dropped({ counters: { proxy: counters, routers: [] } });
 }
 
 for (const [reason, meaning] of Object.entries(DROP_REASONS)) {
@@ -143,4 +217,5 @@ Deno.test("and a ping over the same networks drops nothing", () => {
   assert.deepEqual(fromHost(REQUEST), {});
   assert.deepEqual(fromHost(FIRST, ...REST), {});
   assert.deepEqual(intoWorld(new MemoryWorld({ address: EXIT }), outside()), {});
+  assert.deepEqual(underWay((cell) => [cell]), {});
 });

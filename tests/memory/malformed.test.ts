@@ -12,7 +12,8 @@ import { FrameCodec, FrameKind, PROXY } from "../../src/control/message.ts";
 import { WireError } from "../../src/errors.ts";
 import { EchoExit } from "../../src/exit/echo.ts";
 import { type IcmpSocket, RawIcmpExit } from "../../src/exit/raw_icmp.ts";
-import { MAX_CELL_PACKET, ProxyCore } from "../../src/proxy/proxy.ts";
+import { type Network, proxyConfig, routerConfig } from "../../src/loop/network.ts";
+import { ProxyCore } from "../../src/proxy/proxy.ts";
 import { RouterCore } from "../../src/router/router.ts";
 import {
   type CounterName,
@@ -29,7 +30,18 @@ import { Random } from "../support/random.ts";
 const [PROXY_PORT, ROUTER_PORT, CIRCUIT] = [40_000, 40_001, 1];
 const [RELAY_DATA, RETURN_DATA] = [0x51, 0x54];
 const MTU = 1500;
+/** Bytes of the longest packet that fits a cell: 65,535, less 20 of the IPv4 header, 8 of UDP's and 8 of the cell's. */
+const MAX_CELL_PACKET = 65_499;
 const EXIT = "192.168.201.2";
+
+/** A network whose circuits are there from the start. */
+const GIVEN: Network = {
+  circuits: { kind: "given" },
+  linkMtu: 65_535,
+  tunMtu: MTU,
+  proxy: { address: 0, port: PROXY_PORT },
+  routers: [{ link: { address: 0, port: ROUTER_PORT }, address: 0 }],
+};
 
 /** Counters whose changes from one input to the next are looked at. */
 class Tally {
@@ -66,7 +78,7 @@ function makeProxy(entrance: "tun" | "link", refuseAs?: number): Bench {
   const tally = new Tally();
   const bench = { tally, toTun: 0, cells: 0, toWorld: 0 };
   const core = new ProxyCore(
-    { routers: [{ port: ROUTER_PORT, circuit: CIRCUIT }], ...(refuseAs !== undefined && { refuseAs }) },
+    proxyConfig(GIVEN, refuseAs),
     {
       toTun: () => ++bench.toTun > 0,
       toRouter: (_, cell) => {
@@ -75,11 +87,12 @@ function makeProxy(entrance: "tun" | "link", refuseAs?: number): Bench {
       },
     },
     { counters: tally.counters, events: silent },
+    () => assert.fail("a given circuit needs no chance"),
   );
   return Object.assign(bench, {
     take: entrance === "tun"
-      ? (input: PacketBuffer) => core.fromTun(input)
-      : (input: PacketBuffer) => core.fromLink(0, input),
+      ? (input: PacketBuffer, now: number) => core.fromTun(input, now)
+      : (input: PacketBuffer, now: number) => core.fromLink(0, input, now),
   });
 }
 
@@ -101,8 +114,7 @@ function makeRouter(exitKind: "echo" | "raw-icmp"): RouterBench {
   };
   let raw: RawIcmpExit | undefined;
   const core = new RouterCore(
-    [{ port: PROXY_PORT, circuit: CIRCUIT }],
-    MTU,
+    routerConfig(GIVEN, 1),
     {
       toNeighbour: (_, cell) => {
         if (cell.length > 8 + MTU) assert.fail(`a cell of ${cell.length} bytes`);

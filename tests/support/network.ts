@@ -23,10 +23,13 @@ export function exchange(network: MemoryNetwork, ...packets: readonly Uint8Array
   return network.tun.take();
 }
 
-/** What both parties dropped, together. */
-export function dropped({ counters }: Pick<MemoryNetwork, "counters">): Record<string, number> {
+/** The counters of a proxy and its routers. */
+export type Members = Pick<MemoryNetwork["counters"], "proxy" | "routers">;
+
+/** What all parties dropped, together. */
+export function dropped({ counters }: { readonly counters: Members }): Record<string, number> {
   const sum: Record<string, number> = {};
-  for (const party of [counters.proxy, counters.router]) {
+  for (const party of [counters.proxy, ...counters.routers]) {
     for (const [reason, count] of drops(party.snapshot())) sum[reason] = (sum[reason] ?? 0) + count;
   }
   return sum;

@@ -21,9 +21,21 @@ export interface WriterReport {
   readonly lost: number;
 }
 
+/** What is told of an event, but for its kind. */
+export type EventFields = [
+  source: number,
+  destination: number,
+  detail: number,
+  port: number,
+  incoming: number,
+  outgoing: number,
+  rewritten: number,
+];
+
 /** The fields of the n-th event: each tells n, so that a record of two halves is found out. */
-export function eventNumber(n: number): [source: number, destination: number, detail: number, port: number] {
-  return [n, ~n >>> 0, Math.imul(n, 0x9e37_79b1) >>> 0, n & 0xffff];
+export function eventNumber(n: number): EventFields {
+  const mixed = Math.imul(n, 0x9e37_79b1) >>> 0;
+  return [n, ~n >>> 0, mixed, n & 0xffff, ~mixed >>> 0, (n ^ mixed) >>> 0, (n + mixed) >>> 0];
 }
 
 const scope = self as unknown as {

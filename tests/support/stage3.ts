@@ -53,8 +53,8 @@ export class Stage3 {
 
   constructor({ world, network }: Options = {}) {
     const log = (lines: string[]): EventSink => ({
-      emit: (kind, source, destination, detail, port) =>
-        lines.push(eventLine({ kind, source, destination, detail, port })),
+      emit: (kind, source, destination, detail, port, incoming = 0, outgoing = 0, rewritten = 0) =>
+        lines.push(eventLine({ kind, source, destination, detail, port, incoming, outgoing, rewritten })),
     });
     this.world = new MemoryWorld({ ...WORLD, ...world });
     this.network = new MemoryNetwork({

@@ -40,6 +40,8 @@ Deno.test("flags make settings", async () => {
     stage: 2,
     routers: 1,
     hops: 1,
+    circuitLifetime: 600,
+    linkMtu: 65_535,
     tun: "onion0",
     address: { address: 0x0a090001, prefix: 16 },
     from: undefined,
@@ -142,7 +144,11 @@ Deno.test("a word that does not fit is named, with the remedy", async () => {
   await refuses("doctor --jsn", "unknown option --jsn", `did you mean --json? ${help}`);
   await refuses("man 1", "unexpected argument 1", help);
   await refuses("--stage --json", "there is no stage --json", "stages go from 1 to 9");
-  await refuses("--json", "no stage is named", "name one with --stage N; there are stages 1, 2 and 3");
+  await refuses(
+    "--json",
+    "no stage is named",
+    "name one with --stage N; there are stages 1, 2, 3, 4, 5 and 6",
+  );
 });
 
 Deno.test("what is no config file may be a command mistyped", async () => {

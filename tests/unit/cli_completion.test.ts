@@ -23,7 +23,7 @@ Deno.test("the first word may be a command, an option or a file", () => {
 });
 
 Deno.test("values are offered where they are few", () => {
-  assert.deepEqual(offers("--stage", ""), ["1", "2", "3"]);
+  assert.deepEqual(offers("--stage", ""), ["1", "2", "3", "4", "5", "6"]);
   assert.deepEqual(offers("--json", "--log-level", "d"), ["debug"]);
   assert.match(completion(["bash", "--log-dir", ""]), /^__FILE__:directory:/);
 });

@@ -34,5 +34,8 @@ Deno.test("without a C library that it knows, nothing runs, and the doctor says 
     "stage 1: cannot run: C library",
     "stage 2: cannot run: C library",
     "stage 3: cannot run: C library",
+    "stage 4: cannot run: C library",
+    "stage 5: cannot run: C library",
+    "stage 6: cannot run: C library",
   ]);
 });

@@ -24,7 +24,7 @@ Deno.test("options stand in a column, their explanations in the next", () => {
   );
   assert.match(
     helpText(),
-    /\n {2}--address CIDR {9}the address of the TUN interface, and the block behind\n {25}it \[10/,
+    /\n {2}--address CIDR {14}the address of the TUN interface, and the block\n {30}behind it \[10/,
   );
 });
 
@@ -42,7 +42,11 @@ Deno.test("the environment that matters is told", () => {
 
 Deno.test("only what a config file of this version may say is shown", () => {
   const rows = MANUAL.find(({ title }) => title === "Config file")?.rows;
-  assert.deepEqual(rows?.slice(0, -1), [["stage N", "as --stage"], ["num_routers N", "as --routers"]]);
+  assert.deepEqual(rows?.slice(0, -1), [
+    ["stage N", "as --stage"],
+    ["num_routers N", "as --routers"],
+    ["minitor_hops H", "as --hops"],
+  ]);
 });
 
 Deno.test("no line is wider than a terminal", () => {

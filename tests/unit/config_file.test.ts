@@ -71,8 +71,15 @@ Deno.test("values are judged with file and line, too", () => {
     new ConfigError("lab.conf:1: there is no stage 12", "stages go from 1 to 9"),
   );
   assert.throws(
+    judge("stage 7\nminitor_hops x"),
+    new ConfigError("lab.conf:1: stage 7 is not in this version", "it runs stages 1, 2, 3, 4, 5 and 6"),
+  );
+  assert.throws(
     judge("stage 5\nminitor_hops x"),
-    new ConfigError("lab.conf:1: stage 5 is not in this version", "it runs stages 1, 2 and 3"),
+    new ConfigError(
+      "lab.conf:2: minitor_hops x: stage 5 with 4 routers has 1 to 3 hops",
+      "choose a number from 1 to 3",
+    ),
   );
   assert.throws(
     judge("stage 2\n\nnum_routers 2"),

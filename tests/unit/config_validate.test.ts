@@ -23,6 +23,8 @@ Deno.test("a stage alone fills in everything else", () => {
     stage: STAGES[1],
     routers: 1,
     hops: 1,
+    circuitLifetime: 600,
+    linkMtu: 65_535,
     tun: "tun1",
     address: { address: 0x0a053302, prefix: 24 },
     from: undefined,
@@ -41,9 +43,11 @@ Deno.test("a stage alone fills in everything else", () => {
 
 Deno.test("every option can be said", () => {
   const said = {
-    stage: "3",
-    routers: "1",
-    hops: "1",
+    stage: "6",
+    routers: "3",
+    hops: "2",
+    circuitLifetime: "60",
+    linkMtu: "1500",
     tun: "onion0",
     address: "192.168.7.1/30",
     from: "10.0.2.15",
@@ -59,9 +63,11 @@ Deno.test("every option can be said", () => {
   };
   assert.deepEqual(Object.keys(said), Object.keys(FLAGS), "this test knows every option");
   assert.deepEqual(validate(flags(said)), {
-    stage: STAGES[2],
-    routers: 1,
-    hops: 1,
+    stage: STAGES[5],
+    routers: 3,
+    hops: 2,
+    circuitLifetime: 60,
+    linkMtu: 1500,
     tun: "onion0",
     address: { address: 0xc0a80701, prefix: 30 },
     from: 0x0a00020f,
@@ -86,12 +92,12 @@ Deno.test("settings cannot be changed", () => {
 });
 
 Deno.test("a stage is one of this version", () => {
-  refuses({}, "no stage is named", "name one with --stage N; there are stages 1, 2 and 3");
+  refuses({}, "no stage is named", "name one with --stage N; there are stages 1, 2, 3, 4, 5 and 6");
   for (const none of ["12", "0", "10", "-1", "two", "2.0", "1e0", "99999999999999999999"]) {
     refuses({ stage: none }, `there is no stage ${none}`, "stages go from 1 to 9");
   }
   refuses({ stage: "" }, 'there is no stage ""', "stages go from 1 to 9");
-  refuses({ stage: "5" }, "stage 5 is not in this version", "it runs stages 1, 2 and 3");
+  refuses({ stage: "7" }, "stage 7 is not in this version", "it runs stages 1, 2, 3, 4, 5 and 6");
 });
 
 Deno.test("stages in words", () => {
@@ -119,9 +125,9 @@ Deno.test("a range is said from end to end", () => {
   const { read } = FLAGS.routers;
   const stage = { ...STAGES[1]!, number: 4, routers: { least: 1, most: 6, usual: 6 } };
   const given = (text: string) => ({ text, name: "num_routers", at: "lab.conf:3: " });
-  assert.equal(read(given("6"), stage), 6);
+  assert.equal(read(given("6"), stage, {}), 6);
   assert.throws(
-    () => read(given("7"), stage),
+    () => read(given("7"), stage, {}),
     new ConfigError("lab.conf:3: num_routers 7: stage 4 has 1 to 6 routers", "choose a number from 1 to 6"),
   );
 });
@@ -131,7 +137,7 @@ Deno.test("an option that means nothing in the stage is refused", () => {
     refuses(
       { stage: "1", [name]: text },
       `--${name} means nothing in stage 1`,
-      "leave it out, or run stages 2 and 3",
+      "leave it out, or run stages 2, 3, 4, 5 and 6",
     );
   }
   const captures = {
@@ -144,7 +150,11 @@ Deno.test("an option that means nothing in the stage is refused", () => {
   };
   for (const [name, text] of Object.entries(captures)) {
     const { flag } = FLAGS[name as keyof typeof captures];
-    refuses({ stage: "2", [name]: text }, `${flag} means nothing in stage 2`, "leave it out, or run stage 3");
+    refuses(
+      { stage: "2", [name]: text },
+      `${flag} means nothing in stage 2`,
+      "leave it out, or run stages 3, 4, 5 and 6",
+    );
   }
 });
 

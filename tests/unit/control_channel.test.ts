@@ -93,7 +93,7 @@ Deno.test("several routers are told apart", async () => {
   await using stack = new AsyncDisposableStack();
   for (const number of [1, 2, 3]) {
     const router = stack.use(new End(number));
-    proxy.channel.addParty(number);
+    proxy.channel.addParty(number, codec);
     router.channel.addParty(PROXY, codec, proxy.channel.port);
     router.channel.say(PROXY, { type: `up ${number}` });
     assert.deepEqual(await proxy.inbox.next(), [number, `up ${number}`]);
@@ -175,7 +175,7 @@ Deno.test("a recorded frame, sent again from elsewhere, is no message and leads 
 
   // What is sent later arrives later, so when router 2 is heard the stranger has been, too.
   await using other = new End(2);
-  proxy.channel.addParty(2);
+  proxy.channel.addParty(2, codec);
   other.channel.addParty(PROXY, codec, proxy.channel.port);
   other.channel.say(PROXY, { type: "up" });
   assert.deepEqual(await proxy.inbox.next(), [2, "up"]);
@@ -234,7 +234,7 @@ Deno.test("a party that is gone does not disturb the others", async () => {
   await proxy.channel.flush(10);
 
   await using other = new End(2);
-  proxy.channel.addParty(2);
+  proxy.channel.addParty(2, codec);
   other.channel.addParty(PROXY, codec, proxy.channel.port);
   other.channel.say(PROXY, { type: "up" });
   assert.deepEqual(await proxy.inbox.next(), [2, "up"]);

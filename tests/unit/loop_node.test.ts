@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { HOP_LIMITS } from "../../src/circuit/hop.ts";
 import { MemoryMedium } from "../../src/link/memory.ts";
 import { proxyNode, routerNode } from "../../src/loop/node.ts";
+import type { RouterConfig } from "../../src/router/router.ts";
 import { Counters } from "../../src/trace/counters.ts";
 import { MemoryTun } from "../../src/tun/memory.ts";
 import { address, cell, echo, ipv4 } from "../support/packets.ts";
@@ -8,6 +10,15 @@ import { address, cell, echo, ipv4 } from "../support/packets.ts";
 const [PROXY, ROUTER] = [40_000, 40_001];
 const REQUEST = ipv4({}, echo());
 const silent = { emit: () => {} };
+const ROUTER_CONFIG: RouterConfig = {
+  number: 1,
+  address: 0,
+  neighbours: [{ address: 0, port: PROXY, isRouter: false }],
+  given: [{ neighbour: 0, id: 1 }],
+  begins: "none",
+  mtu: 1500,
+  limits: HOP_LIMITS,
+};
 
 /*
  *   host ── TUN ──► proxy ──► medium ──► router, exit echo
@@ -20,15 +31,18 @@ function makeNodes() {
   routerLink.addPeer(PROXY);
   const counters = { proxy: new Counters(), router: new Counters() };
   const proxy = proxyNode(
-    { routers: [{ port: ROUTER, circuit: 1 }] },
+    {
+      routers: [{ link: { address: 0, port: ROUTER }, address: 0 }],
+      circuits: { kind: "given", ids: [1] },
+      linkMtu: 65_535,
+    },
     tun,
     proxyLink,
     { counters: counters.proxy, events: silent },
   );
   const router = routerNode(
     {
-      neighbours: [{ port: PROXY, circuit: 1 }],
-      mtu: 1500,
+      ...ROUTER_CONFIG,
       exit: { kind: "echo", block: { address: address("10.5.51.2"), prefix: 24 } },
     },
     routerLink,
@@ -78,7 +92,7 @@ Deno.test("an exit into the world needs its socket", () => {
   const link = new MemoryMedium().link(ROUTER);
   const exit = { kind: "raw-icmp", address: 1, mtu: 1500, hop: 2 } as const;
   assert.throws(
-    () => routerNode({ neighbours: [], mtu: 1500, exit }, link, { counters: new Counters(), events: silent }),
+    () => routerNode({ ...ROUTER_CONFIG, exit }, link, { counters: new Counters(), events: silent }),
     new TypeError("a raw ICMP exit needs a socket"),
   );
 });

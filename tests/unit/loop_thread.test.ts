@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { HOP_LIMITS } from "../../src/circuit/hop.ts";
 import type { Role } from "../../src/loop/packet_thread.ts";
 import { PacketThread } from "../../src/loop/thread.ts";
 import { UdpSocket } from "../../src/sys/udp.ts";
 import type { Event } from "../../src/trace/events.ts";
 import { EventKind } from "../../src/trace/events.ts";
+import { event } from "../support/events.ts";
 import { address, cell, echo, ipv4, pattern } from "../support/packets.ts";
 
 const MODULE = new URL("../../src/loop/packet_thread.ts", import.meta.url);
@@ -14,10 +16,16 @@ function routerRole(proxyPort: number): Role {
   return {
     kind: "router",
     config: {
-      neighbours: [{ port: proxyPort, circuit: CIRCUIT }],
+      number: 1,
+      address: 0,
+      neighbours: [{ address: LOOPBACK, port: proxyPort, isRouter: false }],
+      given: [{ neighbour: 0, id: CIRCUIT }],
+      begins: "none",
       mtu: 1500,
+      limits: HOP_LIMITS,
       exit: { kind: "echo", block: { address: address("10.5.51.2"), prefix: 24 } },
     },
+    keys: undefined,
     socket: undefined,
   };
 }
@@ -63,14 +71,13 @@ Deno.test("a packet thread answers pings, counts them, tells of each, and stops 
     ),
   );
   assert.deepEqual(thread.counters.snapshot(), { "link-in": 4, "link-out": 4 });
-  const event: Event = {
-    kind: EventKind.icmpFromPort,
+  const each = event(EventKind.icmpFromPort, {
     source: address("10.5.51.2"),
     destination: address("10.5.51.7"),
     detail: 8,
     port: proxyPort,
-  };
-  assert.deepEqual(told, [event, event, event, event]);
+  });
+  assert.deepEqual(told, [each, each, each, each]);
   assert.ok(bursts >= 1);
 });
 

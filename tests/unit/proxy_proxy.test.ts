@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { CellType } from "../../src/cell/cell.ts";
-import { MAX_CELL_PACKET, type ProxyConfig, ProxyCore } from "../../src/proxy/proxy.ts";
+import { type ProxyConfig, ProxyCore } from "../../src/proxy/proxy.ts";
 import { Counters, type Snapshot } from "../../src/trace/counters.ts";
 import { EventKind } from "../../src/trace/events.ts";
+import { event, EventMemory } from "../support/events.ts";
 import {
   address,
   cell as makeCell,
@@ -20,6 +21,8 @@ const PORT = 40_001;
 const CIRCUIT = 0x51;
 const HOST = "10.5.51.2";
 const PEER = "10.5.51.7";
+/** Bytes of the longest packet that fits a cell: 65,535, less 20 of the IPv4 header, 8 of UDP's and 8 of the cell's. */
+const MAX_CELL_PACKET = 65_499;
 
 /*
  *   test plays the host ── TUN ──► proxy ──► link ── test plays router 1
@@ -29,9 +32,14 @@ function makeProxy(config: Partial<ProxyConfig> = {}, takes = true) {
   const counters = new Counters();
   const toTun: Uint8Array[] = [];
   const toRouter: Uint8Array[] = [];
-  const events: number[][] = [];
+  const log = new EventMemory();
   const core = new ProxyCore(
-    { routers: [{ port: PORT, circuit: CIRCUIT }], ...config },
+    {
+      routers: [{ link: { address: 0, port: PORT }, address: 0 }],
+      circuits: { kind: "given", ids: [CIRCUIT] },
+      linkMtu: 65_535,
+      ...config,
+    },
     {
       toTun: (packet) => takes && toTun.push(packet.copy()) > 0,
       toRouter: (neighbour, cell) => {
@@ -39,15 +47,16 @@ function makeProxy(config: Partial<ProxyConfig> = {}, takes = true) {
         return takes && toRouter.push(cell.copy()) > 0;
       },
     },
-    { counters, events: { emit: (...event) => events.push(event) } },
+    { counters, events: log },
+    () => assert.fail("a given circuit needs no chance"),
   );
   return {
     /** What comes of a packet from the host, or of a datagram from the router. */
-    fromTun: (packet: Uint8Array) => core.fromTun(poisoned(packet)),
-    fromLink: (datagram: Uint8Array) => core.fromLink(0, poisoned(datagram)),
+    fromTun: (packet: Uint8Array) => core.fromTun(poisoned(packet), 0),
+    fromLink: (datagram: Uint8Array) => core.fromLink(0, poisoned(datagram), 0),
     toTun,
     toRouter,
-    events,
+    events: log.events,
     counted: () => counters.snapshot(),
   };
 }
@@ -66,7 +75,9 @@ Deno.test("a ping goes out as one cell, as it is, and is logged", () => {
   assert.deepEqual(proxy.toRouter, [concat(hex("51 000000 00000051"), REQUEST)]);
   assert.deepEqual(proxy.toTun, []);
   assert.deepEqual(proxy.counted(), { "tun-in": 1, "link-out": 1 });
-  assert.deepEqual(proxy.events, [[EventKind.icmpFromTunnel, address(HOST), address(PEER), 8, 0]]);
+  assert.deepEqual(proxy.events, [
+    event(EventKind.icmpFromTunnel, { source: address(HOST), destination: address(PEER), detail: 8 }),
+  ]);
 });
 
 Deno.test("its answer goes to the host, as it is, and is logged", () => {
@@ -75,7 +86,9 @@ Deno.test("its answer goes to the host, as it is, and is logged", () => {
   assert.deepEqual(proxy.toTun, [REPLY]);
   assert.deepEqual(proxy.toRouter, []);
   assert.deepEqual(proxy.counted(), { "link-in": 1, "tun-out": 1 });
-  assert.deepEqual(proxy.events, [[EventKind.icmpFromPort, address(PEER), address(HOST), 0, PORT]]);
+  assert.deepEqual(proxy.events, [
+    event(EventKind.icmpFromPort, { source: address(PEER), destination: address(HOST), port: PORT }),
+  ]);
 });
 
 Deno.test("fragments pass one by one, and only the first is logged", () => {
@@ -158,7 +171,7 @@ Deno.test("reports about a request come back as replies do: unreachable, time ex
 Deno.test("an unknown circuit is logged with its id and the port it came from", () => {
   const proxy = makeProxy();
   proxy.fromLink(cell(REPLY, CellType.returnData, 0xdead_beef));
-  assert.deepEqual(proxy.events, [[EventKind.unknownCircuit, 0, 0, 0xdead_beef, PORT]]);
+  assert.deepEqual(proxy.events, [event(EventKind.unknownCircuit, { detail: 0xdead_beef, port: PORT })]);
 });
 
 Deno.test("a packet longer than a cell carries goes out in fragments, each a cell, each counted", () => {

@@ -26,7 +26,20 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   sys: ["errors"],
   tun: ["bytes", "sys"],
   link: ["bytes", "sys"],
-  loop: ["bytes", "exit", "link", "proxy", "router", "sys", "trace", "tun", "wire"],
+  loop: [
+    "bytes",
+    "cell",
+    "circuit",
+    "crypto",
+    "exit",
+    "link",
+    "proxy",
+    "router",
+    "sys",
+    "trace",
+    "tun",
+    "wire",
+  ],
 
   config: ["errors", "wire"],
   // What is said over the control channel: a router's settings, and what it counted.
@@ -59,7 +72,21 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   cli: ["config", "errors", "host", "lab", "process", "sys"],
   main: ["cli", "errors", "process", "sys"],
   // The library surface: nothing of the program around the packet's way.
-  mod: ["bytes", "cell", "errors", "exit", "link", "loop", "proxy", "router", "trace", "tun", "wire"],
+  mod: [
+    "bytes",
+    "cell",
+    "circuit",
+    "crypto",
+    "errors",
+    "exit",
+    "link",
+    "loop",
+    "proxy",
+    "router",
+    "trace",
+    "tun",
+    "wire",
+  ],
 };
 
 /** Packages from npm, and who may import them. Of Node's, only what stands in for libcrypto. */

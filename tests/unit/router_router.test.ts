@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { CellType } from "../../src/cell/cell.ts";
 import type { Deliver, Exit } from "../../src/exit/exit.ts";
+import { HOP_LIMITS } from "../../src/circuit/hop.ts";
 import { RouterCore } from "../../src/router/router.ts";
 import { Counters, type Snapshot } from "../../src/trace/counters.ts";
-import { EventKind } from "../../src/trace/events.ts";
+import { type Event, EventKind } from "../../src/trace/events.ts";
+import { event, EventMemory } from "../support/events.ts";
 import {
   address,
   cell as makeCell,
@@ -20,6 +22,8 @@ import {
 const PORT = 40_000;
 const CIRCUIT = 0x51;
 const MTU = 1500;
+/** The router's own number for the only circuit that it has. */
+const HANDLE = 1;
 
 /*
  *   test plays the proxy ──► router ──► test plays the exit
@@ -29,7 +33,7 @@ function makeRouter(takes = true) {
   const counters = new Counters();
   const toNeighbour: Uint8Array[] = [];
   const atExit: [circuit: number, packet: Uint8Array][] = [];
-  const events: number[][] = [];
+  const log = new EventMemory();
   let deliver: Deliver | undefined;
   const exit = {
     deadline: Infinity,
@@ -42,15 +46,22 @@ function makeRouter(takes = true) {
     },
   } satisfies Exit & { expired: number };
   const core = new RouterCore(
-    [{ port: PORT, circuit: CIRCUIT }],
-    MTU,
+    {
+      number: 1,
+      address: 0,
+      neighbours: [{ address: 0, port: PORT, isRouter: false }],
+      given: [{ neighbour: 0, id: CIRCUIT }],
+      begins: "none",
+      mtu: MTU,
+      limits: HOP_LIMITS,
+    },
     {
       toNeighbour: (neighbour, cell) => {
         assert.equal(neighbour, 0);
         return takes && toNeighbour.push(cell.copy()) > 0;
       },
     },
-    { counters, events: { emit: (...event) => events.push(event) } },
+    { counters, events: log },
     (given) => {
       deliver = given;
       return exit;
@@ -60,10 +71,11 @@ function makeRouter(takes = true) {
     core,
     exit,
     fromLink: (datagram: Uint8Array, now = 0) => core.fromLink(0, poisoned(datagram), now),
-    fromExit: (packet: Uint8Array, circuit = CIRCUIT) => deliver!(circuit, poisoned(packet)),
+    fromExit: (packet: Uint8Array, circuit = HANDLE, isFromWorld = false) =>
+      deliver!(circuit, poisoned(packet), isFromWorld),
     toNeighbour,
     atExit,
-    events,
+    events: log.events,
     counted: () => counters.snapshot(),
   };
 }
@@ -75,18 +87,19 @@ function cell(packet: Uint8Array, type: number = CellType.relayData, circuit = C
 
 const REQUEST = ipv4({}, echo({ data: pattern(56) }));
 
-Deno.test("a packet comes to the exit as it is, with the circuit that it came by, and is logged", () => {
+Deno.test("a packet comes to the exit as it is, with the router's number for the circuit that it came by, and is logged", () => {
   const router = makeRouter();
   router.fromLink(cell(REQUEST));
-  assert.deepEqual(router.atExit, [[CIRCUIT, REQUEST]]);
+  assert.deepEqual(router.atExit, [[HANDLE, REQUEST]]);
   assert.deepEqual(router.counted(), { "link-in": 1 });
-  assert.deepEqual(router.events, [[
-    EventKind.icmpFromPort,
-    address("10.5.51.2"),
-    address("10.5.51.7"),
-    8,
-    PORT,
-  ]]);
+  assert.deepEqual(router.events, [
+    event(EventKind.icmpFromPort, {
+      source: address("10.5.51.2"),
+      destination: address("10.5.51.7"),
+      detail: 8,
+      port: PORT,
+    }),
+  ]);
 });
 
 Deno.test("what the exit delivers goes back as one cell", () => {
@@ -120,7 +133,7 @@ Deno.test("fragments wait for each other: the exit sees the whole datagram, and 
     assert.deepEqual(router.atExit, []);
     router.fromLink(cell(fragment));
   }
-  assert.deepEqual(router.atExit, [[CIRCUIT, ipv4({}, message)]]);
+  assert.deepEqual(router.atExit, [[HANDLE, ipv4({}, message)]]);
   assert.equal(router.events.length, 1);
   assert.deepEqual(router.counted(), { "link-in": fragments.length });
   assert.equal(router.core.deadline, Infinity);
@@ -182,10 +195,20 @@ Deno.test("fragments that contradict, that are too many, or that wait in vain ar
   assert.equal(router.core.deadline, Infinity);
 });
 
-Deno.test("an unknown circuit is logged with its id and the port it came from", () => {
-  const router = makeRouter();
-  router.fromLink(cell(REQUEST, CellType.relayData, 0xdead_beef));
-  assert.deepEqual(router.events, [[EventKind.unknownCircuit, 0, 0, 0xdead_beef, PORT]]);
+Deno.test("an unknown circuit is logged with its id, the port it came from, and whose packet it is where that can be read", () => {
+  const id = { detail: 0xdead_beef, port: PORT };
+  const addresses = { source: address("10.5.51.2"), destination: address("10.5.51.7") };
+  const cases: [what: string, packet: Uint8Array, type: CellType, fields: Partial<Event>][] = [
+    ["a packet", REQUEST, CellType.relayData, { ...id, ...addresses }],
+    ["a packet on its way back", REQUEST, CellType.returnData, { ...id, ...addresses }],
+    ["no packet", hex("00"), CellType.relayData, id],
+    ["an extension", hex("00000000 0001"), CellType.extend, id],
+  ];
+  for (const [what, packet, type, fields] of cases) {
+    const router = makeRouter();
+    router.fromLink(cell(packet, type, 0xdead_beef));
+    assert.deepEqual(router.events, [event(EventKind.unknownCircuit, fields)], what);
+  }
 });
 
 Deno.test("the exit's own deadline is kept too", () => {

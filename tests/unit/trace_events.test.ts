@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Event, EventKind, EventRing, ringBytes } from "../../src/trace/events.ts";
+import { event } from "../support/events.ts";
 import { eventNumber, type WriterOrder, type WriterReport } from "../support/ring_writer.ts";
 
 /** A ring in one thread, and what got lost. */
@@ -23,8 +24,9 @@ function emit(ring: EventRing, ...numbers: readonly number[]): void {
 /** The numbers of the events that wait; each field is looked at. */
 function drain(ring: EventRing): number[] {
   const numbers: number[] = [];
-  ring.drain(({ source, destination, detail, port }) => {
-    assert.deepEqual([source, destination, detail, port], eventNumber(source));
+  ring.drain(({ source, destination, detail, port, incoming, outgoing, rewritten }) => {
+    const fields = [source, destination, detail, port, incoming, outgoing, rewritten];
+    assert.deepEqual(fields, eventNumber(source));
     numbers.push(source);
   });
   return numbers;
@@ -37,14 +39,16 @@ function stayAlive(): Disposable {
 }
 
 Deno.test("an event comes out as it went in, every field to its last bit", () => {
-  const { ring } = makeRing(4);
+  const { ring } = makeRing(8);
   const events: Event[] = [
-    { kind: EventKind.icmpFromTunnel, source: 0x0a05_3302, destination: 0x0a05_3307, detail: 8, port: 0 },
-    { kind: EventKind.unknownCircuit, source: 0, destination: 0, detail: 0xffff_ffff, port: 65_535 },
-    { kind: EventKind.icmpFromPort, source: 0xffff_ffff, destination: 0x8000_0000, detail: 255, port: 1 },
+    event(EventKind.icmpFromTunnel, { source: 0x0a05_3302, destination: 0x0a05_3307, detail: 8 }),
+    event(EventKind.unknownCircuit, { detail: 0xffff_ffff, port: 65_535 }),
+    event(EventKind.icmpFromPort, { source: 0xffff_ffff, destination: 0x8000_0000, detail: 255, port: 1 }),
+    event(EventKind.relayPacket, { incoming: 0xffff_ffff, outgoing: 0x8000_0000, rewritten: 0x8000_0001 }),
+    event(EventKind.relayReply, { incoming: 1, outgoing: 2, rewritten: 3 }),
   ];
-  for (const { kind, source, destination, detail, port } of events) {
-    ring.emit(kind, source, destination, detail, port);
+  for (const { kind, source, destination, detail, port, incoming, outgoing, rewritten } of events) {
+    ring.emit(kind, source, destination, detail, port, incoming, outgoing, rewritten);
   }
   const drained: Event[] = [];
   ring.drain((event) => drained.push({ ...event }));
@@ -216,9 +220,11 @@ Deno.test("a writer in another thread, faster than its reader: every event is re
     const ring = new EventRing(memory);
     let read = 0;
     let last = -1;
-    const take = ({ source, destination, detail, port }: Readonly<Event>) => {
+    const take = (event: Readonly<Event>) => {
+      const { source, destination, detail, port, incoming, outgoing, rewritten } = event;
       assert.ok(source > last, `${source} after ${last}`);
-      assert.deepEqual([source, destination, detail, port], eventNumber(source));
+      const fields = [source, destination, detail, port, incoming, outgoing, rewritten];
+      assert.deepEqual(fields, eventNumber(source));
       last = source;
       read++;
     };
