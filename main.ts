@@ -64,6 +64,7 @@ Deno.exit(crashed ? ExitCode.failed : exitCode);
 
 async function main(argv: readonly string[]): Promise<ExitCode> {
   if (isRouter) {
+    await closeInspector();
     const { runRouter } = await import("./src/process/router.ts");
     return await runRouter();
   }
@@ -75,6 +76,7 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
 async function perform(command: Command): Promise<ExitCode> {
   switch (command.kind) {
     case "run": {
+      await closeInspector();
       const { runStage } = await import("./src/process/run.ts");
       return await runStage(command.settings, root.signal);
     }
@@ -97,6 +99,12 @@ async function perform(command: Command): Promise<ExitCode> {
       console.error(command.text);
       return ExitCode.usage;
   }
+}
+
+/** For a process that stays up, perhaps as root: no signal may open the port that gives it away. */
+async function closeInspector(): Promise<void> {
+  const { ignoreInspectorSignal } = await import("./src/sys/signal.ts");
+  ignoreInspectorSignal();
 }
 
 /** Says what went wrong, and what to exit with. */

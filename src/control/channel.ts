@@ -71,6 +71,11 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
     this.#parties.set(number, { codec, conversation, address });
   }
 
+  /** The port that a party speaks from; undefined before it has been heard. */
+  portOf(number: number): number | undefined {
+    return this.#parties.get(number)!.address?.port;
+  }
+
   /** Says something to a party, again and again until it answers. */
   say(to: number, message: Mine): void {
     this.#parties.get(to)!.conversation.say(message, performance.now());

@@ -20,6 +20,7 @@
  */
 import { WireError } from "../errors.ts";
 import type { RouterNodeConfig } from "../loop/node.ts";
+import type { ThreadOptions } from "../loop/packet_thread.ts";
 import type { RawIcmpBinding } from "../sys/raw_icmp.ts";
 import type { Snapshot } from "../trace/counters.ts";
 
@@ -67,8 +68,7 @@ export interface RouterSettings {
   /** Present where packets travel. */
   readonly traffic?: {
     readonly node: RouterNodeConfig;
-    /** Whether single packets are logged. */
-    readonly logsPackets: boolean;
+    readonly thread: ThreadOptions;
     /** What the socket of a raw ICMP exit is bound to. */
     readonly socket?: RawIcmpBinding;
   };

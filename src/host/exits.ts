@@ -11,6 +11,7 @@ import { formatIpv4 } from "../wire/ipv4.ts";
 import { planAddress, planUp, refuseTakenBlock, sourceOf } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import { planLooseFilter } from "./reverse_path.ts";
+import { planRoute } from "./routes.ts";
 import { CAPTURE_MARK, findRule, planRule } from "./rules.ts";
 import { type HostState, type Interface, type Route, Table } from "./state.ts";
 
@@ -35,18 +36,22 @@ export interface HostExit {
  * Chooses an exit for each router.
  *
  * @param from whose packets are captured
+ * @throws {ConfigError} where `--exit` does not name one for each router
  * @throws {OperatorError} where an interface or its gateway is missing
  */
 export function resolveExits(settings: Settings, from: number, state: HostState): HostExit[] {
   const choices = settings.exit ?? chooseExits(settings.routers, state);
-  if (choices.length < settings.routers) {
-    throw new ConfigError(
-      `--exit names ${choices.length} of the interfaces that ${settings.routers} routers leave by`,
-      "name one for each",
-    );
-  }
-  return choices.slice(0, settings.routers).map((choice, index) =>
-    resolveExit(settings, index + 1, choice, from, state)
+  refuseMiscount(choices.length, settings.routers);
+  return choices.map((choice, index) => resolveExit(settings, index + 1, choice, from, state));
+}
+
+/** Whoever names more exits than there are routers, or fewer, takes something for granted that is not so. */
+function refuseMiscount(names: number, routers: number): void {
+  if (names === routers) return;
+  const many = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+  throw new ConfigError(
+    `--exit names ${many(names, "interface")} for ${many(routers, "router")} to leave by`,
+    routers === 1 ? "name one" : "name one for each; the same one may be named again",
   );
 }
 
@@ -169,12 +174,8 @@ function planDefaultRoute(device: string, way: Way, table: number, routes: reado
     );
   }
   const words = ["default", ...way.words, "dev", device, "table", `${table}`];
-  return {
-    what: `default route of ${device} in table ${table}`,
-    isThere,
-    make: ["ip", "route", "add", ...words],
-    undo: ["ip", "route", "delete", ...words],
-  };
+  const is = (route: Route) => route.table === table && isOurs(route);
+  return planRoute(`default route of ${device} in table ${table}`, words, { table, device, is }, routes);
 }
 
 /** The way out of an interface. */

@@ -4,13 +4,13 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import { changeOwner } from "../sys/interface.ts";
+import { createOwnedFile } from "../sys/file.ts";
 
 /** Bytes of a chunk: when one is full, it is written without further delay. */
-const CHUNK = 64 * 1024;
+const CHUNK = 512 * 1024;
 
 /** Chunks that may wait for a disk that does not keep up; what comes then is lost. */
-const MOST_CHUNKS = 64;
+const MOST_CHUNKS = 16;
 
 /** A new file, to which lines are appended. */
 export class LineFile implements AsyncDisposable {
@@ -34,28 +34,15 @@ export class LineFile implements AsyncDisposable {
   }
 
   /**
-   * Makes the file anew. What stood there is removed rather than overwritten, so that a link that somebody put
-   * in a directory of theirs does not lead root to a file elsewhere. The file is given to the user behind sudo.
+   * Makes the file anew, for the user behind sudo.
    *
    * @param failed told once, in a sentence, when the file can take no more: later lines are lost
    * @throws {OperatorError} where it cannot be made
    */
   static create(path: string, failed: (reason: string) => void): LineFile {
     try {
-      try {
-        Deno.removeSync(path);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
-      const file = new LineFile(
-        Deno.openSync(path, { write: true, createNew: true }),
-        (reason) => failed(`the log file ${path} is incomplete: ${reason}`),
-      );
-      const [uid, gid] = [Deno.env.get("SUDO_UID"), Deno.env.get("SUDO_GID")];
-      if (Deno.uid() === 0 && isId(uid) && isId(gid)) {
-        changeOwner(path, Number(uid), Number(gid));
-      }
-      return file;
+      const file = createOwnedFile(path);
+      return new LineFile(file, (reason) => failed(`the log file ${path} is incomplete: ${reason}`));
     } catch (cause) {
       const reason = (cause as Error).message;
       throw new OperatorError(
@@ -72,20 +59,41 @@ export class LineFile implements AsyncDisposable {
     this.append(this.#encoder.encode(text + "\n"));
   }
 
-  /** Appends a line that has been encoded already, its line end included: at most {@linkcode CHUNK} bytes. */
-  append(line: Uint8Array): void {
+  /**
+   * Appends a line, or the same one several times.
+   *
+   * @param line encoded already, its line end included: at most {@linkcode CHUNK} bytes
+   */
+  append(line: Uint8Array, times = 1): void {
     if (this.#hasFailed) return;
-    if (this.#used + line.length > CHUNK && !this.#turnOver()) {
-      this.#lost++;
-      return;
+    for (let left = times; left > 0;) {
+      if (this.#used + line.length > CHUNK && !this.#turnOver()) {
+        this.#lost += left;
+        return;
+      }
+      left -= this.#fill(line, left);
     }
-    this.#chunk.set(line, this.#used);
-    this.#used += line.length;
   }
 
   /** Starts writing what waits. */
   flush(): void {
     if (this.#used > 0) this.#turnOver();
+  }
+
+  /** Puts a line into the chunk, which has room for one at least: as often as it fits, but not more than `times`. */
+  #fill(line: Uint8Array, times: number): number {
+    const chunk = this.#chunk;
+    const start = this.#used;
+    chunk.set(line, start);
+    this.#used += line.length;
+    if (times === 1) return 1;
+    const count = Math.min(times, Math.floor((CHUNK - start) / line.length));
+    const end = start + count * line.length;
+    // Each copy is of all that is there, so there are few of them.
+    for (; this.#used < end; this.#used = Math.min(end, 2 * this.#used - start)) {
+      chunk.copyWithin(this.#used, start, Math.min(this.#used, start + end - this.#used));
+    }
+    return count;
   }
 
   /** Puts the chunk among the full ones and takes an empty one: false where too many wait. */
@@ -125,9 +133,4 @@ export class LineFile implements AsyncDisposable {
     }
     this.#writing = undefined;
   }
-}
-
-/** Whether a variable that `sudo` sets holds what `sudo` would set. */
-function isId(text: string | undefined): text is string {
-  return text !== undefined && /^\d{1,9}$/.test(text);
 }

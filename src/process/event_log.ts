@@ -15,9 +15,11 @@ import type { Output } from "./output.ts";
  */
 export async function logEvents(thread: PacketThread, file: LineFile, output?: Output): Promise<void> {
   const lines = new EventLines();
-  await thread.follow((event) => {
-    file.append(lines.bytes(event));
-    output?.event(eventObject(event));
+  await thread.follow((event, times) => {
+    file.append(lines.bytes(event), times);
+    if (output === undefined) return;
+    const object = eventObject(event);
+    for (let time = 0; time < times; time++) output.event(object);
   }, () => {
     file.flush();
     output?.flush();

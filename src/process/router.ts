@@ -89,7 +89,9 @@ export async function runRouter(): Promise<ExitCode> {
   async function serve({ logFile, traffic }: RouterSettings): Promise<Awaited<typeof end>> {
     await using log = LineFile.create(logFile, console.error);
     const { begins = "none", address } = traffic?.node ?? {};
-    log.line(routerLine(number, Deno.pid, port, begins === "none" ? undefined : address));
+    // Where no packet travels, all that there is to be seen passes between the ports of the control channel.
+    const seen = traffic === undefined ? channel.port : port;
+    log.line(routerLine(number, Deno.pid, seen, begins === "none" ? undefined : address));
     log.flush();
     if (traffic === undefined) {
       channel.say(PROXY, { type: "ready" });
@@ -98,7 +100,7 @@ export async function runRouter(): Promise<ExitCode> {
     const keys = begins === "sealed" ? (await chooseProvider()).generateKeyPair() : undefined;
     using world = traffic.socket === undefined ? undefined : openRawIcmp(traffic.socket, LINK_BUFFER);
     const role = { kind: "router", config: traffic.node, keys, socket: world?.number } as const;
-    await thread.start(role, socket.fd.number, traffic.node.neighbours, traffic.logsPackets);
+    await thread.start(role, socket.fd.number, traffic.node.neighbours, traffic.thread);
     keys?.privateKey.fill(0);
     const logging = logEvents(thread, log);
     channel.say(PROXY, { type: "ready", ...(keys && { key: keys.publicKey.toHex() }) });

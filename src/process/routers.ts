@@ -95,6 +95,11 @@ export class Routers implements AsyncDisposable {
     return this.#channel.port;
   }
 
+  /** The port of a router's end of the control channel, once it is up. */
+  controlPortOf(number: number): number {
+    return this.#channel.portOf(number)!;
+  }
+
   /** Control datagrams that were forged, garbled or meant for somebody else, by the party that they came to. */
   get rejected(): Record<string, number> {
     const routers = this.#routers.map(({ process, rejected }) =>

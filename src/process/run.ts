@@ -14,6 +14,7 @@ import type { RouterSettings } from "../control/message.ts";
 import type { Settings } from "../config/settings.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { hopOf } from "../exit/raw_icmp.ts";
+import { hasCapability } from "../host/capability.ts";
 import { Journal, undoLeftovers, type Undone } from "../host/journal.ts";
 import { requireLoopback, requireTunHost } from "../host/preflight.ts";
 import { makeChanges } from "../host/change.ts";
@@ -21,12 +22,16 @@ import type { HostExit } from "../host/exits.ts";
 import { firewallTool, planCommands, planHost } from "../host/plan.ts";
 import { readHostState } from "../host/state.ts";
 import { openHostTun } from "../host/tun.ts";
+import { HostWatch } from "../host/watch.ts";
 import { proxyLine, routerLine } from "../log/classic.ts";
 import { diagnostics, setUpDiagnostics } from "../log/diagnostics.ts";
 import { LineFile } from "../log/line_file.ts";
 import { type CircuitPlan, longestOf, type Network, proxyConfig, routerConfig } from "../loop/network.ts";
+import type { ThreadOptions } from "../loop/packet_thread.ts";
 import { PacketThread } from "../loop/thread.ts";
 import type { RouterConfig } from "../router/router.ts";
+import { currentCpu } from "../sys/affinity.ts";
+import { createOwnedDirectory } from "../sys/file.ts";
 import { UdpSocket } from "../sys/udp.ts";
 import type { Cidr } from "../wire/cidr.ts";
 import { IcmpType } from "../wire/icmp.ts";
@@ -35,7 +40,7 @@ import { LINK_BUFFER, LOOPBACK_ADDRESS } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
 import { makeOutput, type Output } from "./output.ts";
 import { Routers } from "./routers.ts";
-import { moduleUrl } from "./self.ts";
+import { moduleUrl, VERSION } from "./self.ts";
 import { type RunReport, summaryObject, summaryText } from "./summary.ts";
 
 /** The ICMP types that a raw ICMP exit takes in from the world. */
@@ -180,18 +185,20 @@ class Run {
   }
 
   async #startIdle(routers: Routers): Promise<number> {
+    // It changes nothing on the host, but what a run that died has left is undone by any start that may.
+    if (hasCapability("CAP_NET_ADMIN")) this.#sayUndone(await undoLeftovers());
     this.#file.line(proxyLine(routers.controlPort));
     await Promise.all(routers.all.map(async ({ number }) => {
-      const port = await routers.up(number, this.#over);
+      await routers.up(number, this.#over);
       await routers.configure(number, { logFile: this.#logFile(`router${number}`) }, this.#over);
-      this.#introduce(number, port);
+      this.#introduce(number, routers.controlPortOf(number));
     }));
     return routers.controlPort;
   }
 
   async #startTraffic(routers: Routers, thread: PacketThread): Promise<number> {
     const { address, stage } = this.#settings;
-    const logsPackets = !this.#settings.noPacketLog;
+    if (this.#settings.pcap !== undefined) prepareDirectory(this.#settings.pcap);
     const { tun, mtu, exits, from } = await this.#prepareHost();
     const socket = this.#devices.use(UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER));
     const proxyPort = socket.localPort;
@@ -207,11 +214,12 @@ class Run {
         address: exits[index]?.address ?? 0,
       })),
     };
+    const cpu = this.#settings.placement === "auto" ? currentCpu() : undefined;
     const keys = await Promise.all(routers.all.map(({ number }) =>
       routers.configure(number, {
         logFile: this.#logFile(`router${number}`),
         traffic: {
-          logsPackets,
+          thread: threadOptions(this.#settings, network, number, cpu),
           ...exitSettings(address, exits, number, routerConfig(network, number)),
         },
       }, this.#over)
@@ -224,7 +232,8 @@ class Run {
     const config = proxyConfig({ ...network, routers: known }, stage.captures ? hopOf(address) : undefined);
     const role = { kind: "proxy", config, tun: tun.fd.number } as const;
     const peers = network.routers.map(({ link }) => link);
-    await unlessAborted(thread.start(role, socket.fd.number, peers, logsPackets), this.#over);
+    const options = threadOptions(this.#settings, network, 0, cpu);
+    await unlessAborted(thread.start(role, socket.fd.number, peers, options), this.#over);
     return proxyPort;
   }
 
@@ -239,7 +248,7 @@ class Run {
         "neither nft nor iptables is here: packets of sockets that are bound to no address are not captured",
       );
     }
-    const { changes, exits, mtu, from } = planHost(
+    const { changes, exits, mtu, from, needs } = planHost(
       this.#settings,
       await readHostState(),
       Deno.pid,
@@ -248,6 +257,7 @@ class Run {
     );
     const tun = this.#devices.use(await openHostTun(name));
     await makeChanges(changes, this.#journal, tun.existed);
+    this.#stack.use(new HostWatch(needs, ({ level, text }) => this.#log[level]("{text}", { text })));
     return { tun, exits, mtu, from };
   }
 
@@ -256,7 +266,7 @@ class Run {
     thread.failed.then((reason) =>
       this.#fail(new OperatorError(`packets stopped: ${reason}`, "see `ip link`"))
     );
-    const logging = logEvents(thread, this.#file, this.#output);
+    const logging = logEvents(thread, this.#file, this.#settings.json ? this.#output : undefined);
     this.#stack.defer(() => logging);
     return this.#stack.use(thread);
   }
@@ -297,6 +307,35 @@ function networkOf(settings: Settings, from: number | undefined): Pick<Network, 
     ...(from !== undefined && { firstClient: from }),
   };
   return { circuits, linkMtu };
+}
+
+/** How the packet thread of one member of a network goes about it. */
+function threadOptions(
+  settings: Settings,
+  { proxy, routers }: Network,
+  party: number,
+  cpu: number | undefined,
+): ThreadOptions {
+  const { noPacketLog, latency, pcap: directory } = settings;
+  const options = { logsPackets: !noPacketLog, latency, ...(cpu !== undefined && { cpu }) };
+  if (directory === undefined) return options;
+  const members = [proxy, ...routers.map(({ link }) => link)].map(({ port }, party) => ({ party, port }));
+  const peers = members.filter((member) => member.party !== party);
+  return {
+    ...options,
+    taps: { directory, application: `onion ${VERSION}`, self: members[party]!, peers },
+  };
+}
+
+/** Makes a directory for captures where there is none. */
+function prepareDirectory(path: string): void {
+  try {
+    createOwnedDirectory(path);
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    const remedy = "choose another directory with --pcap";
+    throw new OperatorError(`cannot write captures to ${path}: ${reason}`, remedy, undefined, { cause });
+  }
 }
 
 /** The part of a router's settings that says how packets leave. */

@@ -20,7 +20,7 @@
  */
 import { PacketBuffer } from "../bytes/packet_buffer.ts";
 import { cellCircuit, CellType, cellType, isCell, unwrapCell, wrapCell } from "../cell/cell.ts";
-import { type LinkAddress, readExtend } from "../cell/extend.ts";
+import { type LinkAddress, readExtend, writeExtend } from "../cell/extend.ts";
 import { type Dialect, PLAIN, SEALED } from "../circuit/dialect.ts";
 import { type HopCircuit, type HopLimits, HopTable, type NextHop } from "../circuit/hop.ts";
 import { PROLOGUE } from "../circuit/prologue.ts";
@@ -184,6 +184,12 @@ export class RouterCore {
     const { next } = circuit;
     switch (type) {
       case relay:
+        this.#trace.tap?.inside(
+          "out",
+          circuit.incoming,
+          cell,
+          next === undefined || circuit.layer === undefined,
+        );
         if (next === undefined) return this.#toExit(circuit, cell, now);
         if (!next.isOpen) return counters.count("unexpected-cell");
         return this.#relay(circuit, next, cell);
@@ -204,8 +210,13 @@ export class RouterCore {
     const { begun, extended, back } = this.#dialect;
     if (!next.isOpen) {
       if (type !== begun) return counters.count("unexpected-cell");
-      next.isOpen = true;
       unwrapCell(cell);
+      // In the clear, the answer says who has answered: a cell that came twice would else pass for the next hop's.
+      if (circuit.layer === undefined) {
+        if (cell.length > 0) return counters.count("unexpected-cell");
+        writeExtend(cell, this.#config.neighbours[next.peer]!, new Uint8Array());
+      }
+      next.isOpen = true;
       return this.#sendBack(circuit, cell, extended);
     }
     if (type !== extended && type !== back) return counters.count("unexpected-cell");
@@ -221,6 +232,7 @@ export class RouterCore {
     } else if (type === back) {
       events.emit(EventKind.relayReplySealed, 0, 0, 0, 0, next.id, circuit.incoming);
     }
+    if (type === back) this.#trace.tap?.inside("back", circuit.incoming, cell, circuit.layer === undefined);
     this.#sendBack(circuit, cell, type);
   }
 
@@ -296,6 +308,7 @@ export class RouterCore {
       events.emit(EventKind.packetFromWorld, ip.source, address, 0, 0, 0, circuit.incoming);
     }
     if (!circuit.isGiven) redirectAnswer(packet, ip, circuit.source);
+    this.#trace.tap?.inside("back", circuit.incoming, packet, true);
     const { back } = this.#dialect;
     if (packet.length <= this.#config.mtu) return this.#sendBack(circuit, packet, back);
     fragmentIpv4(packet, this.#config.mtu, () => {

@@ -126,10 +126,20 @@ const Head = {
   records: 16,
 } as const;
 
-/** Words of a record, half a cache line: the kind, and the seven fields of {@linkcode EventSink.emit}. */
+/**
+ * Words of a record, half a cache line: the kind and its repeats, and the seven fields of {@linkcode EventSink.emit}. Records
+ * are compared word by word, so what an event does not have must be zero.
+ */
 const RECORD_WORDS = 8;
 
-/** Records that the ring of a packet thread holds: under a flood, about half a second of lines. */
+/** The kind in a record's first word; above it stands how often the event came again at once. */
+const KIND = 0xff;
+/** One repeat, in a record's first word. */
+const REPEAT = KIND + 1;
+/** A first word from which on there is no room for one more. */
+const MOST_REPEATS = 2 ** 32 - REPEAT;
+
+/** Records that the ring of a packet thread holds: where no event is like the one before, 60 ms of a flood. */
 export const RING_RECORDS = 32_768;
 
 /** Bytes of memory for a ring of `records` records, a power of two. */
@@ -141,13 +151,22 @@ export function ringBytes(records: number = RING_RECORDS): number {
  * A bounded queue of events with one writer and one reader in different threads. Nothing in it locks: the writer
  * alone moves `written`, the reader alone moves `read`, and each tells the other with a sequentially consistent
  * store after its plain work on the records.
+ *
+ * The writer does so once for many events, because such a store costs as much as an event. What it has not told of yet is
+ * its own, so an event like the one before becomes a repeat of that: the packets of a flood are alike.
+ *
+ * ```
+ *   … | read, free again | waits for the reader | not published yet | free …
+ *                        ▲ read                 ▲ written           ▲ the writer's own #next
+ * ```
  */
 export class EventRing implements EventSink {
   readonly #words: Uint32Array;
   readonly #heads: Int32Array;
   readonly #mask: number;
   readonly #lost: () => void;
-  /** The writer's own copy of `written`, and what it last knew of `read`. */
+  /** The writer's own: the record that it fills next, its copy of `written`, and what it last knew of `read`. */
+  #next = 0;
   #written = 0;
   #knownRead = 0;
   readonly #event: Event = blankEvent();
@@ -161,11 +180,14 @@ export class EventRing implements EventSink {
     this.#heads = new Int32Array(memory, 0, Head.records);
     this.#mask = (this.#words.length - Head.records) / RECORD_WORDS - 1;
     this.#lost = lost;
-    this.#written = Atomics.load(this.#heads, Head.written);
+    this.#next = this.#written = Atomics.load(this.#heads, Head.written);
     this.#knownRead = Atomics.load(this.#heads, Head.read);
   }
 
-  /** Writer: appends an event, or counts it as lost when the ring is full. */
+  /**
+   * Writer: appends an event, or counts it as lost when the ring is full. The reader learns of it when it is
+   * published.
+   */
   emit(
     kind: EventKind,
     source: number,
@@ -176,12 +198,12 @@ export class EventRing implements EventSink {
     outgoing = 0,
     rewritten = 0,
   ): void {
-    if (((this.#written - this.#knownRead) | 0) > this.#mask) {
+    if (((this.#next - this.#knownRead) | 0) > this.#mask) {
       this.#knownRead = Atomics.load(this.#heads, Head.read);
-      if (((this.#written - this.#knownRead) | 0) > this.#mask) return this.#lost();
+      if (((this.#next - this.#knownRead) | 0) > this.#mask) return this.#lost();
     }
     const words = this.#words;
-    const at = Head.records + (this.#written & this.#mask) * RECORD_WORDS;
+    const at = this.#at(this.#next);
     words[at] = kind;
     words[at + 1] = source;
     words[at + 2] = destination;
@@ -190,7 +212,13 @@ export class EventRing implements EventSink {
     words[at + 5] = incoming;
     words[at + 6] = outgoing;
     words[at + 7] = rewritten;
-    this.#written = (this.#written + 1) | 0;
+    if (!this.#isRepeat(at)) this.#next = (this.#next + 1) | 0;
+  }
+
+  /** Writer: lets the reader see what has been emitted so far. */
+  publish(): void {
+    if (this.#next === this.#written) return;
+    this.#written = this.#next;
     Atomics.store(this.#heads, Head.written, this.#written);
   }
 
@@ -200,22 +228,40 @@ export class EventRing implements EventSink {
       this.#written !== Atomics.load(this.#heads, Head.read);
   }
 
-  /** Writer: wakes the reader if it sleeps. */
+  /** Writer: publishes, and wakes the reader if it sleeps. */
   wake(): void {
+    this.publish();
     if (Atomics.load(this.#heads, Head.asleep) !== 0 && Atomics.exchange(this.#heads, Head.asleep, 0) !== 0) {
       Atomics.notify(this.#heads, Head.asleep);
     }
   }
 
-  /** Reader: hands over every waiting event, oldest first. The event is only good during the call. */
+  /**
+   * Reader: hands over every published event, oldest first; every event where reader and writer are one. The event is
+   * only good during the call.
+   */
   drain(take: (event: Readonly<Event>) => void): void {
+    this.drainRuns((event, times) => {
+      for (let time = 0; time < times; time++) take(event);
+    });
+  }
+
+  /**
+   * Reader: the same, but tells of equal events in a row at once, and how many they are.
+   *
+   * @returns how full the ring was, 0 to 1
+   */
+  drainRuns(take: (event: Readonly<Event>, times: number) => void): number {
+    this.publish(); // nothing, for a reader in another thread
     const written = Atomics.load(this.#heads, Head.written);
     const words = this.#words;
     const event = this.#event;
     let read = Atomics.load(this.#heads, Head.read);
+    const waiting = (written - read) | 0;
     for (; read !== written; read = (read + 1) | 0) {
-      const at = Head.records + (read & this.#mask) * RECORD_WORDS;
-      event.kind = words[at]! as EventKind;
+      const at = this.#at(read);
+      const first = words[at]!;
+      event.kind = (first & KIND) as EventKind;
       event.source = words[at + 1]!;
       event.destination = words[at + 2]!;
       event.detail = words[at + 3]!;
@@ -223,9 +269,10 @@ export class EventRing implements EventSink {
       event.incoming = words[at + 5]!;
       event.outgoing = words[at + 6]!;
       event.rewritten = words[at + 7]!;
-      take(event);
+      take(event, Math.floor(first / REPEAT) + 1);
     }
     Atomics.store(this.#heads, Head.read, read);
+    return waiting / (this.#mask + 1);
   }
 
   /** Reader: resolves as soon as there is something to drain, or {@linkcode EventRing.wake} is called. */
@@ -236,5 +283,24 @@ export class EventRing implements EventSink {
       return;
     }
     await Atomics.waitAsync(this.#heads, Head.asleep, 1).value;
+  }
+
+  /** Where the record of this number begins. */
+  #at(record: number): number {
+    return Head.records + (record & this.#mask) * RECORD_WORDS;
+  }
+
+  /** Whether the record at `at`, just written, could be counted as a repeat of the one before. */
+  #isRepeat(at: number): boolean {
+    if (this.#next === this.#written) return false; // the one before is the reader's
+    const words = this.#words;
+    const before = this.#at(this.#next - 1);
+    const first = words[before]!;
+    if ((first & KIND) !== words[at] || first >= MOST_REPEATS) return false;
+    for (let word = 1; word < RECORD_WORDS; word++) {
+      if (words[before + word] !== words[at + word]) return false;
+    }
+    words[before] = first + REPEAT;
+    return true;
   }
 }

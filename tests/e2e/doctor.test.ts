@@ -2,6 +2,7 @@
  * The doctor on real hosts: what it says is what a run then meets, it needs no root, and it changes nothing.
  */
 import assert from "node:assert/strict";
+import { STAGES } from "../../src/config/stages.ts";
 import type { Diagnosis } from "../../src/host/diagnosis.ts";
 import { Namespace } from "./support/namespace.ts";
 import { AS_NOBODY, needingNobody, NOBODY_ID } from "./support/nobody.ts";
@@ -30,7 +31,10 @@ Deno.test({
     await using namespace = await Namespace.make({ ipv6: false });
     await namespace.ip("link", "set", "lo", "down");
     const bare = await diagnosis(namespace);
-    assert.deepEqual([bare.code, lacks(bare)], [4, [["loopback"], ["loopback"], ["loopback", "captured"]]]);
+    assert.deepEqual([bare.code, lacks(bare)], [
+      4,
+      STAGES.map(({ captures }) => captures ? ["loopback", "captured"] : ["loopback"]),
+    ]);
 
     await namespace.ip("link", "set", "lo", "up");
     await namespace.ip("link", "add", "eth0", "type", "veth", "peer", "name", "gw0");
@@ -40,20 +44,25 @@ Deno.test({
     await namespace.ip("route", "add", "default", "via", "10.0.2.2");
     await namespace.ip("tuntap", "add", "dev", "tun1", "mode", "tap");
     const tap = await diagnosis(namespace);
-    assert.deepEqual([tap.code, lacks(tap)], [4, [[], ["TUN interface"], ["TUN interface"]]]);
+    assert.deepEqual([tap.code, lacks(tap)], [
+      4,
+      STAGES.map(({ traffic }) => traffic ? ["TUN interface"] : []),
+    ]);
 
     await namespace.ip("tuntap", "delete", "dev", "tun1", "mode", "tap");
     const before = await snapshot(namespace);
     const sound = await diagnosis(namespace);
-    assert.deepEqual([sound.code, lacks(sound)], [0, [[], [], []]]);
+    assert.deepEqual([sound.code, lacks(sound)], [0, STAGES.map(() => [])]);
     assert.deepEqual(await snapshot(namespace), before, "and nothing has been changed");
-    for (const stage of ["1", "2", "3"]) {
-      await using onion = await Onion.start(["--stage", stage], { namespace });
+    for (const { number, captures } of STAGES) {
+      await using onion = await Onion.start(["--stage", `${number}`], { namespace });
       await onion.ready();
-      if (stage === "3") {
+      if (captures) {
         const busy = await diagnosis(namespace);
         assert.deepEqual([busy.code, lacks(busy)[0], lacks(busy)[1]], [4, [], ["TUN interface"]]);
-        assert.ok(lacks(busy)[2]?.includes("other runs"), "its rule is not one to build on");
+        for (const lack of lacks(busy).slice(2)) {
+          assert.ok(lack.includes("other runs"), "its rule is not one to build on");
+        }
       }
       assert.equal((await onion.end()).code, 0);
     }
@@ -69,6 +78,33 @@ Deno.test({
     assert.match(note!.says, /rule from 10\.0\.2\.15 to table 9/);
     assert.equal((await namespace.run(ONION, "down")).code, 0);
     assert.deepEqual(await snapshot(namespace), before);
+  },
+});
+
+Deno.test({
+  ...needing(
+    "where the kernel has too few ports to choose from, the doctor says so, and what mends it mends it",
+    "root",
+    "ip",
+    "sysctl",
+  ),
+  fn: async () => {
+    await using namespace = await Namespace.make({ ipv6: false });
+    const range = "echo 40000 40002 >/proc/sys/net/ipv4/ip_local_port_range";
+    assert.equal((await namespace.run("sh", "-c", range)).code, 0);
+    const tight = await diagnosis(namespace);
+    assert.deepEqual(lacks(tight).slice(0, 2), [[], ["ports"]]);
+    const { says, mend } = tight.findings.find(({ name, mark }) => name === "ports" && mark === "lacks")!;
+    assert.match(says, /from 40000 to 40002, 3 are free, and proxy and routers need 4$/);
+    await using refused = await Onion.start(["--stage", "2"], { namespace });
+    const { code, stdout, stderr } = await refused.ended;
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr, /EADDRINUSE|Address (already )?in use/);
+
+    assert.equal((await namespace.run("sh", "-c", mend!)).code, 0);
+    await using onion = await Onion.start(["--stage", "2"], { namespace });
+    await onion.ready();
+    assert.equal((await onion.end()).code, 0);
   },
 });
 

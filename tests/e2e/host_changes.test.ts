@@ -12,6 +12,7 @@ import { ROOT } from "../../scripts/project.ts";
 import type { Order, Report } from "./support/change_host.ts";
 import { Namespace } from "./support/namespace.ts";
 import { AS_NOBODY, needingNobody, NOBODY_ID } from "./support/nobody.ts";
+import { Onion } from "./support/onion.ts";
 import { needing, ONION, run, scratchDirectory } from "./support/program.ts";
 import { type Snapshot, snapshot } from "./support/snapshot.ts";
 
@@ -266,6 +267,31 @@ for (const tool of ["nft", "iptables"] as const) {
     },
   });
 }
+
+Deno.test({
+  ...needingNobody(
+    "what a dead run left, a start of stage 1 undoes too, or says nothing if it may not",
+    "ip",
+    "nft",
+  ),
+  fn: async () => {
+    await using namespace = await hostLike(EVERYTHING);
+    const before = await look(namespace);
+    await new Changer(namespace, { options: EXIT, dieAfter: 6 }).end();
+    const left = await look(namespace);
+    assert.notDeepEqual(left, before);
+    using scratch = scratchDirectory();
+    Deno.chownSync(scratch.path, NOBODY_ID, NOBODY_ID);
+    const nobody = { via: AS_NOBODY, directory: scratch.path, env: { ONION_CACHE_DIR: scratch.path } };
+    for (const [circumstances, expected] of [[nobody, left], [{}, before]] as const) {
+      await using onion = await Onion.start(["--stage", "1"], { namespace, ...circumstances });
+      await onion.ready();
+      const { code, stderr } = await onion.end();
+      assert.deepEqual([code, stderr], [0, ""]);
+      assert.deepEqual(await look(namespace), expected);
+    }
+  },
+});
 
 Deno.test({
   ...needing("a change that the kernel refuses: those before it are undone", "root", "ip", "nft"),

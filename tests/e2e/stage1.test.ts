@@ -200,3 +200,33 @@ Deno.test("a second Ctrl+C does not wait for a router that hangs", async () => {
   assert.ok(took < 1000, `${took} ms`);
   await onion.gone;
 });
+
+/** Milliseconds after its start from which on Deno opens its inspector's port for SIGUSR1: 500, and some to spare. */
+const INSPECTOR = 1000;
+
+Deno.test("SIGUSR1 opens no inspector's port, neither at once nor when Deno would listen for it", async () => {
+  await using onion = await Onion.start(STAGE_1);
+  const { router } = await onion.ready();
+  const processes = [onion.pid, router];
+  for (const wait of [0, INSPECTOR]) {
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    for (const pid of processes) Deno.kill(pid, "SIGUSR1");
+  }
+  // Time for it to open, where it does.
+  await new Promise((resolve) => setTimeout(resolve, INSPECTOR));
+  assert.deepEqual(processes.flatMap(listeningPorts), []);
+  const { code, stderr } = await onion.end();
+  assert.deepEqual([code, stderr], [0, ""], "and nothing has said that a debugger is listened for");
+});
+
+/** The TCP ports that a process listens on. */
+function listeningPorts(pid: number): number[] {
+  const sockets = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) =>
+    /^socket:\[(\d+)\]$/.exec(Deno.readLinkSync(`/proc/${pid}/fd/${name}`))?.[1]
+  );
+  // proc(5): local address and port in hexadecimal, remote ones, state (0A is LISTEN), …, and the inode comes tenth.
+  const lines = Deno.readTextFileSync(`/proc/${pid}/net/tcp`).trimEnd().split("\n").slice(1);
+  return lines.map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[3] === "0A" && sockets.includes(fields[9]))
+    .map((fields) => parseInt(fields[1]!.split(":")[1]!, 16));
+}

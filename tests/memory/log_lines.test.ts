@@ -84,7 +84,10 @@ Deno.test("what is dropped leaves no line, but an unknown circuit does", () => {
 Deno.test("a flood loses lines, never packets, and says how many", () => {
   const { network, lost, proxyLines, routerLines } = makeLoggedNetwork(64);
   const count = 1000;
-  const requests = Array.from({ length: count }, (_, sequence) => ipv4({}, echo({ sequence })));
+  const requests = Array.from(
+    { length: count },
+    (_, sequence) => ipv4({ destination: `10.5.51.${3 + sequence % 2}` }, echo({ sequence })),
+  );
   assert.equal(exchange(network, ...requests).length, count);
   assert.equal(proxyLines().length + lost.proxy, 2 * count);
   assert.equal(routerLines().length + lost.router, count);

@@ -163,14 +163,26 @@ Deno.test("router i leaves by ethi where there are so many, else all by the defa
     four.made,
     [1, 2, 3, 4].map((i) => `ip rule add fwmark 0x6f6e000${i} table main priority 7`),
   );
-  assert.deepEqual(exits(state, { exit: "eth3,eth1,eth2" }, 2).exits, [
+  assert.deepEqual(exits(state, { exit: "eth3,eth1" }, 2).exits, [
     "1 eth3 192.168.203.2 via 192.168.203.1",
     "2 eth1 192.168.201.2 via 192.168.201.1",
-  ], "as they are named; one too many does no harm");
-  assert.throws(
-    () => exits(state, { exit: "eth1" }, 2),
-    new ConfigError("--exit names 1 of the interfaces that 2 routers leave by", "name one for each"),
-  );
+  ], "as they are named");
+  assert.equal(exits(state, { exit: "eth1,eth1" }, 2).exits.length, 2);
+});
+
+Deno.test("an exit for each router, and no more: what would be left over is a misunderstanding", () => {
+  const cards = [1, 2, 3].map((i) => card(`eth${i}`, [`192.168.20${i}.2/24`]));
+  const routes = [BY_ETH0, ...[1, 2, 3].map((i) => `default via 192.168.20${i}.1 dev eth${i} metric ${i}`)];
+  const state = host({ interfaces: [ETH0, ...cards], routes });
+  const each = "name one for each; the same one may be named again";
+  const cases: [exit: string, routers: number, message: string, remedy: string][] = [
+    ["eth1", 2, "--exit names 1 interface for 2 routers to leave by", each],
+    ["eth1,eth2,eth3", 2, "--exit names 3 interfaces for 2 routers to leave by", each],
+    ["eth1,eth2", 1, "--exit names 2 interfaces for 1 router to leave by", "name one"],
+  ];
+  for (const [exit, routers, message, remedy] of cases) {
+    assert.throws(() => exits(state, { exit }, routers), new ConfigError(message, remedy));
+  }
 });
 
 Deno.test("what cannot be an exit", () => {

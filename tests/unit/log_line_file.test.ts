@@ -29,6 +29,27 @@ Deno.test("lines are written in order, and all of them are there when the file i
   assert.equal(Deno.readTextFileSync(directory.file), lines.map((line) => line + "\n").join(""));
 });
 
+Deno.test("a line several times is that line as often, however many fit where it begins", async () => {
+  using directory = makeDirectory();
+  const lines = ["a line\n", "ünïcödé 🧅\n", "\n", `${"x".repeat(1000)}\n`];
+  const times = [1, 2, 3, 7, 8, 9, 0, 70_000, 1];
+  let text = "";
+  {
+    await using file = LineFile.create(directory.file, assert.fail);
+    for (const line of lines) {
+      const bytes = new TextEncoder().encode(line);
+      for (const count of times) {
+        if (bytes.length * count > 2_000_000) continue; // more than may wait for a disk
+        file.append(bytes, count);
+        text += line.repeat(count);
+        file.flush();
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+    }
+  }
+  assert.ok(Deno.readTextFileSync(directory.file) === text);
+});
+
 Deno.test("what was there before is gone", async () => {
   using directory = makeDirectory();
   Deno.writeTextFileSync(directory.file, "yesterday's run");
@@ -120,12 +141,14 @@ Deno.test("a disk that hangs fills no memory: what does not fit is lost, and the
   const line = (number: number) => `${number}: ${"x".repeat(1000)}`;
   const count = 20_000; // 20 MB
   for (let number = 0; number < count; number++) file.line(line(number));
+  const again = 5000;
+  file.append(new TextEncoder().encode("again".repeat(1000) + "\n"), again);
   resolve();
   await file[Symbol.asyncDispose]();
 
   assert.ok(largest < 5 * 1024 * 1024, `${largest} bytes at a time`);
   const written = text.split("\n").slice(0, -1);
   const lost = Number(/^(\d+) lines lost$/.exec(written.pop()!)?.[1]);
-  assert.equal(written.length + lost, count);
+  assert.equal(written.length + lost, count + again);
   assert.deepEqual(written, written.map((_, number) => line(number)));
 });

@@ -10,11 +10,13 @@ function makeLoop(devices: number) {
   const stack = new DisposableStack();
   const end = stack.use(makeDoorbell()).number;
   const fds = Array.from({ length: devices }, () => stack.use(makeDoorbell()).number);
-  const ring = new EventRing(new SharedArrayBuffer(ringBytes(8)));
+  const memory = new SharedArrayBuffer(ringBytes(8));
+  const ring = new EventRing(memory);
   return {
     end,
     fds,
     ring,
+    memory,
     run(node: Partial<Node>): void {
       const whole: Node = { sources: [], deadline: () => Infinity, expire: () => {}, ...node };
       runUntilDoorbell({ node: whole, fds, ring }, end);
@@ -86,6 +88,21 @@ Deno.test("who sleeps over the event ring is woken a little after the turn that 
   loop.ring.drain(() => events++);
   assert.equal(events, 1);
   clearInterval(alive);
+});
+
+Deno.test("what happened before a device failed is not lost to the log", () => {
+  using loop = makeLoop(1);
+  ringDoorbell(loop.fds[0]!);
+  assert.throws(() =>
+    loop.run({
+      sources: [() => {
+        loop.ring.emit(EventKind.icmpFromTunnel, 1, 2, 8, 0);
+        throw new SysError("Cannot read from the TUN device", "read", "EBADFD");
+      }],
+    }), SysError);
+  let events = 0;
+  new EventRing(loop.memory).drain(() => events++);
+  assert.equal(events, 1);
 });
 
 Deno.test("a device that is gone ends the loop with an error that names it", () => {

@@ -34,7 +34,9 @@ Deno.test("a packet thread answers pings, counts them, tells of each, and stops 
   const thread = new PacketThread(MODULE);
   const told: Event[] = [];
   let bursts = 0;
-  const followed = thread.follow((event) => told.push({ ...event }), () => bursts++);
+  const followed = thread.follow((event, times) => {
+    while (times-- > 0) told.push({ ...event });
+  }, () => bursts++);
   await thread.start(routerRole(proxyPort), socket.fd.number, [{ address: LOOPBACK, port: proxyPort }]);
 
   const answers: Uint8Array[] = [];

@@ -57,7 +57,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   lab: ["config", "errors", "host"],
   cli: ["config", "errors", "host", "lab", "process", "sys"],
-  main: ["cli", "errors", "process"],
+  main: ["cli", "errors", "process", "sys"],
   // The library surface: nothing of the program around the packet's way.
   mod: ["bytes", "cell", "errors", "exit", "link", "loop", "proxy", "router", "trace", "tun", "wire"],
 };

@@ -90,6 +90,67 @@ Deno.test("positions of 32 bits wrap around, sign bit included, and nothing is l
   }
 });
 
+/** The numbers of the events that wait, and how many of each are told of at once. */
+function drainRuns(ring: EventRing): [number: number, times: number][] {
+  const runs: [number, number][] = [];
+  ring.drainRuns(({ source }, times) => runs.push([source, times]));
+  return runs;
+}
+
+Deno.test("the reader sees what is published, not what has only been emitted", () => {
+  const memory = ringMemory(8);
+  const [writer, reader] = [new EventRing(memory), new EventRing(memory)];
+  emit(writer, 0, 1);
+  assert.deepEqual(drain(reader), []);
+  writer.publish();
+  emit(writer, 2);
+  assert.deepEqual(drain(reader), [0, 1]);
+  writer.wake();
+  assert.deepEqual(drain(reader), [2]);
+});
+
+Deno.test("equal events in a row take one place, and come out as many as they were", () => {
+  const numbers = [0, 0, 0, 1, 0, 2, 2];
+  const { ring, lost } = makeRing(8);
+  emit(ring, ...numbers);
+  assert.deepEqual(drain(ring), numbers);
+  emit(ring, ...numbers);
+  assert.deepEqual(drainRuns(ring), [[0, 3], [1, 1], [0, 1], [2, 2]]);
+  assert.equal(lost(), 0);
+  emit(ring, ...numbers);
+  assert.equal(ring.drainRuns(() => {}), 4 / 8, "how full it was");
+});
+
+Deno.test("events that differ in one field only are not equal", () => {
+  const { ring } = makeRing(8);
+  const first = [EventKind.icmpFromTunnel, 1, 2, 3, 4] as const;
+  ring.emit(...first);
+  for (let field = 0; field < first.length; field++) {
+    const other = [...first] as [EventKind, number, number, number, number];
+    other[field] = field === 0 ? EventKind.icmpFromPort : 9;
+    ring.emit(...other);
+  }
+  let runs = 0;
+  ring.drainRuns(() => runs++);
+  assert.equal(runs, 6);
+});
+
+Deno.test("a published event is the reader's: one like it takes a place of its own", () => {
+  const { ring, lost } = makeRing(2);
+  for (const _ of [1, 2, 3]) {
+    emit(ring, 7);
+    ring.publish();
+  }
+  assert.equal(lost(), 1);
+  assert.deepEqual(drainRuns(ring), [[7, 1], [7, 1]]);
+});
+
+Deno.test("a run that one record cannot count goes on in the next", () => {
+  const { ring } = makeRing(4);
+  for (let n = 0; n < 2 ** 24 + 2; n++) ring.emit(EventKind.icmpFromRawSocket, 0xffff_ffff, 0, 0, 0);
+  assert.deepEqual(drainRuns(ring), [[0xffff_ffff, 2 ** 24], [0xffff_ffff, 2]]);
+});
+
 Deno.test("events that happen while others are handed over wait for the next time", () => {
   const { ring } = makeRing(8);
   emit(ring, 0, 1);

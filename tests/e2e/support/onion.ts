@@ -34,8 +34,10 @@ export interface End {
 /** What `ready` says. */
 export interface Ready {
   readonly line: string;
-  /** Process id of the router. */
+  /** Process id of the first router. */
   readonly router: number;
+  /** Process ids of all routers, in order. */
+  readonly routers: readonly number[];
 }
 
 /**
@@ -95,10 +97,13 @@ export class Onion implements AsyncDisposable {
 
   /** Waits for the line that says it is ready. */
   async ready(): Promise<Ready> {
-    const match = await this.stdout.find(/^ready: .*router 1 pid (\d+)$/m).catch(async (cause) => {
+    const [line] = await this.stdout.find(/^ready: .*$/m).catch(async (cause) => {
       throw new Error(`not ready: ${JSON.stringify(await this.ended)}`, { cause });
     });
-    return { line: match[0], router: Number(match[1]) };
+    const said = [...line.matchAll(/, router (\d+) pid (\d+)(?=,|$)/g)].map((match) => match.slice(1));
+    assert.deepEqual(said.map(([number]) => Number(number)), said.map((_, index) => index + 1), line);
+    const routers = said.map(([_, pid]) => Number(pid));
+    return { line, router: routers[0]!, routers };
   }
 
   /** Sends a signal to its first process, or, with a group of its own, to all of them as a terminal does. */
@@ -118,14 +123,22 @@ export class Onion implements AsyncDisposable {
     return end;
   }
 
-  /** Waits until its log file names the ports of proxy and router: it is written in the background. */
+  /** Waits until its log file names the ports of proxy and router. */
   async ports(stage: number): Promise<{ proxy: number; router: number }> {
+    const said = await this.logged(
+      `stage${stage}.proxy.out`,
+      /^proxy port: (\d+)\nrouter: .*, port: (\d+)\n/,
+    );
+    return { proxy: Number(said[1]), router: Number(said[2]) };
+  }
+
+  /** Waits until what is in one of its log files by then matches: they are written in the background. */
+  async logged(file: string, pattern: RegExp): Promise<RegExpExecArray> {
     using changes = Deno.watchFs(this.directory);
-    const file = `${this.directory}/stage${stage}.proxy.out`;
-    const find = () => /^proxy port: (\d+)\nrouter: .*, port: (\d+)\n/.exec(Deno.readTextFileSync(file));
+    const find = () => pattern.exec(Deno.readTextFileSync(`${this.directory}/${file}`));
     let match = find();
     for (const change = changes[Symbol.asyncIterator](); match === null; match = find()) await change.next();
-    return { proxy: Number(match[1]), router: Number(match[2]) };
+    return match;
   }
 
   /** The lines of one of its classic log files, e.g. of `stage2.proxy.out`, when it has ended. */

@@ -1,0 +1,27 @@
+/**
+ * Whose a file is that root makes in a directory of somebody else's.
+ */
+import assert from "node:assert/strict";
+import { changeOwner } from "../../src/sys/file.ts";
+import { needing, scratchDirectory } from "./support/program.ts";
+
+/** Somebody without a name, and a group of the same kind. */
+const [UID, GID] = [65534, 12345];
+
+Deno.test({
+  ...needing(
+    "a file is given away by what is open, not by its name, which somebody else may have moved meanwhile",
+    "root",
+  ),
+  fn: () => {
+    using scratch = scratchDirectory();
+    const [log, precious] = [`${scratch.path}/log`, `${scratch.path}/precious`];
+    const ownerOf = ({ uid, gid }: Deno.FileInfo) => [uid, gid];
+    Deno.writeTextFileSync(precious, "root's");
+    using file = Deno.openSync(log, { write: true, createNew: true });
+    Deno.renameSync(precious, log);
+    changeOwner(file, UID, GID);
+    assert.deepEqual(ownerOf(Deno.statSync(log)), [0, 0], "what has the name now");
+    assert.deepEqual(ownerOf(file.statSync()), [UID, GID]);
+  },
+});
