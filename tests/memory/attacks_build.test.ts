@@ -1,0 +1,281 @@
+/**
+ * Attacks on the building of a sealed circuit: it fails and is tried again, or goes on as if nothing had come. It is never
+ * completed with anybody but the routers that were chosen.
+ *
+ * ```
+ *        proxy        1        2        3
+ *   0      ── 65 ────►                      handshake with the first hop
+ *   1      ◄─── 65 ──
+ *   2      ── 62 ────►                      extend to the second
+ *   3                 ── 65 ──►
+ *   4                 ◄── 65 ──
+ *   5      ◄─── 63 ──
+ *   6      ── 62 ────►                      extend to the third
+ *   7                 ── 62 ──►
+ *   8                          ── 65 ──►
+ *   9                          ◄── 65 ──
+ *  10                 ◄── 63 ──
+ *  11      ◄─── 63 ──
+ * ```
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { CryptoProvider } from "../../src/crypto/provider.ts";
+import type { DropReason } from "../../src/trace/counters.ts";
+import { counterOf, withHeader } from "../support/attack.ts";
+import { type Crossing, LOWEST, Onion, type OnionOptions, portOf, PROXY, VM } from "../support/circuits.ts";
+import { flip, PROVIDER, testEach } from "../support/crypto.ts";
+import { address } from "../support/packets.ts";
+import { packetsOf, pingOf } from "../support/ping.ts";
+
+/** The cells in which a build asks somebody, or is answered, by their numbers in the drawing. */
+const CELLS = Array.from({ length: 12 }, (_, number) => number);
+
+/** Begins a handshake; answers one at the proxy, and at a router, which cannot tell; asks, sealed; answers, sealed. */
+const BEGIN = [0, 3, 8], BEGUN = [1], BEGUN_BEHIND = [4, 9], EXTEND = [2, 6, 7], EXTENDED = [5, 10, 11];
+
+/** A build by routers 1, 2 and 3 of four, begun. */
+function begin(crypto: CryptoProvider, options: OnionOptions = {}): Onion {
+  return new Onion({ hops: 3, crypto, firstClient: address(VM), network: { random: LOWEST }, ...options });
+}
+
+/** Begins a build and holds the cell of that number back, with which it stands still. */
+function hold(onion: Onion, number: number): Crossing {
+  let count = 0;
+  let held: Crossing | undefined;
+  onion.network.medium.tamper = (from, to, bytes) => {
+    if (count++ !== number) return [bytes];
+    held = { from, to, bytes };
+    return [];
+  };
+  onion.listen();
+  onion.unwatch();
+  assert.ok(held !== undefined && count === number + 1);
+  return held;
+}
+
+const partyOf = (port: number) => port - PROXY;
+
+/** What is noticed first of a cell of a build that is not as it was sent, and where. */
+function flawOf(
+  number: number,
+  { to, bytes }: Crossing,
+  changed: Uint8Array,
+): [party: number, reason: DropReason] {
+  const receiver = partyOf(to);
+  if (changed.length < 8 || changed.subarray(1, 4).some((byte) => byte !== 0)) return [receiver, "bad-cell"];
+  const [type, id] = [changed[0]!, changed.subarray(4, 8).toHex()];
+  if (id === "00000000") return [receiver, "bad-cell"];
+  if (type !== bytes[0]) {
+    if (BEGIN.includes(number) && (type === 0x61 || type === 0x64)) return [receiver, "unknown-circuit"];
+    return [receiver, EXTEND.includes(number) && type === 0x66 ? "forged" : "unexpected-cell"];
+  }
+  if (id !== bytes.subarray(4, 8).toHex()) {
+    // Answered, but whoever gets the answer knows of no such circuit, or takes it for a handshake that begins one.
+    if (BEGIN.includes(number)) {
+      return number === 0 ? [0, "unknown-circuit"] : [receiver - 1, "bad-handshake"];
+    }
+    return [receiver, BEGUN_BEHIND.includes(number) ? "bad-handshake" : "unknown-circuit"];
+  }
+  if (BEGIN.includes(number)) return [receiver, "bad-handshake"];
+  if (BEGUN.includes(number) || BEGUN_BEHIND.includes(number)) return [0, "bad-handshake"];
+  const opener = EXTENDED.includes(number) ? 0 : receiver;
+  if (changed.length < 8 + 24) return [opener, "truncated"];
+  return [opener, counterOf(changed) < counterOf(bytes) ? "replayed" : "forged"];
+}
+
+/** Whether a change makes a router hand something on that its proxy will not take, and the router not take the right one. */
+function isSpoiled(number: number, { bytes }: Crossing, changed: Uint8Array): boolean {
+  return BEGUN_BEHIND.includes(number) && changed.length >= 8 &&
+    changed.subarray(0, 8).toHex() === bytes.subarray(0, 8).toHex();
+}
+
+function assertIgnored(
+  onion: Onion,
+  number: number,
+  held: Crossing,
+  changed: Uint8Array,
+  what: string,
+): void {
+  const drops = onion.dropsIn(() => assert.deepEqual(onion.arrive(held.from, held.to, changed), []));
+  const [party, reason] = flawOf(number, held, changed);
+  assert.deepEqual(drops, [[party, reason, 1]], `cell ${number}, ${what}`);
+  assert.equal(onion.count("circuits-built"), 0);
+}
+
+function assertCompletes(onion: Onion, { from, to, bytes }: Crossing): void {
+  onion.arrive(from, to, bytes);
+  assert.equal(onion.count("circuits-built"), 1, "the genuine cell completes it");
+  assert.equal(onion.count("builds-failed"), 0);
+  assert.deepEqual(onion.path, [1, 2, 3]);
+  onion.assertWorks();
+}
+
+testEach(
+  "any bit flipped of any cell of a build: dropped, and the build goes on with the genuine one",
+  (crypto) => {
+    for (const number of CELLS) {
+      const onion = begin(crypto);
+      const held = hold(onion, number);
+      for (let bit = 0; bit < held.bytes.length * 8; bit++) {
+        const flipped = flip(held.bytes, bit);
+        if (!isSpoiled(number, held, flipped)) assertIgnored(onion, number, held, flipped, `bit ${bit}`);
+      }
+      assertCompletes(onion, held);
+    }
+  },
+);
+
+testEach("any cell of a build cut off after any byte", (crypto) => {
+  for (const number of CELLS) {
+    const onion = begin(crypto);
+    const held = hold(onion, number);
+    for (let length = 0; length < held.bytes.length; length++) {
+      const cut = held.bytes.subarray(0, length);
+      if (!isSpoiled(number, held, cut)) assertIgnored(onion, number, held, cut, `${length} bytes`);
+    }
+    assertCompletes(onion, held);
+  }
+});
+
+Deno.test("an answer that was changed before a router, which cannot tell: the build fails, and another path is taken", () => {
+  for (const number of BEGUN_BEHIND) {
+    // A public key of 32 bytes, a tag of 16: every bit of both is 384 builds.
+    for (let bit = 64; bit < 64 + 384; bit += number === 4 ? 1 : 7) {
+      const onion = begin(PROVIDER);
+      const held = hold(onion, number);
+      assertIgnored(onion, number, held, flip(held.bytes, bit), `bit ${bit}`);
+      const router = partyOf(held.from);
+      const drops = onion.dropsIn(() => onion.arrive(held.from, held.to, held.bytes));
+      assert.deepEqual(drops, [[router - 1, "unexpected-cell", 1]], "it has had its answer");
+      onion.pass(1000);
+      assert.deepEqual([onion.count("builds-failed"), onion.count("circuits-built")], [1, 1]);
+      assert.ok(!onion.path.includes(router), "who seemed not to answer is avoided");
+      onion.assertWorks();
+    }
+  }
+});
+
+testEach("any cell of a build lost: it is tried again, and the packet that waits is not lost", (crypto) => {
+  for (const number of CELLS) {
+    const onion = begin(crypto);
+    hold(onion, number);
+    const ping = pingOf();
+    assert.deepEqual(onion.exchange(packetsOf(ping)), [], "it waits");
+    const heard = onion.pass(1000);
+    assert.equal(heard.length, 1, `without cell ${number}`);
+    assert.deepEqual([onion.count("builds-failed"), onion.count("circuits-built")], [1, 1]);
+  }
+});
+
+testEach(
+  "any cell of a build that comes twice: the second is dropped, and the circuit is as long as it should be",
+  (crypto) => {
+    for (const number of CELLS) {
+      const onion = begin(crypto);
+      const { from, to, bytes } = hold(onion, number);
+      onion.network.medium.deliver(from, to, bytes);
+      const drops = onion.dropsIn(() => onion.arrive(from, to, bytes));
+      const wanted = EXTEND.includes(number)
+        ? [partyOf(to), "replayed"]
+        : EXTENDED.includes(number) && to !== PROXY
+        ? [0, "replayed"]
+        : [partyOf(to), "unexpected-cell"];
+      // Where the circuit is complete, or the proxy waits for another type, it does not even look into it.
+      const others = number === 5 ? [0, "replayed"] : number >= 10 ? [0, "unexpected-cell"] : wanted;
+      assert.deepEqual(drops, [[...others, 1]], `cell ${number}`);
+      assert.equal(onion.count("circuits-built"), 1);
+      onion.assertWorks();
+      assert.equal(onion.left()[2]!.length, 1, "by router 3");
+    }
+  },
+);
+
+testEach(
+  "a handshake that is led to another router than it is for is not answered, and another path is taken",
+  (crypto) => {
+    for (const number of BEGIN) {
+      const onion = begin(crypto);
+      const { from, bytes } = hold(onion, number);
+      onion.watch();
+      const drops = onion.dropsIn(() => onion.arrive(from, portOf(4), bytes));
+      assert.deepEqual(drops, [[4, "bad-handshake", 1]]);
+      assert.deepEqual(onion.crossed(), [], "nobody is told anything");
+      assert.equal(onion.network.circuits[3], 0);
+      onion.pass(1000);
+      onion.assertWorks();
+    }
+  },
+);
+
+testEach("a router that answers in the place of another one cannot: it does not have its key", (crypto) => {
+  for (const number of [...BEGUN, ...BEGUN_BEHIND]) {
+    const onion = begin(crypto);
+    const held = hold(onion, number);
+    // The best that it has: the answer to a handshake with itself, of another build.
+    const other = hold(begin(crypto), number);
+    assertIgnored(onion, number, held, other.bytes, "another build's answer");
+    onion.pass(1000);
+    onion.assertWorks();
+  }
+});
+
+testEach("the answers to two builds swapped: neither is completed by the other's", (crypto) => {
+  const clients = ["10.0.2.15", "10.0.2.16"];
+  const onion = new Onion({ hops: 3, crypto, network: { random: LOWEST } });
+  const caught = clients.map((source) =>
+    onion.intercept(portOf(1), PROXY, () => onion.exchange(packetsOf(pingOf({ source }))))[0]!
+  );
+  const swapped = caught.map((_, which) => withHeader(caught[1 - which]!, { id: which + 1 }));
+  const drops = onion.dropsIn(() => swapped.forEach((bytes) => onion.arrive(portOf(1), PROXY, bytes)));
+  assert.deepEqual(drops, [[0, "bad-handshake", 2]]);
+  const heard = caught.flatMap((bytes) => onion.arrive(portOf(1), PROXY, bytes));
+  assert.equal(heard.length, 2, "with its own each goes on, and what has waited is answered");
+});
+
+testEach(
+  "a handshake that is sent again is of no use to whoever does it, and is forgotten in time",
+  (crypto) => {
+    const onion = begin(crypto);
+    onion.watch();
+    onion.listen();
+    onion.assertWorks();
+    const crossings = onion.crossed();
+    const { from, to, bytes } = crossings[0]!;
+    const again = () => onion.arrive(from, to, bytes);
+    assert.deepEqual(onion.dropsIn(again), [[1, "unexpected-cell", 1]], "the id is in use");
+    // By another id it is answered, like a late one would be. Nobody has the keys.
+    const drops = onion.dropsIn(() => onion.arrive(from, to, withHeader(bytes, { id: 0x99 })));
+    assert.deepEqual(drops, [[0, "unknown-circuit", 1]]);
+    assert.deepEqual(onion.network.circuits, [2, 1, 1, 0]);
+    const cell = crossings.find(({ bytes }) => bytes[0] === 0x61);
+    const useless = () => onion.arrive(from, to, withHeader(cell!.bytes, { id: 0x99 }));
+    assert.deepEqual(onion.dropsIn(useless), [[1, "forged", 1]], "its cells are another key's");
+    onion.pass(900_000);
+    assert.equal(onion.network.circuits[0], 0);
+  },
+);
+
+Deno.test("a neighbour that begins more circuits than a router can hold: the others' go on, and new ones go elsewhere", () => {
+  const onion = new Onion({ hops: 2, network: { random: LOWEST } });
+  onion.assertWorks();
+  const flood = (count: number) => {
+    for (let id = 1; id <= count; id++) {
+      const begin = new Uint8Array(8);
+      new DataView(begin.buffer).setUint32(0, 0x5200_0000);
+      new DataView(begin.buffer).setUint32(4, 0x40_0000 + id);
+      onion.network.medium.deliver(portOf(4), portOf(1), begin);
+    }
+    onion.listen();
+  };
+  flood(5000);
+  assert.equal(onion.network.circuits[0], 4096);
+  assert.equal(onion.count("circuits-full", 1), 5000 - 4095);
+  onion.assertWorks({ sequence: 2 });
+  assert.deepEqual(onion.exchange(packetsOf(pingOf({ source: "10.0.2.16" }))), []);
+  assert.equal(onion.pass(1000).length, 1, "by another path");
+  assert.deepEqual(onion.path, [2, 3]);
+  onion.pass(900_000);
+  assert.equal(onion.network.circuits[0], 0, "what nobody uses is forgotten");
+});
