@@ -75,9 +75,8 @@ export class OriginCircuit implements Disposable {
     return undefined;
   }
 
-  /** Wipes the keys. */
+  /** Wipes the keys. The layers stay, so that whoever sealed with them afterwards would fail, and not send in the clear. */
   [Symbol.dispose](): void {
     for (const layer of this.#layers) layer[Symbol.dispose]();
-    this.#layers.length = 0;
   }
 }

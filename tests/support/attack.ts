@@ -22,15 +22,26 @@ export interface Way {
   readonly isOutward: boolean;
 }
 
-/** The ways of a circuit by routers 1, 2 and 3: out, and back. */
-export const WAYS: readonly Way[] = [
-  { from: PROXY, to: portOf(1), receiver: 1, opener: 1, isOutward: true },
-  { from: portOf(1), to: portOf(2), receiver: 2, opener: 2, isOutward: true },
-  { from: portOf(2), to: portOf(3), receiver: 3, opener: 3, isOutward: true },
-  { from: portOf(3), to: portOf(2), receiver: 2, opener: 0, isOutward: false },
-  { from: portOf(2), to: portOf(1), receiver: 1, opener: 0, isOutward: false },
-  { from: portOf(1), to: PROXY, receiver: 0, opener: 0, isOutward: false },
-];
+/** The ways of a circuit by these routers: out, and back. */
+export function waysOf(path: readonly number[]): Way[] {
+  const parties = [0, ...path];
+  const out = path.map((router, hop): Way => {
+    return {
+      from: PROXY + parties[hop]!,
+      to: portOf(router),
+      receiver: router,
+      opener: router,
+      isOutward: true,
+    };
+  });
+  const back = out.toReversed().map(({ from, to }): Way => {
+    return { from: to, to: from, receiver: from - PROXY, opener: 0, isOutward: false };
+  });
+  return [...out, ...back];
+}
+
+/** The ways of a circuit by routers 1, 2 and 3. */
+export const WAYS: readonly Way[] = waysOf([1, 2, 3]);
 
 /** How a way is called where a test fails. */
 export const nameOf = ({ from, to }: Way) => `${from} → ${to}`;

@@ -1,0 +1,149 @@
+/**
+ * Circuits over links that lose, double and reorder what they carry: what was lost is missing, and nothing else.
+ *
+ * A ping can be told by its length on every link, sealed or not, as long as no two of one length are under way.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { type Dialect, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import type { CryptoProvider } from "../../src/crypto/provider.ts";
+import type { Faults } from "../../src/link/fault.ts";
+import { type Way, waysOf } from "../support/attack.ts";
+import { HOP, Onion, VM } from "../support/circuits.ts";
+import { PROVIDER } from "../support/crypto.ts";
+import { address } from "../support/packets.ts";
+import { assertAnswers, dotted, packetsOf, pingOf } from "../support/ping.ts";
+import { Random } from "../support/random.ts";
+
+const STAGES: readonly { stage: number; dialect: Dialect; sealing: { crypto?: CryptoProvider } }[] = [
+  { stage: 5, dialect: PLAIN, sealing: {} },
+  { stage: 6, dialect: SEALED, sealing: { crypto: PROVIDER } },
+];
+
+const FAULTS: Faults = { drop: 0.05, duplicate: 0.05, reorder: 0.05 };
+
+/** Pings that are under way together. */
+const BURST = 50;
+
+/** Layers that a cell has on each of the ways. */
+const LAYERS = [3, 2, 1, 1, 2, 3];
+
+/** The types of cells that build circuits. */
+const BUILDING = [0x52, 0x53, 0x62, 0x63, 0x65];
+
+/** What has come off each way, by the size of the ping: how often. */
+function arrivals(onion: Onion, ways: readonly Way[], dialect: Dialect): Map<number, number>[] {
+  const counts = ways.map(() => new Map<number, number>());
+  for (const { from, to, bytes } of onion.crossed()) {
+    const way = ways.findIndex((each) => each.from === from && each.to === to);
+    const size = bytes.length - 8 - 28 - LAYERS[way]! * dialect.overhead;
+    counts[way]!.set(size, (counts[way]!.get(size) ?? 0) + 1);
+  }
+  return counts;
+}
+
+for (const { stage, dialect, sealing } of STAGES) {
+  Deno.test(`stage ${stage}: 10,000 pings by three hops, 5 % of all cells lost, doubled, reordered: exactly the lost ones are missing`, () => {
+    const onion = new Onion({ hops: 3, ...sealing, firstClient: address(VM), network: { faults: FAULTS } });
+    onion.pass(15_000);
+    assert.equal(onion.count("circuits-built"), 1, "in spite of the faults");
+    onion.watch();
+    const ways = waysOf(onion.path);
+    let [answered, doubled] = [0, 0];
+    const surplus = ways.map(() => 0);
+    const sendBurst = (burst: number) => {
+      const pings = Array.from(
+        { length: BURST },
+        (_, size) => pingOf({ size, sequence: burst * BURST + size }),
+      );
+      const heard = onion.exchange(pings.flatMap((ping) => packetsOf(ping)));
+      const arrived = arrivals(onion, ways, dialect);
+      for (const ping of pings) {
+        const mine = heard.filter(({ payload }) => (payload[6]! << 8 | payload[7]!) === ping.sequence);
+        for (const each of mine) assertAnswers(each, ping);
+        const counts = arrived.map((way) => way.get(ping.size) ?? 0);
+        const isComplete = counts.every((count) => count > 0);
+        // A layer comes off once. In the clear a cell is as good as its copy.
+        const wanted = dialect.isSealed ? Number(isComplete) : counts.at(-1);
+        assert.equal(mine.length, wanted, `ping ${ping.sequence}: ${counts}`);
+        if (isComplete) answered++;
+        doubled += Math.max(0, mine.length - 1);
+        counts.forEach((count, way) => surplus[way]! += Math.max(0, count - 1));
+      }
+    };
+    const drops = onion.dropsIn(() => {
+      for (let burst = 0; burst < 10_000 / BURST; burst++) sendBurst(burst);
+    });
+    // Three of four get through six links, each of which loses one in twenty.
+    assert.ok(
+      answered > 7100 && answered < 7600,
+      `${answered} of 10,000, wanted about ${10_000 * 0.95 ** 6}`,
+    );
+    if (!dialect.isSealed) {
+      assert.deepEqual(drops, []);
+      return assert.ok(doubled > 1000, "there is no replay window: what a link doubles the host sees twice");
+    }
+    // Towards the exit each router drops what came to it twice; on the way back the proxy does so for all of them.
+    const wanted = ways.flatMap(({ isOutward, receiver }, way) =>
+      isOutward ? [[receiver, surplus[way]!]] : []
+    );
+    wanted.push([0, surplus.at(-1)!]);
+    assert.deepEqual(drops, wanted.map(([party, count]) => [party, "replayed", count]).sort());
+  });
+
+  Deno.test(`stage ${stage}: over links like these circuits get built, from any seed, and of the routers that were chosen`, () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const onion = new Onion({
+        hops: 3,
+        ...sealing,
+        firstClient: address(VM),
+        network: { faults: FAULTS, seed },
+      });
+      onion.pass(15_000);
+      assert.equal(onion.count("circuits-built"), 1, `seed ${seed}`);
+      for (let sequence = 1; sequence <= 10; sequence++) onion.exchange(packetsOf(pingOf({ sequence })));
+      const exits = onion.left().flatMap((packets, index) => packets.length > 0 ? [index + 1] : []);
+      assert.deepEqual(exits, [onion.path.at(-1)], `seed ${seed}`);
+    }
+  });
+
+  Deno.test(`stage ${stage}: packets that wait while a build is lost again and again are all answered, once, in order`, () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const onion = new Onion({ hops: 3, ...sealing, network: { seed } });
+      const random = new Random(seed);
+      onion.network.medium.tamper = (_from, _to, bytes) =>
+        BUILDING.includes(bytes[0]!) && random.oneIn(12) ? [] : [bytes];
+      const pings = Array.from({ length: 20 }, (_, sequence) => pingOf({ sequence }));
+      const heard = onion.exchange(pings.slice(0, 10).flatMap((ping) => packetsOf(ping)));
+      heard.push(
+        ...onion.exchange(pings.slice(10).flatMap((ping) => packetsOf(ping))),
+        ...onion.pass(18_000),
+      );
+      assert.equal(heard.length, 20, `seed ${seed}`);
+      pings.forEach((ping, index) => assertAnswers(heard[index]!, ping));
+    }
+  });
+
+  Deno.test(`stage ${stage}: whatever the loss, a packet is answered or refused, and nothing waits for ever`, () => {
+    let refused = 0;
+    for (let seed = 1; seed <= 40; seed++) {
+      const onion = new Onion({ hops: 3, ...sealing, network: { seed } });
+      const random = new Random(seed);
+      onion.network.medium.tamper = (_from, _to, bytes) =>
+        BUILDING.includes(bytes[0]!) && random.below(100) < seed ? [] : [bytes];
+      const heard = onion.exchange([1, 2, 3].flatMap((sequence) => packetsOf(pingOf({ sequence }))));
+      heard.push(...onion.pass(18_000));
+      assert.equal(heard.length, 3, `seed ${seed}`);
+      assert.equal(new Set(heard.map(({ type }) => type)).size, 1, "all alike");
+      if (heard[0]!.type !== 3) continue;
+      assert.equal(dotted(heard[0]!.source), HOP);
+      refused++;
+      onion.unwatch();
+      onion.exchange(packetsOf(pingOf({ sequence: 4 })));
+      onion.pass(100);
+      onion.assertWorks({ sequence: 5 });
+    }
+    assert.ok(refused > 5 && refused < 35, `${refused} of 40 refused`);
+  });
+}
