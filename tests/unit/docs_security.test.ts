@@ -15,7 +15,7 @@ function testsIn(file: string): string {
   return Deno.readTextFileSync(new URL(`../${file}.test.ts`, import.meta.url)).replace(/\s+/g, " ");
 }
 
-/** A stage's own name in front of its tests is put there by a loop: the rest stands in the file. */
+/** Files, and what the names of their tests begin with; a stage's number in front may be put there by a loop. */
 const NAMED = /`((?:unit|memory|e2e)\/\w+)`: ((?:"[^"]+"(?:, )?)+)/g;
 
 Deno.test("every test that docs/security.md names is there", () => {
@@ -25,7 +25,9 @@ Deno.test("every test that docs/security.md names is there", () => {
     const text = testsIn(file!);
     for (const [, name] of names!.matchAll(/"([^"]+)"/g)) {
       count++;
-      if (!text.includes(`"${name}`)) missing.push(`${file}: "${name}"`);
+      if (!text.includes(`"${name}`) && !text.includes("`stage ${stage}: " + name)) {
+        missing.push(`${file}: "${name}"`);
+      }
     }
   }
   assert.ok(count > 40, `${count} tests`);
