@@ -134,7 +134,7 @@ export class BuiltCircuits implements Circuits {
   readonly #ids = new CircuitIds(0);
   readonly #cell = new PacketBuffer();
   #firstClient: number | undefined;
-  #deadline: number;
+  #deadline = Infinity;
 
   /**
    * @param random numbers in [0, 1) that an outsider cannot guess
@@ -153,7 +153,7 @@ export class BuiltCircuits implements Circuits {
     this.#random = random;
     this.#crypto = crypto;
     this.#firstClient = config.firstClient;
-    this.#deadline = config.firstClient === undefined ? Infinity : -Infinity;
+    this.#reckon();
   }
 
   /** {@inheritDoc Circuits.deadline} */
@@ -219,10 +219,9 @@ export class BuiltCircuits implements Circuits {
 
   /** {@inheritDoc Circuits.expire} */
   expire(now: number): void {
-    if (this.#firstClient !== undefined) {
-      this.#begin(this.#firstClient, now);
-      this.#firstClient = undefined;
-    }
+    const first = this.#firstClient;
+    this.#firstClient = undefined;
+    if (first !== undefined && !this.#clients.has(first)) this.#begin(first, now);
     while (this.#draining.length > 0 && this.#draining[0]!.until <= now) {
       this.#close(this.#draining.shift()!.circuit);
     }
@@ -336,6 +335,8 @@ export class BuiltCircuits implements Circuits {
 
   #reckon(): void {
     this.#deadline = this.#draining[0]?.until ?? Infinity;
+    // A packet may come before the first turn's end, be it another's.
+    if (this.#firstClient !== undefined) this.#deadline = -Infinity;
     for (const state of this.#clients.values()) this.#deadline = Math.min(this.#deadline, deadlineOf(state));
   }
 }

@@ -1,0 +1,302 @@
+/**
+ * The life of circuits: replaced before they end, without a packet lost; ended where nobody uses them; built anew where
+ * routers die; and nothing left of them.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { PacketBuffer } from "../../src/bytes/packet_buffer.ts";
+import { CellType } from "../../src/cell/cell.ts";
+import { BuiltCircuits, CIRCUIT_LIMITS } from "../../src/circuit/built.ts";
+import { PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import { OriginCircuit } from "../../src/circuit/origin.ts";
+import { Layer } from "../../src/crypto/layer.ts";
+import type { CryptoProvider } from "../../src/crypto/provider.ts";
+import { Counters } from "../../src/trace/counters.ts";
+import { SILENT } from "../../src/trace/events.ts";
+import { HOP, LOWEST, Onion, type OnionOptions, portOf, PROXY, VM } from "../support/circuits.ts";
+import { PROVIDER, testEach } from "../support/crypto.ts";
+import { address } from "../support/packets.ts";
+import { assertAnswers, type Heard, packetsOf, pingOf, tell } from "../support/ping.ts";
+import { Random } from "../support/random.ts";
+import { Witness } from "../support/witness.ts";
+
+const CSAIL = "128.30.2.155";
+const STAGES: readonly { stage: number; sealing: { crypto?: CryptoProvider } }[] = [
+  { stage: 5, sealing: {} },
+  { stage: 6, sealing: { crypto: PROVIDER } },
+];
+
+const sum = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0);
+
+/** Whoever sends from or to these routers is not heard. */
+function silence(onion: Onion, ...routers: readonly number[]): void {
+  const ports = routers.map(portOf);
+  onion.network.medium.tamper = (from, to, bytes) =>
+    ports.includes(from) || ports.includes(to) ? [] : [bytes];
+}
+
+/** Pings every so often for some time, and asserts that every ping is answered, once, when it was sent. */
+function pingFor(onion: Onion, ms: number, every: number): void {
+  for (let sequence = 0; sequence * every < ms; sequence++) {
+    onion.pass(every);
+    onion.assertWorks({ sequence: sequence & 0xffff });
+  }
+}
+
+for (const { stage, sealing } of STAGES) {
+  const test = (name: string, fn: () => void) => Deno.test(`stage ${stage}: ${name}`, fn);
+  const make = (options: OnionOptions = {}) => new Onion({ hops: 3, routers: 5, ...sealing, ...options });
+
+  test("continuous pings across a hundred lifetimes: none is lost, none is doubled, none even waits", () => {
+    const onion = make({ limits: { lifetime: 2000, draining: 300 } });
+    onion.assertWorks();
+    pingFor(onion, 200_000, 137);
+    const built = onion.count("circuits-built");
+    assert.ok(built >= 100 && built <= 120, `${built} circuits`);
+    assert.equal(onion.count("builds-failed"), 0);
+    assert.deepEqual(onion.dropped(), []);
+    assert.ok(sum(onion.network.circuits) <= 6, "the one in use, and perhaps the one before it");
+  });
+
+  test("cells that build and end circuits get lost across fifty lifetimes: every ping is answered, once", () => {
+    const onion = make({ limits: { lifetime: 4000, draining: 300 } });
+    const random = new Random(stage);
+    // Whatever carries no packet.
+    onion.network.medium.tamper = (_from, _to, bytes) =>
+      ![0x51, 0x54, 0x61, 0x64].includes(bytes[0]!) && random.oneIn(20) ? [] : [bytes];
+    const heard: Heard[] = [];
+    for (let sequence = 0; sequence < 2000; sequence++) {
+      heard.push(...onion.exchange(packetsOf(pingOf({ sequence }))), ...onion.pass(101));
+    }
+    heard.push(...onion.pass(18_000));
+    const sequences = heard.map(({ type, payload }) => type === 0 ? payload[6]! << 8 | payload[7]! : -1);
+    assert.deepEqual(sequences, Array.from({ length: 2000 }, (_, sequence) => sequence), "in order, too");
+    assert.ok(onion.count("builds-failed") > 10, "it was not easy");
+    onion.pass(70_000);
+    assert.deepEqual(onion.network.circuits, [0, 0, 0, 0, 0]);
+  });
+
+  test("a circuit is replaced after nine tenths of its life, and drains before it is closed", () => {
+    const onion = make({ limits: { lifetime: 10_000, draining: 1000 } });
+    onion.assertWorks();
+    onion.pass(8000);
+    onion.assertWorks({ sequence: 2 });
+    onion.pass(999);
+    assert.equal(onion.count("circuits-built"), 1);
+    onion.pass(1);
+    assert.equal(onion.count("circuits-built"), 2, "at 9 s");
+    assert.equal(sum(onion.network.circuits), 6, "both are there");
+    onion.pass(999);
+    assert.equal(sum(onion.network.circuits), 6);
+    onion.pass(1);
+    assert.equal(sum(onion.network.circuits), 3, "at 10 s the old one has ended everywhere");
+    onion.assertWorks({ sequence: 3 });
+    assert.deepEqual(onion.dropped(), []);
+  });
+
+  test("an answer that is under way when its circuit is replaced still comes, as long as it drains", () => {
+    for (const [late, comes] of [[999, true], [1000, false]] as const) {
+      const onion = make({ limits: { lifetime: 10_000, draining: 1000 }, network: { random: LOWEST } });
+      onion.assertWorks();
+      onion.pass(8999);
+      const ping = pingOf({ sequence: 2 });
+      const [answer] = onion.intercept(portOf(1), PROXY, () => onion.exchange(packetsOf(ping)));
+      onion.pass(1);
+      assert.equal(onion.count("circuits-built"), 2);
+      onion.pass(late);
+      const heard = onion.arrive(portOf(1), PROXY, answer!);
+      assert.equal(heard.length, comes ? 1 : 0, `${late} ms later`);
+      if (comes) assertAnswers(heard[0]!, ping);
+    }
+  });
+
+  test("a circuit that nobody has used in the second half of its life is not replaced, and ends", () => {
+    const onion = make({ limits: { lifetime: 10_000 } });
+    onion.assertWorks();
+    onion.pass(5000);
+    onion.pass(3999);
+    assert.equal(sum(onion.network.circuits), 3);
+    onion.pass(1);
+    assert.deepEqual([sum(onion.network.circuits), onion.count("circuits-built")], [0, 1], "at 9 s");
+    assert.equal(onion.network.deadline > onion.network.now + 30_000, true, "and nothing is planned");
+    onion.assertWorks({ sequence: 2 });
+    assert.equal(onion.count("circuits-built"), 2, "who comes back gets another");
+  });
+
+  test("where a replacement cannot be built the old circuit is used to its end, and not a moment longer", () => {
+    const onion = make({ limits: { lifetime: 10_000, building: 2000 } });
+    onion.assertWorks();
+    onion.pass(8000);
+    onion.assertWorks({ sequence: 2 });
+    const begins: number[] = [sealing.crypto ? 0x65 : 0x52];
+    onion.network.medium.tamper = (_from, _to, bytes) => begins.includes(bytes[0]!) ? [] : [bytes];
+    onion.pass(1900);
+    onion.assertWorks({ sequence: 3 });
+    onion.pass(99);
+    onion.assertWorks({ sequence: 4 });
+    onion.pass(1);
+    assert.equal(sum(onion.network.circuits), 0, "at 10 s it is closed: its time is a promise");
+    const ping = pingOf({ sequence: 5 });
+    assert.deepEqual(onion.exchange(packetsOf(ping)), [], "what comes now waits");
+    onion.unwatch();
+    const heard = onion.pass(3000);
+    assert.equal(heard.length, 1);
+    assertAnswers(heard[0]!, ping);
+  });
+
+  test("a router that answers nothing is left out, and the packets that wait are not lost", () => {
+    for (let dead = 1; dead <= 5; dead++) {
+      const onion = make({ network: { random: LOWEST } });
+      silence(onion, dead);
+      const ping = pingOf();
+      const heard = onion.exchange(packetsOf(ping));
+      heard.push(...onion.pass(5000));
+      assert.equal(heard.length, 1, `without router ${dead}`);
+      assertAnswers(heard[0]!, ping);
+      assert.ok(!onion.path.includes(dead));
+      assert.equal(onion.count("builds-failed"), dead <= 3 ? 1 : 0, "one failure tells enough");
+    }
+  });
+
+  test("of two dead routers the paths go round in time, too", () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const onion = make({ network: { seed } });
+      silence(onion, 2, 4);
+      const heard = onion.exchange(packetsOf(pingOf()));
+      heard.push(...onion.pass(18_000));
+      assert.equal(heard.length, 1);
+      assert.ok([0, 3].includes(heard[0]!.type));
+    }
+  });
+
+  test("all routers dead: the host hears so after the overall limit, and the network recovers when they come back", () => {
+    const onion = make();
+    silence(onion, 1, 2, 3, 4, 5);
+    const pings = [1, 2, 3].map((sequence) => pingOf({ sequence }));
+    const heard: Heard[] = onion.exchange(packetsOf(pings[0]!));
+    heard.push(...onion.pass(7000), ...onion.exchange(packetsOf(pings[1]!)), ...onion.pass(7900));
+    assert.equal(heard.length, 0, "until 15 s nothing is given up");
+    heard.push(...onion.pass(3000));
+    assert.deepEqual(heard.map(tell), Array(2).fill(`${HOP}: net unreachable`));
+    assert.equal(onion.count("no-circuit"), 2);
+    assert.equal(onion.network.deadline, Infinity, "nobody asks any more: nothing is tried");
+    assert.deepEqual(onion.exchange(packetsOf(pings[2]!)), []);
+    onion.pass(1000);
+    onion.unwatch();
+    const late = onion.pass(3000);
+    assert.equal(late.length, 1, "the third waited for the routers to come back");
+    assertAnswers(late[0]!, pings[2]!);
+    onion.assertWorks({ sequence: 4 });
+  });
+
+  test("a router that dies while it carries a circuit: the next circuit goes round it", () => {
+    const onion = make({ limits: { lifetime: 10_000 }, network: { random: LOWEST } });
+    onion.assertWorks();
+    silence(onion, 2);
+    onion.pass(8000);
+    assert.deepEqual(onion.ping({ sequence: 2 }), [], "until then its packets are lost");
+    onion.pass(4000);
+    onion.assertWorks({ sequence: 3 });
+    assert.ok(!onion.path.includes(2));
+  });
+
+  test("routers forget what nobody has used for a lifetime and a minute, where no destroy cell came", () => {
+    const onion = make({ limits: { lifetime: 10_000 }, network: { random: LOWEST } });
+    onion.assertWorks();
+    onion.network.medium.tamper = (_from, _to, bytes) => bytes[0] === CellType.destroy ? [] : [bytes];
+    onion.pass(69_000);
+    assert.equal(sum(onion.network.circuits), 3, "its proxy has long forgotten it");
+    onion.pass(70_000 / 4 + 1000);
+    assert.deepEqual(onion.network.circuits, [0, 0, 0, 0, 0]);
+    assert.equal(onion.network.deadline, Infinity);
+  });
+
+  test("many clients come and go, and nothing is left of any of them", () => {
+    const onion = make({ limits: { lifetime: 10_000 } });
+    for (let round = 0; round < 5; round++) {
+      for (let client = 1; client <= 30; client++) onion.assertWorks({ source: `10.0.${round}.${client}` });
+      onion.pass(2000);
+    }
+    onion.pass(20_000);
+    assert.equal(onion.count("circuits-built"), 150);
+    assert.deepEqual(onion.network.circuits, [0, 0, 0, 0, 0]);
+  });
+}
+
+testEach(
+  "every key is wiped when its circuit ends, at both ends, and of a build that failed, too",
+  (crypto) => {
+    const witness = new Witness(crypto);
+    const onion = new Onion({
+      hops: 3,
+      crypto: witness,
+      limits: { lifetime: 1000, draining: 100 },
+      network: { seed: 3 },
+    });
+    const own = witness.unwiped;
+    onion.assertWorks();
+    assert.equal(witness.alive, 12);
+    pingFor(onion, 20_000, 190);
+    assert.ok(witness.alive <= 36, "one in use, one that drains, one that is built");
+    onion.pass(2000);
+    assert.equal(witness.alive, 0, "three layers of two keys at both ends of each");
+    assert.equal(witness.unwiped, own);
+    // Builds that get to the second hop and no further.
+    const begun: number[] = [];
+    onion.network.medium.tamper = (from, _to, bytes) =>
+      bytes[0] === 0x65 && from > PROXY && begun.push(0) > 1 ? [] : [bytes];
+    onion.exchange(packetsOf(pingOf()));
+    onion.pass(18_000);
+    onion.pass(120_000);
+    assert.equal(onion.count("circuits-built") > 0 && onion.count("builds-failed") > 5, true);
+    assert.deepEqual([witness.alive, witness.unwiped], [0, own]);
+  },
+);
+
+testEach(
+  "a circuit that has ended seals nothing any more: least of all does it let packets out unsealed",
+  (crypto) => {
+    const key = () => globalThis.crypto.getRandomValues(new Uint8Array(32));
+    const circuit = new OriginCircuit(1, 0, SEALED, 7, false);
+    for (let hop = 0; hop < 3; hop++) circuit.addLayer(new Layer(crypto, { send: key(), receive: key() }));
+    const packet = new PacketBuffer();
+    packet.load(packetsOf(pingOf())[0]!);
+    assert.equal(circuit.seal(packet, CellType.relaySealed), true);
+    circuit[Symbol.dispose]();
+    packet.load(packetsOf(pingOf())[0]!);
+    assert.throws(() => circuit.seal(packet, CellType.relaySealed), TypeError);
+  },
+);
+
+testEach("a key that has sealed as many cells as it should is replaced, before its time", (crypto) => {
+  const onion = new Onion({ hops: 3, crypto, limits: { cells: 100 } });
+  for (let sequence = 1; sequence <= 1000; sequence++) onion.assertWorks({ sequence });
+  const built = onion.count("circuits-built");
+  assert.ok(built >= 10 && built <= 12, `${built} circuits for 1000 pings and what built them`);
+});
+
+Deno.test("a client that is known beforehand gets its circuit at once, and one only, whoever comes first", () => {
+  for (const comes of [[], ["10.0.2.15"], ["10.0.2.16"], ["10.0.2.16", "10.0.2.15"]]) {
+    const begun: number[] = [];
+    const owner = { send: (to: number) => void begun.push(to), opened: () => {}, failed: () => {} };
+    const circuits = new BuiltCircuits(
+      {
+        dialect: PLAIN,
+        hops: 1,
+        routers: [1, 2].map((router) => ({ link: { address: 0, port: portOf(router) } })),
+        firstClient: address(VM),
+        limits: CIRCUIT_LIMITS,
+      },
+      owner,
+      { counters: new Counters(), events: SILENT },
+      LOWEST,
+      undefined,
+    );
+    for (const client of comes) assert.equal(circuits.choose(address(client), address(CSAIL), 5), "wait");
+    assert.ok(circuits.deadline <= 5, "it is due");
+    circuits.expire(5);
+    assert.equal(begun.length, new Set([VM, ...comes]).size);
+    assert.equal(circuits.deadline, 5 + CIRCUIT_LIMITS.answer);
+  }
+});
