@@ -114,6 +114,13 @@ export class Vm implements AsyncDisposable {
     return onion;
   }
 
+  /** `onion down`, which must succeed, and leaves nothing to undo. */
+  async down(): Promise<void> {
+    await using onion = await this.onion(["down"]);
+    const { code, stderr } = await onion.ended;
+    assert.deepEqual([code, stderr], [0, ""]);
+  }
+
   /** Looks at everything. */
   async state(): Promise<VmState> {
     // First and alone: the tools below run in the VM too.
