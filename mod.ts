@@ -62,19 +62,24 @@
  * assert.equal(answerEcho(reply), undefined); // a reply is no request
  * ```
  *
- * Open a TUN interface (needs root, so this one is not run as a test):
+ * Open a TUN interface, and answer every ping of 10.7.0.x. It needs root, so the tests run it in a network of its own:
  *
  * ```ts ignore
  * import { answerEcho, openTun, PacketBuffer } from "@onion/onion";
  *
  * using tun = await openTun("tun7");
+ * for (const change of ["address add 10.7.0.1/24 dev tun7", "link set tun7 up"]) {
+ *   await new Deno.Command("ip", { args: change.split(" ") }).output();
+ * }
  * const packet = new PacketBuffer();
- * // … `ip address add 10.7.0.1/24 dev tun7 && ip link set tun7 up`, and then:
- * while (tun.receive(packet)) {
- *   const reply = answerEcho(packet.copy());
- *   if (reply === undefined) continue;
- *   packet.load(reply);
- *   tun.send(packet);
+ * for (;;) {
+ *   while (tun.receive(packet)) {
+ *     const reply = answerEcho(packet.copy());
+ *     if (reply === undefined) continue;
+ *     packet.load(reply);
+ *     tun.send(packet);
+ *   }
+ *   await new Promise((resolve) => setTimeout(resolve, 1)); // nothing waits: look again in a millisecond
  * }
  * ```
  *

@@ -17,24 +17,36 @@ export interface FloorPrograms {
   readonly stream: string;
 }
 
-/** Builds the programs of `bench/floor/` into `dist/bench/`, with `cc -O2` as a distribution would. */
+/** Builds the programs of `bench/floor/` that packets pass, and those that make load. */
 export async function buildFloor(root: string, signal: AbortSignal): Promise<FloorPrograms> {
+  return {
+    tunEcho: await buildProgram(root, "tun_echo", signal),
+    tunPair: await buildProgram(root, "tun_pair", signal),
+    rawPair: await buildProgram(root, "raw_pair", signal),
+    load: await buildProgram(root, "load", signal),
+    stream: await buildProgram(root, "stream", signal),
+  };
+}
+
+/**
+ * Builds one program of `bench/floor/` into `dist/bench/`, with `cc -O2` as a distribution would.
+ *
+ * @param libraries what it is linked with, as in `-l`
+ */
+export async function buildProgram(
+  root: string,
+  name: string,
+  signal: AbortSignal,
+  libraries: readonly string[] = [],
+): Promise<string> {
   const out = `${root}/dist/bench`;
   await Deno.mkdir(out, { recursive: true });
-  const build = async (name: string): Promise<string> => {
-    // Renamed into place: another bench may be running the old one, which cannot be written to.
-    const fresh = `${out}/${name}.${Deno.pid}`;
-    await run(["cc", "-O2", "-o", fresh, `${root}/bench/floor/${name}.c`], { signal });
-    await Deno.rename(fresh, `${out}/${name}`);
-    return `${out}/${name}`;
-  };
-  return {
-    tunEcho: await build("tun_echo"),
-    tunPair: await build("tun_pair"),
-    rawPair: await build("raw_pair"),
-    load: await build("load"),
-    stream: await build("stream"),
-  };
+  // Renamed into place: another bench may be running the old one, which cannot be written to.
+  const fresh = `${out}/${name}.${Deno.pid}`;
+  const linked = libraries.map((library) => `-l${library}`);
+  await run(["cc", "-O2", "-o", fresh, `${root}/bench/floor/${name}.c`, ...linked], { signal });
+  await Deno.rename(fresh, `${out}/${name}`);
+  return `${out}/${name}`;
 }
 
 /** Builds `onion` in the tree at `root` by its own `deno task build`. Returns the executable's path. */

@@ -24,6 +24,9 @@ export interface ClaimResult extends Claim, Summary {
   readonly holds?: boolean;
 }
 
+/** What the measures of round trips are called in a claim. */
+const ROUND_TRIPS = { spaced: "spaced", flood: "flood", backToBack: "back to back" } as const;
+
 /** Every claim, in the table's order. */
 export const CLAIMS: readonly Claim[] = [
   ...sameWork("stage 2", "stage2", "tun_pair", { roundTrip: 1.25, rate: 0.9, cpu: 1.3 }),
@@ -51,6 +54,31 @@ export const CLAIMS: readonly Claim[] = [
     against: "lab_route",
   },
   { title: "stage 3: round trip, flood", contender: "stage3", measure: "flood", against: "lab_route" },
+  ...(["spaced", "flood", "backToBack"] as const).map((measure): Claim => ({
+    title: `3 sealed hops against 1 plain one: round trip, ${ROUND_TRIPS[measure]}`,
+    contender: "sealed_3",
+    measure,
+    against: "plain_1",
+    atMost: 4,
+  })),
+  ...(["rate64", "rate1400"] as const).flatMap((measure): Claim[] => {
+    const size = measure === "rate64" ? 64 : 1400;
+    return [
+      {
+        title: `3 sealed hops against 3 plain ones, ${size} bytes: packets/s`,
+        contender: "sealed_3",
+        measure,
+        against: "plain_3",
+      },
+      {
+        title: `3 sealed hops against 1 plain one, ${size} bytes: packets/s`,
+        contender: "sealed_3",
+        measure,
+        against: "plain_1",
+      },
+    ];
+  }),
+  { title: "stage 6, 4 routers: start to ready, ms", contender: "sealed_3", measure: "start" },
   {
     title: "stage 2: round trip, spaced",
     contender: "stage2",

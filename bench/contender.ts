@@ -13,6 +13,8 @@ export type Shape =
   | "two processes"
   /** Two processes, and a raw socket into the practice network. */
   | "raw exit"
+  /** The same with routers in between; nothing in C does that work. */
+  | "circuit"
   /** Other people's tunnels; README.md says what may be compared with what. */
   | "peer";
 

@@ -109,6 +109,11 @@ export class Daemon implements AsyncDisposable {
     return this.#child.pid;
   }
 
+  /** What it has said besides, or the end of it. */
+  get said(): string {
+    return this.#said;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     const killing = setTimeout(() => this.#send("SIGKILL"), END_WITHIN);

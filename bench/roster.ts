@@ -91,6 +91,8 @@ const ROSTER: readonly Entry[] = [
     ],
   },
   stageEntry({ name: "stage3", stage: 3, options: [] }, true),
+  ...circuitEntries("plain", 5),
+  ...circuitEntries("sealed", 6),
   {
     name: "wireguard_go",
     kind: "peer",
@@ -144,6 +146,14 @@ export async function makeContenders(
     if (names.includes(entry.name)) contenders.push(...await entry.make(executables, purpose, stack));
   }
   return contenders;
+}
+
+/** Circuits of one, two and three hops, e.g. `sealed_3`: with one router more, as a stage has it. */
+function circuitEntries(name: string, stage: 5 | 6): Entry[] {
+  return [1, 2, 3].map((hops) => {
+    const options = ["--routers", `${hops + 1}`, "--hops", `${hops}`];
+    return stageEntry({ name: `${name}_${hops}`, stage, options }, name === "sealed" && hops === 3);
+  });
 }
 
 function stageEntry(setting: Pick<StageSetting, "name" | "stage" | "options">, grows: boolean): Entry {

@@ -1,5 +1,6 @@
 /**
- * The body of a cell that extends a circuit: to whom, and what to hand to them.
+ * The body of a cell that extends a circuit: to whom, and what to hand to them. Where circuits are plain, the answer has
+ * the same body and says who it is from.
  *
  * ```
  *  0                   1                   2                   3
@@ -25,7 +26,7 @@ export interface LinkAddress {
   readonly port: number;
 }
 
-/** Makes `buffer` hold the body of an extend cell. */
+/** Makes `buffer` hold the body of an extend cell, or of its answer in the clear. */
 export function writeExtend(buffer: PacketBuffer, to: LinkAddress, handshake: Uint8Array): void {
   buffer.hold(At.handshake + handshake.length);
   buffer.view.setUint32(buffer.start + At.address, to.address);
@@ -34,7 +35,7 @@ export function writeExtend(buffer: PacketBuffer, to: LinkAddress, handshake: Ui
 }
 
 /**
- * Reads the body of an extend cell, of which the handshake is left in `buffer`.
+ * Reads such a body, of which the handshake is left in `buffer`.
  *
  * @returns undefined where it is none: too short, or without a port
  */

@@ -15,7 +15,7 @@
  */
 import type { PacketBuffer } from "../bytes/packet_buffer.ts";
 import type { CellType } from "../cell/cell.ts";
-import { type LinkAddress, writeExtend } from "../cell/extend.ts";
+import { type LinkAddress, readExtend, writeExtend } from "../cell/extend.ts";
 import { Layer } from "../crypto/layer.ts";
 import { initiate, type Initiation } from "../crypto/noise.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
@@ -94,7 +94,7 @@ export class Build implements Disposable {
     const fault = this.circuit.peel(cell, this.awaited);
     if (fault !== undefined) return fault;
     if (!this.circuit.dialect.isSealed) {
-      if (cell.length > 0) return "unexpected-cell";
+      if (!this.#isFromNext(cell)) return "unexpected-cell";
     } else {
       const keys = this.#handshake!.finish(cell.copy());
       if (keys === undefined) return "bad-handshake";
@@ -105,6 +105,16 @@ export class Build implements Disposable {
     }
     this.#hops++;
     return undefined;
+  }
+
+  /** Whether an answer in the clear is from the hop that was asked: the first is known by its link, the others are named. */
+  #isFromNext(body: PacketBuffer): boolean {
+    if (this.#hops > 0) {
+      const { link } = this.#routers[this.next!]!;
+      const who = readExtend(body);
+      if (who?.address !== link.address || who.port !== link.port) return false;
+    }
+    return body.length === 0;
   }
 
   /** Wipes what is left of a handshake; the circuit is its owner's. */

@@ -35,11 +35,10 @@ import { choosePath, type RouterIndex } from "./path.ts";
 export interface CircuitLimits {
   /** From a circuit's opening to its end. */
   readonly lifetime: number;
-  /** That a hop may take to answer. */
+  /** That a hop may take to answer; twice as long in each further build, for the network may just be slow. */
   readonly answer: number;
-  /** Between a failed build and the next one; twice as long each further time, up to `longestPause`. */
+  /** Between a failed build and the next one; twice as long each further time. */
   readonly pause: number;
-  readonly longestPause: number;
   /** From the first try to the last. */
   readonly building: number;
   /** That the answers of a circuit may still come in after it has been replaced. */
@@ -55,7 +54,6 @@ export const CIRCUIT_LIMITS: CircuitLimits = {
   lifetime: 600_000,
   answer: 500,
   pause: 100,
-  longestPause: 2000,
   building: 15_000,
   draining: 10_000,
   clients: 256,
@@ -88,13 +86,20 @@ export interface CircuitOwner {
 
 /** A try after the other to build a circuit. */
 type Attempt =
-  | { readonly kind: "building"; readonly build: Build; readonly answerBy: number; readonly tries: Tries }
+  | {
+    readonly kind: "building";
+    readonly build: Build;
+    readonly begunAt: number;
+    readonly answerBy: number;
+    readonly tries: Tries;
+  }
   | { readonly kind: "pausing"; readonly until: number; readonly avoid: RouterIndex; readonly tries: Tries };
 
 /** What is known about the tries so far. */
 interface Tries {
   readonly giveUpAt: number;
-  /** Before the next one, if this one fails. */
+  /** That a hop may take to answer in this one, and the pause before the next one. */
+  readonly answer: number;
   readonly pause: number;
 }
 
@@ -185,7 +190,7 @@ export class BuiltCircuits implements Circuits {
     if (state === undefined || state.kind === "open" || state.attempt.kind !== "building") {
       return "unexpected-cell";
     }
-    const { build, tries } = state.attempt;
+    const { build, begunAt, tries } = state.attempt;
     if (build.circuit !== circuit || cellType(cell) !== build.awaited) return "unexpected-cell";
     const fault = build.take(cell);
     if (fault !== undefined) return fault;
@@ -193,10 +198,11 @@ export class BuiltCircuits implements Circuits {
     this.#trace.events.emit(EventKind.extendDone, 0, 0, 0, port, circuit.id);
     if (build.next !== undefined) {
       this.#ask(build);
-      this.#set(client, { ...state, attempt: this.#awaitAnswer(build, tries, now) });
+      this.#set(client, { ...state, attempt: { ...state.attempt, answerBy: now + tries.answer } });
       return undefined;
     }
     this.#trace.counters.count("circuits-built");
+    this.#trace.counters.count("build-time", Math.round(1000 * (now - begunAt)));
     if (state.kind === "replacing") this.#drain(state.circuit, now);
     circuit.isOpen = true;
     circuit.usedAt = now;
@@ -268,8 +274,8 @@ export class BuiltCircuits implements Circuits {
   }
 
   #firstTries(now: number): Tries {
-    const { building, pause } = this.#config.limits;
-    return { giveUpAt: now + building, pause };
+    const { building, answer, pause } = this.#config.limits;
+    return { giveUpAt: now + building, answer, pause };
   }
 
   /** The attempt as it goes on where something of it is due; undefined where its time is over. */
@@ -283,8 +289,9 @@ export class BuiltCircuits implements Circuits {
         attempt.build[Symbol.dispose]();
         this.#close(attempt.build.circuit);
         if (now >= tries.giveUpAt) return undefined;
-        const pause = Math.min(2 * tries.pause, this.#config.limits.longestPause);
-        return { kind: "pausing", until: now + tries.pause, avoid, tries: { ...tries, pause } };
+        const { giveUpAt, answer, pause } = tries;
+        const next = { giveUpAt, answer: 2 * answer, pause: 2 * pause };
+        return { kind: "pausing", until: now + pause, avoid, tries: next };
       }
       case "pausing":
         if (now < attempt.until) return attempt;
@@ -302,16 +309,12 @@ export class BuiltCircuits implements Circuits {
     this.#byId.set(id, circuit);
     const build = new Build(circuit, path, routers, this.#crypto);
     this.#ask(build);
-    return this.#awaitAnswer(build, tries, now);
+    return { kind: "building", build, begunAt: now, answerBy: now + tries.answer, tries };
   }
 
   #ask(build: Build): void {
     build.ask(this.#cell);
     this.#owner.send(build.circuit.neighbour, this.#cell);
-  }
-
-  #awaitAnswer(build: Build, tries: Tries, now: number): Attempt {
-    return { kind: "building", build, answerBy: now + this.#config.limits.answer, tries };
   }
 
   #drain(circuit: OriginCircuit, now: number): void {

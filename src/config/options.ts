@@ -5,7 +5,7 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import { LOG_LEVELS, type Settings } from "./settings.ts";
+import { LOG_LEVELS, PLACEMENTS, type Settings } from "./settings.ts";
 import { LAST_STAGE, type Stage, STAGES } from "./stages.ts";
 import {
   type Given,
@@ -17,8 +17,8 @@ import {
   readExits,
   readHost,
   readInterface,
-  readLogLevel,
   readNumber,
+  readWord,
   show,
 } from "./values.ts";
 
@@ -175,6 +175,24 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     meantFor: captures,
     read: readSwitch,
   },
+  placement: {
+    flag: "--placement",
+    metavar: "WHERE",
+    help:
+      "auto: the threads that move packets share a processor while there is little to do; free: the kernel decides",
+    usual: "auto",
+    offers: PLACEMENTS,
+    meantFor: carriesPackets,
+    read: (given) => readWord(given, PLACEMENTS, "placement"),
+  },
+  latency: {
+    flag: "--latency",
+    metavar: "MS",
+    help: "hold every cell back for so long before it is sent, as if the routers were far away",
+    usual: "0",
+    meantFor: carriesPackets,
+    read: (given) => readNumber(given, { least: 0, most: 2000 }, "latencies"),
+  },
   pcap: {
     flag: "--pcap",
     metavar: "DIR",
@@ -197,7 +215,7 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     help: `how much to say on stderr: ${LOG_LEVELS.join(", ")}`,
     usual: "info",
     offers: LOG_LEVELS,
-    read: readLogLevel,
+    read: (given) => readWord(given, LOG_LEVELS, "level"),
   },
   noPacketLog: {
     flag: "--no-packet-log",

@@ -14,6 +14,12 @@ export const LOG_LEVELS = ["debug", "info", "warning", "error", "off"] as const;
 /** How much the diagnostics on stderr say. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Where packet threads run: together on one processor while there is little to do; or wherever the kernel likes. */
+export const PLACEMENTS = ["auto", "free"] as const;
+
+/** One of {@linkcode PLACEMENTS}. */
+export type PlacementKind = (typeof PLACEMENTS)[number];
+
 /** An exit interface as it was asked for. */
 export interface ExitChoice {
   readonly interface: string;
@@ -47,6 +53,10 @@ export interface Settings {
   readonly exit: readonly ExitChoice[] | undefined;
   /** Print what would be changed on the host, and change nothing. */
   readonly printCommands: boolean;
+  /** Where the threads run that move packets. */
+  readonly placement: PlacementKind;
+  /** Milliseconds that every cell is held back before it is sent. */
+  readonly latency: number;
   /** Directory of the capture files; none where it is undefined. */
   readonly pcap: string | undefined;
   /** Directory of the classic log files. */

@@ -8,7 +8,7 @@ import { ConfigError } from "../errors.ts";
 import { broadcast, type Cidr, contains, network } from "../wire/cidr.ts";
 import { formatIpv4, isHostAddress } from "../wire/ipv4.ts";
 import { formatCidr, parseCidr, parseIpv4 } from "./cidr.ts";
-import { type ExitChoice, LOG_LEVELS, type LogLevel } from "./settings.ts";
+import type { ExitChoice } from "./settings.ts";
 
 /** A value as it was written, and where. */
 export interface Given {
@@ -199,9 +199,13 @@ export function readDirectory(given: Given): string {
   return given.text;
 }
 
-/** How much the diagnostics say. */
-export function readLogLevel(given: Given): LogLevel {
-  const level = LOG_LEVELS.find((each) => each === given.text);
-  if (level === undefined) throw refuse(given, "no such level", `choose one of ${LOG_LEVELS.join(", ")}`);
-  return level;
+/**
+ * One of some words.
+ *
+ * @param what such a word is, for the error, e.g. `level`
+ */
+export function readWord<Word extends string>(given: Given, words: readonly Word[], what: string): Word {
+  const word = words.find((each) => each === given.text);
+  if (word === undefined) throw refuse(given, `no such ${what}`, `choose one of ${words.join(", ")}`);
+  return word;
 }

@@ -20,8 +20,8 @@
  */
 import { WireError } from "../errors.ts";
 import type { RouterNodeConfig } from "../loop/node.ts";
+import type { ThreadOptions } from "../loop/packet_thread.ts";
 import type { RawIcmpBinding } from "../sys/raw_icmp.ts";
-import type { TapOptions } from "../tap/taps.ts";
 import type { Snapshot } from "../trace/counters.ts";
 
 /** Bytes of a session key. */
@@ -68,10 +68,7 @@ export interface RouterSettings {
   /** Present where packets travel. */
   readonly traffic?: {
     readonly node: RouterNodeConfig;
-    /** Whether single packets are logged. */
-    readonly logsPackets: boolean;
-    /** Where everything that passes is taken down, if anywhere. */
-    readonly taps?: TapOptions;
+    readonly thread: ThreadOptions;
     /** What the socket of a raw ICMP exit is bound to. */
     readonly socket?: RawIcmpBinding;
   };

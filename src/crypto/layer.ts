@@ -38,7 +38,9 @@ export type LayerFault = "truncated" | "replayed" | "forged";
 
 /** The two keys of a layer, as one end sees them. */
 export interface LayerKeys {
+  /** Seals what this end sends. */
   readonly send: Uint8Array<ArrayBuffer>;
+  /** Opens what the other end sends. */
   readonly receive: Uint8Array<ArrayBuffer>;
 }
 
@@ -46,6 +48,7 @@ export interface LayerKeys {
 export class Layer implements Disposable {
   readonly #send: Aead;
   readonly #receive: Aead;
+  readonly #sealLimit: number;
   readonly #window = new ReplayWindow();
   #sent = 0;
 
@@ -53,8 +56,10 @@ export class Layer implements Disposable {
    * A layer that has sealed and peeled nothing yet.
    *
    * @param keys of a handshake, which belong to this layer alone; it copies them, and the caller wipes its own
+   * @param sealLimit how many cells it may seal, {@linkcode SEAL_LIMIT} at most
    */
-  constructor(provider: CryptoProvider, keys: LayerKeys) {
+  constructor(provider: CryptoProvider, keys: LayerKeys, sealLimit: number = SEAL_LIMIT) {
+    this.#sealLimit = Math.min(sealLimit, SEAL_LIMIT);
     this.#send = provider.aead(keys.send);
     this.#receive = provider.aead(keys.receive);
   }
@@ -72,7 +77,7 @@ export class Layer implements Disposable {
    * @throws {RangeError} where the buffer has no room for it, and nothing has been changed
    */
   seal(buffer: PacketBuffer, type: number): boolean {
-    if (this.#sent >= SEAL_LIMIT) return false;
+    if (this.#sent >= this.#sealLimit) return false;
     const { start, end, bytes, view } = buffer;
     if (start < COUNTER || end + TAG > bytes.length) {
       throw new RangeError(`no room for a layer around ${start} to ${end} in ${bytes.length} bytes`);

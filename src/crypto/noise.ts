@@ -43,8 +43,8 @@ export interface TransportKeys {
   readonly handshakeHash: Uint8Array<ArrayBuffer>;
 }
 
-/** What both ends may say. */
-interface CommonOptions {
+/** What both ends begin with. */
+export interface HandshakeOptions {
   /** What both ends must agree on beforehand, and is not sent. */
   readonly prologue: Uint8Array;
   /** What goes with this end's message; nothing unless said otherwise. */
@@ -54,13 +54,13 @@ interface CommonOptions {
 }
 
 /** What the initiator begins with. */
-export interface InitiateOptions extends CommonOptions {
+export interface InitiateOptions extends HandshakeOptions {
   /** The responder's static public key. */
   readonly remoteStatic: Uint8Array<ArrayBuffer>;
 }
 
 /** What the responder answers with. */
-export interface RespondOptions extends CommonOptions {
+export interface RespondOptions extends HandshakeOptions {
   /** Its static key pair. */
   readonly keys: KeyPair;
 }

@@ -53,7 +53,7 @@ export interface Aead extends Disposable {
     additional: Uint8Array<ArrayBuffer>,
   ): boolean;
 
-  /** Wipes the key. */
+  /** Wipes the key, and frees memory that the garbage collector knows nothing of: nobody else does. */
   [Symbol.dispose](): void;
 }
 

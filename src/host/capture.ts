@@ -8,15 +8,15 @@ import type { Settings } from "../config/settings.ts";
 import { OperatorError } from "../errors.ts";
 import { overlaps } from "../wire/cidr.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
-import { isSame } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import type { HostExit } from "./exits.ts";
 import { planLooseFilter } from "./reverse_path.ts";
+import { isRefusal, planCapturingRoute, planRefusal } from "./routes.ts";
 import { CAPTURE_MARK, hex, planRule } from "./rules.ts";
 import type { HostState, Route, Rule } from "./state.ts";
 
 /**
- * The rule and the routes that lead packets from one address into the tunnel.
+ * The rule and the routes that lead packets from one address into the tunnel, or nowhere while that is down.
  *
  * @param from whose packets are captured
  * @throws {OperatorError} where the table or the priority serves something else
@@ -26,19 +26,10 @@ export function planCapture(settings: Settings, from: number, state: HostState):
   const source = formatIpv4(from);
   const rule = planRule(`rule from ${source} to table ${table}`, { from }, table, priority, state.rules);
   refuseForeignRoute(settings, rule.isThere, state.routes);
-  const routes = capture.map((block): Change => {
-    const destination = formatCidr(block).replace(/\/32$/, "");
-    const words = ["table", `${table}`, destination, "dev", tun] as const;
-    return {
-      what: `route of ${destination} to ${tun} in table ${table}`,
-      isThere: state.routes.some((each) =>
-        each.table === table && each.device === tun && isSame(each.to, block)
-      ),
-      make: ["ip", "route", "add", ...words],
-      undo: ["ip", "route", "delete", ...words],
-      goesWithTun: true,
-    };
-  });
+  const routes = [
+    ...capture.map((block) => planCapturingRoute(block, tun, table, state.routes)),
+    ...capture.map((block) => planRefusal(block, table, state.routes)),
+  ];
   // Routers of the world speak up through the tunnel, whose own way leads elsewhere, e.g. the host's own gateway.
   return [rule, ...routes, planLooseFilter(tun, state, true)];
 }
@@ -56,6 +47,7 @@ function refuseForeignRoute(
 ): void {
   const foreign = routes.find((route) =>
     route.table === table && route.device !== tun &&
+    !capture.some((block) => isRefusal(route, block, table)) &&
     (!isOurs || capture.some((block) => route.to.prefix >= block.prefix && overlaps(route.to, block)))
   );
   if (foreign === undefined) return;

@@ -6,6 +6,7 @@
 import type { Command } from "./execute.ts";
 import { execute } from "./execute.ts";
 import type { Journal } from "./journal.ts";
+import type { NeededRoute } from "./routes.ts";
 
 /** Something that a run needs to be so on the host. */
 export interface Change {
@@ -17,6 +18,8 @@ export interface Change {
   readonly undo: Command;
   /** Whether the kernel undoes it when the TUN interface goes. */
   readonly goesWithTun?: boolean;
+  /** For a route: how to see later on whether it is still there. */
+  readonly route?: NeededRoute;
 }
 
 /**

@@ -17,6 +17,7 @@ import { conclude, type Diagnosis, type Finding } from "./diagnosis.ts";
 import { defaultRoute, resolveExits, resolveFrom } from "./exits.ts";
 import type { Facts } from "./facts.ts";
 import { planHost } from "./plan.ts";
+import { choiceOfPorts, PORT_RANGE } from "./ports.ts";
 import { CAPTURE_MARK, hex } from "./rules.ts";
 import { type HostState, type Rule, Table } from "./state.ts";
 import { planTun } from "./tun.ts";
@@ -41,6 +42,9 @@ const lacks = (says: string, mend: string): Verdict => ({ mark: "lacks", says, m
 const note = (says: string, mend?: string): Verdict => ({ mark: "note", says, ...(mend && { mend }) });
 const unknown = (says: string, mend?: string): Verdict => ({ mark: "unknown", says, ...(mend && { mend }) });
 
+/** Whether the kernel forwards packets between interfaces. */
+const FORWARDING = "net.ipv4.ip_forward";
+
 const AS_ROOT = "run it as root: sudo onion …";
 
 /** Everything that is looked at, in the order in which it is told. */
@@ -48,6 +52,7 @@ const CHECKS: readonly Check[] = [
   // Who looks has called it.
   { name: "C library", matters: always, look: () => ok("libc.so.6") },
   { name: "loopback", matters: always, look: lookAtLoopback },
+  { name: "ports", matters: always, look: lookAtPorts },
   { name: "TUN driver", matters: traffic, look: lookAtTunDriver },
   { name: "CAP_NET_ADMIN", matters: traffic, look: privilege("CAP_NET_ADMIN", "change the network") },
   { name: "CAP_NET_RAW", matters: captures, look: privilege("CAP_NET_RAW", "send ICMP by itself") },
@@ -58,11 +63,15 @@ const CHECKS: readonly Check[] = [
   { name: "default route", matters: captures, look: onNetwork(lookAtDefaultRoute) },
   { name: "captured", matters: captures, look: onNetwork(lookAtCapture) },
   { name: "exit", matters: captures, look: onNetwork(lookAtExits) },
+  { name: "forwarding", matters: captures, look: lookAtForwarding },
   { name: "reverse path", matters: captures, look: onNetwork(lookAtReversePath) },
   { name: "rules", matters: captures, look: onNetwork(lookAtRules) },
   { name: "other runs", matters: traffic, look: onNetwork(lookAtOtherRuns) },
   { name: "leftovers", matters: traffic, look: lookAtLeftovers },
 ];
+
+/** The first stage whose cells are sealed. */
+const FIRST_SEALED = 6;
 
 /** What the host has and lacks, for runs without options. */
 export function diagnose(facts: Facts, stages: readonly Stage[] = STAGES): Diagnosis {
@@ -72,6 +81,7 @@ export function diagnose(facts: Facts, stages: readonly Stage[] = STAGES): Diagn
       for (const verdict of [look(facts, usual(stage))].flat()) add(findings, name, verdict, stage.number);
     }
   }
+  findings.push(lookAtSealing(facts, stages));
   return conclude(findings, stages);
 }
 
@@ -105,6 +115,19 @@ function onNetwork(look: (state: HostState, settings: Settings) => Verdict | Ver
 
 function lookAtLoopback({ hasLoopback }: Facts): Verdict {
   return hasLoopback ? ok("up") : lacks("the loopback interface is down", "ip link set lo up");
+}
+
+/** Each process has a port for control, and where packets travel another one for cells. */
+function lookAtPorts({ sysctl, udpPorts }: Facts, { routers, stage }: Settings): Verdict {
+  const choice = choiceOfPorts(sysctl, udpPorts);
+  if (choice === undefined) return unknown(`${PORT_RANGE.name} cannot be read`);
+  const { range, all, free } = choice;
+  const needed = (1 + routers) * (stage.traffic ? 2 : 1);
+  if (free >= needed) return ok(`${free} of ${all} UDP ports are free`);
+  return lacks(
+    `of the UDP ports from ${range}, ${free} are free, and proxy and routers need ${needed}`,
+    `sysctl -w ${PORT_RANGE.name}='${PORT_RANGE.usual}'`,
+  );
 }
 
 function lookAtTunDriver({ tunDriver: { isLoaded, hasDevice, refuses }, isRoot }: Facts): Verdict {
@@ -189,6 +212,13 @@ function lookAtExits(state: HostState, settings: Settings): Verdict[] {
   });
 }
 
+/** Routers send by sockets of their own. It is a NAT exit, of the stages from 7 on, that lets the kernel forward. */
+function lookAtForwarding({ sysctl }: Facts): Verdict {
+  const value = sysctl(FORWARDING);
+  if (value === undefined) return unknown(`${FORWARDING} cannot be read`);
+  return ok(`${FORWARDING} is ${value}, and not needed before stage 7`);
+}
+
 function lookAtReversePath(state: HostState, settings: Settings): Verdict {
   const from = resolveFrom(settings, state);
   const changes = [
@@ -225,6 +255,20 @@ function lookAtOtherRuns(state: HostState, settings: Settings): Verdict {
   return pids.length === 0
     ? ok("none has changed anything here")
     : note(`up, with changes of its own: process ${pids.join(", ")}`);
+}
+
+/** What layers are sealed with: told even where no stage seals yet, and then it keeps none from running. */
+function lookAtSealing({ sealing }: Facts, stages: readonly Stage[]): Finding {
+  const matters = stages.map(({ number }) => number).filter((number) => number >= FIRST_SEALED);
+  const found = { name: "sealing", stages: matters };
+  const when = `from stage ${FIRST_SEALED} on`;
+  if (sealing instanceof OperatorError) {
+    return { ...found, ...lacks(`${sealing.message}: wanted ${when}`, sealing.remedy) };
+  }
+  const { name, version } = sealing;
+  if (name === "libcrypto") return { ...found, ...ok(`${name} ${version}: used ${when}`) };
+  const slower = `${name} of ${version}: used ${when}, and several times slower than libcrypto.so.3`;
+  return { ...found, ...note(slower, "apt-get install libssl3") };
 }
 
 function lookAtLeftovers({ leftovers }: Facts): Verdict {

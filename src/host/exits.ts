@@ -11,6 +11,7 @@ import { formatIpv4 } from "../wire/ipv4.ts";
 import { planAddress, planUp, refuseTakenBlock, sourceOf } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import { planLooseFilter } from "./reverse_path.ts";
+import { planRoute } from "./routes.ts";
 import { CAPTURE_MARK, findRule, planRule } from "./rules.ts";
 import { type HostState, type Interface, type Route, Table } from "./state.ts";
 
@@ -173,12 +174,8 @@ function planDefaultRoute(device: string, way: Way, table: number, routes: reado
     );
   }
   const words = ["default", ...way.words, "dev", device, "table", `${table}`];
-  return {
-    what: `default route of ${device} in table ${table}`,
-    isThere,
-    make: ["ip", "route", "add", ...words],
-    undo: ["ip", "route", "delete", ...words],
-  };
+  const is = (route: Route) => route.table === table && isOurs(route);
+  return planRoute(`default route of ${device} in table ${table}`, words, { table, device, is }, routes);
 }
 
 /** The way out of an interface. */

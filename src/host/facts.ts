@@ -3,12 +3,16 @@
  *
  * @module
  */
+import { chooseProvider } from "../crypto/choose.ts";
+import type { CryptoProvider } from "../crypto/provider.ts";
 import { OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
 import { type Capability, hasCapability } from "./capability.ts";
 import type { FirewallTool } from "./capture.ts";
+import { readSysctl } from "./execute.ts";
 import { leftovers } from "./journal.ts";
 import { firewallTool } from "./plan.ts";
+import { parseUdpPorts } from "./ports.ts";
 import { hasLoopback } from "./preflight.ts";
 import { type HostState, readHostState } from "./state.ts";
 
@@ -18,12 +22,21 @@ export interface Facts {
   readonly has: (capability: Capability) => boolean;
   readonly tunDriver: TunDriver;
   readonly hasLoopback: boolean;
+  /** UDP ports that sockets have. */
+  readonly udpPorts: ReadonlySet<number>;
+  /** What a sysctl is set to. */
+  readonly sysctl: (name: string) => string | undefined;
   readonly firewallTool: FirewallTool | undefined;
+  /** What layers would be sealed with; or why nothing can. */
+  readonly sealing: Sealing | OperatorError;
   /** The network; or why it could not be looked at. */
   readonly network: HostState | OperatorError;
   /** Changes that dead runs have left behind; nothing at all if that is not for us to see. */
   readonly leftovers: readonly string[] | undefined;
 }
+
+/** The library that seals. */
+export type Sealing = Pick<CryptoProvider, "name" | "version">;
 
 /** How the TUN driver is. */
 export interface TunDriver {
@@ -41,10 +54,24 @@ export async function gatherFacts(): Promise<Facts> {
     has: hasCapability,
     tunDriver: lookAtTunDriver(),
     hasLoopback: hasLoopback(),
+    // A socket that is open to both families has its port in both.
+    udpPorts: new Set(["/proc/net/udp", "/proc/net/udp6"].map(textOf).flatMap(parseUdpPorts)),
+    sysctl: readSysctl,
     firewallTool: firewallTool(),
+    sealing: await lookAtSealing(),
     network: await readHostState().catch(explain),
     leftovers: leftovers(),
   };
+}
+
+async function lookAtSealing(): Promise<Sealing | OperatorError> {
+  try {
+    const { name, version } = await chooseProvider();
+    return { name, version };
+  } catch (error) {
+    if (error instanceof OperatorError) return error;
+    throw error;
+  }
 }
 
 function lookAtTunDriver(): TunDriver {

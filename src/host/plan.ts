@@ -11,6 +11,7 @@ import { type Command, isInstalled, show } from "./execute.ts";
 import { type HostExit, resolveExits, resolveFrom } from "./exits.ts";
 import type { HostState } from "./state.ts";
 import { planTun, planTunMtu, tunMtu } from "./tun.ts";
+import type { NeededLink, Needs } from "./upkeep.ts";
 
 /** What is changed, and what is known once it has been. */
 export interface HostPlan {
@@ -21,6 +22,8 @@ export interface HostPlan {
   readonly mtu: number;
   /** Whose packets are captured; nobody's in stages without. */
   readonly from: number | undefined;
+  /** What must stay so while the run is up. */
+  readonly needs: Needs;
 }
 
 /**
@@ -41,13 +44,30 @@ export function planHost(
   const { tun, address, stage } = settings;
   const tunnel = [...planTunMtu(tun, longest, state), ...planTun(tun, address, state)];
   const mtu = tunMtu(tun, longest, state);
-  if (!stage.captures) return { changes: missing(tunnel, state), exits: [], mtu, from: undefined };
+  if (!stage.captures) {
+    const links = [{ name: tun, mtu, meanwhile: "nothing is carried" }];
+    return {
+      changes: missing(tunnel, state),
+      exits: [],
+      mtu,
+      from: undefined,
+      needs: { links, routes: [] },
+    };
+  }
   const from = resolveFrom(settings, state);
   const capture = planCapture(settings, from, state);
   const exits = resolveExits(settings, from, state);
   const firewall = tool === undefined ? [] : planFirewall(settings, from, exits, state.rules, tool, owner);
   const needed = [...tunnel, ...capture, ...exits.flatMap((exit) => exit.changes), ...firewall];
-  return { changes: missing(needed, state), exits, mtu, from };
+  const links = [{ name: tun, mtu, meanwhile: "what is captured is refused" }, ...neededLinks(exits)];
+  const routes = unique(needed).filter(({ route }) => route !== undefined);
+  return { changes: missing(needed, state), exits, mtu, from, needs: { links, routes } };
+}
+
+/** The interfaces that routers leave by, each once. */
+function neededLinks(exits: readonly HostExit[]): NeededLink[] {
+  const links = exits.map(({ device: name, mtu }) => ({ name, mtu, meanwhile: "nothing leaves by it" }));
+  return [...new Map(links.map((link) => [link.name, link])).values()];
 }
 
 /**
@@ -64,8 +84,11 @@ function missing(needed: readonly Change[], { held }: HostState): Change[] {
       "end that run, or choose another --table, --priority and --exit",
     );
   }
-  const unique = new Map(needed.map((change) => [change.what, change]));
-  return [...unique.values()].filter((change) => !change.isThere);
+  return unique(needed).filter((change) => !change.isThere);
+}
+
+function unique(changes: readonly Change[]): Change[] {
+  return [...new Map(changes.map((change) => [change.what, change])).values()];
 }
 
 /** What firewall rules can be made with here. */

@@ -41,6 +41,8 @@ export interface Route {
   readonly table: number;
   /** Nothing for one that refuses. */
   readonly device?: string;
+  /** Whether it refuses by saying that it is prohibited. */
+  readonly prohibits?: true;
   /** How `ip route` writes the way to the next hop, e.g. `via 10.0.2.2`; empty where everybody is on the link. */
   readonly via: readonly string[];
   readonly gateway?: number;
@@ -150,11 +152,16 @@ interface IpHop {
 
 interface IpRoute extends IpHop {
   readonly dst: string;
+  /** Nothing for an ordinary one. */
+  readonly type?: string;
   readonly table?: string;
   readonly prefsrc?: string;
   readonly metric?: number;
   readonly nexthops?: readonly IpHop[];
 }
+
+/** `<linux/rtnetlink.h>`: RTN_PROHIBIT, as `ip -N` writes it. */
+const PROHIBIT = "8";
 
 /** Reads what `ip -N -json -4 route show table all` prints. */
 export function parseRoutes(json: string): Route[] {
@@ -163,7 +170,10 @@ export function parseRoutes(json: string): Route[] {
   );
 }
 
-function parseRoute({ dst, table, prefsrc, metric }: IpRoute, { dev, gateway, via, flags }: IpHop): Route {
+function parseRoute(
+  { dst, type, table, prefsrc, metric }: IpRoute,
+  { dev, gateway, via, flags }: IpHop,
+): Route {
   const hop = gateway !== undefined
     ? ["via", gateway]
     : via !== undefined
@@ -175,6 +185,7 @@ function parseRoute({ dst, table, prefsrc, metric }: IpRoute, { dev, gateway, vi
     // `ip route` does not name the main table.
     table: table === undefined ? Table.main : Number(table),
     ...(dev !== undefined && { device: dev }),
+    ...(type === PROHIBIT && { prohibits: true as const }),
     via: flags?.includes("onlink") ? [...hop, "onlink"] : hop,
     ...(gateway !== undefined && { gateway: parseIpv4(gateway)! }),
     ...(source !== undefined && { source }),

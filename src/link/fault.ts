@@ -52,6 +52,16 @@ export class FaultLink implements Link {
     return this.#inner.flush();
   }
 
+  /** {@inheritDoc Link.deadline} */
+  get deadline(): number {
+    return this.#inner.deadline;
+  }
+
+  /** {@inheritDoc Link.expire} */
+  expire(now: number): void {
+    this.#inner.expire(now);
+  }
+
   /** {@inheritDoc Link.send} */
   send(peer: Peer, datagram: PacketBuffer): boolean {
     if (this.#strikes(this.#faults.drop)) return true;

@@ -38,4 +38,8 @@ export interface Link {
    * @returns how many datagrams were refused
    */
   flush(): number;
+  /** When {@linkcode Link.expire} next has something to do, in ms; Infinity for never. */
+  readonly deadline: number;
+  /** Sends what was held back until now. It may have to be flushed. */
+  expire(now: number): void;
 }

@@ -90,4 +90,10 @@ export class MemoryLink implements Link {
   flush(): number {
     return 0;
   }
+
+  /** {@inheritDoc Link.deadline} */
+  readonly deadline: number = Infinity;
+
+  /** {@inheritDoc Link.expire} */
+  expire(): void {}
 }

@@ -75,6 +75,12 @@ export class UdpLink implements Link {
     return refused;
   }
 
+  /** {@inheritDoc Link.deadline} */
+  readonly deadline: number = Infinity;
+
+  /** {@inheritDoc Link.expire} */
+  expire(): void {}
+
   #sentBy(): Peer {
     const { port, address } = this.#receiver.sender;
     for (let peer = 0; peer < this.#peers.length; peer++) {

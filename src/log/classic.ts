@@ -4,7 +4,7 @@
  * @module
  */
 import { formatCircuit } from "../cell/cell.ts";
-import { blankEvent, type Event, EventKind } from "../trace/events.ts";
+import { type Event, EventKind } from "../trace/events.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
 
 /** The proxy's first line. */
@@ -65,32 +65,39 @@ export function eventLine(event: Readonly<Event>): string {
 }
 
 /** Lines that are kept because they are likely to come again, a power of two. */
-const KEPT = 256;
+const KEPT = 8192;
+
+/** A line and the event that it tells of. */
+interface KeptLine {
+  readonly event: Readonly<Event>;
+  readonly bytes: Uint8Array;
+}
 
 /**
  * The lines of events as bytes, line end included. The packets of a flood are alike, and so are their lines: the last
- * ones are kept, each at a place that follows from its event, so that most are formatted once.
+ * ones are kept, each at a place that follows from its event, so that most are formatted once. Addresses that follow
+ * one another lead to different places.
  */
 export class EventLines {
-  readonly #events: Event[] = Array.from({ length: KEPT }, () => ({ ...blankEvent(), detail: -1 }));
-  readonly #lines: Uint8Array[] = Array.from({ length: KEPT }, () => new Uint8Array());
+  readonly #kept = new Array<KeptLine | undefined>(KEPT).fill(undefined);
   readonly #encoder = new TextEncoder();
 
   /** The line of an event, good until it is asked for another. */
   bytes(event: Readonly<Event>): Uint8Array {
-    const { kind, source, destination, detail, port, incoming, outgoing, rewritten } = event;
-    const place = (source ^ Math.imul(destination, 31) ^ Math.imul(kind, 127) ^ detail) & (KEPT - 1);
-    const kept = this.#events[place]!;
-    if (
-      kept.source !== source || kept.destination !== destination || kept.kind !== kind ||
-      kept.detail !== detail || kept.port !== port || kept.incoming !== incoming ||
-      kept.outgoing !== outgoing || kept.rewritten !== rewritten
-    ) {
-      Object.assign(kept, event);
-      this.#lines[place] = this.#encoder.encode(eventLine(event) + "\n");
-    }
-    return this.#lines[place]!;
+    const { kind, source, destination, detail } = event;
+    const place = (source ^ Math.imul(destination, 31) ^ Math.imul(kind, 1021) ^ detail) & (KEPT - 1);
+    const kept = this.#kept[place];
+    if (kept !== undefined && isSame(kept.event, event)) return kept.bytes;
+    const bytes = this.#encoder.encode(eventLine(event) + "\n");
+    this.#kept[place] = { event: { ...event }, bytes };
+    return bytes;
   }
+}
+
+function isSame(one: Readonly<Event>, other: Readonly<Event>): boolean {
+  return one.source === other.source && one.destination === other.destination && one.kind === other.kind &&
+    one.detail === other.detail && one.port === other.port && one.incoming === other.incoming &&
+    one.outgoing === other.outgoing && one.rewritten === other.rewritten;
 }
 
 /** An event as an object for JSON lines. */

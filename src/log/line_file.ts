@@ -10,7 +10,7 @@ import { createOwnedFile } from "../sys/file.ts";
 const CHUNK = 512 * 1024;
 
 /** Chunks that may wait for a disk that does not keep up; what comes then is lost. */
-const MOST_CHUNKS = 8;
+const MOST_CHUNKS = 16;
 
 /** A new file, to which lines are appended. */
 export class LineFile implements AsyncDisposable {

@@ -14,7 +14,7 @@ import { type EventSink, SILENT } from "../trace/events.ts";
 import { MemoryTun } from "../tun/memory.ts";
 import type { Cidr } from "../wire/cidr.ts";
 import { type CircuitPlan, type Network, proxyConfig, routerConfig } from "./network.ts";
-import { type ExitConfig, type Node, proxyNode, routerNode } from "./node.ts";
+import { type ExitConfig, type Node, proxyNode, type RouterNode, routerNode } from "./node.ts";
 
 /** The UDP port of the proxy in memory, behind which come the routers'; any would do. */
 const PROXY_PORT = 40_000;
@@ -93,6 +93,7 @@ export class MemoryNetwork {
   /** Milliseconds since the network was made. */
   now = 0;
   readonly #nodes: readonly Node[];
+  readonly #routers: readonly RouterNode[];
   readonly #links: readonly FaultLink[];
 
   /** A network that has just come up. */
@@ -147,12 +148,18 @@ export class MemoryNetwork {
       return { node, link, counters };
     });
     this.#links = [proxyLink, ...routers.map(({ link }) => link)];
-    this.#nodes = [proxy, ...routers.map(({ node }) => node)];
+    this.#routers = routers.map(({ node }) => node);
+    this.#nodes = [proxy, ...this.#routers];
     this.counters = {
       proxy: proxyCounters,
       router: routers[0]!.counters,
       routers: routers.map(({ counters }) => counters),
     };
+  }
+
+  /** Circuits that each router knows at present. */
+  get circuits(): readonly number[] {
+    return this.#routers.map((router) => router.circuits());
   }
 
   /** When something is next due, in ms; Infinity for never. */

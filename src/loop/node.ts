@@ -31,6 +31,12 @@ export interface Node {
   expire(now: number): void;
 }
 
+/** A router's node. */
+export interface RouterNode extends Node {
+  /** Circuits that it knows at present. */
+  circuits(): number;
+}
+
 /**
  * An onion proxy with its TUN interface and its link. Sources: link, TUN.
  *
@@ -55,8 +61,7 @@ export function proxyNode(
       fromLink(link, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now)),
       fromDevice(tun, (packet, now) => core.fromTun(packet, now)),
     ].map((moveOne) => makeSource(link, trace, moveOne)),
-    deadline: () => core.deadline,
-    expire: flushing(link, trace, (now) => core.expire(now)),
+    ...timed(core, link, trace),
   };
 }
 
@@ -88,7 +93,7 @@ export function routerNode(
   socket?: IcmpSocket,
   secrets?: RouterSecrets,
   random: () => number = unguessable,
-): Node {
+): RouterNode {
   const outbox = { toNeighbour: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell) };
   const movers: ((now: number) => boolean)[] = [];
   const makeExit = (deliver: Deliver): Exit => {
@@ -102,16 +107,26 @@ export function routerNode(
   movers.unshift(fromLink(link, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now)));
   return {
     sources: movers.map((moveOne) => makeSource(link, trace, moveOne)),
-    deadline: () => core.deadline,
-    expire: flushing(link, trace, (now) => core.expire(now)),
+    circuits: () => core.circuits,
+    ...timed(core, link, trace),
   };
 }
 
-/** What is due may send cells, and they are not to wait for the next packet. */
-function flushing(link: Link, trace: Trace, expire: (now: number) => void): (now: number) => void {
-  return (now) => {
-    expire(now);
-    trace.counters.count("link-refused", link.flush());
+/** Something that has to be done at its time. */
+interface Timed {
+  readonly deadline: number;
+  expire(now: number): void;
+}
+
+/** What a core and its link do at their time. Cells that this sends are not to wait for the next packet. */
+function timed(core: Timed, link: Link, trace: Trace): Pick<Node, "deadline" | "expire"> {
+  return {
+    deadline: () => Math.min(core.deadline, link.deadline),
+    expire(now) {
+      core.expire(now);
+      link.expire(now);
+      trace.counters.count("link-refused", link.flush());
+    },
   };
 }
 

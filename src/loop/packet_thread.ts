@@ -6,7 +6,9 @@
  */
 import { chooseProvider } from "../crypto/choose.ts";
 import type { KeyPair } from "../crypto/provider.ts";
+import { DelayLink } from "../link/delay.ts";
 import { UdpLink } from "../link/udp.ts";
+import { allowCpus, allowedCpus, onlyCpu } from "../sys/affinity.ts";
 import { answerDoorbell } from "../sys/doorbell.ts";
 import type { SocketAddress } from "../sys/udp.ts";
 import { Counters } from "../trace/counters.ts";
@@ -16,6 +18,7 @@ import { type TapOptions, Taps } from "../tap/taps.ts";
 import { RawIcmpSocket } from "../exit/raw_icmp_socket.ts";
 import type { ProxyConfig } from "../proxy/proxy.ts";
 import { proxyNode, routerNode, type RouterNodeConfig } from "./node.ts";
+import { Placement } from "./placement.ts";
 import { runUntilDoorbell, type Turnable } from "./run.ts";
 
 /** The role that a packet thread plays: what its node needs, and the descriptors of its devices. */
@@ -30,6 +33,18 @@ export type Role =
     readonly socket: number | undefined;
   };
 
+/** How a packet thread goes about it. */
+export interface ThreadOptions {
+  /** Whether single packets become events, and not only what happens to circuits. */
+  readonly logsPackets: boolean;
+  /** Milliseconds that every cell is held back before it is sent. */
+  readonly latency: number;
+  /** Where everything that passes is taken down, if anywhere. */
+  readonly taps?: TapOptions;
+  /** The processor that all packet threads of the network share while there is little to do; any where it is undefined. */
+  readonly cpu?: number;
+}
+
 /** An order to the packet thread. */
 export type Order =
   | {
@@ -41,10 +56,7 @@ export type Order =
     readonly doorbell: number;
     readonly counters: SharedArrayBuffer;
     readonly ring: SharedArrayBuffer;
-    /** Whether single packets become events, and not only what happens to circuits. */
-    readonly logsPackets: boolean;
-    /** Where everything that passes is taken down, if anywhere. */
-    readonly taps: TapOptions | undefined;
+    readonly options: ThreadOptions;
   }
   | { readonly kind: "stop" };
 
@@ -97,36 +109,45 @@ async function obey(order: Order): Promise<void> {
   }
 }
 
+/** Keeps this thread on a processor while there is little to do. */
+function placementOn(cpu: number | undefined): Placement | undefined {
+  const all = allowedCpus();
+  if (cpu === undefined || all === undefined) return undefined;
+  return new Placement({ gather: () => void allowCpus(onlyCpu(cpu)), spread: () => void allowCpus(all) });
+}
+
 async function start(
   order: Extract<Order, { kind: "start" }>,
 ): Promise<Turnable & { readonly doorbell: number }> {
   const counters = new Counters(order.counters);
   const ring = new EventRing(order.ring, () => counters.count("log-lost"));
-  const taps = order.taps &&
-    new Taps(order.taps, () => performance.timeOrigin + performance.now(), console.error);
-  const trace = { counters, events: order.logsPackets ? ring : withoutPackets(ring) };
+  const { logsPackets, latency, taps: tapped } = order.options;
+  const taps = tapped && new Taps(tapped, () => performance.timeOrigin + performance.now(), console.error);
+  const trace = { counters, events: logsPackets ? ring : withoutPackets(ring) };
   const udp = new UdpLink(order.link, order.peers);
-  const link = taps?.link(udp) ?? udp;
+  const slow = latency === 0 ? udp : new DelayLink(udp, latency, () => performance.now());
+  const link = taps?.link(slow) ?? slow;
   const { doorbell, role } = order;
+  const placement = placementOn(order.options.cpu);
   switch (role.kind) {
     case "proxy": {
       const { circuits } = role.config;
       const crypto = circuits.kind === "built" && circuits.isSealed ? await chooseProvider() : undefined;
       const linux = new LinuxTun(role.tun);
       const node = proxyNode(role.config, taps?.tun(linux) ?? linux, link, trace, crypto);
-      return { node, fds: [order.link, role.tun], ring, doorbell };
+      return { node, fds: [order.link, role.tun], ring, doorbell, placement };
     }
     case "router": {
       const secrets = role.keys && { crypto: await chooseProvider(), keys: role.keys };
-      const tapped = { ...trace, ...(taps && { tap: taps.inside() }) };
+      const seen = { ...trace, ...(taps && { tap: taps.inside() }) };
       if (role.socket === undefined) {
-        const node = routerNode(role.config, link, tapped, undefined, secrets);
-        return { node, fds: [order.link], ring, doorbell };
+        const node = routerNode(role.config, link, seen, undefined, secrets);
+        return { node, fds: [order.link], ring, doorbell, placement };
       }
       const raw = new RawIcmpSocket(role.socket);
       const socket = taps?.socket(raw, role.config.address) ?? raw;
-      const node = routerNode(role.config, link, tapped, socket, secrets);
-      return { node, fds: [order.link, role.socket], ring, doorbell };
+      const node = routerNode(role.config, link, seen, socket, secrets);
+      return { node, fds: [order.link, role.socket], ring, doorbell, placement };
     }
   }
 }

@@ -6,6 +6,7 @@
 import { Poller } from "../sys/poll.ts";
 import type { EventRing } from "../trace/events.ts";
 import type { Node } from "./node.ts";
+import type { Placement } from "./placement.ts";
 
 /** What a loop turns: a node, and the descriptors of its sources. */
 export interface Turnable {
@@ -13,6 +14,8 @@ export interface Turnable {
   /** One for each of the node's sources, in the same order. */
   readonly fds: readonly number[];
   readonly ring: EventRing;
+  /** Where the thread runs; wherever the kernel likes where it is undefined. */
+  readonly placement?: Placement | undefined;
 }
 
 /**
@@ -27,7 +30,7 @@ const LOG_DELAY = 2;
  * @param doorbell its descriptor; it is left ringing
  * @throws {SysError} when a device is gone
  */
-export function runUntilDoorbell({ node, fds, ring }: Turnable, doorbell: number): void {
+export function runUntilDoorbell({ node, fds, ring, placement }: Turnable, doorbell: number): void {
   const poller = new Poller([doorbell, ...fds]);
   const { sources } = node;
   let wakeAt = Infinity;
@@ -36,9 +39,11 @@ export function runUntilDoorbell({ node, fds, ring }: Turnable, doorbell: number
       poller.wait(Math.min(node.deadline(), wakeAt) - performance.now());
       if (poller.isReadable(0)) return;
       const now = performance.now();
+      let moved = 0;
       for (let index = 0; index < sources.length; index++) {
-        if (poller.isReadable(index + 1)) sources[index]!(now);
+        if (poller.isReadable(index + 1)) moved += sources[index]!(now);
       }
+      placement?.turned(moved, now);
       if (node.deadline() <= now) node.expire(now);
       ring.publish();
       if (wakeAt <= now) {

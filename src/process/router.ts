@@ -100,8 +100,7 @@ export async function runRouter(): Promise<ExitCode> {
     const keys = begins === "sealed" ? (await chooseProvider()).generateKeyPair() : undefined;
     using world = traffic.socket === undefined ? undefined : openRawIcmp(traffic.socket, LINK_BUFFER);
     const role = { kind: "router", config: traffic.node, keys, socket: world?.number } as const;
-    const { node, logsPackets, taps } = traffic;
-    await thread.start(role, socket.fd.number, node.neighbours, logsPackets, taps);
+    await thread.start(role, socket.fd.number, traffic.node.neighbours, traffic.thread);
     keys?.privateKey.fill(0);
     const logging = logEvents(thread, log);
     channel.say(PROXY, { type: "ready", ...(keys && { key: keys.publicKey.toHex() }) });

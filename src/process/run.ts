@@ -22,15 +22,17 @@ import type { HostExit } from "../host/exits.ts";
 import { firewallTool, planCommands, planHost } from "../host/plan.ts";
 import { readHostState } from "../host/state.ts";
 import { openHostTun } from "../host/tun.ts";
+import { HostWatch } from "../host/watch.ts";
 import { proxyLine, routerLine } from "../log/classic.ts";
 import { diagnostics, setUpDiagnostics } from "../log/diagnostics.ts";
 import { LineFile } from "../log/line_file.ts";
 import { type CircuitPlan, longestOf, type Network, proxyConfig, routerConfig } from "../loop/network.ts";
+import type { ThreadOptions } from "../loop/packet_thread.ts";
 import { PacketThread } from "../loop/thread.ts";
 import type { RouterConfig } from "../router/router.ts";
+import { currentCpu } from "../sys/affinity.ts";
 import { createOwnedDirectory } from "../sys/file.ts";
 import { UdpSocket } from "../sys/udp.ts";
-import type { TapOptions } from "../tap/taps.ts";
 import type { Cidr } from "../wire/cidr.ts";
 import { IcmpType } from "../wire/icmp.ts";
 import { unlessAborted } from "./abort.ts";
@@ -196,7 +198,6 @@ class Run {
 
   async #startTraffic(routers: Routers, thread: PacketThread): Promise<number> {
     const { address, stage } = this.#settings;
-    const logsPackets = !this.#settings.noPacketLog;
     if (this.#settings.pcap !== undefined) prepareDirectory(this.#settings.pcap);
     const { tun, mtu, exits, from } = await this.#prepareHost();
     const socket = this.#devices.use(UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER));
@@ -213,12 +214,12 @@ class Run {
         address: exits[index]?.address ?? 0,
       })),
     };
+    const cpu = this.#settings.placement === "auto" ? currentCpu() : undefined;
     const keys = await Promise.all(routers.all.map(({ number }) =>
       routers.configure(number, {
         logFile: this.#logFile(`router${number}`),
         traffic: {
-          logsPackets,
-          ...tapsOf(this.#settings, network, number),
+          thread: threadOptions(this.#settings, network, number, cpu),
           ...exitSettings(address, exits, number, routerConfig(network, number)),
         },
       }, this.#over)
@@ -231,8 +232,8 @@ class Run {
     const config = proxyConfig({ ...network, routers: known }, stage.captures ? hopOf(address) : undefined);
     const role = { kind: "proxy", config, tun: tun.fd.number } as const;
     const peers = network.routers.map(({ link }) => link);
-    const { taps } = tapsOf(this.#settings, network, 0);
-    await unlessAborted(thread.start(role, socket.fd.number, peers, logsPackets, taps), this.#over);
+    const options = threadOptions(this.#settings, network, 0, cpu);
+    await unlessAborted(thread.start(role, socket.fd.number, peers, options), this.#over);
     return proxyPort;
   }
 
@@ -247,7 +248,7 @@ class Run {
         "neither nft nor iptables is here: packets of sockets that are bound to no address are not captured",
       );
     }
-    const { changes, exits, mtu, from } = planHost(
+    const { changes, exits, mtu, from, needs } = planHost(
       this.#settings,
       await readHostState(),
       Deno.pid,
@@ -256,6 +257,7 @@ class Run {
     );
     const tun = this.#devices.use(await openHostTun(name));
     await makeChanges(changes, this.#journal, tun.existed);
+    this.#stack.use(new HostWatch(needs, ({ level, text }) => this.#log[level]("{text}", { text })));
     return { tun, exits, mtu, from };
   }
 
@@ -307,17 +309,21 @@ function networkOf(settings: Settings, from: number | undefined): Pick<Network, 
   return { circuits, linkMtu };
 }
 
-/** What is taken down by one member of a network, where anything is. */
-function tapsOf(
-  { pcap }: Settings,
+/** How the packet thread of one member of a network goes about it. */
+function threadOptions(
+  settings: Settings,
   { proxy, routers }: Network,
   party: number,
-): { readonly taps?: TapOptions } {
-  if (pcap === undefined) return {};
+  cpu: number | undefined,
+): ThreadOptions {
+  const { noPacketLog, latency, pcap: directory } = settings;
+  const options = { logsPackets: !noPacketLog, latency, ...(cpu !== undefined && { cpu }) };
+  if (directory === undefined) return options;
   const members = [proxy, ...routers.map(({ link }) => link)].map(({ port }, party) => ({ party, port }));
   const peers = members.filter((member) => member.party !== party);
   return {
-    taps: { directory: pcap, application: `onion ${VERSION}`, self: members[party]!, peers },
+    ...options,
+    taps: { directory, application: `onion ${VERSION}`, self: members[party]!, peers },
   };
 }
 

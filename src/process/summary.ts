@@ -34,6 +34,11 @@ export function summaryText(report: RunReport): string {
           `${count("link-out")} cells sent, ${count("link-in")} received`
         : `${party}: ${count("link-in")} cells received, ${count("link-out")} sent`,
     );
+    const [built, failed] = [count("circuits-built"), count("builds-failed")];
+    if (built + failed > 0) {
+      const each = built === 0 ? "" : `, in ${(count("build-time") / built / 1000).toFixed(1)} ms on average`;
+      lines.push(`${party}: ${built} circuits built${each}` + (failed === 0 ? "" : `, ${failed} given up`));
+    }
     for (const [reason, number] of drops(counters)) {
       lines.push(`${party}: dropped ${number} ${reason}: ${DROP_REASONS[reason]}`);
     }

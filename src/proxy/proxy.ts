@@ -198,8 +198,9 @@ export class ProxyCore {
       const type = icmpType(cell.view, ip.payload);
       if (type !== IcmpType.echoReply && !isReport(type)) return counters.count("not-a-reply");
     }
-    // The exit of a sealed circuit does not know whom it answers.
+    // The exit of a sealed circuit does not know whom it answers. Nobody else on the host is to hear from a circuit.
     if (circuit.dialect.isSealed) redirectAnswer(cell, ip, circuit.client);
+    else if (!circuit.isGiven && ip.destination !== circuit.client) return counters.count("bad-destination");
     if (!circuit.isGiven) {
       events.emit(EventKind.incomingPacket, ip.source, ip.destination, 0, 0, circuit.id);
     } else if (ip.fragmentOffset === 0) {

@@ -20,7 +20,7 @@
  */
 import { PacketBuffer } from "../bytes/packet_buffer.ts";
 import { cellCircuit, CellType, cellType, isCell, unwrapCell, wrapCell } from "../cell/cell.ts";
-import { type LinkAddress, readExtend } from "../cell/extend.ts";
+import { type LinkAddress, readExtend, writeExtend } from "../cell/extend.ts";
 import { type Dialect, PLAIN, SEALED } from "../circuit/dialect.ts";
 import { type HopCircuit, type HopLimits, HopTable, type NextHop } from "../circuit/hop.ts";
 import { PROLOGUE } from "../circuit/prologue.ts";
@@ -210,8 +210,13 @@ export class RouterCore {
     const { begun, extended, back } = this.#dialect;
     if (!next.isOpen) {
       if (type !== begun) return counters.count("unexpected-cell");
-      next.isOpen = true;
       unwrapCell(cell);
+      // In the clear, the answer says who has answered: a cell that came twice would else pass for the next hop's.
+      if (circuit.layer === undefined) {
+        if (cell.length > 0) return counters.count("unexpected-cell");
+        writeExtend(cell, this.#config.neighbours[next.peer]!, new Uint8Array());
+      }
+      next.isOpen = true;
       return this.#sendBack(circuit, cell, extended);
     }
     if (type !== extended && type !== back) return counters.count("unexpected-cell");

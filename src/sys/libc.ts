@@ -45,6 +45,12 @@ const SYMBOLS = {
   fchown: { parameters: ["i32", "u32", "u32"], result: "i32" },
   // int execvp(const char *file, char *const argv[]);
   execvp: { parameters: ["buffer", "buffer"], result: "i32" },
+  // int sched_getaffinity(pid_t pid, size_t cpusetsize, cpu_set_t *mask);
+  sched_getaffinity: { parameters: ["i32", "u32", "buffer"], result: "i32" },
+  // int sched_setaffinity(pid_t pid, size_t cpusetsize, const cpu_set_t *mask);
+  sched_setaffinity: { parameters: ["i32", "u32", "buffer"], result: "i32" },
+  // int sched_getcpu(void);
+  sched_getcpu: { parameters: [], result: "i32" },
   // sighandler_t signal(int signum, sighandler_t handler);
   signal: { parameters: ["i32", "pointer"], result: "pointer" },
   // int *__errno_location(void);  What the macro errno stands for in glibc.

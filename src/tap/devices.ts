@@ -59,6 +59,16 @@ export class TapLink implements Link {
   flush(): number {
     return this.#inner.flush();
   }
+
+  /** {@inheritDoc Link.deadline} */
+  get deadline(): number {
+    return this.#inner.deadline;
+  }
+
+  /** {@inheritDoc Link.expire} */
+  expire(now: number): void {
+    this.#inner.expire(now);
+  }
 }
 
 /** Takes down the packets of a TUN interface. */

@@ -13,6 +13,7 @@ export const COUNTERS = {
   "exit-out": "packets sent into the world",
   "exit-in": "packets received from the world",
   "circuits-built": "circuits that were built to their last hop",
+  "build-time": "microseconds that these took to be built, in all",
   "builds-failed": "circuits given up while they were being built",
   "log-lost": "log lines that did not fit into the event ring",
 } as const;

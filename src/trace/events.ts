@@ -246,13 +246,18 @@ export class EventRing implements EventSink {
     });
   }
 
-  /** Reader: the same, but tells of equal events in a row at once, and how many they are. */
-  drainRuns(take: (event: Readonly<Event>, times: number) => void): void {
+  /**
+   * Reader: the same, but tells of equal events in a row at once, and how many they are.
+   *
+   * @returns how full the ring was, 0 to 1
+   */
+  drainRuns(take: (event: Readonly<Event>, times: number) => void): number {
     this.publish(); // nothing, for a reader in another thread
     const written = Atomics.load(this.#heads, Head.written);
     const words = this.#words;
     const event = this.#event;
     let read = Atomics.load(this.#heads, Head.read);
+    const waiting = (written - read) | 0;
     for (; read !== written; read = (read + 1) | 0) {
       const at = this.#at(read);
       const first = words[at]!;
@@ -267,6 +272,7 @@ export class EventRing implements EventSink {
       take(event, Math.floor(first / REPEAT) + 1);
     }
     Atomics.store(this.#heads, Head.read, read);
+    return waiting / (this.#mask + 1);
   }
 
   /** Reader: resolves as soon as there is something to drain, or {@linkcode EventRing.wake} is called. */

@@ -81,6 +81,33 @@ Deno.test({
   },
 });
 
+Deno.test({
+  ...needing(
+    "where the kernel has too few ports to choose from, the doctor says so, and what mends it mends it",
+    "root",
+    "ip",
+    "sysctl",
+  ),
+  fn: async () => {
+    await using namespace = await Namespace.make({ ipv6: false });
+    const range = "echo 40000 40002 >/proc/sys/net/ipv4/ip_local_port_range";
+    assert.equal((await namespace.run("sh", "-c", range)).code, 0);
+    const tight = await diagnosis(namespace);
+    assert.deepEqual(lacks(tight).slice(0, 2), [[], ["ports"]]);
+    const { says, mend } = tight.findings.find(({ name, mark }) => name === "ports" && mark === "lacks")!;
+    assert.match(says, /from 40000 to 40002, 3 are free, and proxy and routers need 4$/);
+    await using refused = await Onion.start(["--stage", "2"], { namespace });
+    const { code, stdout, stderr } = await refused.ended;
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr, /EADDRINUSE|Address (already )?in use/);
+
+    assert.equal((await namespace.run("sh", "-c", mend!)).code, 0);
+    await using onion = await Onion.start(["--stage", "2"], { namespace });
+    await onion.ready();
+    assert.equal((await onion.end()).code, 0);
+  },
+});
+
 /** The doctor, as nobody. */
 async function asNobody(directory: string): Promise<Ended> {
   const [command = "", ...args] = [...AS_NOBODY, ONION, "doctor"];

@@ -122,7 +122,7 @@ Deno.test({
     const classic = (state: typeof before) => [
       state.addresses.match(/inet 10\.5\.51\.2\/24 .*$/gm),
       state.rules.match(/^.* from 10\.0\.2\.15 .*$/gm),
-      state.routes.match(/^.* table 9 .*$/gm),
+      state.routes.match(/^.* dev tun1 table 9 .*$/gm),
     ];
 
     await t.step("by a run that ends as asked", async () => {
@@ -169,6 +169,8 @@ Deno.test({
       "ip rule add from 10.0.2.15 table 9 priority 8",
       "ip route add table 9 18.0.0.0/8 dev tun1",
       "ip route add table 9 128.0.0.0/8 dev tun1",
+      "ip route add prohibit 18.0.0.0/8 table 9 metric 4096",
+      "ip route add prohibit 128.0.0.0/8 table 9 metric 4096",
       "ip route add default via 192.168.201.1 dev eth1 table 901",
       "ip rule add from 192.168.201.2 table 901 priority 7",
       "ip rule add fwmark 0x6f6e0000 table 9 priority 8",

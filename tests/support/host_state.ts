@@ -43,9 +43,10 @@ export function tunByHand(name: string, addresses: string[], but: Partial<Interf
   return card(name, addresses, { kind: "tun", isPointToPoint: true, hasCarrier: false, ...but });
 }
 
-/** A route, as in `default via 10.0.2.2 dev eth0 table 9 metric 100`. */
+/** A route, as in `default via 10.0.2.2 dev eth0 table 9 metric 100`, or `prohibit 18.0.0.0/8 table 9 metric 4096`. */
 export function route(text: string): Route {
-  const [to = "", ...words] = text.split(" ");
+  const prohibits = text.startsWith("prohibit ");
+  const [to = "", ...words] = text.replace(/^prohibit /, "").split(" ");
   const after = (word: string) => words[words.indexOf(word) + 1];
   const has = (word: string) => words.includes(word);
   const gateway = has("via") ? after("via")! : undefined;
@@ -54,6 +55,7 @@ export function route(text: string): Route {
     to: to === "default" ? { address: 0, prefix: 0 } : parseCidr(to.includes("/") ? to : `${to}/32`)!,
     table: has("table") ? Number(after("table")) : 254,
     ...(has("dev") && { device: after("dev")! }),
+    ...(prohibits && { prohibits }),
     via: has("onlink") ? [...via, "onlink"] : via,
     ...(gateway !== undefined && { gateway: parseIpv4(gateway)! }),
     ...(has("src") && { source: parseIpv4(after("src")!)! }),

@@ -187,6 +187,19 @@ Deno.test("a buffer without room is refused, and no counter is used up", () => {
   assert.equal(buffer.start, 0);
 });
 
+Deno.test("a layer that has sealed as often as it may leaves the buffer alone, and peels on", () => {
+  const [, hop] = ends();
+  const proxy = new Layer(PROVIDER, { send: FORTH_KEY, receive: BACK_KEY }, 2);
+  for (let count = 0; count < 2; count++) assert.deepEqual(peeled(hop, sealed(proxy)), BODY);
+  const buffer = poisoned(BODY, 64);
+  const [before, { start, end }] = [buffer.bytes.slice(), buffer];
+  assert.equal(proxy.seal(buffer, OUT), false);
+  assert.deepEqual([buffer.start, buffer.end], [start, end]);
+  assert.deepEqual(buffer.bytes, before);
+  assert.equal(proxy.sent, 2);
+  assert.deepEqual(peeled(proxy, sealed(hop)), BODY);
+});
+
 Deno.test("a layer that is gone seals and peels no more", () => {
   const [proxy, hop] = ends();
   const bytes = sealed(proxy);

@@ -1,5 +1,5 @@
 /**
- * The raw ICMP exit by itself: what a whole network does not show. The rest is in `tests/memory/stage3.test.ts`.
+ * The raw ICMP exit by itself: what a whole network does not show. The rest is in `tests/memory/stage3_*.test.ts`.
  *
  * @module
  */

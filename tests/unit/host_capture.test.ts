@@ -79,16 +79,45 @@ Deno.test("a table that was set up by hand may lead elsewhere too, but not with 
 Deno.test("single addresses, and all there is", () => {
   const routes = (capture: string, ...more: string[]) =>
     commands(plan(host({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, ...more] }), { capture }).changes)
-      .filter((each) => each.startsWith("ip route add table 9 "));
-  assert.deepEqual(routes("128.30.2.155"), ["ip route add table 9 128.30.2.155 dev tun1"]);
-  assert.deepEqual(routes("0.0.0.0/0"), ["ip route add table 9 0.0.0.0/0 dev tun1"]);
-  assert.deepEqual(routes("128.30.2.155", "128.30.2.155 dev tun1 table 9"), []);
-  assert.deepEqual(routes("0.0.0.0/0", "default dev tun1 table 9"), []);
+      .filter((each) => /^ip route add .*table 9 /.test(each));
+  const refusal = (block: string) => `ip route add prohibit ${block} table 9 metric 4096`;
+  assert.deepEqual(routes("128.30.2.155"), [
+    "ip route add table 9 128.30.2.155 dev tun1",
+    refusal("128.30.2.155"),
+  ]);
+  assert.deepEqual(routes("0.0.0.0/0"), ["ip route add table 9 0.0.0.0/0 dev tun1", refusal("0.0.0.0/0")]);
+  assert.deepEqual(routes("128.30.2.155", "128.30.2.155 dev tun1 table 9"), [refusal("128.30.2.155")]);
+  assert.deepEqual(routes("0.0.0.0/0", "default dev tun1 table 9"), [refusal("0.0.0.0/0")]);
+});
+
+Deno.test("while the tunnel is down its blocks are refused: by routes that come after those into it, and stay", () => {
+  const refusals = (...more: string[]) => {
+    const state = host({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, ...more] });
+    return plan(state, { capture: "18.0.0.0/8" }).changes.filter(({ what }) => what.startsWith("refusal"));
+  };
+  const [refusal] = refusals();
+  assert.equal(refusal?.goesWithTun, undefined, "written down, for the kernel does not take it away");
+  assert.deepEqual(refusals("prohibit 18.0.0.0/8 table 9 metric 4096"), [], "made by hand");
+  // It would come before the one that is made for the tunnel, or refuse something else, or not refuse.
+  for (
+    const other of [
+      "prohibit 18.0.0.0/8 table 9",
+      "prohibit 18.1.0.0/16 table 9 metric 4096",
+      "18.0.0.0/8 table 9 metric 4096",
+    ]
+  ) assert.throws(() => refusals(other), /table 9 is in use: it leads 18\.\d\.0\.0\/\d+ to nowhere/, other);
+  assert.equal(refusals("prohibit 18.0.0.0/8 table 10 metric 4096").length, 1);
+});
+
+Deno.test("a route into the tunnel that would come after the refusing one is none", () => {
+  const routes = [...BY_HAND.routes.slice(0, -2), "18.0.0.0/8 dev tun1 table 9 metric 5000"];
+  const made = commands(plan(host({ ...BY_HAND, routes }), { capture: "18.0.0.0/8" }).changes);
+  assert.equal(made[0], "ip route add table 9 18.0.0.0/8 dev tun1");
 });
 
 Deno.test("without nft, iptables: each rule with a comment that tells it from others", () => {
   const made = commands(plan(host(TWO_CARDS), {}, "iptables").changes);
-  assert.deepEqual(made.slice(7), [
+  assert.deepEqual(made.slice(9), [
     "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
     ...["18.0.0.0/8", "128.0.0.0/8"].map((block) =>
       `iptables -w -t mangle -A OUTPUT -s 10.0.2.15 -d ${block} -m mark --mark 0 -j MARK --set-mark 0x6f6e0000 ` +
@@ -98,7 +127,7 @@ Deno.test("without nft, iptables: each rule with a comment that tells it from ot
     "-m comment --comment onion_4711",
   ]);
   const undone = undoing(plan(host(TWO_CARDS), {}, "iptables").changes).slice(0, 3);
-  assert.deepEqual(undone, made.slice(8).map((each) => each.replace(" -A ", " -D ")).toReversed());
+  assert.deepEqual(undone, made.slice(10).map((each) => each.replace(" -A ", " -D ")).toReversed());
 });
 
 Deno.test("without either, none", () => {
@@ -110,9 +139,10 @@ Deno.test("another table, another priority", () => {
   const made = commands(
     plan(host(TWO_CARDS), { table: "20", priority: "100", capture: "18.0.0.0/8" }).changes,
   );
-  assert.deepEqual(made.slice(2, 7), [
+  assert.deepEqual(made.slice(2, 8), [
     "ip rule add from 10.0.2.15 table 20 priority 100",
     "ip route add table 20 18.0.0.0/8 dev tun1",
+    "ip route add prohibit 18.0.0.0/8 table 20 metric 4096",
     "ip route add default via 192.168.201.1 dev eth1 table 2001",
     "ip rule add from 192.168.201.2 table 2001 priority 99",
     "ip rule add fwmark 0x6f6e0000 table 20 priority 100",

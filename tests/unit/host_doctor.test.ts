@@ -4,8 +4,15 @@ import { OperatorError } from "../../src/errors.ts";
 import { conclude, type Finding } from "../../src/host/diagnosis.ts";
 import { diagnose } from "../../src/host/doctor.ts";
 import type { Facts } from "../../src/host/facts.ts";
+import { parseUdpPorts } from "../../src/host/ports.ts";
 import type { HostState } from "../../src/host/state.ts";
 import { BY_HAND, card, host, ONE_CARD, rule, tunByHand, TWO_CARDS } from "../support/host_state.ts";
+
+const SYSCTLS: Readonly<Record<string, string>> = {
+  "net.ipv4.ip_forward": "0",
+  "net.ipv4.ip_local_port_range": "32768\t60999",
+  "net.ipv4.ip_local_reserved_ports": "",
+};
 
 /** A host that lacks nothing, but for what is said. */
 function facts(but: Partial<Facts> = {}): Facts {
@@ -14,7 +21,10 @@ function facts(but: Partial<Facts> = {}): Facts {
     has: () => true,
     tunDriver: { isLoaded: true, hasDevice: true },
     hasLoopback: true,
+    udpPorts: new Set([53, 32768]),
+    sysctl: (name) => SYSCTLS[name],
     firewallTool: "nft",
+    sealing: { name: "libcrypto", version: "3.0.19" },
     network: host(TWO_CARDS),
     leftovers: [],
     ...but,
@@ -40,6 +50,7 @@ Deno.test("a host that lacks nothing", () => {
   assert.deepEqual(told({}), [
     "ok C library: libc.so.6",
     "ok loopback: up",
+    "ok ports: 28231 of 28232 UDP ports are free",
     "ok TUN driver: /dev/net/tun",
     "ok CAP_NET_ADMIN: may change the network",
     "ok CAP_NET_RAW: may send ICMP by itself",
@@ -50,10 +61,12 @@ Deno.test("a host that lacks nothing", () => {
     "ok default route: via 10.0.2.2 dev eth0",
     "ok captured: 10.0.2.15 to 18.0.0.0/8, 128.0.0.0/8, by table 9 and priority 8",
     "ok exit: router 1 by eth1, as 192.168.201.2, via 192.168.201.1",
+    "ok forwarding: net.ipv4.ip_forward is 0, and not needed before stage 7",
     "ok reverse path: no strict filter is in the way",
     "ok rules: none before priority 8",
     "ok other runs: none has changed anything here",
     "ok leftovers: none",
+    "ok sealing: libcrypto 3.0.19: used from stage 6 on",
   ]);
   const { stages, findings } = diagnose(facts());
   assert.deepEqual(stages, STAGES.map(({ number: stage }) => ({ stage, canRun: true, lacks: [] })));
@@ -83,6 +96,51 @@ Deno.test("loopback is down: no stage can run", () => {
     "lacks loopback: the loopback interface is down; ip link set lo up",
   ]);
   assert.deepEqual(verdicts({ hasLoopback: false }), { 1: "loopback", 2: "loopback", 3: "loopback" });
+});
+
+Deno.test("ports: the range may be tiny, taken, or reserved", () => {
+  const withPorts = (range: string, taken: number[] = [], reserved = ""): Partial<Facts> => ({
+    udpPorts: new Set(taken),
+    sysctl: (name) =>
+      name.endsWith("_range") ? range : name.endsWith("_reserved_ports") ? reserved : undefined,
+  });
+  const lack = (free: number, needed: number, range = "40000 to 40004") =>
+    `lacks ports: of the UDP ports from ${range}, ${free} are free, and proxy and routers need ${needed}; ` +
+    "sysctl -w net.ipv4.ip_local_port_range='32768 60999'";
+  assert.deepEqual(told(withPorts("40000\t40003"), "ports"), ["ok ports: 4 of 4 UDP ports are free"]);
+  const cases: [Partial<Facts>, string[], string][] = [
+    [withPorts("40000\t40004", [40001, 40004, 53]), ["ok ports: 3 of 5 UDP ports are free", lack(3, 4)], ""],
+    [withPorts("40000\t40004", [40001], "8080,40003-40004,40000"), [lack(1, 2), lack(1, 4)], "ports"],
+    [withPorts("7\t7"), [lack(1, 2, "7 to 7"), lack(1, 4, "7 to 7")], "ports"],
+  ];
+  for (const [but, expected, stage1] of cases) {
+    assert.deepEqual(told(but, "ports"), expected);
+    assert.deepEqual(verdicts(but), { 1: stage1, 2: "ports", 3: "ports" });
+  }
+  assert.deepEqual(told({ sysctl: () => undefined }, "ports", "forwarding"), [
+    "unknown ports: net.ipv4.ip_local_port_range cannot be read",
+    "unknown forwarding: net.ipv4.ip_forward cannot be read",
+  ]);
+});
+
+Deno.test("forwarding is told, and no stage so far needs it", () => {
+  const sysctl = (name: string) => name === "net.ipv4.ip_forward" ? "1" : SYSCTLS[name];
+  assert.deepEqual(told({ sysctl }, "forwarding"), [
+    "ok forwarding: net.ipv4.ip_forward is 1, and not needed before stage 7",
+  ]);
+  assert.deepEqual(verdicts({ sysctl }), { 1: "", 2: "", 3: "" });
+});
+
+Deno.test("the ports that sockets have, as the kernel lists them", () => {
+  assert.deepEqual(
+    parseUdpPorts(
+      `   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref
+  123: 0100007F:9C40 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 10954 2 00000000 0
+70012: 00000000000000000000000000000000:0035 00000000000000000000000000000000:0000 07 00000000:00000000 00:00000000
+`,
+    ),
+    [40_000, 53],
+  );
 });
 
 Deno.test("privileges", () => {
@@ -286,4 +344,16 @@ Deno.test("conclusions: only what is lacking counts, once for each name, for its
     { stage: 2, canRun: false, lacks: ["a"] },
     { stage: 3, canRun: false, lacks: ["a", "b"] },
   ]);
+});
+
+Deno.test("what seals: no stage of this version does, so none is kept from running", () => {
+  assert.deepEqual(told({ sealing: { name: "node:crypto", version: "Deno 2.9.6" } }, "sealing"), [
+    "note sealing: node:crypto of Deno 2.9.6: used from stage 6 on, and several times slower than libcrypto.so.3; " +
+    "apt-get install libssl3",
+  ]);
+  const sealing = new OperatorError("nothing here can seal", "install libssl3");
+  assert.deepEqual(told({ sealing }, "sealing"), [
+    "lacks sealing: nothing here can seal: wanted from stage 6 on; install libssl3",
+  ]);
+  assert.deepEqual(verdicts({ sealing }), { 1: "", 2: "", 3: "" });
 });

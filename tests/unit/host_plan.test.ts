@@ -21,6 +21,12 @@ const FIREWALL = "nft 'table ip onion_4711 { " +
   "chain resets { type filter hook output priority filter; " +
   "ip saddr { 192.168.201.2 } tcp flags & rst == rst drop; }; }'";
 
+/** What refuses the usual blocks while the TUN interface is down. */
+const REFUSALS = [
+  "ip route add prohibit 18.0.0.0/8 table 9 metric 4096",
+  "ip route add prohibit 128.0.0.0/8 table 9 metric 4096",
+];
+
 Deno.test("stage 2: an address for the TUN, and up", () => {
   const { changes, exits, mtu } = plan(host(TWO_CARDS), { stage: "2" });
   assert.deepEqual(commands(changes), [
@@ -39,6 +45,7 @@ Deno.test("two cards: in the order of the course, and undone the other way round
     "ip rule add from 10.0.2.15 table 9 priority 8",
     "ip route add table 9 18.0.0.0/8 dev tun1",
     "ip route add table 9 128.0.0.0/8 dev tun1",
+    ...REFUSALS,
     "ip route add default via 192.168.201.1 dev eth1 table 901",
     "ip rule add from 192.168.201.2 table 901 priority 7",
     "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
@@ -49,6 +56,8 @@ Deno.test("two cards: in the order of the course, and undone the other way round
     "ip rule delete fwmark 0x6f6e0000 table 9 priority 8",
     "ip rule delete from 192.168.201.2 table 901 priority 7",
     "ip route delete default via 192.168.201.1 dev eth1 table 901",
+    "ip route delete prohibit 128.0.0.0/8 table 9 metric 4096",
+    "ip route delete prohibit 18.0.0.0/8 table 9 metric 4096",
     "ip route delete table 9 128.0.0.0/8 dev tun1",
     "ip route delete table 9 18.0.0.0/8 dev tun1",
     "ip rule delete from 10.0.2.15 table 9 priority 8",
@@ -71,6 +80,7 @@ Deno.test("one card: a mark keeps the router's packets out of the tunnel, above 
     "ip rule add from 203.0.113.7 table 9 priority 8",
     "ip route add table 9 18.0.0.0/8 dev tun1",
     "ip route add table 9 128.0.0.0/8 dev tun1",
+    ...REFUSALS,
     "ip rule add fwmark 0x6f6e0001 table main priority 7",
     "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
     // No rule against resets: it would silence the host's own.
@@ -121,6 +131,7 @@ Deno.test("the kernel filters as strictly as `all` says, or the interface, which
 
 Deno.test("what was made by hand is used and left alone", () => {
   assert.deepEqual(commands(plan(host(BY_HAND)).changes), [
+    ...REFUSALS,
     "ip route add default via 192.168.201.1 dev eth1 table 901",
     "ip rule add from 192.168.201.2 table 901 priority 7",
     "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
@@ -128,7 +139,12 @@ Deno.test("what was made by hand is used and left alone", () => {
   ]);
   const everything = {
     ...BY_HAND,
-    routes: [...BY_HAND.routes, "default via 192.168.201.1 dev eth1 table 901"],
+    routes: [
+      ...BY_HAND.routes,
+      "prohibit 18.0.0.0/8 table 9 metric 4096",
+      "prohibit 128.0.0.0/8 table 9 metric 4096",
+      "default via 192.168.201.1 dev eth1 table 901",
+    ],
     rules: [
       ...BY_HAND.rules,
       rule("7: from 192.168.201.2 table 901"),
@@ -245,7 +261,26 @@ Deno.test("what is printed can be typed, the TUN first", () => {
     "ip rule add from 10.0.2.15 table 9 priority 8",
   ]);
   assert.deepEqual(
-    planCommands(settingsOf({ stage: "3" }), host(BY_HAND), 4711)[0],
-    "ip route add default via 192.168.201.1 dev eth1 table 901",
+    planCommands(settingsOf({ stage: "3" }), host(BY_HAND), 4711).slice(0, 3),
+    [...REFUSALS, "ip route add default via 192.168.201.1 dev eth1 table 901"],
   );
+});
+
+Deno.test("what a run needs to stay: interfaces with their MTU, and routes, also those made by hand", () => {
+  const needed = (parts: Parameters<typeof host>[0], options?: Parameters<typeof settingsOf>[0]) => {
+    const { links, routes } = plan(host(parts), options).needs;
+    return [links.map(({ name, mtu }) => `${name} ${mtu}`), routes.map(({ what }) => what)];
+  };
+  const captured = [
+    "route of 18.0.0.0/8 to tun1 in table 9",
+    "route of 128.0.0.0/8 to tun1 in table 9",
+    "refusal of 18.0.0.0/8 in table 9",
+    "refusal of 128.0.0.0/8 in table 9",
+  ];
+  assert.deepEqual(needed(BY_HAND), [
+    ["tun1 1500", "eth1 1500"],
+    [...captured, "default route of eth1 in table 901"],
+  ]);
+  assert.deepEqual(needed(ONE_CARD), [["tun1 1500", "ens3 1500"], captured]);
+  assert.deepEqual(needed(TWO_CARDS, { stage: "2" }), [["tun1 1500"], []]);
 });

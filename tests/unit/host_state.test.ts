@@ -120,6 +120,7 @@ Deno.test("routes", () => {
     { dst: "default", dev: "ppp0", table: "906", scope: "253", flags: ["linkdown"] },
     { dst: "5.5.5.5", via: { family: "inet6", host: "fe80::1" }, dev: "eth0", table: "9", flags: [] },
     { type: "7", dst: "18.1.0.0/16", table: "9", flags: [] },
+    { type: "8", dst: "18.0.0.0/8", table: "9", metric: 4096, flags: [] },
   ]));
   assert.deepEqual(routes.map(({ to, ...rest }) => ({ to: formatCidr(to), ...rest })), [
     {
@@ -142,6 +143,7 @@ Deno.test("routes", () => {
     { to: "0.0.0.0/0", table: 906, device: "ppp0", via: [], metric: 0 },
     { to: "5.5.5.5/32", table: 9, device: "eth0", via: ["via", "inet6", "fe80::1"], metric: 0 },
     { to: "18.1.0.0/16", table: 9, via: [], metric: 0 },
+    { to: "18.0.0.0/8", table: 9, prohibits: true, via: [], metric: 4096 },
   ]);
 });
 

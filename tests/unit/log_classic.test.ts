@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { eventLine, eventObject, proxyLine, routerLine } from "../../src/log/classic.ts";
+import { eventLine, EventLines, eventObject, proxyLine, routerLine } from "../../src/log/classic.ts";
 import { type Event, EventKind } from "../../src/trace/events.ts";
 import { address } from "../support/packets.ts";
 
@@ -63,4 +63,27 @@ Deno.test("addresses above 128.0.0.0 and circuits above 0x80000000 are not negat
     eventLine(event(EventKind.unknownCircuit, highest)),
     "unknown incoming circuit: 0xffffffff, src: 255.255.255.255, dst: 128.0.0.0",
   );
+});
+
+Deno.test("lines as bytes are those lines, also when more are asked for than are kept, and asked for again", () => {
+  const lines = new EventLines();
+  const text = new TextDecoder();
+  const first = address("10.5.0.0");
+  const asked: Event[] = [];
+  for (let host = 0; host < 20_000; host++) {
+    asked.push(event(EventKind.icmpFromTunnel, { destination: first + host }));
+    asked.push(event(EventKind.icmpFromPort, { source: first + host, detail: 0, port: host }));
+    asked.push(event(EventKind.icmpFromPort, { source: first + host, detail: 0, port: host + 1 }));
+    asked.push(event(EventKind.unknownCircuit, { detail: host }));
+  }
+  for (const event of [...asked.slice(-1000), ...asked]) {
+    for (const _ of ["formatted", "kept"]) {
+      assert.equal(text.decode(lines.bytes(event)), `${eventLine(event)}\n`);
+    }
+  }
+  // The ring hands over the same object every time.
+  const one = { ...asked[0]! };
+  lines.bytes(one);
+  one.detail = 3;
+  assert.equal(text.decode(lines.bytes(one)), `${eventLine(one)}\n`);
 });

@@ -117,6 +117,8 @@ Deno.test("equal events in a row take one place, and come out as many as they we
   emit(ring, ...numbers);
   assert.deepEqual(drainRuns(ring), [[0, 3], [1, 1], [0, 1], [2, 2]]);
   assert.equal(lost(), 0);
+  emit(ring, ...numbers);
+  assert.equal(ring.drainRuns(() => {}), 4 / 8, "how full it was");
 });
 
 Deno.test("events that differ in one field only are not equal", () => {

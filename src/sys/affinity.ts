@@ -1,0 +1,39 @@
+/**
+ * Which processors a thread may run on (sched_setaffinity(2)).
+ *
+ * @module
+ */
+import { libc } from "./libc.ts";
+
+/** `<bits/cpu-set.h>`: bytes of a `cpu_set_t`, a bit for each of 1024 processors. */
+const CPU_SET = 128;
+
+/** The thread that calls. */
+const SELF = 0;
+
+/** A set of processors, as the kernel takes it. */
+export type CpuSet = Uint8Array<ArrayBuffer>;
+
+/** The processors that this thread may run on; undefined where the kernel has more than a `cpu_set_t` holds. */
+export function allowedCpus(): CpuSet | undefined {
+  const set = new Uint8Array(CPU_SET);
+  return libc.sched_getaffinity(SELF, set.length, set) < 0 ? undefined : set;
+}
+
+/** Lets this thread run on these processors and no others: whether the kernel does so. */
+export function allowCpus(set: CpuSet): boolean {
+  return libc.sched_setaffinity(SELF, set.length, set) === 0;
+}
+
+/** The set of one processor. */
+export function onlyCpu(cpu: number): CpuSet {
+  const set = new Uint8Array(CPU_SET);
+  set[cpu >>> 3] = 1 << (cpu & 7);
+  return set;
+}
+
+/** The processor that this thread runs on now; it may be another one by the time of the answer. */
+export function currentCpu(): number | undefined {
+  const cpu = libc.sched_getcpu();
+  return cpu < 0 || cpu >= 8 * CPU_SET ? undefined : cpu;
+}

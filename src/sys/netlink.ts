@@ -1,0 +1,170 @@
+/**
+ * rtnetlink(7), as far as it tells of changes: the kernel reports what becomes of links, addresses and routes.
+ *
+ * @module
+ */
+import { Errno, errnoName } from "./errno.ts";
+import { Fd } from "./fd.ts";
+import { check, errno, libc } from "./libc.ts";
+import { SysError } from "../errors.ts";
+
+/** `<bits/socket.h>` */
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+/** `<linux/netlink.h>` */
+const NETLINK_ROUTE = 0;
+/** `<linux/rtnetlink.h>`: RTMGRP_LINK, RTMGRP_IPV4_IFADDR and RTMGRP_IPV4_ROUTE. */
+const GROUPS = 0x01 | 0x10 | 0x40;
+
+/** `<linux/rtnetlink.h>`: the messages that count here. */
+const Message = { newLink: 16, deleteLink: 17, newAddress: 20, deleteAddress: 21, deleteRoute: 25 } as const;
+
+/** `struct nlmsghdr`: total length, type, flags, sequence number, port. */
+const Header = { length: 0, type: 4, size: 16 } as const;
+/** `struct ifinfomsg`, behind the header: IFF_UP is the lowest of its flags. */
+const Link = { flags: 24, attributes: 32 } as const;
+const IFF_UP = 1;
+/** `struct ifaddrmsg` and `struct rtmsg`: where their attributes begin. */
+const Address = { attributes: 24 } as const;
+const Route = { attributes: 28 } as const;
+/** `struct rtattr`: length, with this header, and type; then the value, padded to 4 bytes. */
+const Attribute = { length: 0, type: 2, size: 4 } as const;
+/** Types of attributes: IFLA_IFNAME and IFLA_MTU, IFA_LABEL, RTA_TABLE. */
+const LINK_NAME = 3;
+const LINK_MTU = 4;
+const ADDRESS_LABEL = 3;
+const ROUTE_TABLE = 15;
+
+/** Bytes of the longest datagram: the kernel's own buffers for dumps have so many. */
+const LONGEST = 32_768;
+
+/** Something that has changed. */
+export type NetworkEvent =
+  /** A link is so now, or has gone. */
+  | { readonly kind: "link"; readonly name: string; readonly isUp: boolean; readonly mtu: number }
+  /** An interface has got or lost an IPv4 address. */
+  | { readonly kind: "address"; readonly name: string }
+  /** An IPv4 route of this table has been taken away. What goes with a link is not told one by one. */
+  | { readonly kind: "route"; readonly table: number }
+  /** So much that not all of it could be told. */
+  | { readonly kind: "much" };
+
+/** Hears of changes to the network of this process's namespace. */
+export class NetworkMonitor implements Disposable {
+  readonly #fd: Fd;
+  readonly #buffer = new Uint8Array(LONGEST);
+
+  private constructor(fd: Fd) {
+    this.#fd = fd;
+  }
+
+  /**
+   * Listens from now on. Needs no privilege.
+   *
+   * @throws {SysError}
+   */
+  static open(): NetworkMonitor {
+    const doing = "Cannot watch the network";
+    const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
+    const fd = new Fd(check(libc.socket(AF_NETLINK, type, NETLINK_ROUTE), doing, "socket"));
+    try {
+      // struct sockaddr_nl: family, padding, port, which the kernel chooses, and groups.
+      const address = new Uint8Array(12);
+      const view = new DataView(address.buffer);
+      view.setUint16(0, AF_NETLINK, true);
+      view.setUint32(8, GROUPS, true);
+      check(libc.bind(fd.number, address, address.length), doing, "bind");
+      return new NetworkMonitor(fd);
+    } catch (error) {
+      fd[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * What has changed since it was last asked. Does not wait.
+   *
+   * @throws {SysError}
+   */
+  take(): NetworkEvent[] {
+    const events: NetworkEvent[] = [];
+    for (;;) {
+      const length = libc.recvfrom(this.#fd.number, this.#buffer, LONGEST, 0, null, null);
+      const error = length < 0 ? errno() : 0;
+      if (error === Errno.EAGAIN || error === Errno.EINTR) return events;
+      // The socket's queue was full; what was in it is still to come.
+      if (error === Errno.ENOBUFS) events.push({ kind: "much" });
+      else if (error !== 0) throw new SysError("Cannot watch the network", "recvfrom", errnoName(error));
+      else events.push(...parseEvents(this.#buffer.subarray(0, length)));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#fd[Symbol.dispose]();
+  }
+}
+
+/** Reads a datagram of messages. Those that do not count are left out. */
+export function parseEvents(bytes: Uint8Array): NetworkEvent[] {
+  const events: NetworkEvent[] = [];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at + Header.size <= bytes.length;) {
+    const length = view.getUint32(at + Header.length, true);
+    if (length < Header.size || at + length > bytes.length) break;
+    const event = parseEvent(bytes.subarray(at, at + length), view.getUint16(at + Header.type, true));
+    if (event !== undefined) events.push(event);
+    at += aligned(length);
+  }
+  return events;
+}
+
+function parseEvent(bytes: Uint8Array, type: number): NetworkEvent | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  switch (type) {
+    case Message.newLink:
+    case Message.deleteLink: {
+      const values = attributes(bytes, Link.attributes);
+      const flags = bytes.length < Link.attributes ? 0 : view.getUint32(Link.flags, true);
+      const isUp = type === Message.newLink && (flags & IFF_UP) !== 0;
+      return { kind: "link", name: text(values.get(LINK_NAME)), isUp, mtu: number(values.get(LINK_MTU)) };
+    }
+    case Message.newAddress:
+    case Message.deleteAddress: {
+      // An address may have a label of its own, e.g. `eth1:2`.
+      const [name = ""] = text(attributes(bytes, Address.attributes).get(ADDRESS_LABEL)).split(":");
+      return { kind: "address", name };
+    }
+    case Message.deleteRoute:
+      return { kind: "route", table: number(attributes(bytes, Route.attributes).get(ROUTE_TABLE)) };
+    default:
+      return undefined;
+  }
+}
+
+/** The values of a message's attributes, by type. */
+function attributes(bytes: Uint8Array, start: number): Map<number, Uint8Array> {
+  const values = new Map<number, Uint8Array>();
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = start; at + Attribute.size <= bytes.length;) {
+    const length = view.getUint16(at + Attribute.length, true);
+    if (length < Attribute.size || at + length > bytes.length) break;
+    values.set(view.getUint16(at + Attribute.type, true), bytes.subarray(at + Attribute.size, at + length));
+    at += aligned(length);
+  }
+  return values;
+}
+
+const aligned = (length: number) => (length + 3) & ~3;
+
+/** Text that a zero closes. */
+function text(value: Uint8Array = new Uint8Array()): string {
+  const end = value.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? value : value.subarray(0, end));
+}
+
+/** A 32-bit number; 0 where there is none. */
+function number(value: Uint8Array = new Uint8Array()): number {
+  return value.length < 4 ? 0 : new DataView(value.buffer, value.byteOffset).getUint32(0, true);
+}

@@ -1,0 +1,203 @@
+/**
+ * What becomes of a run whose host changes under it: nothing that is to be captured leaves in the clear, what was lost
+ * is put back, and the operator is told.
+ *
+ * ```
+ *              ┌─ tun1 ─► proxy ═ router ─ eth1 ─► gw1
+ *   ping ─► VM ┤  down: refused
+ *              └─ eth0 ─► gw0, where it must never come by
+ * ```
+ */
+import assert from "node:assert/strict";
+import { Capture } from "./support/capture.ts";
+import type { Onion } from "./support/onion.ts";
+import { needing } from "./support/program.ts";
+import { Address, Vm, VM_NEEDS } from "./support/vm.ts";
+
+const NEEDS = [...VM_NEEDS, "tcpdump"];
+
+/** A ping that is captured, whether its socket was given the address or not. */
+const CAPTURED = [`-I ${Address.vm} ${Address.csail}`, Address.csail];
+
+const REFUSING = ["prohibit 18.0.0.0/8", "prohibit 128.0.0.0/8"];
+
+/** Insists that captured pings are refused on the spot. */
+async function assertRefused(vm: Vm): Promise<void> {
+  for (const args of CAPTURED) {
+    const { code, stdout, stderr } = await vm.ping(`-c 1 -W 0.5 ${args}`);
+    assert.notEqual(code, 0, stdout + stderr);
+    assert.doesNotMatch(stdout, /bytes from/);
+  }
+}
+
+/** Insists that nothing goes to or comes from captured blocks by eth0, whatever is done. */
+async function withoutLeak(vm: Vm, act: () => Promise<unknown>): Promise<void> {
+  const filter = "net 18.0.0.0/8 or net 128.0.0.0/8";
+  const place = { party: "gw0", interface: "vm", peer: Address.vm, filter };
+  await using outside = await Capture.start(vm.lab, place);
+  await act();
+  assert.deepEqual(await outside.packets(), []);
+}
+
+/** What was told on stderr, once the run has ended well. */
+async function toldBy(onion: Onion): Promise<string[]> {
+  const { code, stderr } = await onion.end();
+  assert.equal(code, 0, stderr);
+  return stderr.trimEnd().split("\n").map((line) => line.replace(/^onion proxy: /, ""));
+}
+
+const ROUTES_BACK = "warning: lost, and put back: route of 18.0.0.0/8 to tun1 in table 9, " +
+  "route of 128.0.0.0/8 to tun1 in table 9";
+
+Deno.test({
+  ...needing("a TUN interface that is down leaks nothing, and when it is up again all goes on", ...NEEDS),
+  fn: async (t) => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+
+    await t.step("down for a while", async () => {
+      await using onion = await vm.stage3();
+      const running = await vm.state();
+      await withoutLeak(vm, async () => {
+        await vm.sh("ip link set tun1 down");
+        await assertRefused(vm);
+        await onion.stderr.find(/tun1 is down/);
+        await vm.sh("ip link set tun1 up");
+        await onion.stderr.find(/put back/);
+        assert.deepEqual(await vm.state(), running);
+        for (const args of CAPTURED) await vm.pings(2, `-i 0.01 ${args}`);
+      });
+      assert.deepEqual(await toldBy(onion), [
+        "warning: tun1 is down: until it is up again, what is captured is refused",
+        "info: tun1 is up again",
+        ROUTES_BACK,
+      ]);
+      assert.deepEqual(await vm.state(), before);
+    });
+
+    await t.step("down for a moment, again and again", async () => {
+      await using onion = await vm.stage3();
+      await withoutLeak(vm, async () => {
+        for (let round = 1; round <= 3; round++) {
+          await vm.sh("ip link set tun1 down; ip link set tun1 up");
+          await onion.stderr.find(new RegExp(`(put back.*\\n[^]*){${round}}`));
+          await vm.pings(2, `-i 0.01 ${CAPTURED[0]}`);
+        }
+      });
+      assert.deepEqual((await toldBy(onion)).filter((line) => line === ROUTES_BACK).length, 3);
+      assert.deepEqual(await vm.state(), before);
+    });
+
+    await t.step("down at the end", async () => {
+      await using onion = await vm.stage3();
+      await vm.sh("ip link set tun1 down");
+      await onion.stderr.find(/tun1 is down/);
+      assert.equal((await toldBy(onion)).length, 1);
+      assert.deepEqual(await vm.state(), before);
+    });
+  },
+});
+
+Deno.test({
+  ...needing(
+    "what was made by hand is put back where a flapping TUN interface has lost it, and stays",
+    ...NEEDS,
+  ),
+  fn: async () => {
+    await using vm = await Vm.up();
+    await vm.sh(
+      "ip tuntap add dev tun1 mode tun",
+      "ip address add 10.5.51.2/24 dev tun1",
+      "ip link set tun1 up",
+      "ip rule add from 10.0.2.15 table 9 priority 8",
+      "ip route add table 9 18/8 dev tun1",
+      "ip route add table 9 128/8 dev tun1",
+    );
+    const before = await vm.state();
+    await using onion = await vm.stage3();
+    await vm.sh("ip link set tun1 down; ip link set tun1 up");
+    await onion.stderr.find(/put back/);
+    await vm.pings(2, `-i 0.01 ${CAPTURED[0]}`);
+    assert.equal((await onion.end()).code, 0);
+    assert.deepEqual(await vm.state(), before);
+  },
+});
+
+Deno.test({
+  ...needing("routes that somebody flushes are put back, those that refuse too", ...NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+    await using onion = await vm.stage3();
+    await vm.sh("ip route flush table 9");
+    await onion.stderr.find(/put back/);
+    await vm.pings(2, `-i 0.01 ${CAPTURED[0]}`);
+    const table = await vm.sh("ip route show table 9");
+    for (const route of REFUSING) assert.ok(table.includes(route), table);
+    assert.equal((await onion.end()).code, 0);
+    assert.deepEqual(await vm.state(), before);
+  },
+});
+
+Deno.test({
+  ...needing("an exit that flaps gets its way out back; that its MTU has changed is told", ...NEEDS),
+  fn: async (t) => {
+    await using vm = await Vm.up();
+    await using onion = await vm.stage3();
+    const table = () => vm.sh("ip route show table 901");
+    const way = await table();
+
+    await t.step("down, and up again", async () => {
+      await withoutLeak(vm, async () => {
+        await vm.sh("ip link set eth1 down");
+        await onion.stderr.find(/eth1 is down/);
+        await vm.sh("ip link set eth1 up");
+        await onion.stderr.find(/put back: default route of eth1 in table 901\n/);
+        assert.equal(await table(), way);
+        await vm.pings(2, `-i 0.01 ${CAPTURED[0]}`);
+      });
+    });
+
+    await t.step("without its address for a while, as when a lease runs out", async () => {
+      await vm.sh("ip address delete 192.168.201.2/24 dev eth1");
+      await onion.stderr.find(/cannot be put back yet: default route of eth1 in table 901: .*\n/);
+      await vm.sh("ip address add 192.168.201.2/24 dev eth1");
+      await onion.stderr.find(/(put back: default route of eth1 in table 901\n[^]*){2}/);
+      assert.equal(await table(), way);
+      await vm.pings(2, `-i 0.01 ${CAPTURED[0]}`);
+    });
+
+    await t.step("another MTU", async () => {
+      await vm.sh("ip link set eth1 mtu 1400");
+      await onion.stderr.find(
+        /warning: the MTU of eth1 is 1400 now: this run goes on by the 1500 of its start\n/,
+      );
+      await vm.sh("ip link set eth1 mtu 1500");
+      await onion.stderr.find(/info: the MTU of eth1 is 1500 again\n/);
+    });
+
+    assert.equal((await onion.end()).code, 0);
+    const { rules, routes } = await vm.state();
+    assert.doesNotMatch(rules + routes, /table 9|lookup 9/);
+  },
+});
+
+Deno.test({
+  ...needing("after a run was killed, what it captured is refused, until its traces are undone", ...NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+    await using onion = await vm.stage3();
+    await withoutLeak(vm, async () => {
+      onion.kill("SIGKILL");
+      await onion.gone;
+      await assertRefused(vm);
+    });
+    await using down = await vm.onion(["down"]);
+    const { code, stdout, stderr } = await down.ended;
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.match(stdout, /^undone: refusal of 128\.0\.0\.0\/8 in table 9$/m);
+    assert.deepEqual(await vm.state(), before);
+    assert.equal((await vm.ping(`-c 1 -I ${Address.vm} ${Address.csail}`)).code, 0);
+  },
+});

@@ -1,0 +1,105 @@
+/**
+ * Stage 3 in memory: a ping goes out into the world and comes back, to hosts of the world and to the router itself.
+ * The network is drawn in tests/support/stage3.ts.
+ */
+import assert from "node:assert/strict";
+import { MemoryNetwork } from "../../src/loop/memory_network.ts";
+import { address, concat, echo, hex, ipv4, pattern, readIpv4 } from "../support/packets.ts";
+import { assertAnswers, dotted, hear, messageOf, packetsOf, pingOf } from "../support/ping.ts";
+import { CSAIL, EXIT, HOP, Stage3, VM } from "../support/stage3.ts";
+
+// ── Out and back ────────────────────────────────────────────────────────────────────────────────────────────────
+
+Deno.test("a ping is answered by the world, with the world's TTL less the onion's one hop", () => {
+  const stage = new Stage3();
+  // 64 from the host, less three routers, less the onion.
+  assert.deepEqual(stage.ping(), [`reply from ${CSAIL}: id 7, seq 1, ttl 60`]);
+  const sent = readIpv4(stage.world.take()[0]!);
+  assert.equal(dotted(sent.source), EXIT);
+  assert.equal(dotted(sent.destination), CSAIL);
+  assert.equal(sent.ttl, 63, "and one less on the way out");
+  assert.notDeepEqual(sent.payload, messageOf(pingOf()), "by another identifier");
+  assert.deepEqual(
+    sent.payload.subarray(6),
+    messageOf(pingOf()).subarray(6),
+    "sequence number and data as they were",
+  );
+  assert.deepEqual(stage.dropped(), {});
+});
+
+Deno.test("ping -c 4: the classic log, line by line", () => {
+  const stage = new Stage3();
+  for (let sequence = 1; sequence <= 4; sequence++) stage.ping({ sequence });
+  assert.deepEqual(
+    stage.lines.proxy,
+    Array(4).fill([
+      `ICMP from tunnel, src: ${VM}, dst: ${CSAIL}, type: 8`,
+      `ICMP from port: 40001, src: ${CSAIL}, dst: ${VM}, type: 0`,
+    ]).flat(),
+  );
+  assert.deepEqual(
+    stage.lines.router,
+    Array(4).fill([
+      `ICMP from port: 40000, src: ${VM}, dst: ${CSAIL}, type: 8`,
+      `ICMP from raw sock, src: ${CSAIL}, dst: ${EXIT}, type: 0`, // as it came, not yet translated
+    ]).flat(),
+  );
+});
+
+Deno.test("the classic log of an error names who complains, and of what is not ours it says nothing", () => {
+  const stage = new Stage3();
+  stage.ping({ ttl: 3 });
+  assert.equal(stage.lines.router[1], `ICMP from raw sock, src: 100.64.1.1, dst: ${EXIT}, type: 11`);
+  assert.equal(stage.lines.proxy[1], `ICMP from port: 40001, src: 100.64.1.1, dst: ${VM}, type: 11`);
+  stage.fromWorld(ipv4({ source: CSAIL, destination: EXIT }, echo({ type: 0, id: 1 })));
+  assert.equal(stage.lines.router.length, 2);
+});
+
+Deno.test("type of service, don't fragment and time to live are carried", () => {
+  const stage = new Stage3();
+  for (
+    const fields of [{ tos: 0xb8, dontFragment: true, ttl: 255 }, { tos: 0, dontFragment: false, ttl: 5 }]
+  ) {
+    assert.equal(stage.ping(fields).length, 1);
+    const { tos, dontFragment, ttl } = readIpv4(stage.world.take()[0]!);
+    assert.deepEqual({ tos, dontFragment, ttl: ttl + 1 }, fields);
+  }
+});
+
+Deno.test("header options of a request end at the exit; its answer comes all the same", () => {
+  const stage = new Stage3();
+  const options = concat(hex("07 27 04"), new Uint8Array(37)); // ping -R: record the route, nine hops of it
+  assert.equal(stage.ping({ options }).length, 1);
+  assert.equal(stage.world.take()[0]![0], 0x45);
+});
+
+// ── The router itself ───────────────────────────────────────────────────────────────────────────────────────────
+
+Deno.test("a ping of the router itself, by either of its addresses, is answered there, once", () => {
+  const stage = new Stage3();
+  for (const destination of [EXIT, HOP]) {
+    assert.deepEqual(stage.ping({ destination }), [`reply from ${destination}: id 7, seq 1, ttl 64`]);
+    assert.deepEqual(stage.ping({ destination, ttl: 1 }), [`reply from ${destination}: id 7, seq 1, ttl 64`]);
+    assert.deepEqual(stage.ping({ destination, size: 20_000 }), [
+      `reply from ${destination}: id 7, seq 1, ttl 64`,
+    ]);
+  }
+  assert.deepEqual(stage.world.take(), []);
+});
+
+Deno.test("the world pings the exit's address: that is the kernel's to answer, and comes to nobody else", () => {
+  const stage = new Stage3();
+  assert.deepEqual(stage.fromWorld(ipv4({ source: CSAIL, destination: EXIT }, echo())), []);
+  assert.equal(stage.count("not-ours"), 1);
+});
+
+Deno.test("a network without a world is stage 2 as it was: it answers for every host of its block, and refuses nothing", () => {
+  const network = new MemoryNetwork({ address: { address: address("10.5.51.2"), prefix: 24 } });
+  const ping = pingOf({ source: "10.5.51.2", destination: "10.5.51.3" });
+  for (const packet of packetsOf(ping)) network.tun.inject(packet);
+  network.tun.inject(ipv4({ protocol: 17 }, pattern(8)));
+  network.run();
+  const heard = hear(network.tun.take());
+  assert.equal(heard.length, 1);
+  assertAnswers(heard[0]!, ping);
+});

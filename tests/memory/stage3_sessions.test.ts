@@ -1,0 +1,105 @@
+/**
+ * Stage 3 in memory: sessions, by which an exit knows whose answer is whose.
+ * The network is drawn in tests/support/stage3.ts.
+ */
+import assert from "node:assert/strict";
+import { TRANSLATOR_LIMITS } from "../../src/exit/icmp_translator.ts";
+import { address, echo, hex, ipv4 } from "../support/packets.ts";
+import { assertAnswers, dotted, packetsOf, pingOf } from "../support/ping.ts";
+import { CSAIL, DEAD, EXIT, MIT, Stage3, VM } from "../support/stage3.ts";
+
+Deno.test("two pings with the same identifier, to two hosts and from two clients, each hear their own", () => {
+  const stage = new Stage3();
+  const pings = [
+    pingOf({ destination: CSAIL }),
+    pingOf({ destination: MIT }),
+    pingOf({ destination: CSAIL, source: "10.0.2.16" }),
+    pingOf({ destination: MIT, source: "10.0.2.16" }),
+  ];
+  for (let sequence = 1; sequence <= 3; sequence++) {
+    const sent = pings.map((ping) => ({ ...ping, sequence }));
+    const heard = stage.exchange(sent.flatMap((ping) => packetsOf(ping)));
+    assert.equal(heard.length, sent.length);
+    sent.forEach((ping, index) => assertAnswers(heard[index]!, ping));
+  }
+  const external = stage.world.take().map((packet) => packet.subarray(24, 26).toHex());
+  assert.equal(new Set(external).size, 4, "four sessions, four identifiers");
+});
+
+Deno.test("200 destinations at once: every one answers, once", () => {
+  const stage = new Stage3();
+  const sent = Array.from(
+    { length: 200 },
+    (_, host) => pingOf({ destination: `18.1.${host >> 5}.${host & 31 | 32}` }),
+  );
+  const heard = stage.exchange(sent.flatMap((ping) => packetsOf(ping)));
+  assert.equal(heard.length, 200);
+  sent.forEach((ping, index) => assertAnswers(heard[index]!, ping));
+  assert.deepEqual(stage.dropped(), {});
+});
+
+Deno.test("a dead host stays dead, whoever else answers: no reply is ever made up", () => {
+  const stage = new Stage3();
+  for (let sequence = 1; sequence <= 10; sequence++) {
+    assert.deepEqual(stage.ping({ destination: DEAD, sequence }), []);
+    assert.equal(stage.ping({ destination: MIT, sequence }).length, 1);
+    assert.deepEqual(stage.listen(1000), []);
+  }
+  assert.equal(stage.world.take().length, 20, "it was asked every time");
+});
+
+Deno.test("an answer may take as long as a session lives, and not a millisecond longer", () => {
+  for (
+    const [wait, comes] of [[TRANSLATOR_LIMITS.idle - 1, true], [TRANSLATOR_LIMITS.idle, false]] as const
+  ) {
+    const stage = new Stage3();
+    stage.ping({ destination: DEAD });
+    stage.listen(wait);
+    const reply = ipv4({ source: DEAD, destination: EXIT }, echo({ type: 0, id: stage.externalIdentifier }));
+    assert.equal(stage.fromWorld(reply).length, comes ? 1 : 0, `after ${wait} ms`);
+    assert.equal(stage.count("not-ours"), comes ? 0 : 1);
+  }
+});
+
+Deno.test("a table full of sessions that wait for an answer takes no more, and says so in its counter", () => {
+  const stage = new Stage3({ world: { host: () => "silent" } });
+  const { sessions, grace } = TRANSLATOR_LIMITS;
+  const ping = (host: number) => ipv4({ source: VM, destination: dotted(0x1200_0001 + host) }, echo());
+  stage.exchange(Array.from({ length: sessions + 100 }, (_, host) => ping(host)));
+  assert.equal(stage.count("exit-out"), sessions);
+  assert.equal(stage.count("sessions-full"), 100);
+  stage.exchange([ping(sessions)], grace);
+  assert.equal(
+    stage.count("exit-out"),
+    sessions + 1,
+    "when nothing more is to be expected, the oldest gives way",
+  );
+});
+
+Deno.test("everything is drawn from what is injected: the same seed, the same packets", () => {
+  const bytes = (random?: () => number) => {
+    const stage = new Stage3(random === undefined ? {} : { network: { random } });
+    stage.ping();
+    return stage.world.take()[0]!;
+  };
+  assert.deepEqual(bytes(), bytes());
+  assert.deepEqual(bytes(() => 0x1234 / 0x1_0000).subarray(24, 26), hex("1234"));
+});
+
+/*
+ * One card: the exit's address is the VM's own, so its pings hear everything that the world sends to the exit.
+ *
+ *   ping A, id 100 ──► TUN … exit, id X ──► world ──► id X ──┬──► exit … TUN ──► id 100 ──► ping A
+ *   ping B, id 200 ──► TUN … exit, id Y ──► world            └──► A and B, who must not know X for theirs
+ */
+Deno.test("on a host with one card no answer of the world looks like the answer to another ping of the host", () => {
+  const stage = new Stage3({ world: { address: address(VM) }, network: { random: () => 200 / 65_536 } });
+  const heard = (id: number) => stage.ping({ id }).length;
+  assert.equal(heard(100), 1);
+  assert.equal(stage.externalIdentifier, 200);
+  assert.equal(heard(200), 1);
+  assert.equal(heard(100), 1);
+  for (const packet of stage.world.take()) {
+    assert.ok(![100, 200].includes(packet[24]! << 8 | packet[25]!), "the identifier of a ping of this host");
+  }
+});

@@ -1,0 +1,123 @@
+/**
+ * Stage 4 as a whole, in memory: several routers, each with a world of its own, and the destination says which one.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { address, cell, ipv4, readIpv4 } from "../support/packets.ts";
+import { exitOf, HOP, Onion, PROXY, VM } from "../support/circuits.ts";
+import { dotted, packetsOf, pingOf } from "../support/ping.ts";
+
+/** The course's sample: as numbers, the addresses leave 2, 3 and 0 when divided by 4. */
+const SAMPLE = [["128.30.2.102", 3], ["128.30.2.103", 4], ["128.30.2.104", 1]] as const;
+
+Deno.test("stage 4, the classic sample: 4 routers, three destinations, routers 3, 4 and 1, and router 2 sees nothing", () => {
+  const onion = new Onion();
+  for (const [destination, router] of SAMPLE) {
+    assert.deepEqual(onion.ping({ destination }), [`reply from ${destination}: id 7, seq 1, ttl 60`]);
+    const sent = onion.left().map((packets) => packets.map((packet) => dotted(readIpv4(packet).destination)));
+    assert.deepEqual(sent, [1, 2, 3, 4].map((number) => number === router ? [destination] : []));
+  }
+  assert.deepEqual(onion.network.counters.routers[1]!.snapshot(), {});
+  assert.deepEqual(onion.lines.routers[1], []);
+  assert.deepEqual(onion.dropped(), []);
+});
+
+Deno.test("stage 4, the classic sample: the log of every party, line by line", () => {
+  const onion = new Onion();
+  for (const [destination] of SAMPLE) onion.ping({ destination });
+  assert.deepEqual(
+    onion.lines.proxy,
+    SAMPLE.flatMap(([destination, router]) => [
+      `ICMP from tunnel, src: ${VM}, dst: ${destination}, type: 8`,
+      `ICMP from port: ${PROXY + router}, src: ${destination}, dst: ${VM}, type: 0`,
+    ]),
+  );
+  for (const [destination, router] of SAMPLE) {
+    assert.deepEqual(onion.lines.routers[router - 1], [
+      `ICMP from port: ${PROXY}, src: ${VM}, dst: ${destination}, type: 8`,
+      `ICMP from raw sock, src: ${destination}, dst: ${exitOf(router)}, type: 0`,
+    ]);
+  }
+});
+
+Deno.test("stage 4: a destination goes by the same router every time, whoever asks", () => {
+  const onion = new Onion({ routers: 6 });
+  for (let round = 0; round < 3; round++) {
+    for (let host = 1; host <= 60; host++) {
+      const destination = `18.9.22.${host}`;
+      onion.assertWorks({ destination, source: `10.0.2.${15 + round}`, sequence: round });
+      const by = onion.left().flatMap((packets, index) => packets.map(() => index));
+      assert.deepEqual(by, [address(destination) % 6], destination);
+    }
+  }
+  assert.deepEqual(onion.dropped(), []);
+});
+
+Deno.test("stage 4: a router's own address goes to that router, which answers itself", () => {
+  for (const routers of [1, 2, 3, 4, 5, 6]) {
+    const onion = new Onion({ routers });
+    for (let number = 1; number <= routers; number++) {
+      assert.deepEqual(onion.ping({ destination: exitOf(number), sequence: number }), [
+        `reply from ${exitOf(number)}: id 7, seq ${number}, ttl 64`,
+      ]);
+      assert.equal(onion.count("link-in", number), 1, "it was asked, and nobody else");
+    }
+    assert.deepEqual(onion.left().flat(), [], "nothing left");
+    assert.deepEqual(onion.dropped(), []);
+  }
+});
+
+Deno.test("stage 4: traceroute shows the onion as one hop, and then the world behind the destination's router", () => {
+  for (const [destination, router] of SAMPLE) {
+    const onion = new Onion();
+    const hops = [1, 2, 3, 4, 5].map((ttl) => onion.ping({ destination, ttl, sequence: ttl })[0]);
+    assert.deepEqual(hops, [
+      `${HOP}: time exceeded`,
+      `192.168.20${router}.1: time exceeded`,
+      "100.64.1.1: time exceeded",
+      "100.64.2.1: time exceeded",
+      `reply from ${destination}: id 7, seq 5, ttl 60`,
+    ]);
+  }
+});
+
+Deno.test("stage 4: each circuit is of one router only, whose cells nobody else can send", () => {
+  const onion = new Onion();
+  const ping = packetsOf(pingOf({ destination: "128.30.2.102" }))[0]!;
+  onion.watch();
+  onion.exchange([ping]);
+  const [out, back] = onion.crossed();
+  assert.deepEqual(out!.bytes, cell(0x51, 3, ping), "circuit 3 leads to router 3");
+  const drops = onion.dropsIn(() => {
+    assert.deepEqual(onion.arrive(PROXY, PROXY + 1, out!.bytes), [], "router 1 does not know circuit 3");
+    assert.deepEqual(onion.arrive(PROXY + 1, PROXY, back!.bytes), [], "nor may router 1 answer by it");
+    assert.deepEqual(onion.arrive(PROXY + 2, PROXY + 3, out!.bytes), [], "nor router 2 ask by it");
+    assert.deepEqual(
+      onion.arrive(PROXY, PROXY + 3, cell(0x52, 9, new Uint8Array())),
+      [],
+      "nobody begins one",
+    );
+  });
+  assert.deepEqual(drops, [[0, "unknown-circuit", 1], [1, "unknown-circuit", 1], [3, "unknown-circuit", 2]]);
+  assert.equal(onion.left().flat().length, 1);
+});
+
+Deno.test("stage 4: routers whose worlds are down or silent do not harm the others", () => {
+  const onion = new Onion();
+  onion.worlds[2]!.isUp = false;
+  assert.deepEqual(onion.ping({ destination: "128.30.2.102" }), []);
+  assert.deepEqual(onion.ping({ destination: "128.30.2.103" }), [
+    "reply from 128.30.2.103: id 7, seq 1, ttl 60",
+  ]);
+  assert.deepEqual(onion.dropped(), [[3, "exit-refused", 1]]);
+});
+
+Deno.test("stage 4: what is no ping is refused before any router sees it", () => {
+  const onion = new Onion();
+  const udp = ipv4({ source: VM, destination: "128.30.2.102", protocol: 17 }, new Uint8Array(12));
+  const [heard] = onion.exchange([udp]);
+  assert.equal(dotted(heard!.source), HOP);
+  assert.deepEqual([heard!.type, heard!.code], [3, 13]);
+  assert.deepEqual(onion.network.counters.routers.map((counters) => counters.snapshot()), [{}, {}, {}, {}]);
+});

@@ -1,0 +1,259 @@
+/**
+ * Networks of several routers, each with a world of its own behind it, and everything that a test wants to see of them:
+ * what each party logs and counts, and what crosses which link.
+ *
+ * ```
+ *      VM           onion, one hop                                worlds, one behind each router
+ *                ┌──────────────────────────┐
+ *   10.0.2.15 ──TUN── proxy ═ routers 1 … N ──── 192.168.20N.1 ── 100.64.1.1 ── 100.64.2.1 ──┬─ 128.30.2.155
+ *                └ 10.5.51.1    192.168.20N.2                                                └─ whoever answers
+ * ```
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { CircuitLimits } from "../../src/circuit/built.ts";
+import type { CryptoProvider } from "../../src/crypto/provider.ts";
+import { MemoryWorld, type MemoryWorldOptions } from "../../src/exit/memory.ts";
+import { eventLine } from "../../src/log/classic.ts";
+import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/loop/memory_network.ts";
+import type { CounterName, DropReason, Snapshot } from "../../src/trace/counters.ts";
+import { drops } from "../../src/trace/counters.ts";
+import type { EventSink } from "../../src/trace/events.ts";
+import { address } from "./packets.ts";
+import { assertAnswers, assertQuotes, hear, type Heard, packetsOf, type Ping, pingOf, tell } from "./ping.ts";
+
+/** Who pings, unless somebody else does. */
+export const VM = "10.0.2.15";
+
+/** What traceroute shows of the onion. */
+export const HOP = "10.5.51.1";
+
+/** The port of the proxy; router i has the i-th after it. */
+export const PROXY = 40_000;
+
+/** The port of a router, by its number. */
+export const portOf = (router: number) => PROXY + router;
+
+/** The address that a router leaves by, by its number. */
+export const exitOf = (router: number) => `192.168.20${router}.2`;
+
+/** Always the lowest of what there is to choose from, so that every path is router 1, router 2, and so on. */
+export const LOWEST = () => 0;
+
+/** What an {@linkcode Onion} is made of. */
+export interface OnionOptions {
+  /** 4 unless given. */
+  readonly routers?: number;
+  /** Routers on a path; without it, one circuit to each router is there from the start. */
+  readonly hops?: number;
+  /** Seals the circuits. */
+  readonly crypto?: CryptoProvider;
+  readonly limits?: Partial<CircuitLimits>;
+  readonly firstClient?: number;
+  readonly world?: Partial<MemoryWorldOptions>;
+  readonly network?: Partial<MemoryNetworkOptions>;
+}
+
+/** A datagram on a link, as it was sent. */
+export interface Crossing {
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A drop that somebody counted: the party, 0 for the proxy or a router's number, the reason, and how often. */
+export type Drop = readonly [party: number, reason: DropReason, count: number];
+
+/** A network that has just come up. */
+export class Onion {
+  readonly worlds: readonly MemoryWorld[];
+  readonly network: MemoryNetwork;
+  /** What each party has logged. */
+  readonly lines: { readonly proxy: string[]; readonly routers: readonly string[][] };
+  /** What has crossed the links since {@linkcode Onion.watch}. */
+  crossings: Crossing[] = [];
+  readonly mtu: number;
+
+  constructor(options: OnionOptions = {}) {
+    const { routers = 4, hops, crypto, limits, firstClient, world, network } = options;
+    const numbers = Array.from({ length: routers }, (_, index) => index + 1);
+    this.worlds = numbers.map((number) =>
+      new MemoryWorld({
+        address: address(exitOf(number)),
+        routers: [`192.168.20${number}.1`, "100.64.1.1", "100.64.2.1"].map((each) => ({
+          address: address(each),
+        })),
+        ...world,
+      })
+    );
+    this.lines = { proxy: [], routers: numbers.map(() => []) };
+    this.network = new MemoryNetwork({
+      address: { address: address("10.5.51.2"), prefix: 24 },
+      exit: { kind: "raw-icmp", world: this.worlds },
+      events: { proxy: logTo(this.lines.proxy), routers: this.lines.routers.map(logTo) },
+      ...(hops !== undefined && {
+        circuits: {
+          hops,
+          ...(crypto && { crypto }),
+          ...(limits && { limits }),
+          ...(firstClient !== undefined && { firstClient }),
+        },
+      }),
+      ...network,
+    });
+    this.mtu = network?.mtu ?? 1500;
+  }
+
+  /** Remembers from now on what crosses the links. */
+  watch(): void {
+    this.network.medium.tamper = (from, to, bytes) => {
+      this.crossings.push({ from, to, bytes });
+      return [bytes];
+    };
+  }
+
+  /** What has crossed the links since it was last asked, while watched. */
+  crossed(): Crossing[] {
+    const { crossings } = this;
+    this.crossings = [];
+    return crossings;
+  }
+
+  /** Makes the links honest again. */
+  unwatch(): void {
+    this.network.medium.tamper = (_from, _to, bytes) => [bytes];
+  }
+
+  /**
+   * Takes the datagrams of one link out of it while `act` goes on: nobody gets them, and they are handed back. Those of
+   * other links go through.
+   */
+  intercept(from: number, to: number, act: () => void): Uint8Array[] {
+    const caught: Uint8Array[] = [];
+    const { medium } = this.network;
+    const before = medium.tamper;
+    medium.tamper = (sender, receiver, bytes) => {
+      if (sender !== from || receiver !== to) return before(sender, receiver, bytes);
+      caught.push(bytes);
+      return [];
+    };
+    act();
+    medium.tamper = before;
+    return caught;
+  }
+
+  /** Lets a datagram arrive as if `from` had sent it, and moves whatever that sets going. */
+  arrive(from: number, to: number, bytes: Uint8Array): Heard[] {
+    this.network.medium.deliver(from, to, bytes);
+    return this.listen();
+  }
+
+  /** Sends packets as the host, and hands back what comes to it once everything has come to rest. */
+  exchange(packets: readonly Uint8Array[], elapsed = 0): Heard[] {
+    for (const packet of packets) this.network.tun.inject(packet);
+    return this.listen(elapsed);
+  }
+
+  /** Lets some time pass; what comes to the host. */
+  listen(elapsed = 0): Heard[] {
+    this.network.run(elapsed);
+    return hear(this.network.tun.take(), this.mtu);
+  }
+
+  /** Lets time pass from one deadline to the next, as the packet threads do; what comes to the host. */
+  pass(ms: number): Heard[] {
+    const heard: Heard[] = [];
+    const until = this.network.now + ms;
+    while (this.network.deadline <= until) {
+      heard.push(...this.listen(Math.max(0, this.network.deadline - this.network.now)));
+    }
+    return [...heard, ...this.listen(until - this.network.now)];
+  }
+
+  /** Sends one request, and tells what came back as `ping` would, after proving that it would know it for its own. */
+  ping(ping: Partial<Ping> = {}): string[] {
+    const sent = pingOf(ping);
+    return this.exchange(packetsOf(sent, this.mtu)).map((heard) => {
+      if (heard.type === 0) assertAnswers(heard, sent);
+      else assertQuotes(heard, sent);
+      return tell(heard);
+    });
+  }
+
+  /** Asserts that a ping is answered, once, by whom it was sent to. */
+  assertWorks(ping: Partial<Ping> = {}): void {
+    const sent = pingOf(ping);
+    const heard = this.exchange(packetsOf(sent, this.mtu));
+    assert.equal(heard.length, 1, "one answer");
+    assertAnswers(heard[0]!, sent);
+  }
+
+  /** Packets that have left into each world since last asked. */
+  left(): Uint8Array[][] {
+    return this.worlds.map((world) => world.take());
+  }
+
+  /** The router numbers of the path that was chosen last. */
+  get path(): number[] {
+    const hops = this.lines.proxy.flatMap((line) => {
+      const [, hop, router] = /^hop: (\d+), router: (\d+)$/.exec(line) ?? [];
+      return router === undefined ? [] : [[Number(hop), Number(router)] as const];
+    });
+    return hops.slice(hops.findLastIndex(([hop]) => hop === 1)).map(([, router]) => router);
+  }
+
+  /** A count of the proxy, 0, or of a router by its number. */
+  count(name: CounterName | DropReason, party = 0): number {
+    const { proxy, routers } = this.network.counters;
+    return (party === 0 ? proxy : routers[party - 1]!).get(name);
+  }
+
+  /** Everything that has been dropped, by whom, and why. */
+  dropped(): Drop[] {
+    const { proxy, routers } = this.network.counters;
+    return [proxy, ...routers].flatMap((counters, party) =>
+      drops(counters.snapshot()).map(([reason, count]): Drop => [party, reason, count])
+    );
+  }
+
+  /** What is dropped while `act` goes on. */
+  dropsIn(act: () => void): Drop[] {
+    const before = new Map(this.dropped().map(([party, reason, count]) => [`${party} ${reason}`, count]));
+    act();
+    return this.dropped().flatMap(([party, reason, count]): Drop[] => {
+      const more = count - (before.get(`${party} ${reason}`) ?? 0);
+      return more === 0 ? [] : [[party, reason, more]];
+    });
+  }
+
+  /** Everything that each party has counted: the proxy, then the routers. */
+  snapshots(): Snapshot[] {
+    const { proxy, routers } = this.network.counters;
+    return [proxy, ...routers].map((counters) => counters.snapshot());
+  }
+}
+
+/** The classic log, as lines. */
+function logTo(lines: string[]): EventSink {
+  return {
+    emit: (kind, source, destination, detail, port, incoming = 0, outgoing = 0, rewritten = 0) =>
+      lines.push(eventLine({ kind, source, destination, detail, port, incoming, outgoing, rewritten })),
+  };
+}
+
+/** Every legal pair of stages 5 and 6: routers, and hops fewer than these. */
+export const PAIRS: readonly (readonly [routers: number, hops: number])[] = [2, 3, 4, 5, 6].flatMap((
+  routers,
+) => Array.from({ length: routers - 1 }, (_, index) => [routers, index + 1] as const));
+
+/** Whether some bytes occur in others. */
+export function occurs(needle: Uint8Array, haystack: Uint8Array): boolean {
+  const first = needle[0]!;
+  for (let at = haystack.indexOf(first); at >= 0; at = haystack.indexOf(first, at + 1)) {
+    let same = 1;
+    while (same < needle.length && haystack[at + same] === needle[same]) same++;
+    if (same === needle.length) return true;
+  }
+  return false;
+}

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { type Look, Upkeep } from "../../src/host/upkeep.ts";
+import { card, host, plan, tunByHand, TWO_CARDS } from "../support/host_state.ts";
+
+/** What is there while a run is up, beside the cards' own routes. */
+const INTO_TUNNEL = ["18.0.0.0/8 dev tun1 table 9", "128.0.0.0/8 dev tun1 table 9"];
+const REFUSALS = ["prohibit 18.0.0.0/8 table 9 metric 4096", "prohibit 128.0.0.0/8 table 9 metric 4096"];
+const OUT = ["default via 192.168.201.1 dev eth1 table 901"];
+const ALL = [...INTO_TUNNEL, ...REFUSALS, ...OUT];
+
+const [ETH0, ETH1] = TWO_CARDS.interfaces as [ReturnType<typeof card>, ReturnType<typeof card>];
+const TUN1 = tunByHand("tun1", ["10.5.51.2/24"], { hasCarrier: true });
+
+/** The host with these routes, and with interfaces that are not as usual. */
+function hostWith(
+  routes: string[],
+  { tun1 = TUN1, eth1 = ETH1 }: { tun1?: typeof TUN1; eth1?: typeof ETH1 } = {},
+) {
+  return host({ interfaces: [ETH0, eth1, tun1], routes: [...TWO_CARDS.routes, ...routes] });
+}
+
+/** Follows a run of stage 3 on two cards, which has just started. */
+function upkeep(): Upkeep {
+  return new Upkeep(plan(host(TWO_CARDS)).needs);
+}
+
+/** A look, in words. */
+function told({ says, lost }: Look): string[] {
+  return [...says.map(({ level, text }) => `${level}: ${text}`), ...lost.map(({ what }) => `lost: ${what}`)];
+}
+
+const LOST_TUNNEL = [
+  "lost: route of 18.0.0.0/8 to tun1 in table 9",
+  "lost: route of 128.0.0.0/8 to tun1 in table 9",
+];
+
+Deno.test("where everything is as it was, there is nothing to say or to do", () => {
+  assert.deepEqual(told(upkeep().look(hostWith(ALL))), []);
+});
+
+Deno.test("a TUN interface that goes down is told once; its routes are put back when it is up again", () => {
+  const run = upkeep();
+  const down = hostWith([...REFUSALS, ...OUT], { tun1: { ...TUN1, isUp: false } });
+  assert.deepEqual(told(run.look(down)), [
+    "warn: tun1 is down: until it is up again, what is captured is refused",
+  ]);
+  assert.deepEqual(told(run.look(down)), []);
+  assert.deepEqual(told(run.look(hostWith([...REFUSALS, ...OUT]))), [
+    "info: tun1 is up again",
+    ...LOST_TUNNEL,
+  ]);
+});
+
+Deno.test("one that has been down and up in between has lost its routes all the same", () => {
+  assert.deepEqual(told(upkeep().look(hostWith([...REFUSALS, ...OUT]))), LOST_TUNNEL);
+});
+
+Deno.test("an exit that goes down loses its table's default route; nothing else is affected", () => {
+  const run = upkeep();
+  const routes = [...INTO_TUNNEL, ...REFUSALS];
+  assert.deepEqual(told(run.look(hostWith(routes, { eth1: { ...ETH1, isUp: false } }))), [
+    "warn: eth1 is down: until it is up again, nothing leaves by it",
+  ]);
+  assert.deepEqual(told(run.look(hostWith(routes))), [
+    "info: eth1 is up again",
+    "lost: default route of eth1 in table 901",
+  ]);
+});
+
+Deno.test("an exit may go, and come back", () => {
+  const run = upkeep();
+  const routes = [...INTO_TUNNEL, ...REFUSALS];
+  const without = host({ interfaces: [ETH0, TUN1], routes });
+  assert.deepEqual(told(run.look(without)), [
+    "warn: eth1 is gone: until it is up again, nothing leaves by it",
+  ]);
+  assert.deepEqual(told(run.look(hostWith(routes, { eth1: { ...ETH1, isUp: false } }))), [
+    "warn: eth1 is down: until it is up again, nothing leaves by it",
+  ]);
+  assert.equal(told(run.look(hostWith(routes))).length, 2);
+});
+
+Deno.test("a TUN interface that is gone ends the run, which says so itself", () => {
+  assert.deepEqual(told(upkeep().look(host({ interfaces: [ETH0], routes: [] }))), []);
+});
+
+Deno.test("routes that somebody has taken away are put back, those that refuse too", () => {
+  assert.deepEqual(told(upkeep().look(hostWith([...INTO_TUNNEL, ...OUT]))), [
+    "lost: refusal of 18.0.0.0/8 in table 9",
+    "lost: refusal of 128.0.0.0/8 in table 9",
+  ]);
+});
+
+Deno.test("another MTU is told each time that it changes", () => {
+  const run = upkeep();
+  const narrow = hostWith(ALL, { eth1: { ...ETH1, mtu: 1400 } });
+  assert.deepEqual(told(run.look(narrow)), [
+    "warn: the MTU of eth1 is 1400 now: this run goes on by the 1500 of its start",
+  ]);
+  assert.deepEqual(told(run.look(narrow)), []);
+  assert.deepEqual(told(run.look(hostWith(ALL))), ["info: the MTU of eth1 is 1500 again"]);
+});
+
+Deno.test("what was put back is told; what could not be, once, until it has been", () => {
+  const run = upkeep();
+  const words = (...tried: { what: string; error?: string }[]) =>
+    run.told(tried).map(({ level, text }) => `${level}: ${text}`);
+  const failed = { what: "route c", error: "`ip …` failed: Nexthop has invalid gateway" };
+  assert.deepEqual(words({ what: "route a" }, failed, { what: "route b" }), [
+    "warn: lost, and put back: route a, route b",
+    "warn: lost, and cannot be put back yet: route c: `ip …` failed: Nexthop has invalid gateway",
+  ]);
+  assert.deepEqual(words(failed), []);
+  assert.deepEqual(words({ what: "route c" }), ["warn: lost, and put back: route c"]);
+  assert.equal(words(failed).length, 1);
+  assert.deepEqual(words(), []);
+});
+
+Deno.test("events: only those that may concern what is needed", () => {
+  const run = upkeep();
+  const link = (name: string, isUp: boolean, mtu = 1500) => run.concerns({ kind: "link", name, isUp, mtu });
+  assert.ok(link("tun1", false) && link("eth1", false) && link("eth1", true, 1400));
+  assert.ok(!link("tun1", true), "as it was");
+  assert.ok(!link("eth0", false) && !link("eth1.5", false));
+  assert.ok(
+    run.concerns({ kind: "address", name: "eth1" }) && !run.concerns({ kind: "address", name: "eth0" }),
+  );
+  const route = (table: number) => run.concerns({ kind: "route", table });
+  assert.ok(route(9) && route(901) && !route(254));
+  assert.ok(run.concerns({ kind: "much" }));
+
+  run.look(hostWith(ALL, { eth1: { ...ETH1, isUp: false } }));
+  assert.ok(link("eth1", true), "up again");
+});
