@@ -327,10 +327,11 @@ function threadOptions(
   };
 }
 
-/** Makes a directory for captures where there is none. */
+/** Makes a directory for captures where there is none, and makes sure that it takes files: those who capture come later. */
 function prepareDirectory(path: string): void {
   try {
     createOwnedDirectory(path);
+    Deno.removeSync(Deno.makeTempFileSync({ dir: path, prefix: "onion." }));
   } catch (cause) {
     const reason = (cause as Error).message;
     const remedy = "choose another directory with --pcap";

@@ -94,6 +94,19 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     line:
       /^onion: cannot write the log file \/mnt\/stage2\.proxy\.out: Read-only file system.*; choose another directory with --log-dir\n$/,
   },
+  "the directory for captures cannot be made": {
+    args: ["--pcap", "/dev/null/captures"],
+    code: 1,
+    line:
+      /^onion: cannot write captures to \/dev\/null\/captures: Not a directory.*; choose another directory with --pcap\n$/,
+  },
+  "the directory for captures cannot be written": {
+    via: withMounts("mount -t tmpfs -o ro tmpfs /mnt"),
+    args: ["--pcap", "/mnt"],
+    code: 1,
+    line:
+      /^onion: cannot write captures to \/mnt: Read-only file system.*; choose another directory with --pcap\n$/,
+  },
   "the journal cannot be written": {
     prepare: (namespace) => namespace.ip("tuntap", "add", "dev", "tun1", "mode", "tun"),
     via: withMounts("mount -t tmpfs -o ro tmpfs /run"),
@@ -200,6 +213,43 @@ for (
       ["--stage", "1", "--log-dir", "/dev/null/absent"],
       "onion: --log-dir /dev/null/absent: there is no such directory; make it, or choose another\n",
     ],
+    [
+      ["--stage", "6", "--routers", "4", "--hops", "4"],
+      "onion: --hops 4: stage 6 with 4 routers has 1 to 3 hops; choose a number from 1 to 3\n",
+    ],
+    [
+      ["--stage", "5", "--hops", "0"],
+      "onion: --hops 0: stage 5 with 4 routers has 1 to 3 hops; choose a number from 1 to 3\n",
+    ],
+    [
+      ["--stage", "6", "--routers", "7"],
+      "onion: --routers 7: stage 6 has 2 to 6 routers; choose a number from 2 to 6\n",
+    ],
+    [
+      ["--stage", "5", "--routers", "1"],
+      "onion: --routers 1: stage 5 has 2 to 6 routers; choose a number from 2 to 6\n",
+    ],
+    [
+      ["--stage", "4", "--routers", "0"],
+      "onion: --routers 0: stage 4 has 1 to 6 routers; choose a number from 1 to 6\n",
+    ],
+    [
+      ["--stage", "4", "--hops", "2"],
+      "onion: --hops 2: stage 4 has exactly 1 hop; leave it out, or write --hops 1\n",
+    ],
+    [
+      ["--stage", "4", "--circuit-lifetime", "60"],
+      "onion: --circuit-lifetime means nothing in stage 4; leave it out, or run stages 5 and 6\n",
+    ],
+    [
+      ["--stage", "6", "--circuit-lifetime", "9"],
+      "onion: --circuit-lifetime 9: lifetimes go from 10 to 604800; choose one of those\n",
+    ],
+    [
+      ["--stage", "6", "--link-mtu", "100"],
+      "onion: --link-mtu 100: MTUs go from 1280 to 65535; choose one of those\n",
+    ],
+    [["--stage", "7"], "onion: stage 7 is not in this version; it runs stages 1, 2, 3, 4, 5 and 6\n"],
     [["router"], "onion: `onion router` is what the proxy starts; run `onion --stage 2`\n"],
   ] as const
 ) {

@@ -2,7 +2,8 @@
  * However a stage 3 ends, and whenever: the host becomes what it was.
  */
 import assert from "node:assert/strict";
-import { type End, type Onion, Text } from "./support/onion.ts";
+import { Flood } from "./support/flood.ts";
+import type { End, Onion } from "./support/onion.ts";
 import { needing, run, scratchDirectory } from "./support/program.ts";
 import { Address, endWell, Vm, VM_NEEDS, words } from "./support/vm.ts";
 
@@ -122,7 +123,7 @@ async function killAtEach(
       for (let at = first; at <= last; at++) {
         const { signal } = await steps.kill(when, at);
         assert.equal(signal, "SIGKILL");
-        if (undo === "onion down") await down(vm);
+        if (undo === "onion down") await vm.down();
         else await startAndEnd(vm, args);
         assert.deepEqual(await vm.state(), before, `step ${at}`);
       }
@@ -166,7 +167,7 @@ Deno.test({
     const { start } = await steps.count();
     // Each gets as far as the one before it did, and perhaps a step further.
     for (let at = 1; at <= 2 * start; at += 3) await steps.kill("after", at);
-    await down(vm);
+    await vm.down();
     assert.deepEqual(await vm.state(), before);
   },
 });
@@ -212,7 +213,7 @@ Deno.test({
           assert.deepEqual([end.code, line.test(end.stderr)], [code, true], end.stderr);
           await onion.gone;
         }
-        if (isLeft) await down(vm);
+        if (isLeft) await vm.down();
         assert.deepEqual(await vm.state(), before);
       });
     }
@@ -238,32 +239,6 @@ Deno.test({
   },
 });
 
-/** Pings through the tunnel, as fast as answers come, for as long as the block lasts. */
-class Flood implements AsyncDisposable {
-  readonly #ping: Deno.ChildProcess;
-  readonly #printed: Text;
-
-  private constructor(ping: Deno.ChildProcess) {
-    this.#ping = ping;
-    this.#printed = new Text(ping.stdout);
-  }
-
-  /** Starts it, and waits until answers come. */
-  static async start(vm: Vm): Promise<Flood> {
-    const flood = ["ping", "-n", "-i", "0", "-w", "20", "-I", Address.vm, Address.csail];
-    const [program, ...args] = [...vm.lab.inside("vm"), "stdbuf", "-oL", ...flood];
-    const ping = new Deno.Command(program!, { args, stdin: "null", stdout: "piped", stderr: "null" }).spawn();
-    const started = new Flood(ping);
-    await started.#printed.find(/icmp_seq=50 /);
-    return started;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#ping.kill("SIGINT");
-    await Promise.all([this.#ping.status, this.#printed.whole]);
-  }
-}
-
 /** The processes that a process has started and that have not ended. */
 function childrenOf(pid: number): number[] {
   return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(" ").map(Number);
@@ -273,11 +248,4 @@ function childrenOf(pid: number): number[] {
 async function startAndEnd(vm: Vm, args: string): Promise<void> {
   await using onion = await vm.stage3(args);
   await endWell(onion);
-}
-
-/** `onion down`, which must succeed, and leaves nothing to undo. */
-async function down(vm: Vm): Promise<void> {
-  await using onion = await vm.onion(["down"]);
-  const { code, stderr } = await onion.ended;
-  assert.deepEqual([code, stderr], [0, ""]);
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { VM } from "../../../src/lab/topology.ts";
 import type { Lab } from "./lab.ts";
 import { Text } from "./onion.ts";
 
@@ -112,6 +113,113 @@ export class Capture implements AsyncDisposable {
     }
     await Promise.all([this.#tcpdump.status, this.#reading, this.#said.whole]);
   }
+}
+
+/** A datagram over loopback. */
+export interface Datagram {
+  /** Ports. */
+  readonly from: number;
+  readonly to: number;
+  readonly payload: Uint8Array;
+}
+
+/** What the marks of a recording hold, and nothing else does: bytes in hexadecimal, as ping takes them. */
+const FILLING = "6f6e696f6e2d6d61726b2d6f6e2d6c6f";
+
+/** Everything that passes over the loopback interface of the VM, byte by byte. At the end of its block it has ended. */
+export class Recording implements AsyncDisposable {
+  readonly #lab: Lab;
+  readonly #tcpdump: Deno.ChildProcess;
+  readonly #said: Text;
+  readonly #reading: Promise<void>;
+  readonly #pieces: Uint8Array[] = [];
+  #more = Promise.withResolvers<void>();
+
+  private constructor(lab: Lab, tcpdump: Deno.ChildProcess) {
+    this.#lab = lab;
+    this.#tcpdump = tcpdump;
+    this.#said = new Text(tcpdump.stderr);
+    this.#reading = this.#read();
+  }
+
+  /** Starts one. What passes from then on is in it. */
+  static async start(lab: Lab): Promise<Recording> {
+    const [program, ...args] = lab.inside(VM);
+    args.push("tcpdump", "-U", "-n", "-p", "--immediate-mode", "-i", "lo", "-w", "-", "ip");
+    const tcpdump = new Deno.Command(program!, { args, stdin: "null", stdout: "piped", stderr: "piped" })
+      .spawn();
+    const recording = new Recording(lab, tcpdump);
+    await recording.#said.find(/^(tcpdump: )?listening on /m);
+    return recording;
+  }
+
+  /** All that has passed by now, as tcpdump writes it. */
+  async bytes(): Promise<Uint8Array> {
+    const ping = ["ping", "-n", "-c", "1", "-w", "5", "-s", "64", "-p", FILLING, "127.0.0.1"];
+    const { code, stdout, stderr } = await this.#lab.run(VM, ...ping);
+    assert.equal(code, 0, stdout + stderr);
+    const filling = characters(Uint8Array.fromHex(FILLING)).repeat(2);
+    for (;;) {
+      const bytes = concat(this.#pieces);
+      // The answer has it, too.
+      if (characters(bytes).split(filling).length >= 3) return bytes;
+      await this.#more.promise;
+    }
+  }
+
+  /** The UDP datagrams that have passed by now, but for those in fragments. */
+  async datagrams(): Promise<Datagram[]> {
+    return datagramsOf(await this.bytes());
+  }
+
+  async #read(): Promise<void> {
+    for await (const piece of this.#tcpdump.stdout) {
+      this.#pieces.push(piece);
+      this.#more.resolve();
+      this.#more = Promise.withResolvers();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#tcpdump.kill("SIGINT");
+    await Promise.all([this.#tcpdump.status, this.#reading, this.#said.whole]);
+  }
+}
+
+/** Bytes of what comes before an IPv4 packet in a capture file: of the file, of a packet, of Ethernet (pcap-savefile(5)). */
+const Header = { file: 24, packet: 16, ethernet: 14 } as const;
+
+/** The whole UDP datagrams in a capture file of IPv4 over Ethernet, which loopback plays, too. */
+function datagramsOf(file: Uint8Array): Datagram[] {
+  const view = new DataView(file.buffer, file.byteOffset, file.length);
+  const littleEndian = view.getUint32(0, true) === 0xa1b2_c3d4;
+  const found: Datagram[] = [];
+  for (let at = Header.file; at < file.length;) {
+    const captured = view.getUint32(at + 8, littleEndian);
+    const ip = at + Header.packet + Header.ethernet;
+    at += Header.packet + captured;
+    const isFragment = (view.getUint16(ip + 6) & 0x3fff) !== 0;
+    if (view.getUint8(ip + 9) !== 17 || isFragment) continue;
+    const udp = ip + 4 * (view.getUint8(ip) & 0xf);
+    const payload = file.slice(udp + 8, ip + view.getUint16(ip + 2));
+    found.push({ from: view.getUint16(udp), to: view.getUint16(udp + 2), payload });
+  }
+  return found;
+}
+
+function concat(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+/** Bytes, a character each. */
+export function characters(bytes: Uint8Array): string {
+  return new TextDecoder("latin1").decode(bytes);
 }
 
 function isMark(line: string): boolean {

@@ -1,5 +1,5 @@
 /**
- * The lab's VM, as somebody uses it who sits in front of it: stage 3 runs there, and the usual tools.
+ * The lab's VM, as somebody uses it who sits in front of it: stages run there, and the usual tools.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { namespaceOf } from "../../../src/lab/plan.ts";
 import { VM } from "../../../src/lab/topology.ts";
 import { Lab, LAB_NEEDS } from "./lab.ts";
 import { type Circumstances, type End, Onion } from "./onion.ts";
-import type { Ended } from "./program.ts";
+import { type Ended, scratchDirectory } from "./program.ts";
 import { assertAllAnswered } from "./tools.ts";
 
 /** What a test in the VM needs of the machine it runs on. */
@@ -48,6 +48,8 @@ const HEADING = "\f";
 
 /** The VM of a lab of its own. At the end of its block the lab is down. */
 export class Vm implements AsyncDisposable {
+  readonly #stack = new DisposableStack();
+
   private constructor(readonly lab: Lab) {}
 
   /** Brings the lab up. */
@@ -91,13 +93,32 @@ export class Vm implements AsyncDisposable {
     return Onion.start(args, { ...circumstances, via: [...this.lab.inside(VM), ...via] });
   }
 
+  /** Starts `onion` here with a classic config file, in the directory that the file is in. */
+  async configured(text: string): Promise<Onion> {
+    const scratch = this.#stack.use(scratchDirectory());
+    Deno.writeTextFileSync(`${scratch.path}/onion.conf`, text);
+    return await this.onion(["onion.conf"], { directory: scratch.path });
+  }
+
   /** Starts stage 3 here, and waits until it is ready. */
-  async stage3(args = ""): Promise<Onion> {
+  stage3(args = ""): Promise<Onion> {
+    return this.stage(3, args);
+  }
+
+  /** Starts a stage here, and waits until it is ready. */
+  async stage(number: number, args = "", circumstances: Circumstances = {}): Promise<Onion> {
     await using stack = new AsyncDisposableStack();
-    const onion = stack.use(await this.onion(["--stage", "3", ...words(args)]));
+    const onion = stack.use(await this.onion(["--stage", `${number}`, ...words(args)], circumstances));
     await onion.ready();
     stack.move();
     return onion;
+  }
+
+  /** `onion down`, which must succeed, and leaves nothing to undo. */
+  async down(): Promise<void> {
+    await using onion = await this.onion(["down"]);
+    const { code, stderr } = await onion.ended;
+    assert.deepEqual([code, stderr], [0, ""]);
   }
 
   /** Looks at everything. */
@@ -113,6 +134,7 @@ export class Vm implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stack[Symbol.dispose]();
     await this.lab[Symbol.asyncDispose]();
   }
 }

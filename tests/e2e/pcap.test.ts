@@ -1,0 +1,131 @@
+/**
+ * `--pcap`: what passes each link, and what each party sees, in files that tcpdump reads.
+ */
+import assert from "node:assert/strict";
+import { partyAddress } from "../../src/tap/party.ts";
+import { dotted } from "../support/ping.ts";
+import { firstPath, membersOf, type Path } from "./support/circuit_logs.ts";
+import { needing, run, scratchDirectory } from "./support/program.ts";
+import { assertAllAnswered } from "./support/tools.ts";
+import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
+
+/** The packets in a capture file, as tcpdump prints them. */
+async function packetsIn(path: string): Promise<string[]> {
+  const { code, stdout, stderr } = await run("tcpdump", ["-n", "-t", "-r", path]);
+  assert.equal(code, 0, stderr);
+  // What it reads, and nothing that it could not read.
+  assert.match(stderr, /^reading from file \S+, link-type IPV4 \(Raw IPv4\).*\n$/);
+  return stdout.split("\n").filter(Boolean);
+}
+
+/** All of a directory, by the names of the files without their ending. */
+async function filesIn(directory: string): Promise<Record<string, string[]>> {
+  const names = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
+  const read = names.map(async (name) => {
+    assert.match(name, /\.pcapng$/);
+    return [name.replace(/\.pcapng$/, ""), await packetsIn(`${directory}/${name}`)] as const;
+  });
+  return Object.fromEntries(await Promise.all(read));
+}
+
+/** The files of a run with three routers, and nothing in them. */
+const EMPTY: Readonly<Record<string, string[]>> = Object.fromEntries(
+  [
+    ...["proxy-router1", "proxy-router2", "proxy-router3", "router1-router2", "router1-router3"],
+    ...["router2-router3", "tunnel"],
+    ...[1, 2, 3].flatMap((number) => [`router${number}.inside`, `router${number}.world`]),
+  ].map((name) => [name, []]),
+);
+
+/** An echo request and its reply between two, as tcpdump prints them. */
+function pingBetween(one: string, other: string): string[] {
+  return [`IP ${one} > ${other}: ICMP echo request`, `IP ${other} > ${one}: ICMP echo reply`];
+}
+
+/** So many cells between two members, there and back in turn. */
+function cellsBetween(one: number, other: number, count: number): string[] {
+  const [from, to] = [one, other].map((party) => dotted(partyAddress(party)));
+  return Array.from(
+    { length: count },
+    (_, at) => at % 2 === 0 ? `IP ${from} > ${to}: UDP` : `IP ${to} > ${from}: UDP`,
+  );
+}
+
+/** What the files are after one ping by a circuit of two of three routers. */
+function filesAfter([first, last]: Path, isSealed: boolean): Record<string, string[]> {
+  const [near, far] = [first!.number, last!.number];
+  const [lower, higher] = [near, far].toSorted();
+  // The exit of a sealed circuit does not know who pings.
+  const sender = isSealed ? "0.0.0.0" : first!.address;
+  const sealed = `IP ${dotted(partyAddress(near))} > ${dotted(partyAddress(near))}: ip-proto-253 108`;
+  return {
+    ...EMPTY,
+    tunnel: pingBetween(Address.vm, Address.csail),
+    // One cell begins the circuit, one extends it, one carries the ping, and each is answered.
+    [`proxy-router${near}`]: cellsBetween(0, near, 6),
+    [`router${lower}-router${higher}`]: cellsBetween(near, far, 4),
+    [`router${near}.inside`]: isSealed
+      ? [sealed, sealed]
+      // As it comes, before the source is replaced; and as it leaves again.
+      : pingBetween(Address.vm, Address.csail),
+    [`router${far}.inside`]: pingBetween(sender, Address.csail),
+    [`router${far}.world`]: pingBetween(last!.address, Address.csail),
+  };
+}
+
+for (const [stage, isSealed] of [[5, false], [6, true]] as const) {
+  Deno.test({
+    ...needing(
+      `stage ${stage} with --pcap: every link, and every party, in a file of its own`,
+      ...VM_NEEDS,
+      "tcpdump",
+    ),
+    fn: async () => {
+      await using vm = await Vm.up();
+      using scratch = scratchDirectory();
+      const directory = `${scratch.path}/captures`;
+      await using onion = await vm.stage(stage, `--routers 3 --hops 2 --pcap ${directory}`);
+      const path = await firstPath(onion, stage, await membersOf(onion, stage, 3), 2);
+      assertAllAnswered(await vm.ping(`-I ${Address.vm} -c 1 ${Address.csail}`), 1);
+      await endWell(onion);
+      const files = Object.entries(await filesIn(directory)).map(([name, packets]) =>
+        // Without ports, identifiers, numbers and lengths.
+        [
+          name,
+          packets.map((line) =>
+            line.replace(/(\d+\.\d+\.\d+\.\d+)\.\d+/g, "$1").replace(/,.*$/, "").replace(/ +/g, " ")
+          ),
+        ] as const
+      );
+      assert.deepEqual(Object.fromEntries(files), filesAfter(path, isSealed));
+    },
+  });
+}
+
+Deno.test({
+  ...needing("stage 4 with --pcap: what each router sees of three hosts", ...VM_NEEDS, "tcpdump"),
+  fn: async () => {
+    await using vm = await Vm.up();
+    using scratch = scratchDirectory();
+    await using onion = await vm.stage(4, `--routers 3 --pcap ${scratch.path}`);
+    for (const last of [1, 2, 3]) {
+      assertAllAnswered(await vm.ping(`-I ${Address.vm} -c 2 -i 0.1 -s 4000 128.30.3.${last}`), 2);
+    }
+    await endWell(onion);
+    const files = await filesIn(scratch.path);
+    const { tunnel } = files;
+    assert.deepEqual(Object.keys(files).sort(), Object.keys(EMPTY).sort());
+    // Each ping is three fragments of the tunnel's, there and back.
+    assert.equal(tunnel!.length, 3 * 2 * 2 * 3);
+    for (const number of [1, 2, 3]) {
+      const world = files[`router${number}.world`]!;
+      assert.deepEqual(
+        world.map((line) => line.replace(/, .*$/, "")),
+        [...new Set(world.map((line) => /128\.30\.3\.\d/.exec(line)![0]))].flatMap((host) =>
+          Array(2).fill(pingBetween(`192.168.20${number}.2`, host)).flat()
+        ),
+      );
+      assert.equal(world.length, 4);
+    }
+  },
+});

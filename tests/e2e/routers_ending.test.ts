@@ -1,0 +1,141 @@
+/**
+ * However a run of several routers ends, and whenever: none of them is left, and the host becomes what it was.
+ */
+import assert from "node:assert/strict";
+import { Random } from "../support/random.ts";
+import { Flood } from "./support/flood.ts";
+import { needing } from "./support/program.ts";
+import { Address, endWell, Vm, VM_NEEDS, words } from "./support/vm.ts";
+
+/** The most that a stage may have, where every router but one is on the path. */
+const SIX = "--routers 6 --hops 5";
+
+/** Milliseconds that a start and an end may take with six routers, on a machine of two cores that does other things too. */
+const MOST = { start: 10_000, end: 3000 } as const;
+
+Deno.test({
+  ...needing("six routers are started, and ended by Ctrl+C, in a time that a user waits for", ...VM_NEEDS),
+  fn: async (t) => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+    for (const target of ["process", "group"] as const) {
+      const asked = performance.now();
+      await using onion = await vm.onion(["--stage", "6", ...words(SIX)], { group: true });
+      const { routers } = await onion.ready();
+      const ready = performance.now();
+      assert.equal(routers.length, 6);
+      await vm.pings(1, `-I ${Address.vm} ${Address.csail}`);
+      const answered = performance.now();
+      onion.kill("SIGINT", target);
+      const { code, stderr, stdout } = await onion.ended;
+      await onion.gone;
+      const over = performance.now();
+      assert.deepEqual([code, stderr], [0, ""]);
+      assert.equal(
+        stdout.match(/^router \d: \d+ cells received, \d+ sent$/gm)?.length,
+        6,
+        "all have reported",
+      );
+      // Steps, so that the figures are told.
+      await t.step(
+        `ready after ${(ready - asked).toFixed()} ms`,
+        () => assert.ok(ready - asked < MOST.start),
+      );
+      await t.step(
+        `over after ${(over - answered).toFixed()} ms`,
+        () => assert.ok(over - answered < MOST.end),
+      );
+      assert.deepEqual(await vm.state(), before);
+    }
+  },
+});
+
+Deno.test({
+  ...needing("a proxy that is killed leaves none of six routers for longer than a second", ...VM_NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+    await using onion = await vm.stage(6, SIX);
+    {
+      await using _ = await Flood.start(vm);
+      onion.kill("SIGKILL");
+      await onion.ended;
+      const killed = performance.now();
+      await onion.gone;
+      const took = performance.now() - killed;
+      assert.ok(took < 1000, `${took} ms`);
+    }
+    await vm.down();
+    assert.deepEqual(await vm.state(), before);
+  },
+});
+
+for (
+  const { stage, args, victim } of [
+    { stage: 4, args: "--routers 6", victim: 6 },
+    { stage: 5, args: "", victim: 2 },
+    { stage: 6, args: SIX, victim: 3 },
+  ]
+) {
+  Deno.test({
+    ...needing(`in stage ${stage}, a router that is killed ends the run, which names it`, ...VM_NEEDS),
+    fn: async () => {
+      await using vm = await Vm.up();
+      const before = await vm.state();
+      await using onion = await vm.stage(stage, args);
+      const { routers } = await onion.ready();
+      const pid = routers[victim - 1]!;
+      {
+        await using _ = await Flood.start(vm);
+        Deno.kill(pid, "SIGKILL");
+        const { code, stderr } = await onion.ended;
+        assert.deepEqual([code, stderr], [
+          1,
+          `onion: router ${victim} (pid ${pid}) died: SIGKILL; start again, with --log-level debug to see more\n`,
+        ]);
+        await onion.gone;
+      }
+      assert.deepEqual(await vm.state(), before);
+    },
+  });
+}
+
+Deno.test({
+  ...needing(
+    "Ctrl+C while six routers start, and while their circuits are built, leaves nothing",
+    ...VM_NEEDS,
+  ),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+    const random = new Random(1);
+    for (let round = 0; round < 12; round++) {
+      const moment = random.below(700);
+      const what = `after ${moment} ms`;
+      await using onion = await vm.onion(["--stage", "6", ...words(SIX)], { group: true });
+      await new Promise((resolve) => setTimeout(resolve, moment));
+      onion.kill("SIGINT", round % 2 === 0 ? "group" : "process");
+      const end = await onion.ended;
+      // Early on, before it listens, the signal itself ends it.
+      assert.ok(end.code === 0 || end.signal === "SIGINT", `${what}: ${JSON.stringify(end)}`);
+      assert.equal(end.stderr, "", what);
+      await onion.gone;
+      assert.deepEqual(await vm.state(), before, what);
+    }
+  },
+});
+
+Deno.test({
+  ...needing("what a killed run of six routers has left, the next start undoes, and runs", ...VM_NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+    await using victim = await vm.stage(6, SIX);
+    victim.kill("SIGKILL");
+    await victim.gone;
+    await using onion = await vm.stage(4, "--routers 2");
+    await vm.pings(2, `-I ${Address.vm} -i 0.01 ${Address.csail}`);
+    await endWell(onion);
+    assert.deepEqual(await vm.state(), before);
+  },
+});

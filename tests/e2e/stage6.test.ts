@@ -1,0 +1,114 @@
+/**
+ * Stage 6, circuits that are sealed layer by layer, with the real executable and real tools in the practice network:
+ * what only this stage has.
+ */
+import assert from "node:assert/strict";
+import { LIBCRYPTO } from "../../src/sys/libcrypto.ts";
+import { Capture, characters, Recording } from "./support/capture.ts";
+import { firstPath, logFile, membersOf } from "./support/circuit_logs.ts";
+import { needing } from "./support/program.ts";
+import { assertAllAnswered, assertNoneLost } from "./support/tools.ts";
+import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
+
+/** What a ping says that nobody between the two ends shall read, as bytes in hexadecimal. */
+const SECRETS = {
+  "what it carries": "c0ffee5ec4e7c0ded15ea5ed",
+  "who sends it": "0a00020f", // 10.0.2.15
+  "who is to get it": "801e029b", // 128.30.2.155
+} as const;
+
+/** Who can read what between the members, by stage. In stage 5 it is all there: so it would be found. */
+const READABLE = { 5: Object.keys(SECRETS), 6: [] } as const;
+
+for (const [stage, readable] of Object.entries(READABLE)) {
+  Deno.test({
+    ...needing(
+      `stage ${stage}: between the members ${readable.length === 0 ? "nothing" : "everything"} can be read`,
+      ...VM_NEEDS,
+      "tcpdump",
+    ),
+    fn: async () => {
+      await using vm = await Vm.up();
+      await using recording = await Recording.start(vm.lab);
+      await using eth0 = await Capture.start(vm.lab, {
+        party: "vm",
+        interface: "eth0",
+        peer: Address.gw0,
+      });
+      // From the first handshake on.
+      await using onion = await vm.onion(["--stage", stage, "--routers", "6", "--hops", "5"]);
+      await onion.ready();
+      for (const size of [56, 1472]) {
+        const said = await vm.ping(
+          `-I ${Address.vm} -c 5 -i 0.05 -s ${size} -p ${SECRETS["what it carries"]} ${Address.csail}`,
+        );
+        assertAllAnswered(said, 5);
+      }
+      const bytes = await recording.bytes();
+      // Ten pings, there and back, by five links each.
+      assert.ok(bytes.length > 10 * 2 * 5 * (56 + 1472) / 2, `${bytes.length} bytes`);
+      const text = characters(bytes);
+      const found = Object.entries(SECRETS).filter(([_, hex]) =>
+        text.includes(characters(Uint8Array.fromHex(hex)))
+      );
+      assert.deepEqual(found.map(([what]) => what), readable);
+      assert.deepEqual(await eth0.packets(), []);
+      await endWell(onion);
+    },
+  });
+}
+
+Deno.test({
+  ...needing("a circuit is replaced before its time is over, and no ping is lost by that", ...VM_NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    await using onion = await vm.onion(["--stage", "6", "--circuit-lifetime", "10"]);
+    await onion.ready();
+    await firstPath(onion, 6, await membersOf(onion, 6, 4), 3);
+    // A lifetime has ten seconds, and the next circuit takes over when one is left: two are replaced, at the least.
+    const said = await vm.run(`ping -n -W 2 -q -I ${Address.vm} -i 0.05 -c 420 ${Address.csail}`);
+    assertNoneLost(said, 420);
+    const { stdout } = await endWell(onion);
+    assert.doesNotMatch(stdout, / dropped /);
+    const log = onion.log(logFile(6, "proxy"));
+    const circuits = log.flatMap((line) =>
+      /^incoming packet, circuit incoming: (\S+), /.exec(line)?.[1] ?? []
+    );
+    assert.deepEqual([...new Set(circuits)], ["0x01", "0x02", "0x03"]);
+    assert.deepEqual(circuits, circuits.toSorted(), "once replaced, a circuit is left to itself");
+    assert.equal(log.filter((line) => line.startsWith("hop: 1, ")).length, 3);
+  },
+});
+
+/** Lays an empty file over every libcrypto that the dynamic linker would find, for the command that comes after it. */
+const WITHOUT_LIBCRYPTO = [
+  "unshare",
+  "--mount",
+  "sh",
+  "-euc",
+  `
+    paths=$(ldconfig -p | sed -n 's/^.*${LIBCRYPTO} .*=> //p')
+    for path in $paths; do mount -n --bind /dev/null "$path"; done
+    exec "$@"
+  `,
+  "sh",
+];
+
+Deno.test({
+  ...needing("without libcrypto it is sealed all the same", ...VM_NEEDS, "unshare", "ldconfig"),
+  fn: async () => {
+    await using vm = await Vm.up();
+    for (const via of [[], WITHOUT_LIBCRYPTO]) {
+      await using onion = await vm.stage(6, "", { via });
+      const { routers } = await onion.ready();
+      await vm.pings(20, `-I ${Address.vm} -i 0.01 ${Address.csail}`);
+      await vm.pings(2, `-I ${Address.vm} -i 0.01 -s 20000 ${Address.csail}`);
+      for (const pid of [onion.pid, ...routers]) {
+        const maps = Deno.readTextFileSync(`/proc/${pid}/maps`);
+        assert.equal(maps.includes(LIBCRYPTO), via.length === 0, `process ${pid}`);
+      }
+      const { stdout } = await endWell(onion);
+      assert.doesNotMatch(stdout, / dropped /);
+    }
+  },
+});

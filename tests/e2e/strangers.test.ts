@@ -1,0 +1,170 @@
+/**
+ * What a local user without rights sends to the ports of a run, and what comes twice: counted, and nothing else.
+ *
+ * ```
+ *                       control ports, data ports
+ *   nobody ──► garbage, forged and recorded datagrams ──► proxy, routers ──► they go on as if nothing had come
+ * ```
+ */
+import assert from "node:assert/strict";
+import { CellType } from "../../src/cell/cell.ts";
+import { FrameCodec, FrameKind, makeSessionKey } from "../../src/control/message.ts";
+import { Random } from "../support/random.ts";
+import { Recording } from "./support/capture.ts";
+import { membersOf } from "./support/circuit_logs.ts";
+import { needingNobodysDeno } from "./support/nobody.ts";
+import { needing } from "./support/program.ts";
+import { shoot, type Shot, udpPorts } from "./support/stranger.ts";
+import { assertNoneLost } from "./support/tools.ts";
+import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
+
+const LOOPBACK = { address: "127.0.0.1" };
+
+/** Noise of lengths around those of headers, and the longest there is. */
+function garbage(): Uint8Array[] {
+  const random = new Random(6);
+  return [0, 1, 7, 8, 9, 39, 40, 41, 1400, 65_507].map((length) => {
+    const bytes = new Uint8Array(length);
+    random.fill(bytes);
+    return bytes;
+  });
+}
+
+/** Cells of every type and of none, for circuits that there are and are not. */
+function forgedCells(): Uint8Array[] {
+  return [...Object.values(CellType), 0x00, 0x91, 0xff].flatMap((type) =>
+    [0x01, 0x02, 0x101, 0x201, 0x301, 0xffff_ffff].map((circuit) => {
+      const cell = new Uint8Array(100);
+      new DataView(cell.buffer).setUint32(0, type << 24);
+      new DataView(cell.buffer).setUint32(4, circuit);
+      return cell;
+    })
+  );
+}
+
+/** Frames of the control channel in which everything fits but the key, for the proxy, 0, or a router. */
+async function forgedFrames(to: number, routers: number): Promise<Uint8Array[]> {
+  const stranger = await FrameCodec.of(makeSessionKey());
+  const others = to === 0 ? Array.from({ length: routers }, (_, at) => at + 1) : [0];
+  const messages = to === 0
+    ? [{ type: "failed", message: "!" }, { type: "alive", counters: {}, rejected: 0 }] as const
+    : [{ type: "stop" }] as const;
+  return await Promise.all(others.flatMap((from) => [
+    ...messages.map((message) => stranger.seal({ kind: FrameKind.message, from, to, sequence: 4, message })),
+    stranger.seal({ kind: FrameKind.acknowledgement, from, to, sequence: 3 }),
+  ]));
+}
+
+for (
+  const { stage, args } of [
+    { stage: 4, args: "--routers 3" },
+    { stage: 5, args: "--routers 3 --hops 2" },
+    { stage: 6, args: "--routers 3 --hops 2" },
+  ]
+) {
+  Deno.test({
+    ...needingNobodysDeno(
+      `stage ${stage}: what strangers send to any port is counted, and changes nothing`,
+      ...VM_NEEDS,
+      "tcpdump",
+    ),
+    fn: async () => {
+      await using vm = await Vm.up();
+      await using recording = await Recording.start(vm.lab);
+      await using onion = await vm.stage(stage, args);
+      const { routers: pids } = await onion.ready();
+      const { proxyPort, routers } = await membersOf(onion, stage, 3);
+      /** The members' data ports and control ports, the proxy's first. */
+      const data = [proxyPort, ...routers.map(({ port }) => port)];
+      const control = [onion.pid, ...pids].map((pid, party) => {
+        const others = udpPorts(pid).filter((port) => port !== data[party]);
+        assert.equal(others.length, 1, `party ${party} has one control port`);
+        return others[0]!;
+      });
+      const quick = `-q -I ${Address.vm} -i 0.01`;
+      assertNoneLost(await vm.ping(`${quick} -c 20 ${Address.csail}`), 20);
+      const recorded = await recording.datagrams();
+      assert.ok(
+        recorded.some(({ to }) => control.includes(to)) && recorded.some(({ to }) => data.includes(to)),
+      );
+
+      const shots = await Promise.all([0, 1, 2, 3].map(async (party) => {
+        const again = (port: number) =>
+          recorded.filter(({ to }) => to === port).map(({ payload }) => payload);
+        const neighbour = data[party === 0 ? 1 : 0]!;
+        const toData = [...garbage(), ...forgedCells(), ...again(data[party]!)];
+        return {
+          data: [
+            ...toData.map((payload): Shot => ({ from: LOOPBACK, to: data[party]!, payload })),
+            // A neighbour's port is taken, but not at another address of this host's.
+            ...toData.map((payload): Shot => ({
+              from: { address: "127.0.0.2", port: neighbour },
+              to: data[party]!,
+              payload,
+            })),
+          ],
+          control: [...garbage(), ...await forgedFrames(party, 3)].map((payload): Shot => ({
+            from: LOOPBACK,
+            to: control[party]!,
+            payload,
+          })),
+          // These are authentic. They come again, and that is all: whether they are counted is not said.
+          replayed: again(control[party]!).map((payload): Shot => ({
+            from: LOOPBACK,
+            to: control[party]!,
+            payload,
+          })),
+        };
+      }));
+      const [pinged] = await Promise.all([
+        vm.ping(`${quick} -c 100 ${Address.csail}`),
+        shoot(vm.lab, shots.flatMap(({ data, control, replayed }) => [...data, ...control, ...replayed])),
+      ]);
+      assertNoneLost(pinged, 100);
+      // Each router, where the destination chooses one.
+      for (const last of [1, 2, 3]) assertNoneLost(await vm.ping(`${quick} -c 5 128.30.3.${last}`), 5);
+      const { stdout } = await endWell(onion);
+      const said = stdout.trimEnd().split("\n");
+      for (const [party, { data, control }] of shots.entries()) {
+        const name = party === 0 ? "proxy" : `router ${party}`;
+        const about = said.filter((line) => line.startsWith(`${name}: dropped `));
+        assert.deepEqual(about, [`${name}: dropped ${data.length} unknown-peer: a datagram from a stranger`]);
+        assert.ok(
+          said.includes(`${name}: ignored ${control.length} forged or garbled control datagrams`),
+          stdout,
+        );
+      }
+    },
+  });
+}
+
+/** Has every datagram that goes over loopback go twice. */
+const TWICE = `
+  nft add table ip twice
+  nft 'add chain ip twice out { type filter hook output priority 0; }'
+  nft add rule ip twice out ip daddr 127.0.0.1 meta l4proto udp dup to 127.0.0.1 device lo
+`;
+
+/** The start of a test's definition, ignored where this kernel cannot do {@linkcode TWICE}. */
+function needingTwice(name: string): { name: string; ignore: boolean } {
+  const start = needing(name, ...VM_NEEDS, "unshare");
+  if (start.ignore) return start;
+  const args = ["--net", "sh", "-euc", `ip link set lo up; ${TWICE}`];
+  if (new Deno.Command("unshare", { args, stderr: "null" }).outputSync().success) return start;
+  return { name: `${name} (needs a kernel that duplicates packets)`, ignore: true };
+}
+
+Deno.test({
+  ...needingTwice("stage 6: where every datagram comes twice, each is taken once"),
+  fn: async () => {
+    await using vm = await Vm.up();
+    await vm.sh(TWICE);
+    await using onion = await vm.stage(6, "--routers 6 --hops 5");
+    await vm.pings(50, `-I ${Address.vm} -i 0.02 ${Address.csail}`);
+    await vm.pings(3, `-I ${Address.vm} -i 0.02 -s 20000 ${Address.csail}`);
+    const { stdout } = await endWell(onion);
+    const drops = stdout.match(/^.*: dropped .*$/gm) ?? [];
+    assert.ok(drops.some((drop) => /^proxy: dropped \d+ replayed: /.test(drop)), stdout);
+    assert.deepEqual(drops.filter((drop) => !/ dropped \d+ (replayed|unexpected-cell): /.test(drop)), []);
+  },
+});
