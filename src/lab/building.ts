@@ -17,8 +17,8 @@ import { PacketBuffer } from "../bytes/packet_buffer.ts";
 import { CellType } from "../cell/cell.ts";
 import { readExtend } from "../cell/extend.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
-import { listed, PROXY, the } from "./parties.ts";
-import type { Cell, Passage } from "./passages.ts";
+import { listed, PROXY, The } from "./parties.ts";
+import { type Cell, type Passage, pathOf } from "./passages.ts";
 
 /** One cell that builds a circuit, and what that means. */
 export interface Step {
@@ -99,6 +99,12 @@ function layersOf(does: Step["does"], { from, to }: Passage, path: readonly stri
   return does === "extended" ? path.length - 1 - path.indexOf(from) : 0;
 }
 
+/** The routers of the circuit that had been built when a packet set off; those that it passed, where none was built. */
+export function pathBefore(steps: readonly Step[], legs: readonly Passage[]): readonly string[] {
+  const off = legs.find(({ from, way }) => from === PROXY && way === "out")?.time ?? Infinity;
+  return steps.findLast(({ passage }) => passage.time < off)?.path ?? pathOf(legs);
+}
+
 /** What was in a cell, in one line or two. */
 export function contentsOf({ does, isSealed, cell, path, layers, next }: Step): string[] {
   const last = path.at(-1)!;
@@ -130,18 +136,16 @@ function placeIn({ body }: Cell): string {
 
 /** The building in sentences, one for each router that it came to. */
 export function buildingSentences(steps: readonly Step[]): string[] {
-  return steps.filter(({ does }) => does === "begin").map(({ path, isSealed }) => {
-    const [router, ...before] = path.toReversed();
-    const way = before.toReversed();
-    if (way.length === 0) {
-      return `The proxy begins a circuit at ${router}` +
-        (isSealed ? `. By a handshake the two get keys that nobody else has.` : ".");
+  const begins = steps.filter(({ does }) => does === "begin");
+  return begins.map(({ path, isSealed }, at) => {
+    const router = path.at(-1)!;
+    const way = path.slice(0, -1);
+    const before = way.at(-1);
+    if (before === undefined) {
+      const gains = isSealed ? " By a handshake the two get keys that nobody else has." : "";
+      return `The proxy begins ${at === 0 ? "a" : "another"} circuit at ${router}.${gains}`;
     }
-    const extends_ = `By way of ${listed(way)}, the proxy extends the circuit to ${router}`;
-    return isSealed
-      ? `${extends_}. ${router!.replace(/^r/, "R")} learns that ${
-        the(way.at(-1)!)
-      } is before it, not who began.`
-      : `${extends_}.`;
+    const learns = isSealed ? ` ${The(router)} learns that ${before} is before it, not who began.` : "";
+    return `By way of ${listed(way)}, the proxy extends the circuit to ${router}.${learns}`;
   });
 }

@@ -8,11 +8,14 @@ import type { Stage } from "../config/stages.ts";
 import { IcmpType } from "../wire/icmp.ts";
 import { kindOf, NOBODY, packetText } from "./packet.ts";
 import { listed, PING, PROXY, The, the, WORLD } from "./parties.ts";
-import { type Passage, pathOf } from "./passages.ts";
+import type { Passage } from "./passages.ts";
 
-/** What happened to a packet, leg by leg. */
-export function journey(legs: readonly Passage[], stage: Stage): string[] {
-  const path = pathOf(legs);
+/**
+ * What happened to a packet, leg by leg.
+ *
+ * @param path the routers of its circuit, in order, whether it has come to all of them or not
+ */
+export function journey(legs: readonly Passage[], path: readonly string[], stage: Stage): string[] {
   const sentences = legs.map((leg, at) => sentence(leg, legs[at - 1], path, stage));
   return legs.length === 0 || legs.at(-1)!.to === PING ? sentences : [...sentences, "Nothing comes back."];
 }
@@ -94,25 +97,28 @@ export function watcherSight({ packet }: Passage): string {
 }
 
 /** What is to be learned from one ping's way. */
-export function moral(legs: readonly Passage[], { circuits }: Stage): string[] {
+export function moral(
+  legs: readonly Passage[],
+  path: readonly string[],
+  { circuits }: Stage,
+): string[] {
   if (circuits !== "sealed") {
     return ["Nothing is sealed: everybody on the way, and whoever watches a link, can read everything."];
   }
   return [
-    ...sizes(legs),
+    ...sizes(legs, path),
     "Whoever watches a link can read when a cell passes, its size and its circuit id, and nothing of what is in it.",
   ];
 }
 
 /** Where the bytes of a sealed cell come from, which the first one tells. */
-function sizes(legs: readonly Passage[]): string[] {
+function sizes(legs: readonly Passage[], path: readonly string[]): string[] {
   const cell = legs.find(({ from, way, cell }) => from === PROXY && way === "out" && cell !== undefined);
-  const hops = pathOf(legs).length;
   const packet = legs[0]!.bytes;
   if (cell === undefined) return [];
-  const layer = (cell.bytes - CELL_HEADER - packet) / hops;
+  const layer = (cell.bytes - CELL_HEADER - packet) / path.length;
   return [
     `${cell.bytes} bytes are ${packet} of the packet, ${CELL_HEADER} of a cell's header, ` +
-    `and ${hops} times ${layer} of a layer's counter and tag.`,
+    `and ${path.length} times ${layer} of a layer's counter and tag.`,
   ];
 }

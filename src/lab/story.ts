@@ -6,8 +6,9 @@
 import { formatCircuit } from "../cell/cell.ts";
 import type { Stage } from "../config/stages.ts";
 import { cellName } from "../tap/devices.ts";
-import { building, buildingSentences, contentsOf, type Step } from "./building.ts";
+import { building, buildingSentences, contentsOf, pathBefore, type Step } from "./building.ts";
 import { journey, moral, sightOf, watcherSight } from "./narration.ts";
+import { The } from "./parties.ts";
 import type { Passage } from "./passages.ts";
 import type { Start } from "./starts.ts";
 import { list, table } from "./table.ts";
@@ -48,13 +49,14 @@ export function storyText(story: Story): string {
   const steps = building(story.passages);
   const legs = firstPing(story);
   const begins = [...story.starts.flatMap(startSentences), ...buildingSentences(steps)];
-  const travels = journey(legs, story.stage);
+  const path = pathBefore(steps, legs);
+  const travels = journey(legs, path, story.stage);
   const isLong = steps.length > 0;
   return [
     title(story),
     list(isLong ? begins : [...begins, ...travels]),
     ...isLong ? [buildingTable(steps), list(travels, begins.length)] : [],
-    ...legs.length > 0 ? [passageTable(legs), moral(legs, story.stage).join("\n")] : [],
+    ...legs.length > 0 ? [passageTable(legs), moral(legs, path, story.stage).join("\n")] : [],
     ...story.ping === undefined ? [] : [pingSentence(story.ping), linkTable(story.links)],
   ].filter((part) => part !== "").join("\n\n");
 }
@@ -95,7 +97,7 @@ function title({ stage, ping }: Story): string {
 function startSentences({ router, pid, port }: Start): string[] {
   return [
     `The proxy starts ${router}, a process of its own with the pid ${pid}.`,
-    `${router.replace(/^r/, "R")} says "I'm up", and is told what to be. It listens on UDP port ${port}.`,
+    `${The(router)} says "I'm up", and is told what to be. It listens on UDP port ${port}.`,
   ];
 }
 

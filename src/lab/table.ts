@@ -35,9 +35,10 @@ export function list(sentences: readonly string[], before = 0): string {
   }).join("\n");
 }
 
+/** A number stays with what stands before it: `router 1`. */
 function wrap(sentence: string, width: number): string[] {
   const lines: string[] = [];
-  for (const word of sentence.split(" ")) {
+  for (const word of sentence.split(/ (?!\d)/)) {
     const line = lines.at(-1);
     if (line === undefined || line.length + 1 + word.length > width) lines.push(word);
     else lines[lines.length - 1] = `${line} ${word}`;
