@@ -29,7 +29,10 @@ export const MANUAL: readonly Section[] = [
     rows: [
       ["sudo onion --stage 2", "then, in another terminal: ping 10.5.51.7"],
       ["sudo onion --stage 3", "then, in another terminal: ping www.csail.mit.edu"],
-      ["sudo onion lab demo --stage 2", "the same on a practice network, and what passed where"],
+      [
+        "sudo onion lab demo --stage 6",
+        "a ping on a practice network: what crosses each link, who can read what",
+      ],
       ["sudo onion lab.conf --log-dir /tmp", "a config file, and log files in /tmp"],
       ["source <(onion completion bash)", "complete command lines in this shell"],
     ],

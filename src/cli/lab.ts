@@ -27,7 +27,7 @@ export async function lab(command: LabCommand, signal: AbortSignal): Promise<Exi
     }
     case "demo": {
       const { demo } = await import("../lab/demo.ts");
-      return await demo(command.stage, command.form, selfCommand, signal);
+      return await demo(command, selfCommand, signal);
     }
     case "down":
       console.log(await takeDown() ? "the lab is down" : "there was no lab");

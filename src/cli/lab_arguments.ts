@@ -6,11 +6,11 @@
 import type { Suggestion } from "@optique/core/parser";
 import { suggestSync } from "@optique/core/parser";
 import { text } from "@optique/core/message";
-import { FLAGS, STAGE } from "../config/options.ts";
-import type { Stage } from "../config/stages.ts";
+import { FLAGS } from "../config/options.ts";
+import { validate } from "../config/validate.ts";
 import { type Given, refuse, show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
-import type { DemoForm } from "../lab/demo.ts";
+import type { DemoOptions } from "../lab/demo.ts";
 import { type Faults, NO_FAULTS, topology, VM } from "../lab/topology.ts";
 import { field, inAnyOrder, NOTHING, parseWords } from "./parse.ts";
 import { LAB_VERBS } from "./words.ts";
@@ -19,7 +19,7 @@ import { LAB_VERBS } from "./words.ts";
 export type LabCommand =
   | { readonly verb: "up"; readonly faults: Faults }
   | { readonly verb: "exec"; readonly party: string; readonly command: readonly [string, ...string[]] }
-  | { readonly verb: "demo"; readonly stage: Stage; readonly form: DemoForm }
+  | { readonly verb: "demo" } & DemoOptions
   | { readonly verb: "down" };
 
 /** The flags of the lab's own, in the order of the help. */
@@ -38,7 +38,14 @@ const LAB_FLAGS = {
     help: "exec: not in the VM, but in another party, e.g. gw1, net2, csail",
     offers: topology(NO_FAULTS).parties.map(({ name }) => name),
   },
+  pcap: {
+    flag: "--pcap",
+    metavar: "DIR",
+    help: "demo: keep what passed each link, and what each party saw, in pcapng files there, for Wireshark",
+    offers: "directories",
+  },
   mermaid: { flag: "--mermaid", help: "demo: as a Mermaid sequence diagram" },
+  json: { flag: "--json", help: "demo: as JSON lines, an object for each thing that passed" },
 } as const;
 
 const UP = inAnyOrder({
@@ -49,7 +56,8 @@ const UP = inAnyOrder({
 const EXEC = inAnyOrder({ namespace: field(LAB_FLAGS.namespace) });
 const DEMO = inAnyOrder({
   stage: field(FLAGS.stage),
-  json: field(FLAGS.json),
+  pcap: field(LAB_FLAGS.pcap),
+  json: field(LAB_FLAGS.json),
   mermaid: field(LAB_FLAGS.mermaid),
 });
 
@@ -155,12 +163,14 @@ function readParty(given: Given): string {
 }
 
 function readDemo(
-  { stage, json, mermaid }: Record<"stage" | "json" | "mermaid", Given | undefined>,
+  { stage: given, pcap, json, mermaid }: Record<"stage" | "pcap" | "json" | "mermaid", Given | undefined>,
 ): LabCommand {
-  if (stage === undefined) throw new ConfigError("demo needs a stage", "name one with --stage N");
+  if (given === undefined) throw new ConfigError("demo needs a stage", "name one with --stage N");
   if (json !== undefined && mermaid !== undefined) {
     throw new ConfigError("--json and --mermaid are two forms of one thing", "leave one of the two out");
   }
   const form = json !== undefined ? "json" : mermaid !== undefined ? "mermaid" : "text";
-  return { verb: "demo", stage: STAGE.read(stage), form };
+  // As a run of the stage would take them.
+  const { stage, pcap: directory } = validate({ stage: given, ...pcap !== undefined && { pcap } });
+  return { verb: "demo", stage, form, pcap: directory };
 }

@@ -19,7 +19,10 @@ export const SHELLS = ["bash", "zsh", "fish"] as const;
 export const LAB_VERBS = {
   up: { operands: "[FAULT…]", help: "make it: a VM, gateways, an internet of routers, and hosts" },
   exec: { operands: "[-n PARTY] [--] COMMAND…", help: "run a command in its VM" },
-  demo: { operands: "--stage N", help: "run a stage there, ping, and show what passed where" },
+  demo: {
+    operands: "--stage N",
+    help: "run a stage there, ping, and show one ping as it crosses each link, and who could read what",
+  },
   down: { operands: "", help: "remove every trace of it" },
 } as const;
 

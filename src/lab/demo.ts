@@ -10,31 +10,49 @@ import { bringUp, isLabUp, takeDown } from "./build.ts";
 import { requirePrograms } from "./command.ts";
 import { countPackets, packetsBetween } from "./counters.ts";
 import { inside } from "./exec.ts";
+import { keepCaptures, prepareKeeping, readCaptures } from "./keep.ts";
+import { storyMermaid } from "./mermaid.ts";
 import { passages } from "./passages.ts";
 import { type Self, StageRun } from "./stage_run.ts";
+import { starts } from "./starts.ts";
 import { LAB_DIR } from "./state.ts";
-import { type PingResult, type Story, storyMermaid, storyObjects, storyText } from "./story.ts";
+import { type PingResult, type Story, storyObjects, storyText } from "./story.ts";
 import { NO_FAULTS, topology, VM } from "./topology.ts";
 
 /** How a demo is told. */
 export type DemoForm = "text" | "json" | "mermaid";
+
+/** What a demo is to show. */
+export interface DemoOptions {
+  readonly stage: Stage;
+  readonly form: DemoForm;
+  /** Where the captures of the run are kept; they are not where it is left out. */
+  readonly pcap: string | undefined;
+}
 
 /**
  * Runs the demo.
  *
  * @param self starts the stage
  * @returns failed where not one ping was answered
- * @throws {OperatorError} where the lab or the stage does not come up
+ * @throws {OperatorError} where the lab or the stage does not come up, or captures cannot be kept
  */
-export async function demo(stage: Stage, form: DemoForm, self: Self, signal: AbortSignal): Promise<ExitCode> {
+export async function demo(options: DemoOptions, self: Self, signal: AbortSignal): Promise<ExitCode> {
+  const { stage, form, pcap } = options;
   const pinging = pingArguments(stage);
   if (pinging !== undefined) requirePrograms("ping");
   await using stack = new AsyncDisposableStack();
-  if (!isLabUp()) {
+  const wasUp = isLabUp();
+  if (pcap !== undefined) prepareKeeping(pcap);
+  if (!wasUp) {
     await bringUp(NO_FAULTS, signal);
     stack.defer(async () => void await takeDown());
   }
-  const story = await play(self, stage, pinging, signal);
+  const directory = Deno.makeTempDirSync({ dir: LAB_DIR, prefix: "demo." });
+  stack.defer(() => Deno.removeSync(directory, { recursive: true }));
+  // Whatever becomes of the demo: what has been seen so far may tell why.
+  if (pcap !== undefined) stack.defer(() => keepCaptures(directory, pcap, topology(NO_FAULTS)));
+  const story = await play(self, stage, pinging, directory, signal);
   if (story === undefined) return ExitCode.ok;
   tell(story, form);
   return story.ping?.received === 0 ? ExitCode.failed : ExitCode.ok;
@@ -46,14 +64,18 @@ function pingArguments({ traffic, captures }: Stage): string[] | undefined {
   return ["-c", "4", ...captures ? ["-I", "10.0.2.15", "www.csail.mit.edu"] : ["10.5.51.7"]];
 }
 
-/** Nothing is told of a demo that was cut short. */
+/**
+ * Nothing is told of a demo that was cut short.
+ *
+ * @param directory where the files of the run go
+ */
 async function play(
   self: Self,
   stage: Stage,
   pinging: string[] | undefined,
+  directory: string,
   signal: AbortSignal,
 ): Promise<Story | undefined> {
-  const directory = Deno.makeTempDirSync({ dir: LAB_DIR, prefix: "demo." });
   try {
     await using run = StageRun.start(self, stage, directory, signal);
     await run.ready();
@@ -61,14 +83,18 @@ async function play(
     const before = await countPackets(network);
     const result = pinging === undefined ? undefined : await ping(pinging, signal);
     const links = packetsBetween(before, await countPackets(network));
-    // The logs are whole when the stage has ended.
+    // Its files are whole when the stage has ended.
     await run.stop();
-    return { stage, passages: passages(run.logs()), ping: result, links };
+    return {
+      stage,
+      starts: starts(run.logs()),
+      passages: passages(readCaptures(directory)),
+      ping: result,
+      links,
+    };
   } catch (error) {
     if (signal.aborted) return undefined;
     throw error;
-  } finally {
-    Deno.removeSync(directory, { recursive: true });
   }
 }
 

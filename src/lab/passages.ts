@@ -1,123 +1,218 @@
 /**
- * From the classic log files of a stage to what passed from whom to whom, in the order in which it did. Pure.
+ * From the captures of a run to what passed from whom to whom, in the order in which it did. Pure.
  *
- * A line tells of an arrival: of what came, and where it came from. Each file is in order, but nothing says how the
- * lines of two files lie between each other. Causes do: what a router has got from the proxy, the proxy had before.
- * So packets are followed on their way, from line to line, through all files.
+ * ```
+ *   tunnel.pcapng, router3.world.pcapng   a packet passes   ┐ by their time, one after the other: from a party's hands
+ *   proxy-router1.pcapng                  a cell passes     ┘ into another's
+ *   router1.inside.pcapng                 what the router has in its hands then: what it could read of that cell
+ * ```
+ *
+ * Which ping a passage belongs to is told by the echo's sequence number, where that can be read. What is sealed is
+ * followed instead: each party hands on, in either direction, what it has had longest.
  *
  * @module
  */
+import { PacketBuffer } from "../bytes/packet_buffer.ts";
+import { CELL_HEADER, cellCircuit, CellType, cellType, isCell } from "../cell/cell.ts";
+import type { PacketItem, PcapngItem } from "../pcap/pcapng_reader.ts";
+import { readUdpFrame } from "../pcap/udp_frame.ts";
+import { Note, SEALED_PROTOCOL } from "../tap/devices.ts";
+import { IcmpType } from "../wire/icmp.ts";
+import { IPV4_HEADER } from "../wire/ipv4.ts";
+import { type Packet, readPacket } from "./packet.ts";
+import { partyOf, PING, PROXY, WORLD } from "./parties.ts";
 
-/** Something that passed between two parties of a stage. */
-export type Passage = Start | PacketPassage;
-
-/** A router's start: the proxy has started its process, and it has said that it is up. */
-export interface Start {
-  readonly kind: "start";
-  readonly router: string;
-  readonly pid: number;
-  readonly port: number;
-}
-
-/** A packet on one leg of its way. */
-export interface PacketPassage {
-  readonly kind: "packet";
-  /** Which of the packets that ping has sent this belongs to, from 1. */
-  readonly round: number;
+/** Something that passed from one party to another. */
+export interface Passage {
+  /** Milliseconds since the Unix epoch. */
+  readonly time: number;
   readonly from: string;
   readonly to: string;
-  readonly source: string;
-  readonly destination: string;
-  /** The ICMP type. */
+  /** Bytes of the cell, or of the IP packet where there is no cell. */
+  readonly bytes: number;
+  /** The first of these bytes, at most {@linkcode FIRST_BYTES}, in hex. */
+  readonly first: string;
+  /** Away from ping, back to it, or neither: then a circuit is built or ended. */
+  readonly way: Way | undefined;
+  /** Absent in the tunnel and in the world, where packets are bare. */
+  readonly cell: Cell | undefined;
+  /** The packet, where everybody who sees it pass can read it. */
+  readonly packet: Packet | undefined;
+  /** Which of the packets that ping has sent this belongs to, from 1. */
+  readonly round: number | undefined;
+  /** What whoever gets it can read of it; absent where nothing is known of that. */
+  readonly sight: Sight | undefined;
+}
+
+/** The direction of a packet, as seen from who has sent the first one. */
+export type Way = "out" | "back";
+
+/** A cell, as everybody on its link can see it. */
+export interface Cell {
+  /** One of `CellType`, or another. */
   readonly type: number;
+  /** The circuit's id on this link. */
+  readonly circuit: number;
+  readonly body: Uint8Array;
 }
 
-/** Parties that write no log. */
-export const PING = "ping", WORLD = "world";
+/** What a party has in its hands when its own layer, if any, is off: a packet, or bytes that are sealed for others. */
+export type Sight =
+  | { readonly kind: "packet"; readonly packet: Packet }
+  | { readonly kind: "sealed"; readonly bytes: number };
 
-/** The party that `stageN.proxy.out` is of. */
-export const PROXY = "proxy";
+/** Bytes that are shown of each passage: a cell's header, and the first four of its body. */
+export const FIRST_BYTES: number = CELL_HEADER + 4;
 
-/** ICMP types, as RFC 792 numbers them. */
-export const IcmpType = { echoReply: 0, echoRequest: 8 } as const;
+/** Cells that carry packets, and which way. */
+const WAYS: Readonly<Record<number, Way>> = {
+  [CellType.relayData]: "out",
+  [CellType.relaySealed]: "out",
+  [CellType.returnData]: "back",
+  [CellType.returnSealed]: "back",
+};
 
-/** An arrival, as a line of a log tells of it. */
-type Arrival = Omit<PacketPassage, "kind" | "round">;
+/** Cells whose packet everybody can read. */
+const PLAIN: readonly number[] = [CellType.relayData, CellType.returnData];
 
-/** What passed, from the lines of each party's log. */
-export function passages(logs: ReadonlyMap<string, readonly string[]>): Passage[] {
-  const lines = [...logs.values()].flat();
-  const starts = lines.flatMap(readStart).filter(({ router }, at, all) =>
-    all.findIndex((other) => other.router === router) === at
+/** A passage whose round and sight are still to be found. */
+type Draft = { -readonly [Key in keyof Passage]: Passage[Key] };
+
+/** What passed, from what all capture files of a run hold, in any order of the files. */
+export function passages(items: Iterable<PcapngItem>): Passage[] {
+  const all = [...items];
+  const names = new Map(
+    all.flatMap((item) => item.kind === "names" ? [[item.address, partyOf(item.names[0])] as const] : []),
   );
-  const ports = new Map<string, string>(starts.map(({ router, port }) => [`${port}`, router]));
-  const [, proxyPort] =
-    lines.map((line) => /^proxy port: (\d+)$/.exec(line)).find((match) => match !== null) ?? [];
-  if (proxyPort !== undefined) ports.set(proxyPort, PROXY);
-  const arrivals = [...logs].map(([party, lines]) =>
-    lines.flatMap((line) => readArrival(line, party, ports))
-  );
-  return [...starts, ...follow(arrivals)];
+  const packets = all.filter((item) => item.kind === "packet");
+  const follower = new Follower();
+  for (const item of packets.toSorted((one, other) => one.timestamp - other.timestamp)) {
+    const [, party, place] = /^(.*)\.(inside|world)$/.exec(item.on.name) ?? [];
+    if (place === "inside") follower.sees(partyOf(party!), item);
+    else {
+      const passage = place === "world"
+        ? bare(item, partyOf(party!), WORLD, Note.intoWorld)
+        : item.on.name === "tunnel"
+        ? bare(item, PING, PROXY, Note.fromHost)
+        : onLink(item, names);
+      if (passage !== undefined) follower.passes(passage);
+    }
+  }
+  return follower.passages();
 }
 
-function readStart(line: string): Start[] {
-  const match = /^router: (\d+), pid: (\d+), port: (\d+)/.exec(line);
-  if (match === null) return [];
-  const [, number, pid, port] = match;
-  return [{ kind: "start", router: `router ${number}`, pid: Number(pid), port: Number(port) }];
+/** A packet without a cell around it. The note on it says which way it went. */
+function bare(item: PacketItem, near: string, far: string, outward: string): Draft | undefined {
+  const packet = readPacket(item.bytes);
+  if (packet === undefined) return undefined;
+  const way = item.comments.includes(outward) ? "out" : "back";
+  const [from, to] = way === "out" ? [near, far] : [far, near];
+  return { ...seen(item, item.bytes), from, to, way, cell: undefined, packet };
 }
 
-function readArrival(line: string, to: string, ports: ReadonlyMap<string, string>): Arrival[] {
-  const match = /^ICMP from (?:(tunnel)|(raw sock)|port: (\d+)), src: (\S+), dst: (\S+), type: (\d+)$/.exec(
-    line,
-  );
-  if (match === null) return [];
-  const [, tunnel, rawSocket, port, source, destination, type] = match;
-  const from = tunnel ? PING : rawSocket ? WORLD : ports.get(port!) ?? `port ${port}`;
-  return [{ from, to, source: source!, destination: destination!, type: Number(type) }];
+/** A cell on a data link. */
+function onLink(item: PacketItem, names: ReadonlyMap<number, string>): Draft | undefined {
+  const datagram = readUdpFrame(item.bytes);
+  if (datagram === undefined) return undefined;
+  const buffer = new PacketBuffer(datagram.payload.length);
+  buffer.load(datagram.payload);
+  const [from, to] = [datagram.from, datagram.to].map(({ address }) => names.get(address));
+  if (from === undefined || to === undefined || !isCell(buffer)) return undefined;
+  const type = cellType(buffer);
+  const body = datagram.payload.subarray(CELL_HEADER);
+  return {
+    ...seen(item, datagram.payload),
+    from,
+    to,
+    way: WAYS[type],
+    cell: { type, circuit: cellCircuit(buffer), body },
+    packet: PLAIN.includes(type) ? readPacket(body) : undefined,
+  };
 }
 
-/** A packet on its way. */
-interface Traveller {
-  readonly round: number;
-  /** Who has it. */
-  readonly at: string;
-  readonly type: number;
+function seen({ timestamp }: PacketItem, bytes: Uint8Array) {
+  return {
+    time: timestamp,
+    bytes: bytes.length,
+    first: bytes.subarray(0, FIRST_BYTES).toHex(),
+    round: undefined,
+    sight: undefined,
+  };
 }
 
-function follow(logs: Arrival[][]): PacketPassage[] {
-  const passages: PacketPassage[] = [];
-  /** The one that moved last is the last. */
-  const travellers: Traveller[] = [];
-  let rounds = 0;
-  for (;;) {
-    // What comes from the world first: until it has come, the router that it comes to has nothing to hand on.
-    const heads = logs.flatMap((log) => log.slice(0, 1)).sort((one, other) =>
-      Number(other.from === WORLD) - Number(one.from === WORLD)
-    );
-    // On with the packet that moved last; if it goes nowhere, with an older one; then with a new one.
-    const which = travellers.findLastIndex((traveller) => heads.some((head) => mayBe(traveller, head)));
-    const traveller = which < 0 ? undefined : travellers.splice(which, 1)[0]!;
-    const next = traveller !== undefined
-      ? heads.find((head) => mayBe(traveller, head))
-      : heads.find(({ from }) => from === PING) ?? heads[0];
-    if (next === undefined) return passages;
-    logs.find((log) => log[0] === next)!.shift();
-    const round = next.from === PING ? ++rounds : traveller?.round ?? rounds;
-    const pass = (arrival: Arrival) => passages.push({ kind: "packet", round, ...arrival });
-    // Not logged, for nothing arrives at a log: what left for the world, and what ping got.
-    if (next.from === WORLD && next.type === IcmpType.echoReply) pass(requestOf(next));
-    pass(next);
-    if (next.to === PROXY && next.from !== PING) pass({ ...next, from: PROXY, to: PING });
-    else travellers.push({ round, at: next.to, type: next.type });
+/** Follows what passes, in order of time. */
+class Follower {
+  readonly #passages: Draft[] = [];
+  /** Sealed cells that their receiver has not looked into yet, by receiver and way. */
+  readonly #unseen = new Queues<Draft>();
+  /** The rounds that a party has in its hands, by party and way. */
+  readonly #held = new Queues<number>();
+  /** The round of a sequence number. */
+  readonly #rounds = new Map<number, number>();
+  #lastRound = 0;
+
+  /** Somebody gets something. */
+  passes(passage: Draft): void {
+    const { way, from, to, cell, packet } = passage;
+    this.#passages.push(passage);
+    if (way === undefined) return;
+    passage.round = this.#roundOf(passage);
+    if (passage.round !== undefined) this.#held.add(to, way, passage.round);
+    if (packet !== undefined) passage.sight = { kind: "packet", packet };
+    else if (cell !== undefined && to !== PROXY) this.#unseen.add(to, way, passage);
+    // The proxy has no layer left: what was in the cell is what it gives to ping.
+    if (from === PROXY && to === PING && packet !== undefined) {
+      const last = this.#passages.findLast(({ to, round }) => to === PROXY && round === passage.round);
+      if (last?.cell !== undefined) last.sight = { kind: "packet", packet };
+    }
+  }
+
+  /** A router looks at what it has got. What is not sealed was seen before, and what it answers itself, nobody gave to it. */
+  sees(router: string, item: PacketItem): void {
+    const way = item.comments.some((note) => note.startsWith(Note.wayOut)) ? "out" : "back";
+    const passage = this.#unseen.take(router, way);
+    const packet = readPacket(item.bytes);
+    if (passage === undefined || packet === undefined) return;
+    passage.sight = packet.protocol === SEALED_PROTOCOL
+      ? { kind: "sealed", bytes: item.bytes.length - IPV4_HEADER }
+      : { kind: "packet", packet };
+  }
+
+  /** All passages, in order. */
+  passages(): Passage[] {
+    return this.#passages;
+  }
+
+  #roundOf({ way, from, packet }: Draft): number | undefined {
+    if (from === PING && packet?.type === IcmpType.echoRequest) {
+      this.#rounds.set(packet.sequence!, ++this.#lastRound);
+      return this.#lastRound;
+    }
+    const known = packet?.sequence === undefined ? undefined : this.#rounds.get(packet.sequence);
+    // What comes back may be of somebody's own making, the world's above all: an answer to what they had got.
+    return this.#held.take(from, way!, known) ?? this.#held.take(from, "out", known) ?? known;
   }
 }
 
-/** Whether an arrival may be the traveller's next. A request that a router has sent into the world comes back to it. */
-function mayBe({ at, type }: Traveller, { from, to }: Arrival): boolean {
-  return from === WORLD ? at === to && type === IcmpType.echoRequest : at === from;
+/** Queues of what a party has got, one for each way. */
+class Queues<T> {
+  readonly #queues = new Map<string, T[]>();
+
+  add(party: string, way: Way, thing: T): void {
+    const key = `${party} ${way}`;
+    this.#queues.set(key, [...this.#queues.get(key) ?? [], thing]);
+  }
+
+  /** Takes this one, or the oldest where it is not said which. */
+  take(party: string, way: Way, thing?: T): T | undefined {
+    const queue = this.#queues.get(`${party} ${way}`) ?? [];
+    const at = thing === undefined ? 0 : queue.indexOf(thing);
+    return at < 0 ? undefined : queue.splice(at, 1)[0];
+  }
 }
 
-function requestOf({ to, source, destination }: Arrival): Arrival {
-  return { from: to, to: WORLD, source: destination, destination: source, type: IcmpType.echoRequest };
+/** The routers that a ping's packets pass on their way out, in order. */
+export function pathOf(passages: readonly Passage[]): string[] {
+  const routers = passages.filter(({ way, to }) => way === "out" && to !== PROXY && to !== WORLD);
+  return [...new Set(routers.map(({ to }) => to))];
 }

@@ -6,7 +6,6 @@
 import type { Stage } from "../config/stages.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { inside } from "./exec.ts";
-import { PROXY } from "./passages.ts";
 import { VM } from "./topology.ts";
 
 /** How to start another process of this program, with these arguments. */
@@ -32,6 +31,7 @@ export class StageRun implements AsyncDisposable {
     const { command, args } = self([
       ...["--stage", `${stage.number}`],
       ...["--log-dir", directory],
+      ...stage.traffic ? ["--pcap", directory] : [],
       ...["--log-level", "warning"],
       "--json",
     ]);
@@ -46,7 +46,7 @@ export class StageRun implements AsyncDisposable {
   /**
    * Starts it.
    *
-   * @param directory where its log files go
+   * @param directory where its log files go, and its captures, where it carries packets
    * @param signal ends it early
    */
   static start(self: Self, stage: Stage, directory: string, signal: AbortSignal): StageRun {
@@ -67,7 +67,7 @@ export class StageRun implements AsyncDisposable {
     if (!isReady) await this.#failed();
   }
 
-  /** Ends it as a user does, and waits until its log files are whole. */
+  /** Ends it as a user does, and waits until its files are whole. */
   async stop(): Promise<void> {
     this.#end();
     const { success } = await this.#child.status;
@@ -75,16 +75,11 @@ export class StageRun implements AsyncDisposable {
     if (!success) await this.#failed();
   }
 
-  /** The lines of its log files, by party. */
-  logs(): Map<string, string[]> {
-    const file = new RegExp(`^stage${this.#stage.number}\\.(proxy|router(\\d+))\\.out$`);
-    const logs = [...Deno.readDirSync(this.#directory)].flatMap(({ name }) => {
-      const match = file.exec(name);
-      if (match === null) return [];
-      const party = match[2] === undefined ? PROXY : `router ${match[2]}`;
-      return [[party, Deno.readTextFileSync(`${this.#directory}/${name}`).split("\n")] as const];
-    });
-    return new Map(logs);
+  /** The lines of each of its log files. */
+  logs(): string[][] {
+    const file = new RegExp(`^stage${this.#stage.number}\\.(?:proxy|router\\d+)\\.out$`);
+    return [...Deno.readDirSync(this.#directory)].map(({ name }) => name).filter((name) => file.test(name))
+      .map((name) => Deno.readTextFileSync(`${this.#directory}/${name}`).split("\n"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

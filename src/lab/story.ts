@@ -1,14 +1,22 @@
 /**
- * What a demo has to tell, in three forms: a narrated table, a Mermaid sequence diagram, objects. Pure.
+ * What a demo has to tell, and the two forms of it that are read line by line: text, and objects. Pure.
  *
  * @module
  */
+import { formatCircuit } from "../cell/cell.ts";
 import type { Stage } from "../config/stages.ts";
-import { IcmpType, type PacketPassage, type Passage, PING, PROXY, type Start, WORLD } from "./passages.ts";
+import { cellName } from "../tap/devices.ts";
+import { building, buildingSentences, contentsOf, pathBefore, type Step } from "./building.ts";
+import { journey, moral, sightOf, watcherSight } from "./narration.ts";
+import { The } from "./parties.ts";
+import type { Passage } from "./passages.ts";
+import type { Start } from "./starts.ts";
+import { list, table } from "./table.ts";
 
 /** Everything that a demo has seen. */
 export interface Story {
   readonly stage: Stage;
+  readonly starts: readonly Start[];
   readonly passages: readonly Passage[];
   /** What ping was told to do and what came of it; nothing where the stage carries no packets. */
   readonly ping: PingResult | undefined;
@@ -38,61 +46,52 @@ export interface LinkCount {
 
 /** The story as people read it in a terminal. */
 export function storyText(story: Story): string {
-  const packets = story.passages.filter((passage) => passage.kind === "packet");
-  const first = packets.filter(({ round }) => round === 1);
+  const steps = building(story.passages);
+  const legs = firstPing(story);
+  const begins = [...story.starts.flatMap(startSentences), ...buildingSentences(steps)];
+  const path = pathBefore(steps, legs);
+  const travels = journey(legs, path, story.stage);
+  const isLong = steps.length > 0;
   return [
     title(story),
-    list([...starts(story).flatMap(startSentences), ...journey(first)]),
-    ...packets.length > 0 ? [packetTable(packets)] : [],
-    ...story.ping === undefined ? [] : [pingSentence(story.ping)],
-    ...story.ping === undefined ? [] : [linkTable(story.links)],
-  ].join("\n\n");
-}
-
-/** The story as a Mermaid sequence diagram, of the first packet that ping has sent. */
-export function storyMermaid(story: Story): string {
-  const first = story.passages.filter((passage) => passage.kind === "packet").filter(({ round }) =>
-    round === 1
-  );
-  const parties = [
-    ...story.ping === undefined ? [] : [PING],
-    PROXY,
-    ...starts(story).map(({ router }) => router),
-    ...first.some(({ to }) => to === WORLD) ? [WORLD] : [],
-  ];
-  const lines = [
-    ...parties.map((party) => `participant ${alias(party)} as ${party}`),
-    ...starts(story).flatMap(({ router, pid, port }) => [
-      `${PROXY}->>${alias(router)}: starts it, pid ${pid}`,
-      `${alias(router)}-->>${PROXY}: I'm up, port ${port}`,
-    ]),
-    ...first.map((packet) =>
-      `${alias(packet.from)}->>${alias(packet.to)}: ${packet.source} → ${packet.destination}, ${
-        kindOf(packet)
-      }`
-    ),
-    ...story.ping === undefined ? [] : [`Note over ${PING}: ${pingSentence(story.ping)}`],
-  ];
-  return ["sequenceDiagram", ...lines.map((line) => `  ${line}`)].join("\n");
+    list(isLong ? begins : [...begins, ...travels]),
+    ...isLong ? [buildingTable(steps), list(travels, begins.length)] : [],
+    ...legs.length > 0 ? [passageTable(legs), moral(legs, path, story.stage).join("\n")] : [],
+    ...story.ping === undefined ? [] : [pingSentence(story.ping), linkTable(story.links)],
+  ].filter((part) => part !== "").join("\n\n");
 }
 
 /** The story as objects, in order. */
-export function storyObjects(story: Story): Record<string, unknown>[] {
+export function storyObjects({ stage, starts, passages, ping, links }: Story): Record<string, unknown>[] {
+  const steps = new Map(building(passages).map((step) => [step.passage, step]));
   return [
-    { event: "demo", stage: story.stage.number },
-    ...story.passages.map(({ kind, ...passage }) => ({ event: kind, ...passage })),
-    ...story.ping === undefined ? [] : [{ event: "ping", ...story.ping }],
-    ...story.links.map((link) => ({ event: "link", ...link })),
+    { event: "demo", stage: stage.number },
+    ...starts.map((start) => ({ event: "start", ...start })),
+    ...passages.map((passage) => passageObject(passage, steps.get(passage))),
+    ...ping === undefined ? [] : [{ event: "ping", ...ping }],
+    ...links.map((link) => ({ event: "link", ...link })),
   ];
+}
+
+/** What passed of the first packet that ping has sent. */
+export function firstPing({ passages }: Story): Passage[] {
+  return passages.filter(({ round }) => round === 1);
+}
+
+/** What a passage is: `relay sealed data 0x01`. */
+export function nameOf({ cell }: Passage): string {
+  return cell === undefined ? "IP packet" : `${cellName(cell.type)} ${formatCircuit(cell.circuit)}`;
+}
+
+/** What ping itself has to say. */
+export function pingSentence({ sent, received, average }: PingResult): string {
+  const time = average === undefined ? "" : `, after ${average} ms on average`;
+  return `${received} of ${sent} pings were answered${time}.`;
 }
 
 function title({ stage, ping }: Story): string {
   const heading = `Stage ${stage.number}: ${stage.shows}`;
   return ping === undefined ? heading : `${heading}\n$ ${ping.command}`;
-}
-
-function starts({ passages }: Story): Start[] {
-  return passages.filter((passage) => passage.kind === "start");
 }
 
 function startSentences({ router, pid, port }: Start): string[] {
@@ -102,47 +101,23 @@ function startSentences({ router, pid, port }: Start): string[] {
   ];
 }
 
-/** What happened to the first packet that ping has sent, leg by leg. */
-function journey(legs: readonly PacketPassage[]): string[] {
-  const sentences = legs.map((leg, index) => sentence(leg, legs[index - 1]));
-  return legs.length === 0 || legs.at(-1)!.to === PING ? sentences : [...sentences, "Nothing comes back."];
-}
-
-function sentence(leg: PacketPassage, before: PacketPassage | undefined): string {
-  const { from, to, source, destination, type } = leg;
-  if (from === PING) {
-    return `ping asks for ${destination}. The kernel leads the packet into the tunnel, to ${the(to)}.`;
-  }
-  if (to === PING) return `${The(from)} writes it into the tunnel, and the kernel gives it to ping.`;
-  if (to === WORLD) return `${The(from)} sends it into the world by an interface of its own, as ${source}.`;
-  if (from === WORLD) return `${source} answers, and ${the(to)} gets that, addressed to ${destination}.`;
-  if (type === IcmpType.echoRequest) return `${The(from)} hands it on to ${the(to)}.`;
-  return before?.type === IcmpType.echoRequest
-    ? `${The(from)} answers itself, in the place of ${source}, and returns that to ${the(to)}.`
-    : `${The(from)} returns it to ${the(to)}, addressed to ${destination}.`;
-}
-
-function pingSentence({ sent, received, average }: PingResult): string {
-  const time = average === undefined ? "" : `, after ${average} ms on average`;
-  return `${received} of ${sent} pings were answered${time}.`;
-}
-
-function list(sentences: readonly string[]): string {
-  return sentences.map((sentence, index) => `${`${index + 1}.`.padStart(3)} ${sentence}`).join("\n");
-}
-
-function packetTable(packets: readonly PacketPassage[]): string {
-  return table(
-    ["ping", "from", "to", "source", "destination", "ICMP"],
-    packets.map((packet) => [
-      `${packet.round}`,
-      packet.from,
-      packet.to,
-      packet.source,
-      packet.destination,
-      kindOf(packet),
-    ]),
+function buildingTable(steps: readonly Step[]): string {
+  return "How the circuit is built:\n" + table(
+    ["from", "to", "what", "bytes", "first bytes", "what is in it"],
+    steps.map((step) => [...columns(step.passage), contentsOf(step)]),
   );
+}
+
+function passageTable(legs: readonly Passage[]): string {
+  return "The first ping, as it crosses each link:\n" + table(
+    ["from", "to", "what", "bytes", "first bytes", "what the receiver can read"],
+    legs.map((leg) => [...columns(leg), sightOf(leg)]),
+  );
+}
+
+function columns(passage: Passage): [from: string, to: string, what: string, bytes: string, first: string] {
+  const { from, to, bytes, first } = passage;
+  return [from, to, nameOf(passage), `${bytes}`, first.replace(/.{8}(?=.)/g, "$& ")];
 }
 
 function linkTable(links: readonly LinkCount[]): string {
@@ -154,32 +129,26 @@ function linkTable(links: readonly LinkCount[]): string {
   );
 }
 
-function kindOf({ type }: PacketPassage): string {
-  if (type === IcmpType.echoRequest) return "echo request";
-  if (type === IcmpType.echoReply) return "echo reply";
-  return `type ${type}`;
-}
-
-/** Columns as wide as their widest cell, two blanks between them. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  return all.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ")}`.trimEnd())
-    .join("\n");
-}
-
-/** A participant's name in Mermaid's syntax, which has no blanks. */
-function alias(party: string): string {
-  return party.replaceAll(" ", "");
-}
-
-/** A party within a sentence. */
-function the(party: string): string {
-  return party === PROXY ? `the ${party}` : party;
-}
-
-/** A party at the beginning of a sentence. */
-function The(party: string): string {
-  const text = the(party);
-  return text.charAt(0).toUpperCase() + text.slice(1);
+/** Packets of ping's are told apart from cells that build or end a circuit. */
+function passageObject(passage: Passage, step: Step | undefined): Record<string, unknown> {
+  const { time, from, to, bytes, first, way, cell, round, sight } = passage;
+  const readable = sight?.kind === "packet" ? sight.packet : undefined;
+  return {
+    event: way === undefined ? "cell" : "packet",
+    time: new Date(time).toISOString(),
+    ...round !== undefined && { round },
+    from,
+    to,
+    ...cell !== undefined && { cell: cellName(cell.type), circuit: formatCircuit(cell.circuit) },
+    bytes,
+    first,
+    ...readable !== undefined && {
+      source: readable.source,
+      destination: readable.destination,
+      ...readable.type !== undefined && { type: readable.type },
+    },
+    ...step !== undefined && { contents: contentsOf(step).join(" ") },
+    ...sight !== undefined && { receiver: sightOf(passage).join(" ") },
+    watcher: watcherSight(passage),
+  };
 }

@@ -20,8 +20,8 @@
  * @module
  */
 import { checksum } from "../bytes/checksum.ts";
-import { MAX_PACKET } from "../bytes/packet_buffer.ts";
-import { IPV4_HEADER, Protocol, writeIpv4Header } from "../wire/ipv4.ts";
+import { MAX_PACKET, PacketBuffer } from "../bytes/packet_buffer.ts";
+import { IPV4_HEADER, Ipv4View, Protocol, writeIpv4Header } from "../wire/ipv4.ts";
 
 /** Byte offsets in a UDP header (RFC 768). */
 const At = { source: 0, destination: 2, length: 4, checksum: 6 } as const;
@@ -85,4 +85,27 @@ export function udpFrame(from: UdpEnd, to: UdpEnd, payload: Uint8Array): Uint8Ar
     destination: to.address,
   });
   return bytes;
+}
+
+/** A datagram as {@linkcode udpFrame} packs it. */
+export interface UdpDatagram {
+  readonly from: UdpEnd;
+  readonly to: UdpEnd;
+  /** The cell. */
+  readonly payload: Uint8Array<ArrayBuffer>;
+}
+
+/** The datagram in an IPv4 packet; undefined where there is none, or less than all of it. */
+export function readUdpFrame(packet: Uint8Array): UdpDatagram | undefined {
+  const buffer = new PacketBuffer(packet.length);
+  buffer.load(packet);
+  const ip = new Ipv4View();
+  if (ip.wrap(buffer) !== undefined || ip.protocol !== Protocol.udp || ip.isFragment) return undefined;
+  const { payload: udp, end } = ip;
+  if (end - udp < UDP_HEADER || buffer.view.getUint16(udp + At.length) !== end - udp) return undefined;
+  return {
+    from: { address: ip.source, port: buffer.view.getUint16(udp + At.source) },
+    to: { address: ip.destination, port: buffer.view.getUint16(udp + At.destination) },
+    payload: buffer.bytes.slice(udp + UDP_HEADER, end),
+  };
 }

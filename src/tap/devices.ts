@@ -14,6 +14,17 @@ import type { Tun } from "../tun/tun.ts";
 import { IPV4_HEADER, Protocol, writeIpv4Header } from "../wire/ipv4.ts";
 import type { Recorder } from "./recorder.ts";
 
+/** What is said of a packet where it is taken down; whoever reads a capture can tell by it which way it went. */
+export const Note = {
+  fromHost: "from the host",
+  toHost: "to the host",
+  intoWorld: "into the world",
+  fromWorld: "from the world",
+  /** How the note on a cell's contents begins. */
+  wayOut: "on the way out",
+  wayBack: "on the way back",
+} as const;
+
 /** A data link's neighbour, and where what passes between us is taken down; nowhere if the neighbour does that. */
 export interface TappedPeer {
   readonly end: UdpEnd;
@@ -84,13 +95,13 @@ export class TapTun implements Tun {
   /** {@inheritDoc Tun.receive} */
   receive(into: PacketBuffer): boolean {
     if (!this.#inner.receive(into)) return false;
-    this.#recorder.record(into.copy(), "from the host");
+    this.#recorder.record(into.copy(), Note.fromHost);
     return true;
   }
 
   /** {@inheritDoc Tun.send} */
   send(packet: PacketBuffer): boolean {
-    this.#recorder.record(packet.copy(), "to the host");
+    this.#recorder.record(packet.copy(), Note.toHost);
     return this.#inner.send(packet);
   }
 }
@@ -114,7 +125,7 @@ export class TapSocket implements IcmpSocket {
     if (result === "sent") {
       const message = buffer.bytes.subarray(from, buffer.end);
       const header = { identification: 0, protocol: Protocol.icmp, source: this.#address, ...fields };
-      this.#recorder.record(packetOf(message, header), "into the world");
+      this.#recorder.record(packetOf(message, header), Note.intoWorld);
     }
     return result;
   }
@@ -122,21 +133,20 @@ export class TapSocket implements IcmpSocket {
   /** {@inheritDoc IcmpSocket.receive} */
   receive(into: PacketBuffer): boolean {
     if (!this.#inner.receive(into)) return false;
-    this.#recorder.record(into.copy(), "from the world");
+    this.#recorder.record(into.copy(), Note.fromWorld);
     return true;
   }
 }
 
 /** "Use for experimentation and testing" (RFC 3692 §2.1): a protocol number that nothing will be read as. */
-const SEALED_PROTOCOL = 253;
+export const SEALED_PROTOCOL = 253;
 
 /** Takes down what a router has in its hands; what is sealed for others as the contents of a packet of no known protocol. */
 export function tapInside(recorder: Recorder, address: number): Tap {
   return {
     inside(direction, circuit, contents, isReadable) {
-      const where = `${direction === "out" ? "on the way out" : "on the way back"}, circuit ${
-        formatCircuit(circuit)
-      }`;
+      const way = direction === "out" ? Note.wayOut : Note.wayBack;
+      const where = `${way}, circuit ${formatCircuit(circuit)}`;
       if (isReadable) return recorder.record(contents.copy(), where);
       const { start, end, bytes } = contents;
       const header = {
@@ -178,7 +188,10 @@ const TYPE_NAMES: Readonly<Record<CellType, string>> = {
 /** A cell in a few words. */
 export function describeCell(cell: PacketBuffer): string {
   if (!isCell(cell)) return "no cell";
-  const type = cellType(cell);
-  const name = TYPE_NAMES[type as CellType] ?? `type 0x${type.toString(16)}`;
-  return `${name}, circuit ${formatCircuit(cellCircuit(cell))}`;
+  return `${cellName(cellType(cell))}, circuit ${formatCircuit(cellCircuit(cell))}`;
+}
+
+/** What people call cells of this type. */
+export function cellName(type: number): string {
+  return TYPE_NAMES[type as CellType] ?? `type 0x${type.toString(16)}`;
 }

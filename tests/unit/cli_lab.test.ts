@@ -61,7 +61,17 @@ Deno.test("lab demo", async () => {
   const { verb, form, stage } = await lab("demo", "--stage", "2") as LabCommand & { verb: "demo" };
   assert.deepEqual({ verb, form, stage: stage.number }, { verb: "demo", form: "text", stage: 2 });
   assert.equal((await lab("demo", "--stage", "1", "--json") as LabCommand & { verb: "demo" }).form, "json");
+  const kept = await lab("demo", "--stage=6", "--pcap", "there", "--mermaid") as LabCommand & {
+    verb: "demo";
+  };
+  assert.deepEqual([kept.form, kept.stage.number, kept.pcap], ["mermaid", 6, "there"]);
+  assert.equal((await lab("demo", "--stage", "6") as LabCommand & { verb: "demo" }).pcap, undefined);
   await refuses("demo", "demo needs a stage", "name one with --stage N");
+  await refuses(
+    "demo --stage 1 --pcap there",
+    "--pcap means nothing in stage 1",
+    "leave it out, or run stages 2, 3, 4, 5 and 6",
+  );
   await refuses("demo --stage 12", "there is no stage 12", "stages go from 1 to 9");
   await refuses(
     "demo --stage 2 --json --mermaid",

@@ -1,104 +1,19 @@
 import assert from "node:assert/strict";
 import { STAGES } from "../../src/config/stages.ts";
+import { storyMermaid } from "../../src/lab/mermaid.ts";
 import { passages } from "../../src/lab/passages.ts";
-import { type Story, storyMermaid, storyObjects, storyText } from "../../src/lab/story.ts";
+import { starts } from "../../src/lab/starts.ts";
+import { type Story, storyObjects, storyText } from "../../src/lab/story.ts";
+import { answeredInside, Captures } from "../support/captures.ts";
 
-const PROXY_HEAD = ["proxy port: 1000", "router: 1, pid: 77, port: 2000"];
-const ROUTER_HEAD = ["router: 1, pid: 77, port: 2000"];
+const PROXY_LOG = ["proxy port: 1000", "router: 1, pid: 77, port: 2000"];
+const ROUTER_LOG = ["router: 1, pid: 77, port: 2000"];
 
-/** Log lines about a packet. */
-const fromTunnel = (packet: string) => `ICMP from tunnel, ${packet}`;
-const fromPort = (port: number, packet: string) => `ICMP from port: ${port}, ${packet}`;
-const fromRawSocket = (packet: string) => `ICMP from raw sock, ${packet}`;
-const REQUEST = "src: 10.5.51.2, dst: 10.5.51.7, type: 8";
-const REPLY = "src: 10.5.51.7, dst: 10.5.51.2, type: 0";
-
-/** Legs of packets as `1 ping→proxy 8`: the round, who to whom, the ICMP type. */
-function legs(logs: Record<string, string[]>): string[] {
-  return passages(new Map(Object.entries(logs))).flatMap((passage) =>
-    passage.kind === "packet" ? [`${passage.round} ${passage.from}→${passage.to} ${passage.type}`] : []
-  );
-}
-
-Deno.test("a router's start is told once, though two logs tell of it", () => {
-  assert.deepEqual(passages(new Map([["proxy", PROXY_HEAD], ["router 1", ROUTER_HEAD]])), [
-    { kind: "start", router: "router 1", pid: 77, port: 2000 },
-  ]);
-});
-
-Deno.test("two pings through one router: lines of two files, in the order of what they tell", () => {
-  const proxy = [fromTunnel(REQUEST), fromPort(2000, REPLY)];
-  const router = [fromPort(1000, REQUEST)];
-  assert.deepEqual(
-    legs({
-      proxy: [...PROXY_HEAD, ...proxy, ...proxy],
-      "router 1": [...ROUTER_HEAD, ...router, ...router],
-    }),
-    [1, 2].flatMap((round) => [
-      `${round} ping→proxy 8`,
-      `${round} proxy→router 1 8`,
-      `${round} router 1→proxy 0`,
-      `${round} proxy→ping 0`,
-    ]),
-  );
-});
-
-Deno.test("a packet that is lost on its way does not hold up the next", () => {
-  const proxy = [fromTunnel(REQUEST), fromTunnel(REQUEST), fromPort(2000, REPLY)];
-  const router = [fromPort(1000, REQUEST), fromPort(1000, REQUEST), fromRawSocket(REPLY)];
-  assert.deepEqual(legs({ proxy: [...PROXY_HEAD, ...proxy], "router 1": [...ROUTER_HEAD, ...router] }), [
-    "1 ping→proxy 8",
-    "1 proxy→router 1 8",
-    "2 ping→proxy 8",
-    "2 proxy→router 1 8",
-    "2 router 1→world 8",
-    "2 world→router 1 0",
-    "2 router 1→proxy 0",
-    "2 proxy→ping 0",
-  ]);
-});
-
-const WORLDLY = {
-  proxy: [
-    ...PROXY_HEAD,
-    fromTunnel("src: 10.0.2.15, dst: 128.30.2.155, type: 8"),
-    fromPort(2000, "src: 128.30.2.155, dst: 10.0.2.15, type: 0"),
-  ],
-  "router 1": [
-    ...ROUTER_HEAD,
-    fromPort(1000, "src: 10.0.2.15, dst: 128.30.2.155, type: 8"),
-    fromRawSocket("src: 128.30.2.155, dst: 192.168.201.2, type: 0"),
-  ],
-};
-
-Deno.test("what left for the world is told, although no log does", () => {
-  assert.deepEqual(legs(WORLDLY), [
-    "1 ping→proxy 8",
-    "1 proxy→router 1 8",
-    "1 router 1→world 8",
-    "1 world→router 1 0",
-    "1 router 1→proxy 0",
-    "1 proxy→ping 0",
-  ]);
-});
-
-Deno.test("it does not matter which log is read first", () => {
-  const { proxy, "router 1": router } = WORLDLY;
-  assert.deepEqual(legs({ "router 1": router, proxy }), legs({ proxy, "router 1": router }));
-});
-
-Deno.test("lines that tell of no packet are passed over, and strangers are called by their port", () => {
-  assert.deepEqual(
-    legs({ proxy: [...PROXY_HEAD, "unknown incoming circuit: 0x07, src: 1.2.3.4, dst: 1.2.3.4", ""] }),
-    [],
-  );
-  assert.deepEqual(legs({ proxy: [fromPort(9, REPLY)] }), ["0 port 9→proxy 0", "0 proxy→ping 0"]);
-});
-
-function story(stage: number, logs: Record<string, string[]>, rest: Partial<Story> = {}): Story {
+function story(stage: number, captures: Captures | undefined, rest: Partial<Story> = {}): Story {
   return {
     stage: STAGES.find(({ number }) => number === stage)!,
-    passages: passages(new Map(Object.entries(logs))),
+    starts: starts([PROXY_LOG, ROUTER_LOG]),
+    passages: passages(captures?.items() ?? []),
     ping: undefined,
     links: [],
     ...rest,
@@ -106,14 +21,32 @@ function story(stage: number, logs: Record<string, string[]>, rest: Partial<Stor
 }
 
 const PING = { command: "ping -c 1 10.5.51.7", sent: 1, received: 1, average: 0.125 };
-const STAGE_2 = {
-  proxy: [...PROXY_HEAD, fromTunnel(REQUEST), fromPort(2000, REPLY)],
-  "router 1": [...ROUTER_HEAD, fromPort(1000, REQUEST)],
-};
+
+/** A circuit that is built by these routers, and a ping. */
+function built(circuits: "plain" | "sealed", ...path: number[]): Captures {
+  const captures = new Captures(circuits, path);
+  captures.build();
+  captures.ping({ sequence: 1 });
+  captures.ping({ sequence: 2 });
+  return captures;
+}
+
+function assertHasLines(text: string, lines: readonly string[]): void {
+  const all = text.split("\n");
+  for (const line of lines) assert.ok(all.includes(line), `${line}\n\n${text}`);
+}
+
+Deno.test("a router's start is told once, though two logs tell of it, and in the order of their numbers", () => {
+  const second = "router: 2, pid: 78, port: 2001, IP: 192.168.202.2";
+  assert.deepEqual(starts([[second], ["ICMP from tunnel", ...PROXY_LOG, second, ""], ROUTER_LOG]), [
+    { router: "router 1", pid: 77, port: 2000 },
+    { router: "router 2", pid: 78, port: 2001 },
+  ]);
+});
 
 Deno.test("stage 1 in words", () => {
   assert.equal(
-    storyText(story(1, { proxy: PROXY_HEAD, "router 1": ROUTER_HEAD })),
+    storyText(story(1, undefined)),
     `Stage 1: the proxy starts a router, which says "I'm up"
 
  1. The proxy starts router 1, a process of its own with the pid 77.
@@ -123,7 +56,7 @@ Deno.test("stage 1 in words", () => {
 
 Deno.test("stage 2 in words", () => {
   assert.equal(
-    storyText(story(2, STAGE_2, { ping: PING })),
+    storyText(story(2, answeredInside(), { ping: PING })),
     `Stage 2: ping any 10.5.51.x: TUN, proxy, router, and back
 $ ping -c 1 10.5.51.7
 
@@ -134,11 +67,14 @@ $ ping -c 1 10.5.51.7
  5. Router 1 answers itself, in the place of 10.5.51.7, and returns that to the proxy.
  6. The proxy writes it into the tunnel, and the kernel gives it to ping.
 
-  ping  from      to        source     destination  ICMP
-  1     ping      proxy     10.5.51.2  10.5.51.7    echo request
-  1     proxy     router 1  10.5.51.2  10.5.51.7    echo request
-  1     router 1  proxy     10.5.51.7  10.5.51.2    echo reply
-  1     proxy     ping      10.5.51.7  10.5.51.2    echo reply
+The first ping, as it crosses each link:
+  from      to        what              bytes  first bytes                 what the receiver can read
+  ping      proxy     IP packet         28     4500001c 12340000 4001ee9a  10.5.51.2 → 10.5.51.7 echo request
+  proxy     router 1  relay data 0x01   36     51000000 00000001 4500001c  10.5.51.2 → 10.5.51.7 echo request
+  router 1  proxy     return data 0x01  36     54000000 00000001 4500001c  10.5.51.7 → 10.5.51.2 echo reply
+  proxy     ping      IP packet         28     4500001c 12340000 4001ee9a  10.5.51.7 → 10.5.51.2 echo reply
+
+Nothing is sealed: everybody on the way, and whoever watches a link, can read everything.
 
 1 of 1 pings were answered, after 0.125 ms on average.
 
@@ -151,48 +87,188 @@ Deno.test("stage 3 in words: who the world sees, and the links that carried it",
     { from: "vm", interface: "eth0", to: "gw0", out: 0, in: 0 },
     { from: "vm", interface: "eth1", to: "gw1", out: 2, in: 12 },
   ];
-  const text = storyText(story(3, WORLDLY, { ping: PING, links }));
-  for (
-    const line of [
-      " 5. Router 1 sends it into the world by an interface of its own, as 192.168.201.2.",
-      " 6. 128.30.2.155 answers, and router 1 gets that, addressed to 192.168.201.2.",
-      " 7. Router 1 returns it to the proxy, addressed to 10.0.2.15.",
-      "  from  by    to   out  in",
-      "  vm    eth1  gw1  2    12",
-    ]
-  ) assert.ok(text.split("\n").includes(line), line);
+  const captures = new Captures("given", [1]);
+  captures.ping({ sequence: 1 });
+  const text = storyText(story(3, captures, { ping: PING, links }));
+  assertHasLines(text, [
+    " 5. Router 1 sends it into the world by an interface of its own, as 192.168.201.2.",
+    " 6. 128.30.2.155 answers, and router 1 gets that, addressed to 192.168.201.2.",
+    " 7. Router 1 returns it to the proxy, addressed to 10.0.2.15.",
+    "  from  by    to   out  in",
+    "  vm    eth1  gw1  2    12",
+  ]);
   assert.ok(!text.includes("eth0"));
 });
 
-Deno.test("a ping that gets nothing", () => {
-  const text = storyText(
-    story(2, { proxy: [...PROXY_HEAD, fromTunnel(REQUEST)] }, {
-      ping: { command: "ping", sent: 1, received: 0, average: undefined },
-    }),
+Deno.test("stage 5 in words: each router writes its address over the one before, and everybody reads everything", () => {
+  assertHasLines(storyText(story(5, built("plain", 2, 1), { ping: PING })), [
+    " 3. The proxy begins a circuit at router 2.",
+    " 4. By way of router 2, the proxy extends the circuit to router 1.",
+    "How the circuit is built:",
+    "  proxy     router 2  extend 0x01        14     52000000 00000001 7f000001  extend to router 1, at 127.0.0.1:5001",
+    " 6. The proxy hands it on to router 2.",
+    " 7. Router 2 reads it, writes its own address 192.168.202.2 over the sender's, and hands it on to router 1.",
+    " 8. Router 1 sends it into the world by an interface of its own, as 192.168.201.2.",
+    "10. Router 1 returns it to router 2, addressed to 192.168.202.2.",
+    "  router 2  router 1  relay data 0x201   36     51000000 00000201 4500001c  192.168.202.2 → 128.30.2.155 echo request",
+    "Nothing is sealed: everybody on the way, and whoever watches a link, can read everything.",
+  ]);
+});
+
+Deno.test("stage 6 in words: what is hidden from whom", () => {
+  const text = storyText(story(6, built("sealed", 3, 1, 2), { ping: PING }));
+  const [, beginning, building, way, crossings, moral] = text.split("\n\n");
+  assert.match(
+    beginning!,
+    /^ 5\. By way of router 3 and router 1, the proxy extends the circuit to router 2\. /m,
   );
-  assert.ok(text.includes(" 4. Nothing comes back.\n"));
-  assert.ok(text.includes("0 of 1 pings were answered.\n"));
+  assert.equal(building!.split("\n")[0], "How the circuit is built:");
+  assert.equal(
+    way,
+    ` 6. ping asks for 128.30.2.155. The kernel leads the packet into the tunnel, to the proxy.
+ 7. The proxy writes 0.0.0.0 over the sender's address, seals the packet in 3 layers, for router 2, router 1
+    and router 3, and hands it on to router 3.
+ 8. Router 3 takes its layer off, learns nothing but where it goes next, and hands it on to router 1.
+ 9. Router 1 takes its layer off, learns nothing but where it goes next, and hands it on to router 2.
+10. Router 2 takes the last layer off, learns where the packet goes and not who asks, and sends it into the
+    world as 192.168.202.2.
+11. 128.30.2.155 answers, and router 2 gets that, addressed to 192.168.202.2.
+12. Router 2 seals it in a layer of its own, and returns that to router 1.
+13. Router 1 cannot read it, puts a layer of its own around it, and returns that to router 3.
+14. Router 3 cannot read it, puts a layer of its own around it, and returns that to the proxy.
+15. The proxy takes 3 layers off, writes the packet into the tunnel, and the kernel gives it to ping.`,
+  );
+  const rows = crossings!.split("\n").map((row) =>
+    row.replace(/ [0-9a-f]{8} [0-9a-f]{8} [0-9a-f]{8} /, " … ")
+  );
+  assert.deepEqual(rows.map((row) => row.trim().replace(/ {2,}/g, " | ")), [
+    "The first ping, as it crosses each link:",
+    "from | to | what | bytes | first bytes | what the receiver can read",
+    "ping | proxy | IP packet | 28 | … | 10.0.2.15 → 128.30.2.155 echo request",
+    "proxy | router 3 | relay sealed data 0x01 | 108 | … | nothing but where it goes next:",
+    "76 bytes sealed for others",
+    "router 3 | router 1 | relay sealed data 0x301 | 84 | … | nothing but where it goes next:",
+    "52 bytes sealed for others",
+    "router 1 | router 2 | relay sealed data 0x101 | 60 | … | 0.0.0.0 → 128.30.2.155 echo request:",
+    "not who asks",
+    "router 2 | world | IP packet | 28 | … | 192.168.202.2 → 128.30.2.155 echo request",
+    "world | router 2 | IP packet | 28 | … | 128.30.2.155 → 192.168.202.2 echo reply",
+    "router 2 | router 1 | return sealed data 0x101 | 60 | … | nothing but where it goes next:",
+    "52 bytes sealed for others",
+    "router 1 | router 3 | return sealed data 0x301 | 84 | … | nothing but where it goes next:",
+    "76 bytes sealed for others",
+    "router 3 | proxy | return sealed data 0x01 | 108 | … | 128.30.2.155 → 10.0.2.15 echo reply",
+    "proxy | ping | IP packet | 28 | … | 128.30.2.155 → 10.0.2.15 echo reply",
+  ]);
+  assert.equal(
+    moral,
+    `108 bytes are 28 of the packet, 8 of a cell's header, and 3 times 24 of a layer's counter and tag.
+Whoever watches a link can read when a cell passes, its size and its circuit id, and nothing of what is in it.`,
+  );
+  assert.deepEqual(text.split("\n").filter((line) => line.length > 130), []);
+});
+
+Deno.test("a ping that gets nothing", () => {
+  const captures = new Captures("sealed", [1, 2]);
+  captures.ping({ sequence: 1, end: "lost in the world" });
+  const text = storyText(
+    story(6, captures, { ping: { command: "ping", sent: 1, received: 0, average: undefined } }),
+  );
+  assert.match(text, /^ 6\. Router 2 takes .*\n.*\n 7\. Nothing comes back\.\n/m);
+  assertHasLines(text, ["0 of 1 pings were answered."]);
+});
+
+Deno.test("a ping that is lost on its way through the onion", () => {
+  const captures = new Captures("sealed", [1, 2]);
+  captures.build();
+  captures.ping({ sequence: 1, end: "lost on the first link" });
+  const text = storyText(story(6, captures, { ping: { ...PING, received: 0, average: undefined } }));
+  assert.match(
+    text,
+    /^ 6\. The proxy writes .*, seals the packet in 2 layers, for router 2 and\n {4}router 1, and hands/m,
+  );
+  assert.match(text, /^ 7\. Nothing comes back\.$/m);
+  assert.match(text, /^84 bytes are 28 of the packet, 8 of a cell's header, and 2 times 24 of a layer's /m);
+  assert.match(text, /^ {2}proxy +router 1 +relay sealed data 0x01 +84 +(?:[0-9a-f]{8} ?){3}$/m);
+});
+
+Deno.test("a ping that the world says something else to", () => {
+  const captures = new Captures("sealed", [1]);
+  captures.ping({ sequence: 1, end: "time exceeded" });
+  assertHasLines(storyText(story(6, captures)), [
+    " 6. 203.0.113.2 says: time exceeded, and router 1 gets that, addressed to 192.168.201.2.",
+    " 7. Router 1 seals it in a layer of its own, and returns that to the proxy.",
+    " 8. The proxy takes one layer off, writes the packet into the tunnel, and the kernel gives it to ping.",
+  ]);
+});
+
+Deno.test("a ping that nobody has seen", () => {
+  const text = storyText(story(2, undefined, { ping: { ...PING, received: 0, average: undefined } }));
+  assert.doesNotMatch(text, /first ping|sealed/);
+  assertHasLines(text, ["0 of 1 pings were answered."]);
 });
 
 Deno.test("as a Mermaid sequence diagram", () => {
   assert.equal(
-    storyMermaid(story(2, STAGE_2, { ping: PING })),
+    storyMermaid(story(2, answeredInside(), { ping: PING })),
     `sequenceDiagram
   participant ping as ping
   participant proxy as proxy
   participant router1 as router 1
   proxy->>router1: starts it, pid 77
   router1-->>proxy: I'm up, port 2000
-  ping->>proxy: 10.5.51.2 → 10.5.51.7, echo request
-  proxy->>router1: 10.5.51.2 → 10.5.51.7, echo request
-  router1->>proxy: 10.5.51.7 → 10.5.51.2, echo reply
-  proxy->>ping: 10.5.51.7 → 10.5.51.2, echo reply
+  ping->>proxy: IP packet, 28 bytes
+  Note over proxy: 10.5.51.2 → 10.5.51.7 echo request
+  proxy->>router1: relay data 0x01, 36 bytes
+  Note over router1: 10.5.51.2 → 10.5.51.7 echo request
+  router1->>proxy: return data 0x01, 36 bytes
+  Note over proxy: 10.5.51.7 → 10.5.51.2 echo reply
+  proxy->>ping: IP packet, 28 bytes
+  Note over ping: 10.5.51.7 → 10.5.51.2 echo reply
   Note over ping: 1 of 1 pings were answered, after 0.125 ms on average.`,
   );
 });
 
+Deno.test("as a Mermaid sequence diagram: routers in the order of the path, and those without a part left out", () => {
+  const more = [
+    "router: 2, pid: 78, port: 2001",
+    "router: 3, pid: 79, port: 2002",
+    "router: 4, pid: 80, port: 2003",
+  ];
+  const text = storyMermaid(
+    story(6, built("sealed", 3, 1, 2), { starts: starts([PROXY_LOG, more]), ping: PING }),
+  );
+  assert.deepEqual([...text.matchAll(/^ {2}participant (\w+) as .*$/gm)].map(([, name]) => name), [
+    "ping",
+    "proxy",
+    "router3",
+    "router1",
+    "router2",
+    "world",
+  ]);
+  assertHasLines(text, [
+    "  proxy->>router3: handshake 0x01, 56 bytes",
+    "  proxy->>router3: sealed extend 0x01, 86 bytes",
+    "  Note over router3: in 1 layer, for router 3 to read:<br/>extend to router 1, and a handshake with it",
+    "  router1->>router2: relay sealed data 0x101, 60 bytes",
+    "  Note over router2: 0.0.0.0 → 128.30.2.155 echo request:<br/>not who asks",
+  ]);
+  assert.doesNotMatch(text, /router4/);
+});
+
+Deno.test("as a Mermaid sequence diagram: where nothing travels", () => {
+  assert.equal(
+    storyMermaid(story(1, undefined)),
+    `sequenceDiagram
+  participant proxy as proxy
+  participant router1 as router 1
+  proxy->>router1: starts it, pid 77
+  router1-->>proxy: I'm up, port 2000`,
+  );
+});
+
 Deno.test("as objects", () => {
-  const objects = storyObjects(story(2, STAGE_2, { ping: PING }));
+  const objects = storyObjects(story(2, answeredInside(), { ping: PING }));
   assert.deepEqual(objects.map(({ event }) => event), [
     "demo",
     "start",
@@ -202,13 +278,41 @@ Deno.test("as objects", () => {
     "packet",
     "ping",
   ]);
-  assert.deepEqual(objects[2], {
+  assert.deepEqual(objects[1], { event: "start", router: "router 1", pid: 77, port: 2000 });
+  assert.deepEqual(objects[3], {
     event: "packet",
+    time: "2023-11-14T22:13:20.001Z",
     round: 1,
-    from: "ping",
-    to: "proxy",
+    from: "proxy",
+    to: "router 1",
+    cell: "relay data",
+    circuit: "0x01",
+    bytes: 36,
+    first: "51000000000000014500001c",
     source: "10.5.51.2",
     destination: "10.5.51.7",
     type: 8,
+    receiver: "10.5.51.2 → 10.5.51.7 echo request",
+    watcher: "10.5.51.2 → 10.5.51.7 echo request",
+  });
+});
+
+Deno.test("as objects: all pings, and nothing that only others could have read", () => {
+  const objects = storyObjects(story(6, built("sealed", 1, 2), { ping: PING }));
+  assert.deepEqual(objects.filter(({ event }) => event === "cell").length, 6);
+  const packets = objects.filter(({ event }) => event === "packet");
+  assert.deepEqual(packets.map(({ round }) => round), [1, 2].flatMap((round) => Array(8).fill(round)));
+  assert.deepEqual(packets[1], {
+    event: "packet",
+    time: packets[1]!.time,
+    round: 1,
+    from: "proxy",
+    to: "router 1",
+    cell: "relay sealed data",
+    circuit: "0x01",
+    bytes: 84,
+    first: packets[1]!.first,
+    receiver: "nothing but where it goes next: 52 bytes sealed for others",
+    watcher: "size and circuit id",
   });
 });

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { MAX_UDP_PAYLOAD, udpFrame } from "../../src/pcap/udp_frame.ts";
-import { address, concat, hex, pattern, plainSum, readIpv4 } from "../support/packets.ts";
+import { MAX_UDP_PAYLOAD, readUdpFrame, udpFrame } from "../../src/pcap/udp_frame.ts";
+import { address, concat, hex, ipv4, pattern, plainSum, readIpv4 } from "../support/packets.ts";
 
-const anyEnd = fc.record({ address: fc.integer({ min: 0, max: 0xffff_ffff }), port: fc.nat(0xffff) });
+const anyEnd = fc.record(
+  { address: fc.integer({ min: 0, max: 0xffff_ffff }), port: fc.nat(0xffff) },
+  { noNullPrototype: true },
+);
 
 /** The sum over pseudo header, UDP header and payload (RFC 768): all ones where the checksum is right. */
 function plainUdpSum(packet: Uint8Array): number {
@@ -53,4 +56,27 @@ Deno.test("the longest payload makes the longest packet; a longer one is refused
     () => udpFrame(ends, ends, pattern(MAX_UDP_PAYLOAD + 1)),
     new RangeError("cannot put 65508 bytes into a UDP datagram"),
   );
+});
+
+Deno.test("what was packed is read again", () => {
+  fc.assert(fc.property(anyEnd, anyEnd, fc.uint8Array({ maxLength: 64 }), (from, to, payload) => {
+    assert.deepEqual(readUdpFrame(udpFrame(from, to, payload)), {
+      from,
+      to,
+      payload: Uint8Array.from(payload),
+    });
+  }));
+});
+
+Deno.test("what is no whole datagram is none", () => {
+  const ends = { address: address("10.9.0.1"), port: 5000 };
+  const frame = udpFrame(ends, ends, pattern(8));
+  for (let length = 0; length < frame.length; length++) {
+    assert.equal(readUdpFrame(frame.subarray(0, length)), undefined, `${length}`);
+  }
+  const udp = frame.subarray(20);
+  assert.equal(readUdpFrame(ipv4({ protocol: 6 }, udp)), undefined);
+  assert.equal(readUdpFrame(ipv4({ protocol: 17, moreFragments: true }, udp)), undefined);
+  assert.equal(readUdpFrame(ipv4({ protocol: 17 }, udp.subarray(0, 7))), undefined);
+  assert.equal(readUdpFrame(ipv4({ protocol: 17 }, udp.subarray(0, 15))), undefined, "its length says 16");
 });

@@ -11,7 +11,7 @@ import assert from "node:assert/strict";
  */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   bytes: [],
-  trace: [],
+  trace: ["bytes"],
   errors: [],
   wire: ["bytes"],
   cell: ["bytes"],
@@ -26,6 +26,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   sys: ["errors"],
   tun: ["bytes", "sys"],
   link: ["bytes", "sys"],
+  // Around the devices: what passes is taken down.
+  tap: ["bytes", "cell", "exit", "link", "pcap", "sys", "trace", "tun", "wire"],
   loop: [
     "bytes",
     "cell",
@@ -36,6 +38,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "proxy",
     "router",
     "sys",
+    "tap",
     "trace",
     "tun",
     "wire",
@@ -43,7 +46,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
   config: ["errors", "wire"],
   // What is said over the control channel: a router's settings, and what it counted.
-  control: ["errors", "loop", "sys", "trace"],
+  control: ["errors", "loop", "sys", "tap", "trace"],
   host: ["config", "crypto", "errors", "sys", "wire"],
   // A line of the log for each event; a log file belongs to the user behind sudo, which is for sys to do.
   log: ["cell", "config", "errors", "sys", "trace", "wire"],
@@ -64,11 +67,13 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "proxy",
     "router",
     "sys",
+    "tap",
     "trace",
     "tun",
     "wire",
   ],
-  lab: ["config", "errors", "host"],
+  // A demo reads what a run has taken down; files that it keeps belong to the user behind sudo.
+  lab: ["bytes", "cell", "config", "errors", "host", "pcap", "sys", "tap", "wire"],
   cli: ["config", "errors", "host", "lab", "process", "sys"],
   main: ["cli", "errors", "process", "sys"],
   // The library surface: nothing of the program around the packet's way.
