@@ -52,8 +52,8 @@ Deno.test({
 
 /** Hosts on which six routers leave different things to be undone: rules by address, and rules by mark. */
 const HOSTS: Readonly<Record<string, readonly string[]>> = {
-  "a card for each": [],
-  "one card, and a TUN interface of the user's": [
+  "with a card for each": [],
+  "with one card, and a TUN interface of the user's": [
     "for number in 1 2 3 4 5 6; do ip link delete eth$number; done",
     "ip tuntap add dev tun1 mode tun",
   ],
@@ -62,7 +62,7 @@ const HOSTS: Readonly<Record<string, readonly string[]>> = {
 for (const [host, prepare] of Object.entries(HOSTS)) {
   Deno.test({
     ...needing(
-      `with ${host}: a proxy that is killed leaves no router for a second, and nothing for good`,
+      "a proxy of six routers that is killed leaves none of them for a second, and nothing for good, " + host,
       ...VM_NEEDS,
     ),
     fn: async () => {
