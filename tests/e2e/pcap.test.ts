@@ -109,7 +109,7 @@ Deno.test({
     using scratch = scratchDirectory();
     await using onion = await vm.stage(4, `--routers 3 --pcap ${scratch.path}`);
     for (const last of [1, 2, 3]) {
-      assertAllAnswered(await vm.ping(`-I ${Address.vm} -c 2 -i 0.1 -s 4000 128.30.3.${last}`), 2);
+      assertAllAnswered(await vm.ping(`-I ${Address.vm} -c 2 -i 0.5 -s 4000 128.30.3.${last}`), 2);
     }
     await endWell(onion);
     const files = await filesIn(scratch.path);

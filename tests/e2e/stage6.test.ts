@@ -7,7 +7,6 @@ import { LIBCRYPTO } from "../../src/sys/libcrypto.ts";
 import { Capture, characters, Recording } from "./support/capture.ts";
 import { firstPath, logFile, membersOf } from "./support/circuit_logs.ts";
 import { needing } from "./support/program.ts";
-import { assertAllAnswered, assertNoneLost } from "./support/tools.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
 /** What a ping says that nobody between the two ends shall read, as bytes in hexadecimal. */
@@ -38,10 +37,10 @@ for (const { stage, name, readable } of READABLE) {
       await using onion = await vm.onion(["--stage", `${stage}`, "--routers", "6", "--hops", "5"]);
       await onion.ready();
       for (const size of [56, 1472]) {
-        const said = await vm.ping(
-          `-I ${Address.vm} -c 5 -i 0.05 -s ${size} -p ${SECRETS["what it carries"]} ${Address.csail}`,
+        await vm.pings(
+          5,
+          `-I ${Address.vm} -i 0.05 -s ${size} -p ${SECRETS["what it carries"]} ${Address.csail}`,
         );
-        assertAllAnswered(said, 5);
       }
       const bytes = await recording.bytes();
       // Ten pings, there and back, by five links each.
@@ -65,8 +64,7 @@ Deno.test({
     await onion.ready();
     await firstPath(onion, 6, await membersOf(onion, 6, 4), 3);
     // A lifetime has ten seconds, and the next circuit takes over when one is left: two are replaced, at the least.
-    const said = await vm.run(`ping -n -W 2 -q -I ${Address.vm} -i 0.05 -c 420 ${Address.csail}`);
-    assertNoneLost(said, 420);
+    await vm.pings(420, `-w 40 -I ${Address.vm} -i 0.05 ${Address.csail}`);
     const { stdout } = await endWell(onion);
     assert.doesNotMatch(stdout, / dropped /);
     const log = onion.log(logFile(6, "proxy"));

@@ -15,7 +15,6 @@ import { membersOf } from "./support/circuit_logs.ts";
 import { needingNobodysDeno } from "./support/nobody.ts";
 import { needing } from "./support/program.ts";
 import { shoot, type Shot, udpPorts } from "./support/stranger.ts";
-import { assertNoneLost } from "./support/tools.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
 const LOOPBACK = { address: "127.0.0.1" };
@@ -81,8 +80,8 @@ for (
         assert.equal(others.length, 1, `party ${party} has one control port`);
         return others[0]!;
       });
-      const quick = `-q -I ${Address.vm} -i 0.01`;
-      assertNoneLost(await vm.ping(`${quick} -c 20 ${Address.csail}`), 20);
+      const quick = `-I ${Address.vm} -i 0.01`;
+      await vm.pings(20, `${quick} ${Address.csail}`);
       const recorded = await recording.datagrams();
       assert.ok(
         recorded.some(({ to }) => control.includes(to)) && recorded.some(({ to }) => data.includes(to)),
@@ -116,13 +115,12 @@ for (
           })),
         };
       }));
-      const [pinged] = await Promise.all([
-        vm.ping(`${quick} -c 100 ${Address.csail}`),
+      await Promise.all([
+        vm.pings(100, `${quick} ${Address.csail}`),
         shoot(vm.lab, shots.flatMap(({ data, control, replayed }) => [...data, ...control, ...replayed])),
       ]);
-      assertNoneLost(pinged, 100);
       // Each router, where the destination chooses one.
-      for (const last of [1, 2, 3]) assertNoneLost(await vm.ping(`${quick} -c 5 128.30.3.${last}`), 5);
+      for (const last of [1, 2, 3]) await vm.pings(5, `${quick} 128.30.3.${last}`);
       const { stdout } = await endWell(onion);
       const said = stdout.trimEnd().split("\n");
       for (const [party, { data, control }] of shots.entries()) {
