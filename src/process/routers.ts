@@ -60,12 +60,18 @@ export class Routers implements AsyncDisposable {
   readonly #routers: readonly Router[];
   readonly #channel: ControlChannel<ProxyMessage, RouterMessage>;
   readonly #fail: (error: OperatorError) => void;
+  readonly #over: AbortSignal;
   readonly #watch: ReturnType<typeof setInterval>;
   #lookedAt = performance.now();
   #isStopping = false;
 
-  private constructor(sessions: readonly Session[], fail: (error: OperatorError) => void) {
+  private constructor(
+    sessions: readonly Session[],
+    fail: (error: OperatorError) => void,
+    over: AbortSignal,
+  ) {
     this.#fail = fail;
+    this.#over = over;
     this.#channel = new ControlChannel({
       self: PROXY,
       take: (from, message) => this.#take(from, message),
@@ -78,14 +84,19 @@ export class Routers implements AsyncDisposable {
    * Opens the control channel and starts the routers' processes.
    *
    * @param fail told when a router has died, has gone silent, or says that it cannot go on
+   * @param over aborts when the run is to end: what becomes of routers from then on is no failure
    */
-  static async start(count: number, fail: (error: OperatorError) => void): Promise<Routers> {
+  static async start(
+    count: number,
+    fail: (error: OperatorError) => void,
+    over: AbortSignal,
+  ): Promise<Routers> {
     // A key each: no router can speak for another.
     const sessions = await Promise.all(Array.from({ length: count }, async () => {
       const key = makeSessionKey();
       return { key, codec: await FrameCodec.of(key) };
     }));
-    const routers = new Routers(sessions, fail);
+    const routers = new Routers(sessions, fail, over);
     for (const { key } of sessions) key.fill(0);
     return routers;
   }
@@ -176,7 +187,7 @@ export class Routers implements AsyncDisposable {
         router.rejected = message.rejected;
         return;
       case "failed":
-        return this.#fail(
+        return this.#report(
           new OperatorError(
             `router ${from} failed: ${message.message}`,
             "start again, with --log-level debug to see more",
@@ -187,19 +198,25 @@ export class Routers implements AsyncDisposable {
 
   async #awaitEnd(router: Router): Promise<void> {
     const { code, signal } = await router.ended;
-    if (this.#isStopping) return;
-    if (SHARED_SIGNALS.includes(signal)) {
+    if (SHARED_SIGNALS.includes(signal) && !this.#isStopping) {
       await new Promise((resolve) => setTimeout(resolve, SAME_SIGNAL));
-      if (this.#isStopping) return;
     }
     const { number, pid, lastWords } = router.process;
     const how = signal === null ? `exit code ${code}` : signal;
-    this.#fail(
+    this.#report(
       new OperatorError(
         `router ${number} (pid ${pid}) died: ${how}${lastWords === "" ? "" : `: ${lastWords}`}`,
         "start again, with --log-level debug to see more",
       ),
     );
+  }
+
+  /**
+   * Tells of a failure, unless the run is ending. A signal may have been meant for routers and proxy alike, and the proxy
+   * may have heard it without having got as far as to stop them: it finishes the change to the host that it is at.
+   */
+  #report(error: OperatorError): void {
+    if (!this.#isStopping && !this.#over.aborted) this.#fail(error);
   }
 
   #lookForSilence(): void {
@@ -211,7 +228,7 @@ export class Routers implements AsyncDisposable {
       if (slept) router.heardAt = now;
       if (now - router.heardAt <= SILENCE.most) continue;
       const { number, pid, lastWords } = router.process;
-      this.#fail(
+      this.#report(
         new OperatorError(
           `router ${number} (pid ${pid}) has said nothing for ${SILENCE.most / 1000} s` +
             (lastWords === "" ? "" : `; its last words: ${lastWords}`),

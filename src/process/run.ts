@@ -141,7 +141,7 @@ class Run {
     const { stage, tun, address } = this.#settings;
     // The slow parts, a Worker and processes, start now and come up while the host is prepared.
     if (stage.traffic) this.#thread = this.#startThread();
-    const routers = this.#stack.use(await Routers.start(this.#settings.routers, this.#fail));
+    const routers = this.#stack.use(await Routers.start(this.#settings.routers, this.#fail, this.#over));
     this.#routers = routers;
     for (const { number, pid } of routers.all) this.#log.debug(`started router ${number}, pid ${pid}`);
     const proxyPort = this.#thread === undefined
