@@ -26,13 +26,17 @@ export interface Change {
  * Makes changes in order, each written down before.
  *
  * @param tunStays whether the TUN interface outlives us; else what goes with it needs no writing down
+ * @param over when it aborts, what has begun is finished, and nothing else begun
+ * @throws the reason of that
  */
 export async function makeChanges(
   changes: readonly Change[],
   journal: Journal,
   tunStays: boolean,
+  over?: AbortSignal,
 ): Promise<void> {
   for (const change of changes) {
+    over?.throwIfAborted();
     if (change.goesWithTun && !tunStays) await execute(change.make);
     else await journal.change({ change: change.what, undo: change.undo }, () => execute(change.make));
   }

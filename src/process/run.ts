@@ -241,7 +241,7 @@ class Run {
   /** Brings TUN, addresses, rules, routes and firewall into the state that the stage needs. */
   async #prepareHost() {
     const { tun: name, stage } = this.#settings;
-    // Not cut short by an abort: a change to the host that has begun is finished, so that it can be undone.
+    // An abort ends this between two changes: one that has begun is finished, so that it can be undone.
     this.#sayUndone(await undoLeftovers());
     const tool = firewallTool();
     if (stage.captures && tool === undefined) {
@@ -257,7 +257,7 @@ class Run {
       longestOf(networkOf(this.#settings, undefined)),
     );
     const tun = this.#devices.use(await openHostTun(name));
-    await makeChanges(changes, this.#journal, tun.existed);
+    await makeChanges(changes, this.#journal, tun.existed, this.#over);
     this.#stack.use(new HostWatch(needs, ({ level, text }) => this.#log[level]("{text}", { text })));
     return { tun, exits, mtu, from };
   }

@@ -154,6 +154,25 @@ Deno.test("a change that fails ends the making; only what was made is undone", a
   assert.ok(scratch.isClean());
 });
 
+Deno.test("a run that is over finishes the change that it is at, and begins no other", async () => {
+  using scratch = new Scratch();
+  const journal = new Journal(scratch.dir);
+  const over = new AbortController();
+  const last: Change = {
+    ...scratch.change("b"),
+    // Looked at when it is begun.
+    get make() {
+      over.abort("SIGINT");
+      return scratch.say("make-b");
+    },
+  };
+  const changes = [scratch.change("a"), last, scratch.change("c")];
+  await assert.rejects(makeChanges(changes, journal, true, over.signal), (reason) => reason === "SIGINT");
+  assert.deepEqual((await journal.undo()).map(({ change }) => change), ["b", "a"]);
+  assert.deepEqual(scratch.said(), ["make-a", "make-b", "undo-b", "undo-a"]);
+  assert.ok(scratch.isClean());
+});
+
 Deno.test("so it is where the very first fails", async () => {
   using scratch = new Scratch();
   const journal = new Journal(scratch.dir);
