@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { Random } from "../support/random.ts";
 import { Flood } from "./support/flood.ts";
-import { needing } from "./support/program.ts";
+import { needing, run, scratchDirectory } from "./support/program.ts";
 import { Address, endWell, Vm, VM_NEEDS, words } from "./support/vm.ts";
 
 /** The most that a stage may have, where every router but one is on the path. */
@@ -154,3 +154,39 @@ Deno.test({
     assert.deepEqual(await vm.state(), before);
   },
 });
+
+/** Stands in for `ip`: says that it has been called, and takes longer than a router waits for its proxy to say stop. */
+const SLOW = (real: string) => `#!/bin/sh\n>"$CALLED"\nsleep 0.5\nexec ${real} "$@"\n`;
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  Deno.test({
+    ...needing(
+      `${signal} to every process while a slow host is being prepared is an end as asked, and no router's failure`,
+      ...VM_NEEDS,
+    ),
+    fn: async () => {
+      await using vm = await Vm.up();
+      const before = await vm.state();
+      using scratch = scratchDirectory();
+      const real = (await run("sh", ["-c", "command -v ip"])).stdout.trim();
+      Deno.writeTextFileSync(`${scratch.path}/ip`, SLOW(real), { mode: 0o755 });
+      const called = `${scratch.path}/called`;
+      using calls = Deno.watchFs(scratch.path);
+      const path = `PATH=${scratch.path}:${Deno.env.get("PATH")}`;
+      await using onion = await vm.onion(["--stage", "6"], {
+        group: true,
+        via: ["env", path, `CALLED=${called}`],
+      });
+      for await (const { paths } of calls) if (paths.includes(called)) break;
+      const asked = performance.now();
+      onion.kill(signal, "group");
+      const { code, stderr } = await onion.ended;
+      const took = performance.now() - asked;
+      assert.deepEqual([code, stderr], [0, ""]);
+      // A dozen changes, made and undone, would take longer than that.
+      assert.ok(took < 5000, `${took} ms`);
+      await onion.gone;
+      assert.deepEqual(await vm.state(), before);
+    },
+  });
+}

@@ -46,9 +46,13 @@ export async function shoot(lab: Lab, shots: readonly Shot[]): Promise<void> {
 
 /** The UDP ports that a process listens on, as the kernel knows. */
 export function udpPorts(pid: number): number[] {
-  const sockets = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) =>
-    /^socket:\[(\d+)\]$/.exec(Deno.readLinkSync(`/proc/${pid}/fd/${name}`))?.[1]
-  );
+  const sockets = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(Deno.readLinkSync(`/proc/${pid}/fd/${name}`))?.[1];
+    } catch {
+      return undefined; // closed since
+    }
+  });
   // proc(5): local address and port in hexadecimal come second, and the inode tenth.
   const lines = Deno.readTextFileSync(`/proc/${pid}/net/udp`).trimEnd().split("\n").slice(1);
   return lines.map((line) => line.trim().split(/\s+/))
