@@ -35,10 +35,12 @@ import { choosePath, type RouterIndex } from "./path.ts";
 export interface CircuitLimits {
   /** From a circuit's opening to its end. */
   readonly lifetime: number;
-  /** That a hop may take to answer; twice as long in each further build, for the network may just be slow. */
+  /** That a hop may take to answer. */
   readonly answer: number;
-  /** Between a failed build and the next one; twice as long each further time. */
+  /** Between a failed build and the next one; twice as long each further time, up to `longestPause`. */
   readonly pause: number;
+  /** What the pause grows to. */
+  readonly longestPause: number;
   /** From the first try to the last. */
   readonly building: number;
   /** That the answers of a circuit may still come in after it has been replaced. */
@@ -54,6 +56,7 @@ export const CIRCUIT_LIMITS: CircuitLimits = {
   lifetime: 600_000,
   answer: 500,
   pause: 100,
+  longestPause: 2000,
   building: 15_000,
   draining: 10_000,
   clients: 256,
@@ -101,8 +104,7 @@ type Attempt =
 /** What is known about the tries so far. */
 interface Tries {
   readonly giveUpAt: number;
-  /** That a hop may take to answer in this one, and the pause before the next one. */
-  readonly answer: number;
+  /** Before the next one, if this one fails. */
   readonly pause: number;
 }
 
@@ -203,7 +205,10 @@ export class BuiltCircuits implements Circuits {
     this.#trace.events.emit(EventKind.extendDone, 0, 0, 0, port, circuit.id);
     if (build.next !== undefined) {
       this.#ask(build);
-      this.#set(client, { ...state, attempt: { ...state.attempt, answerBy: now + tries.answer } });
+      this.#set(client, {
+        ...state,
+        attempt: { ...state.attempt, answerBy: now + this.#config.limits.answer },
+      });
       return undefined;
     }
     this.#trace.counters.count("circuits-built");
@@ -278,8 +283,8 @@ export class BuiltCircuits implements Circuits {
   }
 
   #firstTries(now: number): Tries {
-    const { building, answer, pause } = this.#config.limits;
-    return { giveUpAt: now + building, answer, pause };
+    const { building, pause } = this.#config.limits;
+    return { giveUpAt: now + building, pause };
   }
 
   /** The attempt as it goes on where something of it is due; undefined where its time is over. */
@@ -293,9 +298,8 @@ export class BuiltCircuits implements Circuits {
         attempt.build[Symbol.dispose]();
         this.#close(attempt.build.circuit);
         if (now >= tries.giveUpAt) return undefined;
-        const { giveUpAt, answer, pause } = tries;
-        const next = { giveUpAt, answer: 2 * answer, pause: 2 * pause };
-        return { kind: "pausing", until: now + pause, avoid, tries: next };
+        const pause = Math.min(2 * tries.pause, this.#config.limits.longestPause);
+        return { kind: "pausing", until: now + tries.pause, avoid, tries: { ...tries, pause } };
       }
       case "pausing":
         if (now < attempt.until) return attempt;
@@ -313,7 +317,7 @@ export class BuiltCircuits implements Circuits {
     this.#byId.set(id, circuit);
     const build = new Build(circuit, path, routers, this.#crypto);
     this.#ask(build);
-    return { kind: "building", build, begunAt: now, answerBy: now + tries.answer, tries };
+    return { kind: "building", build, begunAt: now, answerBy: now + this.#config.limits.answer, tries };
   }
 
   #ask(build: Build): void {

@@ -297,13 +297,15 @@ class Run {
  * @param from whose packets are captured: whose circuit is built at once
  */
 function networkOf(settings: Settings, from: number | undefined): Pick<Network, "circuits" | "linkMtu"> {
-  const { stage, hops, circuitLifetime, linkMtu } = settings;
+  const { stage, hops, circuitLifetime, linkMtu, latency } = settings;
+  // There and back over each link of the path.
+  const answer = CIRCUIT_LIMITS.answer + 2 * hops * latency;
   if (stage.circuits === "given") return { circuits: { kind: "given" }, linkMtu };
   const circuits: CircuitPlan = {
     kind: "built",
     isSealed: stage.circuits === "sealed",
     hops,
-    limits: { ...CIRCUIT_LIMITS, lifetime: 1000 * circuitLifetime },
+    limits: { ...CIRCUIT_LIMITS, lifetime: 1000 * circuitLifetime, answer },
     ...(from !== undefined && { firstClient: from }),
   };
   return { circuits, linkMtu };

@@ -73,9 +73,9 @@ Deno.test("a host that lacks nothing", () => {
     "ok default route: via 10.0.2.2 dev eth0",
     "ok captured: 10.0.2.15 to 18.0.0.0/8, 128.0.0.0/8, by table 9 and priority 8",
     "ok exit: router 1 by eth1, as 192.168.201.2, via 192.168.201.1",
-    "ok forwarding: net.ipv4.ip_forward is 0, and not needed before stage 7",
     // There is no eth2 to eth4.
     ...fourBy("eth0, as 10.0.2.15, via 10.0.2.2"),
+    "ok forwarding: net.ipv4.ip_forward is 0, and not needed before stage 7",
     "ok reverse path: no strict filter is in the way",
     "ok rules: none before priority 8",
     "ok other runs: none has changed anything here",
