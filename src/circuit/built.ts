@@ -229,9 +229,7 @@ export class BuiltCircuits implements Circuits {
 
   /** {@inheritDoc Circuits.expire} */
   expire(now: number): void {
-    const first = this.#firstClient;
-    this.#firstClient = undefined;
-    if (first !== undefined && !this.#clients.has(first)) this.#begin(first, now);
+    if (this.#firstClient !== undefined) this.#begin(this.#firstClient, now);
     while (this.#draining.length > 0 && this.#draining[0]!.until <= now) {
       this.#close(this.#draining.shift()!.circuit);
     }
@@ -241,6 +239,9 @@ export class BuiltCircuits implements Circuits {
 
   /** Ends every circuit at once. */
   closeAll(): void {
+    for (const state of this.#clients.values()) {
+      if (state.kind !== "open" && state.attempt.kind === "building") state.attempt.build[Symbol.dispose]();
+    }
     for (const circuit of [...this.#byId.values()]) this.#close(circuit);
     this.#clients.clear();
     this.#draining.length = 0;
@@ -274,6 +275,8 @@ export class BuiltCircuits implements Circuits {
   }
 
   #begin(client: number, now: number): void {
+    // Its packet may have come before anybody has asked what is due.
+    if (client === this.#firstClient) this.#firstClient = undefined;
     this.#set(client, { kind: "trying", attempt: this.#build(client, this.#firstTries(now), now) });
   }
 
@@ -297,7 +300,7 @@ export class BuiltCircuits implements Circuits {
         this.#trace.counters.count("builds-failed");
         attempt.build[Symbol.dispose]();
         this.#close(attempt.build.circuit);
-        if (now >= tries.giveUpAt) return undefined;
+        if (now + tries.pause > tries.giveUpAt) return undefined;
         const pause = Math.min(2 * tries.pause, this.#config.limits.longestPause);
         return { kind: "pausing", until: now + tries.pause, avoid, tries: { ...tries, pause } };
       }
@@ -343,9 +346,7 @@ export class BuiltCircuits implements Circuits {
   }
 
   #reckon(): void {
-    this.#deadline = this.#draining[0]?.until ?? Infinity;
-    // A packet may come before the first turn's end, be it another's.
-    if (this.#firstClient !== undefined) this.#deadline = -Infinity;
+    this.#deadline = this.#firstClient === undefined ? this.#draining[0]?.until ?? Infinity : -Infinity;
     for (const state of this.#clients.values()) this.#deadline = Math.min(this.#deadline, deadlineOf(state));
   }
 }
