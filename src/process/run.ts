@@ -157,6 +157,7 @@ class Run {
         stage: stage.number,
         proxyPort,
         ...(stage.traffic && { tun, address: formatCidr(address) }),
+        routers: routers.all.map(({ number, pid }) => ({ router: number, pid })),
       },
     );
   }

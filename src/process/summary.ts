@@ -37,7 +37,10 @@ export function summaryText(report: RunReport): string {
     const [built, failed] = [count("circuits-built"), count("builds-failed")];
     if (built + failed > 0) {
       const each = built === 0 ? "" : `, in ${(count("build-time") / built / 1000).toFixed(1)} ms on average`;
-      lines.push(`${party}: ${built} circuits built${each}` + (failed === 0 ? "" : `, ${failed} given up`));
+      const circuits = built === 1 ? "circuit" : "circuits";
+      lines.push(
+        `${party}: ${built} ${circuits} built${each}` + (failed === 0 ? "" : `, ${failed} given up`),
+      );
     }
     for (const [reason, number] of drops(counters)) {
       lines.push(`${party}: dropped ${number} ${reason}: ${DROP_REASONS[reason]}`);

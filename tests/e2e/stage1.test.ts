@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { FrameCodec, FrameKind, makeSessionKey } from "../../src/control/message.ts";
 import { AS_NOBODY, needingNobody, NOBODY_ID } from "./support/nobody.ts";
-import { Onion } from "./support/onion.ts";
+import { childrenOf, Onion } from "./support/onion.ts";
 import { scratchDirectory } from "./support/program.ts";
 
 const STAGE_1 = ["--stage", "1"];
@@ -71,6 +71,7 @@ Deno.test("the router is the same program, told its port by environment and its 
 Deno.test("with --json, stdout is JSON lines from ready to ended", async () => {
   await using onion = await Onion.start([...STAGE_1, "--json"]);
   await onion.stdout.find(/"event":"ready"/);
+  const [router] = childrenOf(onion.pid);
   const { code, stdout } = await onion.end();
   assert.equal(code, 0);
   const [ready, ended, ...more] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
@@ -81,6 +82,7 @@ Deno.test("with --json, stdout is JSON lines from ready to ended", async () => {
     event: "ready",
     stage: 1,
     proxyPort: Number(proxyPort),
+    routers: [{ router: 1, pid: router }],
   });
   assert.deepEqual([ended.event, ended.by, ended.rejected], ["ended", "SIGINT", { proxy: 0, "router 1": 0 }]);
   for (const { time } of [ready, ended]) assert.equal(new Date(time).toISOString(), time);

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { EMPTY_ROOT_NEEDS, EmptyRoot } from "./support/empty_root.ts";
 import { Namespace } from "./support/namespace.ts";
-import { type End, Onion, Text } from "./support/onion.ts";
+import { childrenOf, type End, Onion, Text } from "./support/onion.ts";
 import { type Ended, needing, ONION, run, scratchDirectory } from "./support/program.ts";
 import { snapshot } from "./support/snapshot.ts";
 import { assertAllAnswered, assertNoneLost } from "./support/tools.ts";
@@ -276,13 +276,21 @@ Deno.test({
     await using namespace = await Namespace.make();
     await using onion = await Onion.start([...STAGE_2, "--json"], { namespace });
     await onion.stdout.find(/"event":"ready"/);
+    const [router] = childrenOf(onion.pid);
     assertAllAnswered(await ping(namespace, "-c", "2", "-i", "0.2", "10.5.51.3"), 2);
     const { stdout } = await endWell(onion);
     const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
     for (const line of lines) assert.equal(new Date(line.time).toISOString(), line.time);
     const [ready, ...events] = lines.map(({ time: _, ...line }) => line);
     const [proxyPort, routerPort] = onion.log("stage2.proxy.out").map((line) => Number(/\d+$/.exec(line)));
-    assert.deepEqual(ready, { event: "ready", stage: 2, proxyPort, tun: "tun1", address: "10.5.51.2/24" });
+    assert.deepEqual(ready, {
+      event: "ready",
+      stage: 2,
+      proxyPort,
+      tun: "tun1",
+      address: "10.5.51.2/24",
+      routers: [{ router: 1, pid: router }],
+    });
     const ended = events.pop()!;
     assert.deepEqual([ended.event, ended.by, ended.rejected], ["ended", "SIGINT", {
       proxy: 0,

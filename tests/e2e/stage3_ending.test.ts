@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { Flood } from "./support/flood.ts";
-import type { End, Onion } from "./support/onion.ts";
+import { childrenOf, type End, type Onion } from "./support/onion.ts";
 import { needing, run, scratchDirectory } from "./support/program.ts";
 import { Address, endWell, Vm, VM_NEEDS, words } from "./support/vm.ts";
 
@@ -238,11 +238,6 @@ Deno.test({
     assert.deepEqual({ ...before, rules, firewall, journals, processes }, before);
   },
 });
-
-/** The processes that a process has started and that have not ended. */
-function childrenOf(pid: number): number[] {
-  return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(" ").map(Number);
-}
 
 /** A run that does what it has to do at its start, and ends. */
 async function startAndEnd(vm: Vm, args: string): Promise<void> {

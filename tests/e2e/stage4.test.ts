@@ -223,6 +223,31 @@ Deno.test({
   },
 });
 
+Deno.test({
+  ...needing("nor where some share a card, be it the captured one", ...VM_NEEDS, "tcpdump", "fping"),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+    await using onion = await vm.stage(4, "--exit eth0,eth1,eth0,eth1");
+    {
+      const place = { party: "csail", interface: "net3", peer: "203.0.113.9" };
+      await using world = await Capture.start(vm.lab, { ...place, filter: "icmp[icmptype] == icmp-echo" });
+      for (const { host } of SAMPLE) await vm.pings(1, `-I ${Address.vm} ${host}`);
+      const seen = (await world.packets()).map((line) => line.replace(/:.*$/, ""));
+      assert.deepEqual([...new Set(seen)], [
+        // Routers 3, 4 and 1, behind gateways 0, 1 and 0.
+        "IP 198.51.100.2 > 128.30.2.102",
+        "IP 198.51.100.6 > 128.30.2.103",
+        "IP 198.51.100.2 > 128.30.2.104",
+      ]);
+    }
+    await sweep(vm, `-S ${Address.vm}`);
+    await floods(vm, 4);
+    await endWell(onion);
+    assert.deepEqual(await vm.state(), before);
+  },
+});
+
 /** Floods of 1000 pings to as many hosts, at once. */
 async function floods(vm: Vm, hosts: number): Promise<void> {
   await Promise.all(

@@ -17,16 +17,15 @@ const SECRETS = {
   "who is to get it": "801e029b", // 128.30.2.155
 } as const;
 
-/** Who can read what between the members, by stage. In stage 5 it is all there: so it would be found. */
-const READABLE = { 5: Object.keys(SECRETS), 6: [] } as const;
+/** What can be read between the members, by stage. In stage 5 it is all there: so it would be found. */
+const READABLE = [
+  { stage: 5, name: "stage 5: between the members everything can be read", readable: Object.keys(SECRETS) },
+  { stage: 6, name: "stage 6: between the members nothing of a ping can be read", readable: [] },
+];
 
-for (const [stage, readable] of Object.entries(READABLE)) {
+for (const { stage, name, readable } of READABLE) {
   Deno.test({
-    ...needing(
-      `stage ${stage}: between the members ${readable.length === 0 ? "nothing" : "everything"} can be read`,
-      ...VM_NEEDS,
-      "tcpdump",
-    ),
+    ...needing(name, ...VM_NEEDS, "tcpdump"),
     fn: async () => {
       await using vm = await Vm.up();
       await using recording = await Recording.start(vm.lab);
@@ -36,7 +35,7 @@ for (const [stage, readable] of Object.entries(READABLE)) {
         peer: Address.gw0,
       });
       // From the first handshake on.
-      await using onion = await vm.onion(["--stage", stage, "--routers", "6", "--hops", "5"]);
+      await using onion = await vm.onion(["--stage", `${stage}`, "--routers", "6", "--hops", "5"]);
       await onion.ready();
       for (const size of [56, 1472]) {
         const said = await vm.ping(

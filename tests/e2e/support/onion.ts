@@ -164,6 +164,11 @@ export class Onion implements AsyncDisposable {
   }
 }
 
+/** The processes that a process has started and that have not ended. */
+export function childrenOf(pid: number): number[] {
+  return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(" ").map(Number);
+}
+
 /** What a process has said so far. */
 export class Text {
   text = "";

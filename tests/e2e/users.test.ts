@@ -1,0 +1,76 @@
+/**
+ * Many users of one proxy, each with a circuit of its own, in the practice network. A user is an address:
+ *
+ *     10.0.2.15, captured ──┐
+ *     10.5.51.101 ──────────┼──► tun1 ──► proxy ══ a circuit each ══► routers ──► hosts
+ *     10.5.51.102, … ───────┘
+ */
+import assert from "node:assert/strict";
+import { logFile } from "./support/circuit_logs.ts";
+import { needing } from "./support/program.ts";
+import { assertAllAnswered } from "./support/tools.ts";
+import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
+
+/** Gives the VM more addresses, whose packets are led to where the captured ones go, and tells which. */
+async function addUsers(vm: Vm, count: number): Promise<string[]> {
+  const users = Array.from({ length: count }, (_, at) => `10.5.51.${101 + at}`);
+  await vm.sh(...users.flatMap((user) => [
+    `ip address add ${user}/32 dev tun1`,
+    `ip rule add from ${user} table 9 priority 9`,
+  ]));
+  return users;
+}
+
+for (const stage of [5, 6]) {
+  Deno.test({
+    ...needing(
+      `stage ${stage}: twenty users at once have twenty circuits, and each its own answers`,
+      ...VM_NEEDS,
+    ),
+    fn: async () => {
+      await using vm = await Vm.up();
+      await using onion = await vm.stage(stage, "--routers 6 --hops 3");
+      const users = [Address.vm, ...await addUsers(vm, 19)];
+      await Promise.all(users.map(async (user) => {
+        assertAllAnswered(await vm.ping(`-I ${user} -i 0.2 -c 10 -W 5 ${Address.csail}`), 10);
+      }));
+      const { stdout } = await endWell(onion);
+      assert.doesNotMatch(stdout, / dropped | given up/);
+      const log = onion.log(logFile(stage, "proxy"));
+      const pattern = /^incoming packet, circuit incoming: (\S+), src: 128\.30\.2\.155, dst: (\S+)$/;
+      const answered = log.flatMap((line) => {
+        const [, circuit = "", user = ""] = pattern.exec(line) ?? [];
+        return user === "" ? [] : [{ circuit, user }];
+      });
+      assert.equal(answered.length, 20 * 10);
+      const circuits = new Map(answered.map(({ circuit, user }) => [user, circuit]));
+      assert.ok(
+        answered.every(({ circuit, user }) => circuits.get(user) === circuit),
+        "always by the same one",
+      );
+      assert.deepEqual([...circuits.keys()].sort(), users.sort());
+      assert.equal(new Set(circuits.values()).size, 20, "which is nobody else's");
+      assert.equal(log.filter((line) => line.startsWith("hop: 1, ")).length, 20);
+    },
+  });
+}
+
+Deno.test({
+  ...needing("new circuits go round a router that hangs, and old ones wait for it", ...VM_NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    await using onion = await vm.stage(6, "--routers 3 --hops 1");
+    const users = await addUsers(vm, 12);
+    const [text] = await onion.logged(logFile(6, "proxy"), /^hop: 1, router: \d\n(?=incoming extend-done)/m);
+    const { routers } = await onion.ready();
+    const hung = routers[Number(/\d\n$/.exec(text)![0]) - 1]!;
+    Deno.kill(hung, "SIGSTOP");
+    // Shorter than the silence that ends a run. That none of twelve chooses this one is a chance of one in a hundred.
+    const waiting = vm.ping(`-I ${Address.vm} -i 0.2 -c 5 -W 10 ${Address.csail}`);
+    const round = await Promise.all(users.map((user) => vm.ping(`-I ${user} -c 1 -W 10 ${Address.csail}`)));
+    Deno.kill(hung, "SIGCONT");
+    for (const said of round) assertAllAnswered(said, 1);
+    assertAllAnswered(await waiting, 5);
+    await endWell(onion);
+  },
+});
