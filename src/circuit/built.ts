@@ -197,7 +197,7 @@ export class BuiltCircuits implements Circuits {
     if (state === undefined || state.kind === "open" || state.attempt.kind !== "building") {
       return "unexpected-cell";
     }
-    const { build, begunAt, tries } = state.attempt;
+    const { build, begunAt } = state.attempt;
     if (build.circuit !== circuit || cellType(cell) !== build.awaited) return "unexpected-cell";
     const fault = build.take(cell);
     if (fault !== undefined) return fault;
@@ -237,7 +237,7 @@ export class BuiltCircuits implements Circuits {
     this.#reckon();
   }
 
-  /** Ends every circuit at once. */
+  /** {@inheritDoc Circuits.closeAll} */
   closeAll(): void {
     for (const state of this.#clients.values()) {
       if (state.kind !== "open" && state.attempt.kind === "building") state.attempt.build[Symbol.dispose]();

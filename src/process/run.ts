@@ -9,6 +9,7 @@
  * @module
  */
 import { CIRCUIT_LIMITS } from "../circuit/built.ts";
+import { KEY } from "../crypto/provider.ts";
 import { formatCidr } from "../config/cidr.ts";
 import type { RouterSettings } from "../control/message.ts";
 import type { Settings } from "../config/settings.ts";
@@ -201,7 +202,7 @@ class Run {
     const { address, stage } = this.#settings;
     if (this.#settings.pcap !== undefined) prepareDirectory(this.#settings.pcap);
     const { tun, mtu, exits, from } = await this.#prepareHost();
-    const socket = this.#devices.use(UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER));
+    const socket = this.#devices.use(UdpSocket.bindLoopback(LINK_BUFFER));
     const proxyPort = socket.localPort;
     this.#file.line(proxyLine(proxyPort));
     // They come up in any order, and are told about each other when all have.
@@ -228,7 +229,7 @@ class Run {
     network.routers.forEach(({ link, address }, index) => this.#introduce(index + 1, link.port, address));
     const known = network.routers.map((router, index) => {
       const key = keys[index];
-      return key === undefined ? router : { ...router, key: Uint8Array.fromHex(key) };
+      return key === undefined ? router : { ...router, key: readKey(key, index + 1) };
     });
     const config = proxyConfig({ ...network, routers: known }, stage.captures ? hopOf(address) : undefined);
     const role = { kind: "proxy", config, tun: tun.fd.number } as const;
@@ -310,6 +311,15 @@ function networkOf(settings: Settings, from: number | undefined): Pick<Network, 
     ...(from !== undefined && { firstClient: from }),
   };
   return { circuits, linkMtu };
+}
+
+/** A router's static public key, as it says it is. */
+function readKey(hex: string, router: number): Uint8Array<ArrayBuffer> {
+  if (new RegExp(`^[0-9a-f]{${2 * KEY}}$`).test(hex)) return Uint8Array.fromHex(hex);
+  throw new OperatorError(
+    `router ${router} has sent no key`,
+    "start again, with --log-level debug to see more",
+  );
 }
 
 /** How the packet thread of one member of a network goes about it. */

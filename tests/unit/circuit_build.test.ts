@@ -41,10 +41,12 @@ Deno.test("plain: the first hop is asked to begin, then each is told of the next
   assert.equal(take(build, hex("53 000000 00000007")), undefined);
   assert.equal(build.next, 0);
   assert.deepEqual(asked(build), hex("52 000000 00000007 7f000001 9c41"));
-  assert.equal(take(build, hex("53 000000 00000007")), undefined);
+  assert.equal(take(build, hex("53 000000 00000007")), "unexpected-cell", "the first hop's, once more");
+  assert.equal(take(build, hex("53 000000 00000007 7f000001 9c41")), undefined);
   assert.equal(build.next, 2);
   assert.deepEqual(asked(build), hex("52 000000 00000007 7f000001 9c43"));
-  assert.equal(take(build, hex("53 000000 00000007")), undefined);
+  assert.equal(take(build, hex("53 000000 00000007 7f000001 9c41")), "unexpected-cell", "the second one's");
+  assert.equal(take(build, hex("53 000000 00000007 7f000001 9c43")), undefined);
   assert.equal(build.next, undefined, "built");
 });
 

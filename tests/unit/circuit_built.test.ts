@@ -56,6 +56,8 @@ class Rig {
   readonly opened: [client: number, id: number][] = [];
   readonly failed: number[] = [];
   readonly #hops: number;
+  /** What was asked last, by circuit. */
+  readonly #asked = new Map<number, Uint8Array>();
   #sent: Sent[] = [];
 
   constructor({ dialect = PLAIN, hops = 2, limits = {}, firstClient, seed = 1, routers }: Options = {}) {
@@ -73,7 +75,9 @@ class Rig {
         send: (to, buffer) => {
           const bytes = buffer.copy();
           const id = new DataView(bytes.buffer).getUint32(4);
-          this.#sent.push({ to, type: bytes[0]!, id, body: bytes.subarray(8) });
+          const body = bytes.subarray(8);
+          this.#sent.push({ to, type: bytes[0]!, id, body });
+          if (bytes[0] === EXTEND) this.#asked.set(id, body);
         },
         opened: (client, { id }, now) => {
           assert.equal(now, this.now);
@@ -121,8 +125,11 @@ class Rig {
     );
   }
 
-  /** A cell comes by a circuit that there is: why it was dropped, or undefined. */
-  hears(id: number, type = EXTEND_DONE, body: Uint8Array = hex("")): DropReason | undefined {
+  /**
+   * A cell comes by a circuit that there is: why it was dropped, or undefined. Unless said otherwise it is the answer, which
+   * in the clear names whom the question named.
+   */
+  hears(id: number, type = EXTEND_DONE, body = this.#asked.get(id) ?? hex("")): DropReason | undefined {
     return this.circuits.answer(this.find(id)!, poisoned(cell(type, id, body)), this.now);
   }
 
@@ -190,7 +197,7 @@ Deno.test("trying to open: each answer leads to the next question, and the last 
   assert.equal(rig.packet(), 1);
   assert.equal(rig.find(1)!.isOpen, true);
   assert.equal(rig.circuits.deadline, 900 + REPLACE_AT);
-  assert.deepEqual(rig.counters.snapshot(), { "circuits-built": 1 });
+  assert.deepEqual(rig.counters.snapshot(), { "circuits-built": 1, "build-time": 900_000 });
 
   const done = event(EventKind.extendDone, { port: LINKS[first]!.port, incoming: 1 });
   const [one, two, three, ...heard] = rig.log.events;
