@@ -8,10 +8,7 @@
  *
  * @module
  */
-import { CIRCUIT_LIMITS } from "../circuit/built.ts";
-import { KEY } from "../crypto/provider.ts";
 import { formatCidr } from "../config/cidr.ts";
-import type { RouterSettings } from "../control/message.ts";
 import type { Settings } from "../config/settings.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { hopOf } from "../exit/raw_icmp.ts";
@@ -19,7 +16,6 @@ import { hasCapability } from "../host/capability.ts";
 import { Journal, undoLeftovers, type Undone } from "../host/journal.ts";
 import { requireLoopback, requireTunHost } from "../host/preflight.ts";
 import { makeChanges } from "../host/change.ts";
-import type { HostExit } from "../host/exits.ts";
 import { firewallTool, planCommands, planHost } from "../host/plan.ts";
 import { readHostState } from "../host/state.ts";
 import { openHostTun } from "../host/tun.ts";
@@ -27,30 +23,19 @@ import { HostWatch } from "../host/watch.ts";
 import { proxyLine, routerLine } from "../log/classic.ts";
 import { diagnostics, setUpDiagnostics } from "../log/diagnostics.ts";
 import { LineFile } from "../log/line_file.ts";
-import { type CircuitPlan, longestOf, type Network, proxyConfig, routerConfig } from "../loop/network.ts";
-import type { ThreadOptions } from "../loop/packet_thread.ts";
+import { longestOf, type Network, proxyConfig, routerConfig } from "../loop/network.ts";
 import { PacketThread } from "../loop/thread.ts";
-import type { RouterConfig } from "../router/router.ts";
 import { currentCpu } from "../sys/affinity.ts";
 import { createOwnedDirectory } from "../sys/file.ts";
 import { UdpSocket } from "../sys/udp.ts";
-import type { Cidr } from "../wire/cidr.ts";
-import { IcmpType } from "../wire/icmp.ts";
 import { unlessAborted } from "./abort.ts";
 import { LINK_BUFFER, LOOPBACK_ADDRESS } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
+import { exitSettings, networkOf, readKey, threadOptions } from "./members.ts";
 import { makeOutput, type Output } from "./output.ts";
 import { Routers } from "./routers.ts";
-import { moduleUrl, VERSION } from "./self.ts";
+import { moduleUrl } from "./self.ts";
 import { type RunReport, summaryObject, summaryText } from "./summary.ts";
-
-/** The ICMP types that a raw ICMP exit takes in from the world. */
-const WORLD_TYPES = [
-  IcmpType.echoReply,
-  IcmpType.destinationUnreachable,
-  IcmpType.timeExceeded,
-  IcmpType.parameterProblem,
-];
 
 /**
  * Runs a stage until `signal` aborts.
@@ -293,53 +278,6 @@ class Run {
   }
 }
 
-/**
- * What settings say about the network between the members.
- *
- * @param from whose packets are captured: whose circuit is built at once
- */
-function networkOf(settings: Settings, from: number | undefined): Pick<Network, "circuits" | "linkMtu"> {
-  const { stage, hops, circuitLifetime, linkMtu, latency } = settings;
-  // There and back over each link of the path.
-  const answer = CIRCUIT_LIMITS.answer + 2 * hops * latency;
-  if (stage.circuits === "given") return { circuits: { kind: "given" }, linkMtu };
-  const circuits: CircuitPlan = {
-    kind: "built",
-    isSealed: stage.circuits === "sealed",
-    hops,
-    limits: { ...CIRCUIT_LIMITS, lifetime: 1000 * circuitLifetime, answer },
-    ...(from !== undefined && { firstClient: from }),
-  };
-  return { circuits, linkMtu };
-}
-
-/** A router's static public key, as it says it is. */
-function readKey(hex: string, router: number): Uint8Array<ArrayBuffer> {
-  if (new RegExp(`^[0-9a-f]{${2 * KEY}}$`).test(hex)) return Uint8Array.fromHex(hex);
-  throw new OperatorError(
-    `router ${router} has sent no key`,
-    "start again, with --log-level debug to see more",
-  );
-}
-
-/** How the packet thread of one member of a network goes about it. */
-function threadOptions(
-  settings: Settings,
-  { proxy, routers }: Network,
-  party: number,
-  cpu: number | undefined,
-): ThreadOptions {
-  const { noPacketLog, latency, pcap: directory } = settings;
-  const options = { logsPackets: !noPacketLog, latency, ...(cpu !== undefined && { cpu }) };
-  if (directory === undefined) return options;
-  const members = [proxy, ...routers.map(({ link }) => link)].map(({ port }, party) => ({ party, port }));
-  const peers = members.filter((member) => member.party !== party);
-  return {
-    ...options,
-    taps: { directory, application: `onion ${VERSION}`, self: members[party]!, peers },
-  };
-}
-
 /** Makes a directory for captures where there is none, and makes sure that it takes files: those who capture come later. */
 function prepareDirectory(path: string): void {
   try {
@@ -350,23 +288,4 @@ function prepareDirectory(path: string): void {
     const remedy = "choose another directory with --pcap";
     throw new OperatorError(`cannot write captures to ${path}: ${reason}`, remedy, undefined, { cause });
   }
-}
-
-/** The part of a router's settings that says how packets leave. */
-function exitSettings(
-  block: Cidr,
-  exits: readonly HostExit[],
-  number: number,
-  node: RouterConfig,
-): Pick<NonNullable<RouterSettings["traffic"]>, "node" | "socket"> {
-  const exit = exits[number - 1];
-  if (exit === undefined) return { node: { ...node, exit: { kind: "echo", block } } };
-  const { address, mtu, device, mark } = exit;
-  // Who leaves by the same address must not take the same identifiers.
-  const alike = exits.filter((other) => other.address === address);
-  const share = { index: alike.indexOf(exit), of: alike.length };
-  return {
-    node: { ...node, exit: { kind: "raw-icmp", address, mtu, hop: hopOf(block), share } },
-    socket: { address, device, mark, types: WORLD_TYPES },
-  };
 }
