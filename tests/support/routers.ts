@@ -9,8 +9,11 @@
  *
  * @module
  */
-import type { RouterDescription } from "../../src/circuit/build.ts";
+import assert from "node:assert/strict";
+import { Build, type RouterDescription } from "../../src/circuit/build.ts";
 import { CIRCUIT_LIMITS } from "../../src/circuit/built.ts";
+import { PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import { OriginCircuit } from "../../src/circuit/origin.ts";
 import type { Deliver } from "../../src/exit/exit.ts";
 import { type Network, routerConfig } from "../../src/loop/network.ts";
 import { type RouterConfig, RouterCore } from "../../src/router/router.ts";
@@ -40,6 +43,8 @@ export class Routers {
   /** What they log, by router. */
   readonly logs: readonly EventMemory[];
   readonly atExit: AtExit[] = [];
+  /** Every cell that a router has sent, in order; the proxy is 0. */
+  readonly carried: { readonly from: number; readonly to: number; readonly cell: Uint8Array }[] = [];
   /** Cells that a router is not to get: it does not answer. */
   isDeaf: (router: number) => boolean = () => false;
   readonly #counters: readonly Counters[];
@@ -71,7 +76,8 @@ export class Routers {
         {
           toNeighbour: (neighbour, cell) => {
             const to = this.#partiesFrom(number)[neighbour]!;
-            return this.#underWay.push({ from: number, to, cell: cell.copy() }) > 0;
+            const sent = { from: number, to, cell: cell.copy() };
+            return this.carried.push(sent) > 0 && this.#underWay.push(sent) > 0;
           },
         },
         { counters: this.#counters[number - 1]!, events: this.logs[number - 1]! },
@@ -92,6 +98,24 @@ export class Routers {
   send(router: number, cells: readonly Uint8Array[], from = 0, now = 0): Uint8Array[] {
     for (const cell of cells) this.#underWay.push({ from, to: router, cell });
     return this.#settle(now);
+  }
+
+  /** Builds a circuit by these routers. */
+  build(path: readonly number[], id = 1): OriginCircuit {
+    const dialect = this.configs[0]!.begins === "sealed" ? SEALED : PLAIN;
+    const indices = path.map((router) => router - 1);
+    const circuit = new OriginCircuit(id, indices[0]!, dialect, 0, false);
+    using build = new Build(circuit, indices, this.descriptions, PROVIDER);
+    const buffer = poisoned();
+    while (build.next !== undefined) {
+      build.ask(buffer);
+      const [answer] = this.send(path[0]!, [buffer.copy()]);
+      assert.ok(answer !== undefined, `router ${build.next + 1} does not answer`);
+      assert.equal(build.take(poisoned(answer)), undefined);
+    }
+    this.carried.length = 0;
+    for (const log of this.logs) log.events.length = 0;
+    return circuit;
   }
 
   /** An exit delivers an answer: what comes to the proxy of it. */
