@@ -234,7 +234,7 @@ export {
   ringBytes,
   SILENT,
 } from "./src/trace/events.ts";
-export type { Trace } from "./src/trace/trace.ts";
+export type { Tap, Trace } from "./src/trace/trace.ts";
 export { MemoryTun } from "./src/tun/memory.ts";
 export { type OpenTun, openTun } from "./src/tun/open.ts";
 export type { Tun } from "./src/tun/tun.ts";

@@ -1,6 +1,6 @@
 /**
  * An experiment, not a part of onion: would io_uring carry packets cheaper than poll(2), read(2), write(2) and the UDP train?
- * docs/adr/0006-io-uring.md says what came out. It needs root, `cc`, `ip` and `unshare`, and Linux 6.7.
+ * docs/adr/0010-io-uring.md says what came out. It needs root, `cc`, `ip` and `unshare`, and Linux 6.7.
  *
  * ```
  *   deno run -A bench/experiments/io_uring.ts [--rounds 7]

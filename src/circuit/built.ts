@@ -35,10 +35,12 @@ import { choosePath, type RouterIndex } from "./path.ts";
 export interface CircuitLimits {
   /** From a circuit's opening to its end. */
   readonly lifetime: number;
-  /** That a hop may take to answer; twice as long in each further build, for the network may just be slow. */
+  /** That a hop may take to answer. */
   readonly answer: number;
-  /** Between a failed build and the next one; twice as long each further time. */
+  /** Between a failed build and the next one; twice as long each further time, up to `longestPause`. */
   readonly pause: number;
+  /** What the pause grows to. */
+  readonly longestPause: number;
   /** From the first try to the last. */
   readonly building: number;
   /** That the answers of a circuit may still come in after it has been replaced. */
@@ -54,6 +56,7 @@ export const CIRCUIT_LIMITS: CircuitLimits = {
   lifetime: 600_000,
   answer: 500,
   pause: 100,
+  longestPause: 2000,
   building: 15_000,
   draining: 10_000,
   clients: 256,
@@ -101,8 +104,7 @@ type Attempt =
 /** What is known about the tries so far. */
 interface Tries {
   readonly giveUpAt: number;
-  /** That a hop may take to answer in this one, and the pause before the next one. */
-  readonly answer: number;
+  /** Before the next one, if this one fails. */
   readonly pause: number;
 }
 
@@ -195,7 +197,7 @@ export class BuiltCircuits implements Circuits {
     if (state === undefined || state.kind === "open" || state.attempt.kind !== "building") {
       return "unexpected-cell";
     }
-    const { build, begunAt, tries } = state.attempt;
+    const { build, begunAt } = state.attempt;
     if (build.circuit !== circuit || cellType(cell) !== build.awaited) return "unexpected-cell";
     const fault = build.take(cell);
     if (fault !== undefined) return fault;
@@ -203,7 +205,10 @@ export class BuiltCircuits implements Circuits {
     this.#trace.events.emit(EventKind.extendDone, 0, 0, 0, port, circuit.id);
     if (build.next !== undefined) {
       this.#ask(build);
-      this.#set(client, { ...state, attempt: { ...state.attempt, answerBy: now + tries.answer } });
+      this.#set(client, {
+        ...state,
+        attempt: { ...state.attempt, answerBy: now + this.#config.limits.answer },
+      });
       return undefined;
     }
     this.#trace.counters.count("circuits-built");
@@ -224,9 +229,7 @@ export class BuiltCircuits implements Circuits {
 
   /** {@inheritDoc Circuits.expire} */
   expire(now: number): void {
-    const first = this.#firstClient;
-    this.#firstClient = undefined;
-    if (first !== undefined && !this.#clients.has(first)) this.#begin(first, now);
+    if (this.#firstClient !== undefined) this.#begin(this.#firstClient, now);
     while (this.#draining.length > 0 && this.#draining[0]!.until <= now) {
       this.#close(this.#draining.shift()!.circuit);
     }
@@ -234,8 +237,11 @@ export class BuiltCircuits implements Circuits {
     this.#reckon();
   }
 
-  /** Ends every circuit at once. */
+  /** {@inheritDoc Circuits.closeAll} */
   closeAll(): void {
+    for (const state of this.#clients.values()) {
+      if (state.kind !== "open" && state.attempt.kind === "building") state.attempt.build[Symbol.dispose]();
+    }
     for (const circuit of [...this.#byId.values()]) this.#close(circuit);
     this.#clients.clear();
     this.#draining.length = 0;
@@ -269,6 +275,8 @@ export class BuiltCircuits implements Circuits {
   }
 
   #begin(client: number, now: number): void {
+    // Its packet may have come before anybody has asked what is due.
+    if (client === this.#firstClient) this.#firstClient = undefined;
     this.#set(client, { kind: "trying", attempt: this.#build(client, this.#firstTries(now), now) });
   }
 
@@ -278,8 +286,8 @@ export class BuiltCircuits implements Circuits {
   }
 
   #firstTries(now: number): Tries {
-    const { building, answer, pause } = this.#config.limits;
-    return { giveUpAt: now + building, answer, pause };
+    const { building, pause } = this.#config.limits;
+    return { giveUpAt: now + building, pause };
   }
 
   /** The attempt as it goes on where something of it is due; undefined where its time is over. */
@@ -292,10 +300,9 @@ export class BuiltCircuits implements Circuits {
         this.#trace.counters.count("builds-failed");
         attempt.build[Symbol.dispose]();
         this.#close(attempt.build.circuit);
-        if (now >= tries.giveUpAt) return undefined;
-        const { giveUpAt, answer, pause } = tries;
-        const next = { giveUpAt, answer: 2 * answer, pause: 2 * pause };
-        return { kind: "pausing", until: now + pause, avoid, tries: next };
+        if (now + tries.pause > tries.giveUpAt) return undefined;
+        const pause = Math.min(2 * tries.pause, this.#config.limits.longestPause);
+        return { kind: "pausing", until: now + tries.pause, avoid, tries: { ...tries, pause } };
       }
       case "pausing":
         if (now < attempt.until) return attempt;
@@ -313,7 +320,7 @@ export class BuiltCircuits implements Circuits {
     this.#byId.set(id, circuit);
     const build = new Build(circuit, path, routers, this.#crypto);
     this.#ask(build);
-    return { kind: "building", build, begunAt: now, answerBy: now + tries.answer, tries };
+    return { kind: "building", build, begunAt: now, answerBy: now + this.#config.limits.answer, tries };
   }
 
   #ask(build: Build): void {
@@ -339,9 +346,7 @@ export class BuiltCircuits implements Circuits {
   }
 
   #reckon(): void {
-    this.#deadline = this.#draining[0]?.until ?? Infinity;
-    // A packet may come before the first turn's end, be it another's.
-    if (this.#firstClient !== undefined) this.#deadline = -Infinity;
+    this.#deadline = this.#firstClient === undefined ? this.#draining[0]?.until ?? Infinity : -Infinity;
     for (const state of this.#clients.values()) this.#deadline = Math.min(this.#deadline, deadlineOf(state));
   }
 }

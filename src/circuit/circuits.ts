@@ -36,6 +36,8 @@ export interface Circuits {
    * @returns why it was dropped, or undefined
    */
   answer(circuit: OriginCircuit, cell: PacketBuffer, now: number): DropReason | undefined;
+  /** Ends every circuit that has been built, at once: routers are told, keys are wiped. */
+  closeAll(): void;
 }
 
 /** One circuit to each router, which both sides know of from the start. */
@@ -74,4 +76,7 @@ export class GivenCircuits implements Circuits {
   answer(): DropReason {
     return "unexpected-cell";
   }
+
+  /** {@inheritDoc Circuits.closeAll} */
+  closeAll(): void {}
 }

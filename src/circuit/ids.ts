@@ -13,6 +13,11 @@
 /** Counts that fit around the party's byte: 24 bits. */
 const COUNTS = 2 ** 24;
 
+/** The party whose number an id has. */
+export function partyOf(id: number): number {
+  return id >>> 8 & 0xff;
+}
+
 /** Chooses ids for one party. */
 export class CircuitIds {
   readonly #party: number;

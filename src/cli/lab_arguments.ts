@@ -44,6 +44,11 @@ const LAB_FLAGS = {
     help: "demo: keep what passed each link, and what each party saw, in pcapng files there, for Wireshark",
     offers: "directories",
   },
+  latency: {
+    flag: "--latency",
+    metavar: "MS",
+    help: "demo: each link of the onion takes so long, as if the routers were far away; a run takes it, too",
+  },
   mermaid: { flag: "--mermaid", help: "demo: as a Mermaid sequence diagram" },
   json: { flag: "--json", help: "demo: as JSON lines, an object for each thing that passed" },
 } as const;
@@ -57,6 +62,7 @@ const EXEC = inAnyOrder({ namespace: field(LAB_FLAGS.namespace) });
 const DEMO = inAnyOrder({
   stage: field(FLAGS.stage),
   pcap: field(LAB_FLAGS.pcap),
+  latency: field(LAB_FLAGS.latency),
   json: field(LAB_FLAGS.json),
   mermaid: field(LAB_FLAGS.mermaid),
 });
@@ -163,7 +169,10 @@ function readParty(given: Given): string {
 }
 
 function readDemo(
-  { stage: given, pcap, json, mermaid }: Record<"stage" | "pcap" | "json" | "mermaid", Given | undefined>,
+  { stage: given, pcap, latency, json, mermaid }: Record<
+    "stage" | "pcap" | "latency" | "json" | "mermaid",
+    Given | undefined
+  >,
 ): LabCommand {
   if (given === undefined) throw new ConfigError("demo needs a stage", "name one with --stage N");
   if (json !== undefined && mermaid !== undefined) {
@@ -171,6 +180,10 @@ function readDemo(
   }
   const form = json !== undefined ? "json" : mermaid !== undefined ? "mermaid" : "text";
   // As a run of the stage would take them.
-  const { stage, pcap: directory } = validate({ stage: given, ...pcap !== undefined && { pcap } });
-  return { verb: "demo", stage, form, pcap: directory };
+  const settings = validate({
+    stage: given,
+    ...pcap !== undefined && { pcap },
+    ...latency !== undefined && { latency },
+  });
+  return { verb: "demo", stage: settings.stage, form, pcap: settings.pcap, latency: settings.latency };
 }

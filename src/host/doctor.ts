@@ -117,12 +117,12 @@ function lookAtLoopback({ hasLoopback }: Facts): Verdict {
   return hasLoopback ? ok("up") : lacks("the loopback interface is down", "ip link set lo up");
 }
 
-/** Each process has a port for control, and where packets travel another one for cells. */
+/** Each process has a port for control and one for cells; only the proxy does without the latter where none travel. */
 function lookAtPorts({ sysctl, udpPorts }: Facts, { routers, stage }: Settings): Verdict {
   const choice = choiceOfPorts(sysctl, udpPorts);
   if (choice === undefined) return unknown(`${PORT_RANGE.name} cannot be read`);
   const { range, all, free } = choice;
-  const needed = (1 + routers) * (stage.traffic ? 2 : 1);
+  const needed = 1 + 2 * routers + Number(stage.traffic);
   if (free >= needed) return ok(`${free} of ${all} UDP ports are free`);
   return lacks(
     `of the UDP ports from ${range}, ${free} are free, and proxy and routers need ${needed}`,

@@ -28,6 +28,8 @@ export interface DemoOptions {
   readonly form: DemoForm;
   /** Where the captures of the run are kept; they are not where it is left out. */
   readonly pcap: string | undefined;
+  /** Milliseconds that each link of the onion takes. */
+  readonly latency: number;
 }
 
 /**
@@ -38,7 +40,7 @@ export interface DemoOptions {
  * @throws {OperatorError} where the lab or the stage does not come up, or captures cannot be kept
  */
 export async function demo(options: DemoOptions, self: Self, signal: AbortSignal): Promise<ExitCode> {
-  const { stage, form, pcap } = options;
+  const { stage, form, pcap, latency } = options;
   const pinging = pingArguments(stage);
   if (pinging !== undefined) requirePrograms("ping");
   await using stack = new AsyncDisposableStack();
@@ -52,7 +54,7 @@ export async function demo(options: DemoOptions, self: Self, signal: AbortSignal
   stack.defer(() => Deno.removeSync(directory, { recursive: true }));
   // Whatever becomes of the demo: what has been seen so far may tell why.
   if (pcap !== undefined) stack.defer(() => keepCaptures(directory, pcap, topology(NO_FAULTS)));
-  const story = await play(self, stage, pinging, directory, signal);
+  const story = await play(self, stage, latency, pinging, directory, signal);
   if (story === undefined) return ExitCode.ok;
   tell(story, form);
   return story.ping?.received === 0 ? ExitCode.failed : ExitCode.ok;
@@ -72,12 +74,13 @@ function pingArguments({ traffic, captures }: Stage): string[] | undefined {
 async function play(
   self: Self,
   stage: Stage,
+  latency: number,
   pinging: string[] | undefined,
   directory: string,
   signal: AbortSignal,
 ): Promise<Story | undefined> {
   try {
-    await using run = StageRun.start(self, stage, directory, signal);
+    await using run = StageRun.start(self, stage, latency, directory, signal);
     await run.ready();
     const network = topology(NO_FAULTS);
     const before = await countPackets(network);

@@ -24,14 +24,20 @@ export class StageRun implements AsyncDisposable {
   readonly #reading: Promise<void>;
   readonly #onAbort = () => this.#end();
 
-  private constructor(self: Self, stage: Stage, directory: string, signal: AbortSignal) {
+  private constructor(
+    self: Self,
+    stage: Stage,
+    latency: number,
+    directory: string,
+    signal: AbortSignal,
+  ) {
     this.#stage = stage;
     this.#directory = directory;
     this.#signal = signal;
     const { command, args } = self([
       ...["--stage", `${stage.number}`],
       ...["--log-dir", directory],
-      ...stage.traffic ? ["--pcap", directory] : [],
+      ...stage.traffic ? ["--pcap", directory, "--latency", `${latency}`] : [],
       ...["--log-level", "warning"],
       "--json",
     ]);
@@ -46,12 +52,19 @@ export class StageRun implements AsyncDisposable {
   /**
    * Starts it.
    *
+   * @param latency milliseconds that each link of the onion takes
    * @param directory where its log files go, and its captures, where it carries packets
    * @param signal ends it early
    */
-  static start(self: Self, stage: Stage, directory: string, signal: AbortSignal): StageRun {
+  static start(
+    self: Self,
+    stage: Stage,
+    latency: number,
+    directory: string,
+    signal: AbortSignal,
+  ): StageRun {
     signal.throwIfAborted();
-    return new StageRun(self, stage, directory, signal);
+    return new StageRun(self, stage, latency, directory, signal);
   }
 
   /**

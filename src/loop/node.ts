@@ -29,6 +29,8 @@ export interface Node {
   deadline(): number;
   /** Does what is due. */
   expire(now: number): void;
+  /** Takes its leave, where it has begun something with others that ends now. */
+  end?(): void;
 }
 
 /** A router's node. */
@@ -62,6 +64,10 @@ export function proxyNode(
       fromDevice(tun, (packet, now) => core.fromTun(packet, now)),
     ].map((moveOne) => makeSource(link, trace, moveOne)),
     ...timed(core, link, trace),
+    end() {
+      core.end();
+      link.flush();
+    },
   };
 }
 

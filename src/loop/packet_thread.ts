@@ -102,6 +102,7 @@ async function obey(order: Order): Promise<void> {
       running = await start(order);
       return;
     case "stop":
+      running?.node.end?.();
       running = undefined;
       scope.postMessage({ kind: "stopped" });
       scope.close();

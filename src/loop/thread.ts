@@ -12,13 +12,16 @@ import type { Order, Report, Role, ThreadOptions } from "./packet_thread.ts";
 
 /**
  * Milliseconds between two looks at the event ring while there is something in it: the usual pause, and the one after
- * a look that found it fuller than {@linkcode FULL}. A look costs some 0.2 ms, whatever it finds, because the packets
- * have had the caches to themselves meanwhile.
+ * a look that found more than {@linkcode MUCH}. A look costs some 0.2 ms, whatever it finds, because the packets have
+ * had the caches to themselves meanwhile.
  */
-const PAUSE = { usual: 50, full: 20 } as const;
+const PAUSE = { usual: 50, short: 20 } as const;
 
-/** A share of the ring that may fill up in a usual pause: eight times as much would fit. */
-const FULL = 1 / 8;
+/**
+ * A share of the ring. Where a flood has just begun, the first look comes 2 ms after it; what has filled this much by
+ * then fills 25 times as much in a usual pause.
+ */
+const MUCH = 1 / 64;
 
 /** A packet thread: made early, because a Worker takes its time, and started when its devices are there. */
 export class PacketThread implements AsyncDisposable {
@@ -87,7 +90,7 @@ export class PacketThread implements AsyncDisposable {
   ): Promise<void> {
     while (!this.#isOver) {
       await this.#sleep();
-      const pause = this.#ring.drainRuns(take) > FULL ? PAUSE.full : PAUSE.usual;
+      const pause = this.#ring.drainRuns(take) > MUCH ? PAUSE.short : PAUSE.usual;
       burstEnded();
       // Being woken for every packet would cost the packet thread a system call each.
       if (!this.#isOver) await new Promise((resolve) => setTimeout(resolve, pause));

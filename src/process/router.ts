@@ -19,7 +19,7 @@ import { LineFile } from "../log/line_file.ts";
 import { PacketThread } from "../loop/thread.ts";
 import { openRawIcmp } from "../sys/raw_icmp.ts";
 import { UdpSocket } from "../sys/udp.ts";
-import { LINK_BUFFER, LOOPBACK_ADDRESS } from "./data_link.ts";
+import { LINK_BUFFER } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
 import { RouterEnvironment } from "./router_process.ts";
 import { moduleUrl } from "./self.ts";
@@ -52,7 +52,7 @@ export async function runRouter(): Promise<ExitCode> {
     take: (_, message) => message.type === "stop" ? stop.resolve() : settings.resolve(message.settings),
   });
   channel.addParty(PROXY, await FrameCodec.of(parent.sessionKey), controlPort);
-  using socket = UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER);
+  using socket = UdpSocket.bindLoopback(LINK_BUFFER);
   const port = socket.localPort;
   channel.say(PROXY, { type: "up", pid: Deno.pid, port });
 

@@ -8,9 +8,7 @@
  *
  * @module
  */
-import { CIRCUIT_LIMITS } from "../circuit/built.ts";
 import { formatCidr } from "../config/cidr.ts";
-import type { RouterSettings } from "../control/message.ts";
 import type { Settings } from "../config/settings.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { hopOf } from "../exit/raw_icmp.ts";
@@ -18,7 +16,6 @@ import { hasCapability } from "../host/capability.ts";
 import { Journal, undoLeftovers, type Undone } from "../host/journal.ts";
 import { requireLoopback, requireTunHost } from "../host/preflight.ts";
 import { makeChanges } from "../host/change.ts";
-import type { HostExit } from "../host/exits.ts";
 import { firewallTool, planCommands, planHost } from "../host/plan.ts";
 import { readHostState } from "../host/state.ts";
 import { openHostTun } from "../host/tun.ts";
@@ -26,30 +23,19 @@ import { HostWatch } from "../host/watch.ts";
 import { proxyLine, routerLine } from "../log/classic.ts";
 import { diagnostics, setUpDiagnostics } from "../log/diagnostics.ts";
 import { LineFile } from "../log/line_file.ts";
-import { type CircuitPlan, longestOf, type Network, proxyConfig, routerConfig } from "../loop/network.ts";
-import type { ThreadOptions } from "../loop/packet_thread.ts";
+import { longestOf, type Network, proxyConfig, routerConfig } from "../loop/network.ts";
 import { PacketThread } from "../loop/thread.ts";
-import type { RouterConfig } from "../router/router.ts";
 import { currentCpu } from "../sys/affinity.ts";
 import { createOwnedDirectory } from "../sys/file.ts";
 import { UdpSocket } from "../sys/udp.ts";
-import type { Cidr } from "../wire/cidr.ts";
-import { IcmpType } from "../wire/icmp.ts";
 import { unlessAborted } from "./abort.ts";
 import { LINK_BUFFER, LOOPBACK_ADDRESS } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
+import { exitSettings, networkOf, readKey, threadOptions } from "./members.ts";
 import { makeOutput, type Output } from "./output.ts";
 import { Routers } from "./routers.ts";
-import { moduleUrl, VERSION } from "./self.ts";
+import { moduleUrl } from "./self.ts";
 import { type RunReport, summaryObject, summaryText } from "./summary.ts";
-
-/** The ICMP types that a raw ICMP exit takes in from the world. */
-const WORLD_TYPES = [
-  IcmpType.echoReply,
-  IcmpType.destinationUnreachable,
-  IcmpType.timeExceeded,
-  IcmpType.parameterProblem,
-];
 
 /**
  * Runs a stage until `signal` aborts.
@@ -201,7 +187,7 @@ class Run {
     const { address, stage } = this.#settings;
     if (this.#settings.pcap !== undefined) prepareDirectory(this.#settings.pcap);
     const { tun, mtu, exits, from } = await this.#prepareHost();
-    const socket = this.#devices.use(UdpSocket.bind(LOOPBACK_ADDRESS, LINK_BUFFER));
+    const socket = this.#devices.use(UdpSocket.bindLoopback(LINK_BUFFER));
     const proxyPort = socket.localPort;
     this.#file.line(proxyLine(proxyPort));
     // They come up in any order, and are told about each other when all have.
@@ -228,7 +214,7 @@ class Run {
     network.routers.forEach(({ link, address }, index) => this.#introduce(index + 1, link.port, address));
     const known = network.routers.map((router, index) => {
       const key = keys[index];
-      return key === undefined ? router : { ...router, key: Uint8Array.fromHex(key) };
+      return key === undefined ? router : { ...router, key: readKey(key, index + 1) };
     });
     const config = proxyConfig({ ...network, routers: known }, stage.captures ? hopOf(address) : undefined);
     const role = { kind: "proxy", config, tun: tun.fd.number } as const;
@@ -292,42 +278,6 @@ class Run {
   }
 }
 
-/**
- * What settings say about the network between the members.
- *
- * @param from whose packets are captured: whose circuit is built at once
- */
-function networkOf(settings: Settings, from: number | undefined): Pick<Network, "circuits" | "linkMtu"> {
-  const { stage, hops, circuitLifetime, linkMtu } = settings;
-  if (stage.circuits === "given") return { circuits: { kind: "given" }, linkMtu };
-  const circuits: CircuitPlan = {
-    kind: "built",
-    isSealed: stage.circuits === "sealed",
-    hops,
-    limits: { ...CIRCUIT_LIMITS, lifetime: 1000 * circuitLifetime },
-    ...(from !== undefined && { firstClient: from }),
-  };
-  return { circuits, linkMtu };
-}
-
-/** How the packet thread of one member of a network goes about it. */
-function threadOptions(
-  settings: Settings,
-  { proxy, routers }: Network,
-  party: number,
-  cpu: number | undefined,
-): ThreadOptions {
-  const { noPacketLog, latency, pcap: directory } = settings;
-  const options = { logsPackets: !noPacketLog, latency, ...(cpu !== undefined && { cpu }) };
-  if (directory === undefined) return options;
-  const members = [proxy, ...routers.map(({ link }) => link)].map(({ port }, party) => ({ party, port }));
-  const peers = members.filter((member) => member.party !== party);
-  return {
-    ...options,
-    taps: { directory, application: `onion ${VERSION}`, self: members[party]!, peers },
-  };
-}
-
 /** Makes a directory for captures where there is none, and makes sure that it takes files: those who capture come later. */
 function prepareDirectory(path: string): void {
   try {
@@ -338,23 +288,4 @@ function prepareDirectory(path: string): void {
     const remedy = "choose another directory with --pcap";
     throw new OperatorError(`cannot write captures to ${path}: ${reason}`, remedy, undefined, { cause });
   }
-}
-
-/** The part of a router's settings that says how packets leave. */
-function exitSettings(
-  block: Cidr,
-  exits: readonly HostExit[],
-  number: number,
-  node: RouterConfig,
-): Pick<NonNullable<RouterSettings["traffic"]>, "node" | "socket"> {
-  const exit = exits[number - 1];
-  if (exit === undefined) return { node: { ...node, exit: { kind: "echo", block } } };
-  const { address, mtu, device, mark } = exit;
-  // Who leaves by the same address must not take the same identifiers.
-  const alike = exits.filter((other) => other.address === address);
-  const share = { index: alike.indexOf(exit), of: alike.length };
-  return {
-    node: { ...node, exit: { kind: "raw-icmp", address, mtu, hop: hopOf(block), share } },
-    socket: { address, device, mark, types: WORLD_TYPES },
-  };
 }

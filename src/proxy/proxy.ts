@@ -139,6 +139,11 @@ export class ProxyCore {
     this.#circuits.expire(now);
   }
 
+  /** The proxy stops: its circuits end. */
+  end(): void {
+    this.#circuits.closeAll();
+  }
+
   /** A packet came out of the TUN interface. The buffer is used up. */
   fromTun(packet: PacketBuffer, now: number): void {
     const { counters, events } = this.#trace;

@@ -23,6 +23,7 @@ import { cellCircuit, CellType, cellType, isCell, unwrapCell, wrapCell } from ".
 import { type LinkAddress, readExtend, writeExtend } from "../cell/extend.ts";
 import { type Dialect, PLAIN, SEALED } from "../circuit/dialect.ts";
 import { type HopCircuit, type HopLimits, HopTable, type NextHop } from "../circuit/hop.ts";
+import { partyOf } from "../circuit/ids.ts";
 import { PROLOGUE } from "../circuit/prologue.ts";
 import { Layer } from "../crypto/layer.ts";
 import { respond } from "../crypto/noise.ts";
@@ -156,6 +157,8 @@ export class RouterCore {
   #begin(neighbour: number, id: number, cell: PacketBuffer, now: number): void {
     const { counters } = this.#trace;
     if (this.#table.isFull) return counters.count("circuits-full");
+    // Ids with our number are ours to choose.
+    if (partyOf(id) === this.#config.number) return counters.count("bad-extend");
     unwrapCell(cell);
     if (this.#secrets === undefined) {
       if (cell.length > 0) return counters.count("bad-extend");

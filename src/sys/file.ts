@@ -36,15 +36,16 @@ function descriptorOf(file: Deno.FsFile): number {
  * Makes a file anew, to be written by us and owned by the user behind sudo. What stood there is removed rather than
  * overwritten, so that a link that somebody put in a directory of theirs does not lead root to a file elsewhere.
  *
+ * @param mode what of it others may do, as far as the umask lets them
  * @throws what Deno throws where it cannot be made, and {@linkcode SysError} where it cannot be given away
  */
-export function createOwnedFile(path: string): Deno.FsFile {
+export function createOwnedFile(path: string, mode: number = 0o666): Deno.FsFile {
   try {
     Deno.removeSync(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  const file = Deno.openSync(path, { write: true, createNew: true });
+  const file = Deno.openSync(path, { write: true, createNew: true, mode });
   const owner = userBehindSudo();
   if (owner !== undefined) changeOwner(file, ...owner);
   return file;

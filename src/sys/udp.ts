@@ -5,7 +5,7 @@
  */
 import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { check, errno, libc } from "./libc.ts";
+import { check, cString, errno, libc } from "./libc.ts";
 import { MessageHeader } from "./message.ts";
 
 /** `<sys/socket.h>`, asm-generic: the same on x86-64 and arm64. */
@@ -16,8 +16,12 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
+const SO_BINDTODEVICE = 25;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+
+/** `<netinet/in.h>`: every address of this machine. */
+const INADDR_ANY = 0;
 
 /** `<netinet/udp.h>` */
 const SOL_UDP = 17;
@@ -93,9 +97,29 @@ export class UdpSocket implements Disposable {
    * @throws {SysError}
    */
   static bind(address: number, bufferSize: number): UdpSocket {
+    return UdpSocket.#open(address, bufferSize, () => {});
+  }
+
+  /**
+   * A new socket for the processes of this machine, on a port that the kernel chooses. It has the port at every address:
+   * had it only 127.0.0.1, another user's socket with the same port at 127.0.0.2 could send as ours (ip(7), IP_PKTINFO).
+   *
+   * @param bufferSize bytes that the kernel may queue in each direction, as far as it allows
+   * @throws {SysError}
+   */
+  static bindLoopback(bufferSize: number): UdpSocket {
+    return UdpSocket.#open(INADDR_ANY, bufferSize, (fd) => {
+      // Nothing from outside comes in. Before Linux 5.7 it takes CAP_NET_RAW, and without it strangers are only counted.
+      const device = cString("lo");
+      libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, device.length);
+    });
+  }
+
+  static #open(address: number, bufferSize: number, prepare: (fd: number) => void): UdpSocket {
     const doing = "Cannot open the data link";
     const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
     const socket = new UdpSocket(new Fd(check(libc.socket(AF_INET, type, 0), doing, "socket")));
+    prepare(socket.fd.number);
     const local = new SockaddrIn({ address, port: 0 });
     check(libc.bind(socket.fd.number, local.bytes, SOCKADDR_IN), doing, "bind");
     enlargeBuffers(socket.fd.number, bufferSize);

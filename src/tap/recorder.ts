@@ -42,7 +42,8 @@ export class RecorderFile implements Recorder, Disposable {
   ) {
     this.#now = now;
     this.#failed = (reason) => failed(`the capture file ${path} is incomplete: ${reason}`);
-    this.#file = createOwnedFile(path);
+    // What is in it was sealed from others.
+    this.#file = createOwnedFile(path, 0o600);
     const name = path.slice(path.lastIndexOf("/") + 1).replace(/\.pcapng$/, "");
     this.#writer = new PcapngWriter({
       application,

@@ -21,6 +21,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { CircuitIds, partyOf as chooserOf } from "../../src/circuit/ids.ts";
 import type { CryptoProvider } from "../../src/crypto/provider.ts";
 import type { DropReason } from "../../src/trace/counters.ts";
 import { counterOf, withHeader } from "../support/attack.ts";
@@ -72,9 +73,14 @@ function flawOf(
     return [receiver, EXTEND.includes(number) && type === 0x66 ? "forged" : "unexpected-cell"];
   }
   if (id !== bytes.subarray(4, 8).toHex()) {
+    // No circuit is begun by an id that its receiver would choose itself.
+    const begins = BEGIN.includes(number) || BEGUN_BEHIND.includes(number);
+    if (begins && chooserOf(Number(`0x${id}`)) === receiver) return [receiver, "bad-extend"];
     // Answered, but whoever gets the answer knows of no such circuit, or takes it for a handshake that begins one.
     if (BEGIN.includes(number)) {
-      return number === 0 ? [0, "unknown-circuit"] : [receiver - 1, "bad-handshake"];
+      const asker = receiver - 1;
+      if (asker === 0) return [0, "unknown-circuit"];
+      return [asker, chooserOf(Number(`0x${id}`)) === asker ? "bad-extend" : "bad-handshake"];
     }
     return [receiver, BEGUN_BEHIND.includes(number) ? "bad-handshake" : "unknown-circuit"];
   }
@@ -141,8 +147,8 @@ testEach("any cell of a build cut off after any byte", (crypto) => {
 
 Deno.test("an answer that was changed before a router, which cannot tell: the build fails, and another path is taken", () => {
   for (const number of BEGUN_BEHIND) {
-    // A public key of 32 bytes, a tag of 16: every bit of both is 384 builds.
-    for (let bit = 64; bit < 64 + 384; bit += number === 4 ? 1 : 7) {
+    // A public key of 32 bytes, a tag of 16: every bit of both would be 384 builds.
+    for (let bit = 64; bit < 64 + 384; bit += 5) {
       const onion = begin(PROVIDER);
       const held = hold(onion, number);
       assertIgnored(onion, number, held, flip(held.bytes, bit), `bit ${bit}`);
@@ -260,11 +266,12 @@ testEach(
 Deno.test("a neighbour that begins more circuits than a router can hold: the others' go on, and new ones go elsewhere", () => {
   const onion = new Onion({ hops: 2, network: { random: LOWEST } });
   onion.assertWorks();
+  const ids = new CircuitIds(4);
   const flood = (count: number) => {
-    for (let id = 1; id <= count; id++) {
+    for (let begun = 0; begun < count; begun++) {
       const begin = new Uint8Array(8);
       new DataView(begin.buffer).setUint32(0, 0x5200_0000);
-      new DataView(begin.buffer).setUint32(4, 0x40_0000 + id);
+      new DataView(begin.buffer).setUint32(4, ids.next(() => false));
       onion.network.medium.deliver(portOf(4), portOf(1), begin);
     }
     onion.listen();

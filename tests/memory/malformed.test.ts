@@ -1,6 +1,7 @@
 /**
  * One million malformed inputs: nothing breaks, and of each input exactly one thing becomes: it is dropped and counted, or
- * delivered, or answered, or it waits for the rest of its datagram.
+ * delivered, or answered, or it waits for the rest of its datagram. Where circuits are built, see
+ * `malformed_circuits.test.ts`.
  *
  * @module
  */
@@ -15,17 +16,12 @@ import { type IcmpSocket, RawIcmpExit } from "../../src/exit/raw_icmp.ts";
 import { type Network, proxyConfig, routerConfig } from "../../src/loop/network.ts";
 import { ProxyCore } from "../../src/proxy/proxy.ts";
 import { RouterCore } from "../../src/router/router.ts";
-import {
-  type CounterName,
-  COUNTERS,
-  Counters,
-  COUNTERS_BYTES,
-  type Snapshot,
-} from "../../src/trace/counters.ts";
+import type { CounterName, Snapshot } from "../../src/trace/counters.ts";
 import { isProperFragment, Malformed } from "../support/malformed.ts";
 import { address, concat, echo, ipv4, pattern } from "../support/packets.ts";
 import { BLOCK } from "../support/network.ts";
 import { Random } from "../support/random.ts";
+import { assertReached, Tally } from "../support/tally.ts";
 
 const [PROXY_PORT, ROUTER_PORT, CIRCUIT] = [40_000, 40_001, 1];
 const [RELAY_DATA, RETURN_DATA] = [0x51, 0x54];
@@ -42,25 +38,6 @@ const GIVEN: Network = {
   proxy: { address: 0, port: PROXY_PORT },
   routers: [{ link: { address: 0, port: ROUTER_PORT }, address: 0 }],
 };
-
-/** Counters whose changes from one input to the next are looked at. */
-class Tally {
-  readonly counters: Counters;
-  readonly #values: Float64Array;
-
-  constructor() {
-    const memory = new ArrayBuffer(COUNTERS_BYTES);
-    this.counters = new Counters(memory);
-    this.#values = new Float64Array(memory);
-  }
-
-  /** Everything that has been dropped so far. The drop reasons stand behind the other counters. */
-  get dropped(): number {
-    let sum = 0;
-    for (let at = Object.keys(COUNTERS).length; at < this.#values.length; at++) sum += this.#values[at]!;
-    return sum;
-  }
-}
 
 /** A core, what it has handed over, and what it has counted. */
 interface Bench {
@@ -190,11 +167,6 @@ function judgeRouter({ tally }: Bench, isOne: (change: Change) => boolean) {
     if (given > 0 || waits) return given <= 1 && waits && isProperFragment(input, RELAY_DATA, CIRCUIT);
     return isOne(own);
   };
-}
-
-/** Asserts that a storm has come to everything that it could come to. */
-function assertReached(counted: Snapshot, ...names: readonly (keyof Snapshot)[]): void {
-  for (const name of names) assert.ok((counted[name] ?? 0) > 0, `${name} was never reached`);
 }
 
 const IPV4_FAULTS = [

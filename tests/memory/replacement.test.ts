@@ -175,8 +175,8 @@ for (const { stage, sealing } of STAGES) {
     silence(onion, 1, 2, 3, 4, 5);
     const pings = [1, 2, 3].map((sequence) => pingOf({ sequence }));
     const heard: Heard[] = onion.exchange(packetsOf(pings[0]!));
-    heard.push(...onion.pass(7000), ...onion.exchange(packetsOf(pings[1]!)), ...onion.pass(7900));
-    assert.equal(heard.length, 0, "until 15 s nothing is given up");
+    heard.push(...onion.pass(7000), ...onion.exchange(packetsOf(pings[1]!)), ...onion.pass(5900));
+    assert.equal(heard.length, 0, "nothing is given up while there is time for another try");
     heard.push(...onion.pass(3000));
     assert.deepEqual(heard.map(tell), Array(2).fill(`${HOP}: net unreachable`));
     assert.equal(onion.count("no-circuit"), 2);
@@ -294,7 +294,7 @@ Deno.test("a client that is known beforehand gets its circuit at once, and one o
       undefined,
     );
     for (const client of comes) assert.equal(circuits.choose(address(client), address(CSAIL), 5), "wait");
-    assert.ok(circuits.deadline <= 5, "it is due");
+    if (!comes.includes(VM)) assert.ok(circuits.deadline <= 5, "it is due");
     circuits.expire(5);
     assert.equal(begun.length, new Set([VM, ...comes]).size);
     assert.equal(circuits.deadline, 5 + CIRCUIT_LIMITS.answer);

@@ -154,6 +154,25 @@ Deno.test("stage 5: an extend cell for nobody, for oneself, for the proxy or bac
   });
   assert.deepEqual(drops, [[1, "bad-extend", bodies.length]]);
   onion.assertWorks({ sequence: 2 });
+
+  // Router 2 is asked by way of router 1, and could go back to it, or on to the proxy.
+  const longer = new Onion({ hops: 2, network: { random: LOWEST } });
+  longer.assertWorks();
+  const others = [bodies[3]!, extendTo(1), extendTo(2)];
+  const backwards = longer.dropsIn(() => {
+    for (const body of others) assert.deepEqual(longer.arrive(PROXY, portOf(1), cell(0x52, 0x01, body)), []);
+  });
+  assert.deepEqual(backwards, [[2, "bad-extend", others.length]]);
+  longer.assertWorks({ sequence: 2 });
+});
+
+Deno.test("stage 5: a packet that comes before the next router has answered is not passed on", () => {
+  const onion = new Onion({ hops: 2, network: { random: LOWEST }, firstClient: address(VM) });
+  const [answer] = onion.intercept(portOf(2), portOf(1), () => onion.listen());
+  const early = cell(0x51, 0x01, packetsOf(pingOf())[0]!);
+  assert.deepEqual(onion.dropsIn(() => onion.arrive(PROXY, portOf(1), early)), [[1, "unexpected-cell", 1]]);
+  onion.arrive(portOf(2), portOf(1), answer!);
+  onion.assertWorks();
 });
 
 Deno.test("stage 5: a reply that is for another router's address than this one's is dropped", () => {

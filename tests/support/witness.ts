@@ -23,7 +23,7 @@ export class Witness implements CryptoProvider {
   opened: Opened[] = [];
   /** Keys that have not been wiped. */
   alive = 0;
-  /** The very arrays that private keys were handed out in. */
+  /** The very arrays that secrets were handed out or taken in. */
   readonly #handedOut: Uint8Array[] = [];
 
   constructor(inner: CryptoProvider) {
@@ -32,13 +32,13 @@ export class Witness implements CryptoProvider {
     this.version = inner.version;
   }
 
-  /** Private keys and shared secrets whose arrays have not been wiped by whoever got them. */
+  /** Private keys, shared secrets and keys whose arrays have not been wiped by whoever had them. */
   get unwiped(): number {
     return this.#handedOut.filter((bytes) => bytes.some((byte) => byte !== 0)).length;
   }
 
   aead(key: Uint8Array<ArrayBuffer>): Aead {
-    this.secrets.push(key.slice());
+    this.#keep(key);
     this.alive++;
     const aead = this.#inner.aead(key);
     let isWiped = false;

@@ -66,6 +66,14 @@ Deno.test("lab demo", async () => {
   };
   assert.deepEqual([kept.form, kept.stage.number, kept.pcap], ["mermaid", 6, "there"]);
   assert.equal((await lab("demo", "--stage", "6") as LabCommand & { verb: "demo" }).pcap, undefined);
+  assert.equal((await lab("demo", "--stage", "6") as LabCommand & { verb: "demo" }).latency, 0);
+  const far = await lab("demo", "--stage", "6", "--latency", "20") as LabCommand & { verb: "demo" };
+  assert.equal(far.latency, 20);
+  await refuses(
+    "demo --stage 6 --latency 9999",
+    "--latency 9999: latencies go from 0 to 2000",
+    "choose one of those",
+  );
   await refuses("demo", "demo needs a stage", "name one with --stage N");
   await refuses(
     "demo --stage 1 --pcap there",

@@ -90,6 +90,27 @@ Deno.test("values are judged with file and line, too", () => {
   );
 });
 
+Deno.test("the classic hops are judged by the routers, wherever in the file those are said", () => {
+  const settings = (file: string) => validate(parseConfigFile(file, "lab.conf"));
+  const { stage, routers, hops } = settings("minitor_hops 4\nnum_routers 5\nstage 6\n");
+  assert.deepEqual([stage.number, routers, hops], [6, 5, 4]);
+  assert.equal(settings("stage 5\nnum_routers 2\n").hops, 1);
+  assert.throws(
+    () => settings("minitor_hops 4\nnum_routers 4\nstage 5\n"),
+    new ConfigError(
+      "lab.conf:1: minitor_hops 4: stage 5 with 4 routers has 1 to 3 hops",
+      "choose a number from 1 to 3",
+    ),
+  );
+  assert.throws(
+    () => settings("stage 4\nnum_routers 4\nminitor_hops 1\n"),
+    new ConfigError(
+      "lab.conf:3: minitor_hops is for stages 5 to 9, and line 1 says stage 4",
+      "leave this line out",
+    ),
+  );
+});
+
 Deno.test("any text is a config file, or refused by name and line", () => {
   const field = fc.oneof(
     fc.constantFrom("stage", "num_routers", "minitor_hops", "die_after", "#", "1", "2", "5", "9", "12"),

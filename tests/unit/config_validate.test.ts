@@ -33,6 +33,9 @@ Deno.test("a stage alone fills in everything else", () => {
     priority: 8,
     exit: undefined,
     printCommands: false,
+    placement: "auto",
+    latency: 0,
+    pcap: undefined,
     logDir: ".",
     logLevel: "info",
     noPacketLog: false,
@@ -56,6 +59,9 @@ Deno.test("every option can be said", () => {
     priority: "6",
     exit: "eth1,eth2@192.168.202.1",
     printCommands: "yes",
+    placement: "free",
+    latency: "20",
+    pcap: "seen",
     logDir: "/tmp",
     logLevel: "debug",
     noPacketLog: "yes",
@@ -76,6 +82,9 @@ Deno.test("every option can be said", () => {
     priority: 6,
     exit: [{ interface: "eth1", gateway: undefined }, { interface: "eth2", gateway: 0xc0a8ca01 }],
     printCommands: true,
+    placement: "free",
+    latency: 20,
+    pcap: "seen",
     logDir: "/tmp",
     logLevel: "debug",
     noPacketLog: true,
@@ -129,6 +138,103 @@ Deno.test("a range is said from end to end", () => {
   assert.throws(
     () => read(given("7"), stage, {}),
     new ConfigError("lab.conf:3: num_routers 7: stage 4 has 1 to 6 routers", "choose a number from 1 to 6"),
+  );
+});
+
+Deno.test("stage 4: one to six routers, each by itself", () => {
+  const usual = validate(flags({ stage: "4" }));
+  assert.deepEqual([usual.routers, usual.hops], [4, 1]);
+  for (const routers of ["1", "6"]) {
+    assert.equal(validate(flags({ stage: "4", routers })).routers, Number(routers));
+  }
+  for (const wrong of ["0", "7"]) {
+    refuses(
+      { stage: "4", routers: wrong },
+      `--routers ${wrong}: stage 4 has 1 to 6 routers`,
+      "choose a number from 1 to 6",
+    );
+  }
+  refuses(
+    { stage: "4", hops: "2" },
+    "--hops 2: stage 4 has exactly 1 hop",
+    "leave it out, or write --hops 1",
+  );
+});
+
+for (const stage of ["5", "6"]) {
+  Deno.test(`stage ${stage}: two to six routers, and fewer hops than routers`, () => {
+    // Unless said otherwise three hops, or as many as there can be.
+    const hops: [routers: string | undefined, usual: number, most: number][] = [
+      [undefined, 3, 3],
+      ["2", 1, 1],
+      ["3", 2, 2],
+      ["4", 3, 3],
+      ["5", 3, 4],
+      ["6", 3, 5],
+    ];
+    for (const [routers, usual, most] of hops) {
+      const said = { stage, ...(routers !== undefined && { routers }) };
+      const settings = validate(flags(said));
+      assert.deepEqual([settings.routers, settings.hops], [Number(routers ?? 4), usual]);
+      for (let hops = 1; hops <= most; hops++) {
+        assert.equal(validate(flags({ ...said, hops: `${hops}` })).hops, hops);
+      }
+      for (const wrong of ["0", `${most + 1}`]) {
+        const has = most === 5 ? `stage ${stage} has` : `stage ${stage} with ${routers ?? 4} routers has`;
+        refuses(
+          { ...said, hops: wrong },
+          `--hops ${wrong}: ${has} ${most === 1 ? "exactly 1 hop" : `1 to ${most} hops`}`,
+          most === 1 ? "leave it out, or write --hops 1" : `choose a number from 1 to ${most}`,
+        );
+      }
+    }
+    for (const wrong of ["0", "1", "7", "two"]) {
+      refuses(
+        { stage, routers: wrong },
+        `--routers ${wrong}: stage ${stage} has 2 to 6 routers`,
+        "choose a number from 2 to 6",
+      );
+    }
+  });
+}
+
+Deno.test("a circuit lives ten minutes, from ten seconds to a week", () => {
+  const lifetime = (circuitLifetime: string) =>
+    validate(flags({ stage: "6", circuitLifetime })).circuitLifetime;
+  assert.equal(validate(flags({ stage: "5" })).circuitLifetime, 600);
+  assert.deepEqual(["10", "604800"].map(lifetime), [10, 604_800]);
+  for (const wrong of ["9", "604801", "10m", "-10", "1e3"]) {
+    refuses(
+      { stage: "6", circuitLifetime: wrong },
+      `--circuit-lifetime ${wrong}: lifetimes go from 10 to 604800`,
+      "choose one of those",
+    );
+  }
+  for (const stage of ["1", "2", "3", "4"]) {
+    refuses(
+      { stage, circuitLifetime: "600" },
+      `--circuit-lifetime means nothing in stage ${stage}`,
+      "leave it out, or run stages 5 and 6",
+    );
+  }
+});
+
+Deno.test("links between neighbours take what IPv6 asks of each, up to what an IPv4 length can say", () => {
+  const mtu = (linkMtu: string) => validate(flags({ stage: "2", linkMtu })).linkMtu;
+  assert.equal(validate(flags({ stage: "6" })).linkMtu, 65_535);
+  assert.deepEqual(["1280", "1500", "65535"].map(mtu), [1280, 1500, 65_535]);
+  for (const wrong of ["1279", "65536", "0", "jumbo", ""]) {
+    const shown = wrong === "" ? '""' : wrong;
+    refuses(
+      { stage: "6", linkMtu: wrong },
+      `--link-mtu ${shown}: MTUs go from 1280 to 65535`,
+      "choose one of those",
+    );
+  }
+  refuses(
+    { stage: "1", linkMtu: "1500" },
+    "--link-mtu means nothing in stage 1",
+    "leave it out, or run stages 2, 3, 4, 5 and 6",
   );
 });
 

@@ -158,6 +158,37 @@ Deno.test("forged and garbled datagrams are counted and ignored, and the convers
   assert.ok(proxy.inbox.isEmpty);
 });
 
+Deno.test("a router's key speaks for that router alone: who has it cannot claim to be another", async () => {
+  await using proxy = new End(PROXY);
+  const keys = await Promise.all([1, 2].map(() => FrameCodec.of(makeSessionKey())));
+  await using stack = new AsyncDisposableStack();
+  const routers = keys.map((key, index) => {
+    proxy.channel.addParty(index + 1, key);
+    const router = stack.use(new End(index + 1));
+    router.channel.addParty(PROXY, key, proxy.channel.port);
+    return router;
+  });
+  const frame: Frame<Message> = {
+    kind: FrameKind.message,
+    from: 1,
+    to: PROXY,
+    sequence: 1,
+    message: { type: "up" },
+  };
+  using stranger = makeStranger();
+  await stranger.send(proxy.channel.port, await keys[1]!.seal(frame));
+
+  // What is sent later arrives later, so when router 2 is heard the claim has been looked at.
+  routers[1]!.channel.say(PROXY, { type: "up" });
+  assert.deepEqual(await proxy.inbox.next(), [2, "up"]);
+  assert.equal(proxy.channel.rejected, 1);
+  routers[0]!.channel.say(PROXY, { type: "up" });
+  assert.deepEqual(await proxy.inbox.next(), [1, "up"], "and router 1 is where it says itself");
+  proxy.channel.say(1, { type: "stop" });
+  assert.deepEqual(await routers[0]!.inbox.next(), [PROXY, "stop"]);
+  assert.ok(proxy.inbox.isEmpty);
+});
+
 Deno.test("a recorded frame, sent again from elsewhere, is no message and leads nobody astray", async () => {
   await using pair = makePair();
   const { proxy, router } = pair;

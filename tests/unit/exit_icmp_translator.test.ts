@@ -13,6 +13,7 @@ import fc from "fast-check";
 import {
   type EchoSession,
   IcmpTranslator,
+  type IdentifierShare,
   TRANSLATOR_LIMITS,
   type TranslatorLimits,
 } from "../../src/exit/icmp_translator.ts";
@@ -36,8 +37,12 @@ function drawing(...identifiers: number[]): () => number {
   return () => (last = identifiers.shift() ?? last) / 65_536;
 }
 
-function table(limits: Partial<TranslatorLimits> = {}, random = randomFrom(1)): IcmpTranslator {
-  return new IcmpTranslator(random, { ...TRANSLATOR_LIMITS, ...limits });
+function table(
+  limits: Partial<TranslatorLimits> = {},
+  random = randomFrom(1),
+  share?: IdentifierShare,
+): IcmpTranslator {
+  return new IcmpTranslator(random, { ...TRANSLATOR_LIMITS, ...limits }, share);
 }
 
 Deno.test("every circuit, client, identifier and destination has a session of its own", () => {
@@ -332,4 +337,54 @@ Deno.test("agrees with a plain list of sessions, whatever happens in whatever or
     }),
     { numRuns: 300 },
   );
+});
+
+/** The identifiers that a table gives to so many sessions at a time. */
+function externalsOf(translator: IcmpTranslator, count: number): number[] {
+  return Array.from({ length: count }, (_, host) => {
+    return translator.outbound(1, CLIENT, 7, (1 << 24) + host, 0)?.externalIdentifier ?? NaN;
+  });
+}
+
+Deno.test("exits that share an address never take the same identifier, whatever they draw", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 2, max: 6 }), fc.nat(), (of, seed) => {
+      const taken = Array.from({ length: of }, (_, index) => {
+        return externalsOf(table({}, randomFrom(seed), { index, of }), 500);
+      });
+      for (const [index, externals] of taken.entries()) {
+        assert.ok(externals.every((identifier) => identifier % of === index && identifier < 65_536));
+      }
+      assert.equal(new Set(taken.flat()).size, of * 500);
+    }),
+    { numRuns: 20 },
+  );
+});
+
+Deno.test("a share is every identifier with its remainder, from the first to the last, and no other", () => {
+  for (
+    const [of, sizes] of [[3, [21_846, 21_845, 21_845]], [6, [
+      10_923,
+      10_923,
+      10_923,
+      10_923,
+      10_922,
+      10_922,
+    ]]] as const
+  ) {
+    const all = new Set<number>();
+    for (const [index, size] of sizes.entries()) {
+      let drawn = 0;
+      const inTurn = () => (drawn++ % size + 0.5) / size;
+      const translator = table({ sessions: 65_536 }, inTurn, { index, of });
+      // The client's own identifier, 7, is one of them or not.
+      const most = size - Number(7 % of === index);
+      const externals = externalsOf(translator, most + 1);
+      assert.equal(externals.pop(), NaN, "and then there are none left");
+      assert.ok(externals.every((identifier) => identifier % of === index));
+      assert.equal(new Set(externals).size, most);
+      for (const identifier of externals) all.add(identifier);
+    }
+    assert.equal(all.size, 65_535);
+  }
 });

@@ -185,3 +185,15 @@ Deno.test("each neighbour gets its own datagrams, however they are mixed", () =>
     assert.equal(neighbour.receive(into), NOTHING);
   }
 });
+
+Deno.test("a port on loopback is taken at every address, so that nobody can send from it as its owner", () => {
+  using socket = UdpSocket.bindLoopback(1 << 16);
+  const port = socket.localPort;
+  for (const hostname of ["127.0.0.1", "127.0.0.2", "0.0.0.0"]) {
+    assert.throws(
+      () => Deno.listenDatagram({ transport: "udp", hostname, port }).close(),
+      Deno.errors.AddrInUse,
+      hostname,
+    );
+  }
+});

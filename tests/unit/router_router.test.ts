@@ -22,6 +22,7 @@ import {
 const PORT = 40_000;
 const CIRCUIT = 0x51;
 const MTU = 1500;
+const ADDRESS = address("192.168.201.2");
 /** The router's own number for the only circuit that it has. */
 const HANDLE = 1;
 
@@ -48,7 +49,7 @@ function makeRouter(takes = true) {
   const core = new RouterCore(
     {
       number: 1,
-      address: 0,
+      address: ADDRESS,
       neighbours: [{ address: 0, port: PORT, isRouter: false }],
       given: [{ neighbour: 0, id: CIRCUIT }],
       begins: "none",
@@ -209,6 +210,45 @@ Deno.test("an unknown circuit is logged with its id, the port it came from, and 
     router.fromLink(cell(packet, type, 0xdead_beef));
     assert.deepEqual(router.events, [event(EventKind.unknownCircuit, fields)], what);
   }
+});
+
+Deno.test("a given circuit carries packets, and nothing else: it cannot be extended, begun or ended", () => {
+  for (let type = 0; type < 256; type++) {
+    if (type === CellType.relayData) continue;
+    const router = makeRouter();
+    router.fromLink(cell(hex("00000000 0001"), type));
+    assert.deepEqual(router.counted(), { "link-in": 1, "unexpected-cell": 1 }, `0x${type.toString(16)}`);
+    assert.equal(router.core.circuits, 1);
+  }
+});
+
+Deno.test("where circuits are given, none can be begun", () => {
+  const router = makeRouter();
+  router.fromLink(cell(hex(""), CellType.extend, CIRCUIT + 1));
+  router.fromLink(cell(pattern(48), CellType.handshake, CIRCUIT + 1));
+  assert.deepEqual(router.counted(), { "link-in": 2, "unknown-circuit": 1, "unexpected-cell": 1 });
+  assert.deepEqual([router.core.circuits, router.toNeighbour], [1, []]);
+});
+
+Deno.test("what the world says to a given circuit is logged with the router's own address; what the exit says itself is not", () => {
+  const router = makeRouter();
+  const answer = ipv4({ source: "10.5.51.7", destination: "10.5.51.2" }, echo({ type: 11 }));
+  router.fromExit(answer, HANDLE, false);
+  assert.deepEqual(router.events, []);
+  router.fromExit(answer, HANDLE, true);
+  const [told] = router.events;
+  assert.deepEqual(
+    told,
+    event(EventKind.icmpFromRawSocket, { source: address("10.5.51.7"), destination: ADDRESS, detail: 11 }),
+  );
+  assert.deepEqual(router.toNeighbour.map((sent) => sent.subarray(8)), [answer, answer], "as it is");
+});
+
+Deno.test("an answer to a circuit that there is not is dropped", () => {
+  const router = makeRouter();
+  router.fromExit(REQUEST, HANDLE + 1);
+  assert.deepEqual(router.counted(), { "unknown-circuit": 1 });
+  assert.deepEqual(router.toNeighbour, []);
 });
 
 Deno.test("the exit's own deadline is kept too", () => {

@@ -1,0 +1,152 @@
+/**
+ * Real routers joined to each other, and the test in the proxy's place:
+ *
+ * ```
+ *   test ── cell ──► router 1 ◄──► router 2 …    all are each other's neighbours
+ *        ◄── cell ──    │             │
+ *                       └── exit ─────┴──► test
+ * ```
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { Build, type RouterDescription } from "../../src/circuit/build.ts";
+import { CIRCUIT_LIMITS } from "../../src/circuit/built.ts";
+import { PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import { OriginCircuit } from "../../src/circuit/origin.ts";
+import type { Deliver } from "../../src/exit/exit.ts";
+import { type Network, routerConfig } from "../../src/loop/network.ts";
+import { type RouterConfig, RouterCore } from "../../src/router/router.ts";
+import { Counters, type Snapshot } from "../../src/trace/counters.ts";
+import { PROVIDER } from "./crypto.ts";
+import { EventMemory } from "./events.ts";
+import { address, poisoned } from "./packets.ts";
+
+/** What came to an exit. */
+export interface AtExit {
+  /** The router's number, from 1. */
+  readonly router: number;
+  /** The router's own number for the circuit. */
+  readonly handle: number;
+  readonly packet: Uint8Array;
+}
+
+/** The UDP port of the proxy; the routers' come behind it. */
+const PROXY_PORT = 40_000;
+
+/** Routers that begin circuits, plain or sealed. Router I has the address 192.168.20I.2 and the port 40000 + I. */
+export class Routers {
+  /** As a proxy has to know them, in order. */
+  readonly descriptions: readonly RouterDescription[];
+  readonly cores: readonly RouterCore[];
+  readonly configs: readonly RouterConfig[];
+  /** What they log, by router. */
+  readonly logs: readonly EventMemory[];
+  readonly atExit: AtExit[] = [];
+  /** Every cell that a router has sent, in order; the proxy is 0. */
+  readonly carried: { readonly from: number; readonly to: number; readonly cell: Uint8Array }[] = [];
+  /** Cells that a router is not to get: it does not answer. */
+  isDeaf: (router: number) => boolean = () => false;
+  readonly #counters: readonly Counters[];
+  readonly #delivers: Deliver[] = [];
+  /** Cells under way; the proxy is 0. */
+  readonly #underWay: { readonly from: number; readonly to: number; readonly cell: Uint8Array }[] = [];
+
+  constructor(count: number, isSealed: boolean, change: Partial<RouterConfig> = {}) {
+    const numbers = Array.from({ length: count }, (_, index) => index + 1);
+    const keys = numbers.map(() => PROVIDER.generateKeyPair());
+    const network: Network = {
+      circuits: { kind: "built", isSealed, hops: count, limits: CIRCUIT_LIMITS },
+      linkMtu: 65_535,
+      tunMtu: 1500,
+      proxy: { address: address("127.0.0.1"), port: PROXY_PORT },
+      routers: numbers.map((number) => ({
+        link: { address: address("127.0.0.1"), port: PROXY_PORT + number },
+        address: address(`192.168.20${number}.2`),
+        ...(isSealed && { key: keys[number - 1]!.publicKey }),
+      })),
+    };
+    this.descriptions = network.routers;
+    this.#counters = numbers.map(() => new Counters());
+    this.logs = numbers.map(() => new EventMemory());
+    this.configs = numbers.map((number) => ({ ...routerConfig(network, number), ...change }));
+    this.cores = numbers.map((number) =>
+      new RouterCore(
+        this.configs[number - 1]!,
+        {
+          toNeighbour: (neighbour, cell) => {
+            const to = this.#partiesFrom(number)[neighbour]!;
+            const sent = { from: number, to, cell: cell.copy() };
+            return this.carried.push(sent) > 0 && this.#underWay.push(sent) > 0;
+          },
+        },
+        { counters: this.#counters[number - 1]!, events: this.logs[number - 1]! },
+        (deliver) => {
+          this.#delivers.push(deliver);
+          return {
+            deadline: Infinity,
+            send: (handle, packet) => this.atExit.push({ router: number, handle, packet: packet.copy() }),
+            expire: () => {},
+          };
+        },
+        isSealed ? { crypto: PROVIDER, keys: keys[number - 1]! } : undefined,
+      )
+    );
+  }
+
+  /** Sends cells to a router as another party, the proxy unless told otherwise: what comes to the proxy of them. */
+  send(router: number, cells: readonly Uint8Array[], from = 0, now = 0): Uint8Array[] {
+    for (const cell of cells) this.#underWay.push({ from, to: router, cell });
+    return this.#settle(now);
+  }
+
+  /** Builds a circuit by these routers. */
+  build(path: readonly number[], id = 1): OriginCircuit {
+    const dialect = this.configs[0]!.begins === "sealed" ? SEALED : PLAIN;
+    const indices = path.map((router) => router - 1);
+    const circuit = new OriginCircuit(id, indices[0]!, dialect, 0, false);
+    using build = new Build(circuit, indices, this.descriptions, PROVIDER);
+    const buffer = poisoned();
+    while (build.next !== undefined) {
+      build.ask(buffer);
+      const [answer] = this.send(path[0]!, [buffer.copy()]);
+      assert.ok(answer !== undefined, `router ${build.next + 1} does not answer`);
+      assert.equal(build.take(poisoned(answer)), undefined);
+    }
+    this.carried.length = 0;
+    for (const log of this.logs) log.events.length = 0;
+    return circuit;
+  }
+
+  /** An exit delivers an answer: what comes to the proxy of it. */
+  answer(
+    { router, handle }: Pick<AtExit, "router" | "handle">,
+    packet: Uint8Array,
+    isFromWorld = true,
+  ): Uint8Array[] {
+    this.#delivers[router - 1]!(handle, poisoned(packet), isFromWorld);
+    return this.#settle(0);
+  }
+
+  /** What a router has counted. */
+  counted(router: number): Snapshot {
+    return this.#counters[router - 1]!.snapshot();
+  }
+
+  #settle(now: number): Uint8Array[] {
+    const toProxy: Uint8Array[] = [];
+    for (let next = this.#underWay.shift(); next !== undefined; next = this.#underWay.shift()) {
+      const { from, to, cell } = next;
+      if (to === 0) toProxy.push(cell);
+      else if (!this.isDeaf(to)) {
+        this.cores[to - 1]!.fromLink(this.#partiesFrom(to).indexOf(from), poisoned(cell), now);
+      }
+    }
+    return toProxy;
+  }
+
+  /** The numbers of a router's neighbours, in the order of its link's peers. */
+  #partiesFrom(router: number): number[] {
+    return [0, ...this.cores.keys().map((index) => index + 1)].filter((party) => party !== router);
+  }
+}
