@@ -5,8 +5,9 @@
  */
 import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { check, cString, errno, libc } from "./libc.ts";
+import { check, errno, libc } from "./libc.ts";
 import { MessageHeader } from "./message.ts";
+import { takeLoopbackOnly } from "./socket_filter.ts";
 
 /** `<sys/socket.h>`, asm-generic: the same on x86-64 and arm64. */
 const AF_INET = 2;
@@ -16,7 +17,6 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
-const SO_BINDTODEVICE = 25;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 
@@ -101,21 +101,19 @@ export class UdpSocket implements Disposable {
   }
 
   /**
-   * A new socket for the processes of this machine, on a port that the kernel chooses. It has the port at every address:
-   * had it only 127.0.0.1, another user's socket with the same port at 127.0.0.2 could send as ours (ip(7), IP_PKTINFO).
+   * A new socket for the processes of this machine, on a port that the kernel chooses. It has the port at every address
+   * and every interface: had it only 127.0.0.1, another user's socket with the same port at 127.0.0.2 could send as ours
+   * (ip(7), IP_PKTINFO), and were it bound to `lo`, one that is bound to another interface.
    *
    * @param bufferSize bytes that the kernel may queue in each direction, as far as it allows
    * @throws {SysError}
    */
   static bindLoopback(bufferSize: number): UdpSocket {
-    return UdpSocket.#open(INADDR_ANY, bufferSize, (fd) => {
-      // Nothing from outside comes in. Before Linux 5.7 it takes CAP_NET_RAW, and without it strangers are only counted.
-      const device = cString("lo");
-      libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, device.length);
-    });
+    // Nothing from outside comes in; where the kernel has no filters, strangers are only counted.
+    return UdpSocket.#open(INADDR_ANY, bufferSize, takeLoopbackOnly);
   }
 
-  static #open(address: number, bufferSize: number, prepare: (fd: number) => void): UdpSocket {
+  static #open(address: number, bufferSize: number, prepare: (fd: number) => unknown): UdpSocket {
     const doing = "Cannot open the data link";
     const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
     const socket = new UdpSocket(new Fd(check(libc.socket(AF_INET, type, 0), doing, "socket")));
