@@ -182,7 +182,9 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       onion.kill(signal, "group");
       const { code, stderr } = await onion.ended;
       const took = performance.now() - asked;
-      assert.deepEqual([code, stderr], [0, ""]);
+      // A router that waits in vain for its proxy to say stop ends by itself, and says so.
+      const others = stderr.replaceAll(/^onion router \d: warning: ended by SIGTERM\n/gm, "");
+      assert.deepEqual([code, others], [0, ""]);
       // A dozen changes, made and undone, would take longer than that.
       assert.ok(took < 5000, `${took} ms`);
       await onion.gone;

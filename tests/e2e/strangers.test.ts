@@ -10,14 +10,15 @@ import assert from "node:assert/strict";
 import { CellType } from "../../src/cell/cell.ts";
 import { FrameCodec, FrameKind, makeSessionKey } from "../../src/control/message.ts";
 import { Random } from "../support/random.ts";
-import { Recording } from "./support/capture.ts";
+import { Capture, Recording } from "./support/capture.ts";
 import { membersOf } from "./support/circuit_logs.ts";
 import { needingNobodysDeno } from "./support/nobody.ts";
 import { needing } from "./support/program.ts";
-import { shoot, type Shot, udpPorts } from "./support/stranger.ts";
+import { shoot, type Shot, squat, udpPorts } from "./support/stranger.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
 const LOOPBACK = { address: "127.0.0.1" };
+const OTHER_LOOPBACK = { address: "127.0.0.2" };
 
 /** Noise of lengths around those of headers, and the longest there is. */
 function garbage(): Uint8Array[] {
@@ -90,17 +91,11 @@ for (
       const shots = await Promise.all([0, 1, 2, 3].map(async (party) => {
         const again = (port: number) =>
           recorded.filter(({ to }) => to === port).map(({ payload }) => payload);
-        const neighbour = data[party === 0 ? 1 : 0]!;
         const toData = [...garbage(), ...forgedCells(), ...again(data[party]!)];
         return {
           data: [
             ...toData.map((payload): Shot => ({ from: LOOPBACK, to: data[party]!, payload })),
-            // A neighbour's port is taken, but not at another address of this host's.
-            ...toData.map((payload): Shot => ({
-              from: { address: "127.0.0.2", port: neighbour },
-              to: data[party]!,
-              payload,
-            })),
+            ...toData.map((payload): Shot => ({ from: OTHER_LOOPBACK, to: data[party]!, payload })),
           ],
           control: [...garbage(), ...await forgedFrames(party, 3)].map((payload): Shot => ({
             from: LOOPBACK,
@@ -135,6 +130,62 @@ for (
     },
   });
 }
+
+/** Addresses and interfaces of the VM, by which somebody could want to have a port that a member has. */
+const WAYS = ["127.0.0.1", "127.0.0.2", "0.0.0.0", Address.vm].flatMap((address) =>
+  ["", "eth0", "tun1"].map((device) => ({ address, device }))
+);
+
+Deno.test({
+  ...needingNobodysDeno("a stranger has no way to a member's port, and so to its name", ...VM_NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    await using onion = await vm.stage(6, "--routers 2 --hops 1");
+    const { proxyPort, routers } = await membersOf(onion, 6, 2);
+    const ports = [proxyPort, ...routers.map(({ port }) => port)];
+    const wanted = ports.flatMap((port) => WAYS.map((way) => ({ ...way, port })));
+    assert.deepEqual(await squat(vm.lab, wanted), wanted.map(() => "EADDRINUSE"));
+    await endWell(onion);
+  },
+});
+
+Deno.test({
+  ...needing("what comes to the members' ports from outside is not even counted", ...VM_NEEDS, "tcpdump"),
+  fn: async () => {
+    await using vm = await Vm.up();
+    await using onion = await vm.stage(6, "--routers 2 --hops 1");
+    const { proxyPort, routers } = await membersOf(onion, 6, 2);
+    const ports = [proxyPort, ...routers.map(({ port }) => port)];
+    {
+      await using eth0 = await Capture.start(vm.lab, { party: "vm", interface: "eth0", peer: Address.gw0 });
+      const sent = ports.flatMap((port) =>
+        garbage().slice(0, -1).map((bytes) => ({ port, hex: bytes.toHex() }))
+      );
+      const { code, stderr } = await vm.lab.run(
+        "gw0",
+        ...[Deno.execPath(), "eval", "--unstable-net", OUTSIDER, Address.vm, JSON.stringify(sent)],
+      );
+      assert.equal(code, 0, stderr);
+      // They have come, and nothing has been said about them.
+      const passed = await eth0.packets();
+      assert.equal(passed.filter((line) => line.includes(`> ${Address.vm}.`)).length, sent.length);
+      assert.equal(passed.length, sent.length);
+    }
+    await vm.pings(5, `-I ${Address.vm} -i 0.01 ${Address.csail}`);
+    const { stdout } = await endWell(onion);
+    assert.doesNotMatch(stdout, / dropped | ignored /);
+  },
+});
+
+/** Sends datagrams to ports of a host. */
+const OUTSIDER = `
+  const [hostname, datagrams] = Deno.args;
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 0 });
+  for (const { port, hex } of JSON.parse(datagrams)) {
+    await socket.send(Uint8Array.fromHex(hex), { transport: "udp", hostname, port });
+  }
+  socket.close();
+`;
 
 /** Has every datagram that goes over loopback go twice. */
 const TWICE = `

@@ -29,19 +29,61 @@ const SEND = `
   }
 `;
 
+/** A place that a socket may be bound to. */
+export interface Place {
+  readonly address: string;
+  /** The interface that the socket is bound to before; to none where it is empty. */
+  readonly device: string;
+  readonly port: number;
+}
+
+/** Binds a socket to each place, and prints what came of that. */
+const SQUAT = `
+  const [AF_INET, SOCK_DGRAM, SOL_SOCKET, SO_BINDTODEVICE, EADDRINUSE] = [2, 2, 1, 25, 98];
+  const { symbols: libc } = Deno.dlopen("libc.so.6", {
+    socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+    setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+    bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+    __errno_location: { parameters: [], result: "pointer" },
+  });
+  const errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(libc.__errno_location(), 4));
+  const outcomes = JSON.parse(Deno.readTextFileSync(Deno.args[0])).map(({ address, device, port }) => {
+    const fd = libc.socket(AF_INET, SOCK_DGRAM, 0);
+    if (device !== "") {
+      const name = new TextEncoder().encode(device + "\\0");
+      if (libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length) < 0) return "no " + device;
+    }
+    const place = new Uint8Array([AF_INET, 0, port >> 8, port & 0xff, ...address.split("."), ...new Array(8)]);
+    if (libc.bind(fd, place, place.length) === 0) return "taken";
+    return errno[0] === EADDRINUSE ? "EADDRINUSE" : "errno " + errno[0];
+  });
+  console.log(JSON.stringify(outcomes));
+`;
+
+/** Tries to bind a socket to each of these places in the VM, as nobody: `taken`, or why not. */
+export async function squat(lab: Lab, places: readonly Place[]): Promise<string[]> {
+  return JSON.parse(await evaluate(lab, SQUAT, places));
+}
+
 /** Sends them from the VM, as nobody. */
 export async function shoot(lab: Lab, shots: readonly Shot[]): Promise<void> {
-  using scratch = scratchDirectory();
-  const orders = `${scratch.path}/shots.json`;
   const told = shots.map(({ from: { address, port = 0 }, to, payload }) => ({
     ...{ address, port, to },
     hex: payload.toHex(),
   }));
-  Deno.writeTextFileSync(orders, JSON.stringify(told));
-  for (const path of [scratch.path, orders]) Deno.chownSync(path, NOBODY_ID, NOBODY_ID);
-  const deno = ["env", `DENO_DIR=${scratch.path}`, Deno.execPath(), "eval", "--unstable-net", SEND, orders];
-  const { code, stderr } = await lab.run(VM, ...AS_NOBODY, ...deno);
+  await evaluate(lab, SEND, told);
+}
+
+/** Runs a program in the VM, as nobody, which finds its orders in the file that it is given: what it prints. */
+async function evaluate(lab: Lab, program: string, orders: unknown): Promise<string> {
+  using scratch = scratchDirectory();
+  const file = `${scratch.path}/orders.json`;
+  Deno.writeTextFileSync(file, JSON.stringify(orders));
+  for (const path of [scratch.path, file]) Deno.chownSync(path, NOBODY_ID, NOBODY_ID);
+  const deno = ["env", `DENO_DIR=${scratch.path}`, Deno.execPath(), "eval", "--unstable-net", program, file];
+  const { code, stdout, stderr } = await lab.run(VM, ...AS_NOBODY, ...deno);
   assert.equal(code, 0, stderr);
+  return stdout;
 }
 
 /** The UDP ports that a process listens on, as the kernel knows. */
