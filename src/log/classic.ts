@@ -114,7 +114,7 @@ export function eventObject(event: Readonly<Event>): Record<string, string | num
     case EventKind.icmpFromRawSocket:
       return { event: "icmp-from-raw-socket", source, destination, type: detail };
     case EventKind.unknownCircuit:
-      return { event: "unknown-circuit", circuit: formatCircuit(detail), port };
+      return { event: "unknown-circuit", circuit: formatCircuit(detail), source, destination, port };
     case EventKind.hop:
       return { event: "hop", hop: detail, router: port };
     case EventKind.newExtend:

@@ -34,11 +34,13 @@ export function runUntilDoorbell({ node, fds, ring, placement }: Turnable, doorb
   const poller = new Poller([doorbell, ...fds]);
   const { sources } = node;
   let wakeAt = Infinity;
+  let now = performance.now();
   try {
     for (;;) {
-      poller.wait(Math.min(node.deadline(), wakeAt) - performance.now());
+      // By the time at which the turn began: what a turn takes is less than a wait is exact to.
+      poller.wait(Math.min(node.deadline(), wakeAt) - now);
       if (poller.isReadable(0)) return;
-      const now = performance.now();
+      now = performance.now();
       let moved = 0;
       for (let index = 0; index < sources.length; index++) {
         if (poller.isReadable(index + 1)) moved += sources[index]!(now);

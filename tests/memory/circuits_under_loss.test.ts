@@ -10,10 +10,10 @@ import { type Dialect, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
 import type { CryptoProvider } from "../../src/crypto/provider.ts";
 import type { Faults } from "../../src/link/fault.ts";
 import { type Way, waysOf } from "../support/attack.ts";
-import { HOP, Onion, VM } from "../support/circuits.ts";
+import { type Crossing, HOP, Onion, VM } from "../support/circuits.ts";
 import { PROVIDER } from "../support/crypto.ts";
 import { address } from "../support/packets.ts";
-import { assertAnswers, dotted, packetsOf, pingOf } from "../support/ping.ts";
+import { assertAnswers, dotted, type Heard, packetsOf, type Ping, pingOf } from "../support/ping.ts";
 import { Random } from "../support/random.ts";
 
 const STAGES: readonly { stage: number; dialect: Dialect; sealing: { crypto?: CryptoProvider } }[] = [
@@ -145,5 +145,52 @@ for (const { stage, dialect, sealing } of STAGES) {
       onion.assertWorks({ sequence: 5 });
     }
     assert.ok(refused > 5 && refused < 35, `${refused} of 40 refused`);
+  });
+
+  Deno.test(`stage ${stage}: whoever decides what arrives when, how often and whether at all: no answer is made up, and in the end nothing is left`, () => {
+    for (let seed = 1; seed <= 15; seed++) {
+      const random = new Random(seed);
+      const limits = { lifetime: 5000, draining: 500 };
+      const onion = new Onion({ routers: 5, hops: 3, ...sealing, limits, network: { seed } });
+      const sent = new Map<number, Ping>();
+      const answers = new Map<number, number>();
+      const listen = (heard: readonly Heard[]) => {
+        for (const each of heard) {
+          const sequence = each.payload[6]! << 8 | each.payload[7]!;
+          if (each.type !== 0) continue; // refused: there was no circuit
+          assertAnswers(each, sent.get(sequence)!);
+          answers.set(sequence, (answers.get(sequence) ?? 0) + 1);
+        }
+      };
+      let underWay: Crossing[] = [];
+      onion.network.medium.tamper = (from, to, bytes) => {
+        underWay.push({ from, to, bytes });
+        return [];
+      };
+      for (let step = 0; step < 1500; step++) {
+        const ping = pingOf({
+          source: `10.0.2.${15 + random.below(3)}`,
+          sequence: step,
+          size: random.below(100),
+        });
+        if (random.oneIn(8)) {
+          sent.set(step, ping);
+          listen(onion.exchange(packetsOf(ping)));
+        } else if (random.oneIn(30)) listen(onion.listen(random.below(400)));
+        else if (underWay.length > 0) {
+          const chosen = random.oneIn(2) ? 0 : random.below(underWay.length);
+          const { from, to, bytes } = underWay[chosen]!;
+          // One in twenty comes again, one in forty never comes.
+          if (!random.oneIn(20)) underWay.splice(chosen, 1);
+          if (!random.oneIn(40)) listen(onion.arrive(from, to, bytes));
+        }
+      }
+      underWay = [];
+      onion.unwatch();
+      listen(onion.pass(120_000));
+      if (dialect.isSealed) assert.ok([...answers.values()].every((count) => count === 1), "never twice");
+      assert.ok(answers.size > 20, `seed ${seed}: ${answers.size} of ${sent.size} answered`);
+      assert.deepEqual(onion.network.circuits, [0, 0, 0, 0, 0], `seed ${seed}`);
+    }
   });
 }

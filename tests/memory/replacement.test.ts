@@ -190,6 +190,20 @@ for (const { stage, sealing } of STAGES) {
     onion.assertWorks({ sequence: 4 });
   });
 
+  test("so many packets may wait for a circuit; what is more is refused at once, and the others are still answered", () => {
+    const onion = make();
+    silence(onion, 1, 2, 3, 4, 5);
+    const pings = Array.from({ length: 300 }, (_, sequence) => pingOf({ sequence }));
+    const refused = onion.exchange(pings.flatMap((ping) => packetsOf(ping)));
+    assert.deepEqual(refused.map(tell), Array(300 - 256).fill(`${HOP}: net unreachable`));
+    onion.unwatch();
+    const heard = onion.pass(1000);
+    assert.equal(heard.length, 256);
+    heard.forEach((each, index) => assertAnswers(each, pings[index]!));
+    const drops = onion.dropped().filter(([party]) => party === 0);
+    assert.deepEqual(drops, [[0, "queue-full", 300 - 256]]);
+  });
+
   test("a router that dies while it carries a circuit: the next circuit goes round it", () => {
     const onion = make({ limits: { lifetime: 10_000 }, network: { random: LOWEST } });
     onion.assertWorks();

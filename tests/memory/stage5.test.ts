@@ -171,6 +171,7 @@ Deno.test("stage 5: a packet that comes before the next router has answered is n
   const [answer] = onion.intercept(portOf(2), portOf(1), () => onion.listen());
   const early = cell(0x51, 0x01, packetsOf(pingOf())[0]!);
   assert.deepEqual(onion.dropsIn(() => onion.arrive(PROXY, portOf(1), early)), [[1, "unexpected-cell", 1]]);
+  assert.deepEqual(onion.left().flat(), []);
   onion.arrive(portOf(2), portOf(1), answer!);
   onion.assertWorks();
 });

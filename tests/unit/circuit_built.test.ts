@@ -329,6 +329,27 @@ Deno.test("replacing to trying: a circuit's time is a promise, and what comes th
   assert.equal(rig.packet(), building.id);
 });
 
+Deno.test("replacing to trying: the attempt goes on from where it stands, be it a pause or a question", () => {
+  const cases: [lifetime: number, begun: number][] = [
+    // Replaced from 4950 on: given up at 5450, and tried again at 5550, after its end at 5500.
+    [5500, 5550],
+    // Replaced from 9000 on: tried again at 9600, and the answer comes after its end at 10,000.
+    [10_000, 9600],
+  ];
+  for (const [lifetime, begun] of cases) {
+    const rig = open({ limits: { lifetime } });
+    rig.until(0.9 * lifetime - 1).packet();
+    rig.until(begun);
+    const { id } = rig.sentCells().findLast(({ type }) => type === EXTEND)!;
+    rig.until(Math.max(begun, lifetime) + 1);
+    assert.equal(rig.find(1), undefined);
+    assert.equal(rig.packet(), "wait");
+    rig.build(id);
+    assert.equal(rig.packet(), id);
+    assert.equal(rig.circuits.deadline, rig.now + 0.9 * lifetime);
+  }
+});
+
 Deno.test("open to gone: a circuit that nobody has used in the second half of its life is not missed", () => {
   const rig = open();
   rig.until(LIFETIME / 2).packet();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { HOP_LIMITS, HopTable } from "../../src/circuit/hop.ts";
+import fc from "fast-check";
+import { HOP_LIMITS, type HopCircuit, HopTable } from "../../src/circuit/hop.ts";
 import { Layer } from "../../src/crypto/layer.ts";
 import { KEY } from "../../src/crypto/provider.ts";
 import { PROVIDER } from "../support/crypto.ts";
@@ -120,4 +121,57 @@ Deno.test("a given circuit is never forgotten, and nobody looks for it", () => {
   hops.expire(1e9);
   assert.equal(hops.size, 1);
   assert.equal(hops.deadline, Infinity);
+});
+
+Deno.test("agrees with a plain list, whatever happens in whatever order", () => {
+  interface Plain {
+    readonly circuit: HopCircuit;
+    readonly previous: number;
+    readonly incoming: number;
+  }
+  const step = fc.record({
+    kind: fc.constantFrom("add", "add", "extend", "use", "remove", "wait"),
+    nth: fc.nat(20),
+    peer: fc.nat(3),
+    ms: fc.nat(400),
+  });
+  fc.assert(fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+    const hops = table(8);
+    let list: Plain[] = [];
+    let now = 0;
+    for (const { kind, nth, peer, ms } of steps) {
+      const one = list[nth % list.length];
+      if (kind === "add") {
+        const isTaken = list.some(({ previous, incoming }) => previous === peer && incoming === nth + 1);
+        if (hops.isFull || isTaken) continue;
+        const circuit = add(hops, peer, nth + 1, now, nth === 0);
+        list.push({ circuit, previous: peer, incoming: nth + 1 });
+      } else if (kind === "wait") {
+        now += ms;
+        hops.expire(now);
+        for (const { circuit } of list) {
+          const idle = now - circuit.usedAt;
+          const isThere = hops.byHandle(circuit.handle) === circuit;
+          if (circuit.isGiven || idle < IDLE) assert.ok(isThere, `forgotten after ${idle} ms`);
+          // Nobody has looked for up to a quarter of the time, and for the longest step.
+          else if (idle >= IDLE + IDLE / 4 + 400) assert.ok(!isThere, `still there after ${idle} ms`);
+        }
+        list = list.filter(({ circuit }) => hops.byHandle(circuit.handle) === circuit);
+      } else if (one !== undefined && kind === "extend") {
+        if (one.circuit.next === undefined) hops.extend(one.circuit, peer);
+      } else if (one !== undefined && kind === "use") one.circuit.usedAt = now;
+      else if (one !== undefined) {
+        hops.remove(one.circuit);
+        list = list.filter((each) => each !== one);
+      }
+      assert.equal(hops.size, list.length);
+      assert.equal(hops.isFull, list.length >= 8);
+      assert.ok(list.every(({ circuit }) => circuit.isGiven) || hops.deadline < Infinity);
+      for (const { circuit, previous, incoming } of list) {
+        assert.equal(hops.incoming(previous, incoming), circuit);
+        const { next } = circuit;
+        if (next !== undefined) assert.equal(hops.outgoing(next.peer, next.id), circuit);
+      }
+    }
+  }));
 });

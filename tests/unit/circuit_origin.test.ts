@@ -133,6 +133,19 @@ Deno.test("the first hop's key has sealed most: it is what counts", () => {
   assert.equal(circuit.sent, 2);
 });
 
+Deno.test("a key that may seal no more seals nothing, whichever hop's it is", () => {
+  for (const worn of [0, 1, 2]) {
+    const circuit = new OriginCircuit(ID, 0, SEALED, 0, false);
+    for (const hop of [0, 1, 2]) {
+      const layer = new Layer(PROVIDER, { send: pattern(KEY, hop), receive: pattern(KEY, 9) });
+      // 2^48 cells later.
+      if (hop === worn) layer.seal = () => false;
+      circuit.addLayer(layer);
+    }
+    assert.equal(circuit.seal(poisoned(BODY), relaySealed), false);
+  }
+});
+
 Deno.test("closed, a circuit has no layers any more", () => {
   const { circuit } = makeCircuit(2);
   circuit[Symbol.dispose]();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import {
+  claimedSender,
   type Frame,
   FrameCodec,
   FrameKind,
@@ -152,4 +153,10 @@ Deno.test("a message nested beyond all reason is refused or read, but nothing br
 
 Deno.test("an acknowledgement has no message, whatever bytes it carries", async () => {
   assert.deepEqual(await codec.open(frameWith("not JSON", "01 02 01 00 00000007")), ANSWER);
+});
+
+Deno.test("whom a frame claims to be from can be read without its key; of what is too short, nothing can", async () => {
+  assert.deepEqual([STOP_BYTES, ANSWER_BYTES].map(claimedSender), [PROXY, 1]);
+  for (const from of [6, 255]) assert.equal(claimedSender(await codec.seal({ ...STOP, from })), from);
+  for (const length of [0, 1, 2]) assert.equal(claimedSender(new Uint8Array(length)), undefined);
 });

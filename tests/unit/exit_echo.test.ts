@@ -12,7 +12,10 @@ const BLOCK: Cidr = { address: address("10.5.51.2"), prefix: 24 };
 function send(packet: Uint8Array, block = BLOCK) {
   const delivered: [circuit: number, packet: Uint8Array][] = [];
   const counters = new Counters();
-  const exit = new EchoExit(block, (circuit, packet) => delivered.push([circuit, packet.copy()]), {
+  const exit = new EchoExit(block, (circuit, packet, isFromWorld) => {
+    assert.equal(isFromWorld, false);
+    delivered.push([circuit, packet.copy()]);
+  }, {
     counters,
     events: { emit: () => assert.fail("an echo exit logs nothing") },
   });

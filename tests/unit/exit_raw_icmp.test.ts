@@ -127,3 +127,55 @@ Deno.test("the hop is the tunnel's lowest host, or the next one where that is th
     assert.equal(dotted(hopOf({ address: address(own), prefix })), hop, `${own}/${prefix}`);
   }
 });
+
+Deno.test("what the world has sent is told from what the exit says itself", () => {
+  const world = new MemoryWorld({ address: address(EXIT), mtu: 1400, host: () => "silent" });
+  const origins: boolean[] = [];
+  const exit = new RawIcmpExit(
+    { address: address(EXIT), mtu: 1400, hop: address("10.5.51.1") },
+    world,
+    (_circuit, _packet, isFromWorld) => origins.push(isFromWorld),
+    { counters: new Counters(), events: { emit: () => assert.fail("the router logs, not its exit") } },
+    () => 0x1234 / 0x1_0000,
+  );
+  const ip = new Ipv4View();
+  const send = (packet: Uint8Array) => {
+    const buffer = poisoned(packet);
+    assert.equal(ip.wrap(buffer), undefined);
+    exit.send(1, buffer, ip, 0);
+    return origins.splice(0);
+  };
+  const asked = { source: VM, destination: CSAIL };
+  assert.deepEqual(send(ipv4({ source: VM, destination: EXIT }, echo())), [false], "its own answer");
+  assert.deepEqual(send(ipv4({ ...asked, ttl: 1 }, echo())), [false], "time exceeded");
+  const long = echo({ data: pattern(1400) });
+  assert.deepEqual(send(ipv4({ ...asked, dontFragment: true }, long)), [false], "too long for its link");
+  assert.deepEqual(send(ipv4(asked, echo())), []);
+  exit.fromWorld(poisoned(ipv4({ source: CSAIL, destination: EXIT }, echo({ type: 0, id: 0x1234 }))), 0);
+  assert.deepEqual(origins, [true]);
+});
+
+Deno.test("exits that share an address each hear all answers, and each takes its own", () => {
+  const taken: number[] = [];
+  const exits = [0, 1].map((index) =>
+    new RawIcmpExit(
+      { address: address(EXIT), mtu: 1500, hop: address("10.5.51.1"), share: { index, of: 2 } },
+      new MemoryWorld({ address: address(EXIT), host: () => "silent" }),
+      () => taken.push(index),
+      { counters: new Counters(), events: { emit: () => {} } },
+      () => 0.5,
+    )
+  );
+  const ip = new Ipv4View();
+  for (const exit of exits) {
+    const buffer = poisoned(ipv4({ source: VM, destination: CSAIL }, echo()));
+    assert.equal(ip.wrap(buffer), undefined);
+    exit.send(1, buffer, ip, 0);
+  }
+  for (const id of [0x8001, 0x8000]) {
+    for (const exit of exits) {
+      exit.fromWorld(poisoned(ipv4({ source: CSAIL, destination: EXIT }, echo({ type: 0, id }))), 0);
+    }
+  }
+  assert.deepEqual(taken, [1, 0]);
+});

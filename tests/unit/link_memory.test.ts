@@ -63,3 +63,28 @@ Deno.test("a datagram to nobody is lost, as with UDP", () => {
   const { medium } = makeLinks();
   medium.carry(1, 99, hex("ff"));
 });
+
+Deno.test("whoever owns a link may change, lose, double and exchange what travels, and is told from whom to whom", () => {
+  const { medium, first, second, third } = makeLinks();
+  const into = poisoned();
+  const seen: string[] = [];
+  medium.tamper = (from, to, bytes) => {
+    seen.push(`${from} to ${to}: ${bytes.toHex()}`);
+    return from === 1 ? [hex("aa"), bytes] : [];
+  };
+  first.send(0, poisoned(hex("01")));
+  second.send(0, poisoned(hex("02")));
+  assert.deepEqual(seen, ["1 to 3: 01", "2 to 3: 02"]);
+  assert.equal(third.receive(into), 0);
+  assert.deepEqual(into.copy(), hex("aa"));
+  assert.equal(third.receive(into), 0);
+  assert.deepEqual(into.copy(), hex("01"));
+  assert.equal(third.receive(into), NOTHING);
+});
+
+Deno.test("what is delivered comes past whoever tampers", () => {
+  const { medium, third } = makeLinks();
+  medium.tamper = () => assert.fail("nobody asked");
+  medium.deliver(1, 3, hex("01"));
+  assert.equal(third.receive(poisoned()), 0);
+});

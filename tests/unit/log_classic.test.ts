@@ -51,7 +51,13 @@ const EVENTS: Record<keyof typeof EventKind, [event: Event, line: string, object
     unknownCircuit: [
       event(EventKind.unknownCircuit, { source: 0, destination: 0, detail: 0x0a, port: 51_234 }),
       "unknown incoming circuit: 0x0a, src: 0.0.0.0, dst: 0.0.0.0",
-      { event: "unknown-circuit", circuit: "0x0a", port: 51_234 },
+      {
+        event: "unknown-circuit",
+        circuit: "0x0a",
+        source: "0.0.0.0",
+        destination: "0.0.0.0",
+        port: 51_234,
+      },
     ],
     hop: [
       event(EventKind.hop, { detail: 2, port: 4 }),

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { CIRCUIT_LIMITS } from "../../src/circuit/built.ts";
 import { HOP_LIMITS } from "../../src/circuit/hop.ts";
 import { MemoryMedium } from "../../src/link/memory.ts";
 import { proxyNode, routerNode } from "../../src/loop/node.ts";
@@ -95,4 +96,27 @@ Deno.test("an exit into the world needs its socket", () => {
     () => routerNode({ ...ROUTER_CONFIG, exit }, link, { counters: new Counters(), events: silent }),
     new TypeError("a raw ICMP exit needs a socket"),
   );
+});
+
+Deno.test("what a proxy sends because it is due leaves at once, and what the link does not take is counted", () => {
+  const link = new MemoryMedium().link(PROXY);
+  link.addPeer(ROUTER);
+  const counters = new Counters();
+  let sent = 0;
+  link.send = () => ++sent > 0;
+  link.flush = () => sent;
+  const proxy = proxyNode(
+    {
+      routers: [{ link: { address: 0, port: ROUTER }, address: 0 }],
+      circuits: { kind: "built", isSealed: false, hops: 1, limits: CIRCUIT_LIMITS, firstClient: 1 },
+      linkMtu: 65_535,
+    },
+    new MemoryTun(),
+    link,
+    { counters, events: silent },
+  );
+  assert.equal(proxy.deadline(), -Infinity);
+  proxy.expire(0);
+  assert.deepEqual(counters.snapshot(), { "link-out": 1, "link-refused": 1 });
+  assert.equal(proxy.deadline(), CIRCUIT_LIMITS.answer);
 });

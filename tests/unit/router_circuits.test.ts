@@ -14,6 +14,7 @@ import { CellType } from "../../src/cell/cell.ts";
 import { HOP_LIMITS } from "../../src/circuit/hop.ts";
 import type { OriginCircuit } from "../../src/circuit/origin.ts";
 import { PROLOGUE } from "../../src/circuit/prologue.ts";
+import { Layer } from "../../src/crypto/layer.ts";
 import { initiate } from "../../src/crypto/noise.ts";
 import type { Snapshot } from "../../src/trace/counters.ts";
 import { type Event, EventKind } from "../../src/trace/events.ts";
@@ -505,6 +506,22 @@ Deno.test("sealed: every flipped bit and every repetition is found out by the ne
   routers.send(2, [flip(between, 8 * between.length - 1), between, between], 1);
   assert.deepEqual(dropped(routers, 2), { forged: 1, replayed: 1 });
   assert.equal(routers.atExit.length, 1);
+});
+
+Deno.test("sealed: a key that may seal no more ends what would go back by it, and is counted", () => {
+  const routers = new Routers(2, true);
+  const circuit = routers.build([1]);
+  routers.send(1, [sealed(circuit, REQUEST)]);
+  const { seal } = Layer.prototype;
+  // 2^48 cells later.
+  Layer.prototype.seal = () => false;
+  try {
+    const answer = ipv4({ source: CSAIL, destination: "192.168.201.2" }, echo({ type: 0 }));
+    assert.deepEqual(routers.answer(routers.atExit[0]!, answer), []);
+  } finally {
+    Layer.prototype.seal = seal;
+  }
+  assert.deepEqual(dropped(routers, 1), { "worn-out": 1 });
 });
 
 Deno.test("sealed: a cell of one type is not authentic as another", () => {

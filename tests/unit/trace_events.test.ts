@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { type Event, EventKind, EventRing, ringBytes } from "../../src/trace/events.ts";
-import { event } from "../support/events.ts";
+import { type Event, EventKind, EventRing, ringBytes, withoutPackets } from "../../src/trace/events.ts";
+import { event, EventMemory } from "../support/events.ts";
 import { eventNumber, type WriterOrder, type WriterReport } from "../support/ring_writer.ts";
 
 /** A ring in one thread, and what got lost. */
@@ -260,4 +260,25 @@ Deno.test("no wake-up is lost: a writer that waits for its reader before each ev
     Atomics.notify(count, 0);
   }
   assert.equal((await writer.done).lost, 0);
+});
+
+Deno.test("without packets: what happens to circuits is told, and nothing else, every word of it", () => {
+  const all = new EventMemory();
+  const sink = withoutPackets(all);
+  for (const kind of Object.values(EventKind)) sink.emit(kind, 1, 2, 3, 4, 5, 6, 7);
+  const { hop, newExtend, forwardExtend, extendDone } = EventKind;
+  const words = { source: 1, destination: 2, detail: 3, port: 4, incoming: 5, outgoing: 6, rewritten: 7 };
+  assert.deepEqual(all.events, [hop, newExtend, forwardExtend, extendDone].map((kind) => event(kind, words)));
+});
+
+Deno.test("a word that is not said is zero, also where another event has stood", () => {
+  const { ring } = makeRing(1);
+  ring.emit(EventKind.relayPacket, 1, 2, 3, 4, 5, 6, 7);
+  ring.drain(() => {});
+  ring.emit(EventKind.icmpFromTunnel, 1, 2, 3, 4);
+  const drained: Event[] = [];
+  ring.drain((event) => drained.push({ ...event }));
+  assert.deepEqual(drained, [
+    event(EventKind.icmpFromTunnel, { source: 1, destination: 2, detail: 3, port: 4 }),
+  ]);
 });

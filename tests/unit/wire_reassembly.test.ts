@@ -24,11 +24,16 @@ class Bench {
   }
 
   add(...fragments: readonly Uint8Array[]): void {
+    this.addTo(undefined, ...fragments);
+  }
+
+  /** The same, by one way of several. */
+  addTo(flow: number | undefined, ...fragments: readonly Uint8Array[]): void {
     for (const fragment of fragments) {
       this.#buffer.bytes.fill(0xa5);
       this.#buffer.load(fragment);
       assert.equal(this.#ip.wrap(this.#buffer), undefined);
-      const whole = this.reassembler.add(this.#buffer, this.#ip, this.now);
+      const whole = this.reassembler.add(this.#buffer, this.#ip, this.now, flow);
       if (whole !== undefined) this.delivered.push(whole.copy());
     }
   }
@@ -381,4 +386,26 @@ Deno.test("exact accounting: whatever comes, what a slow and plain reassembler s
     ),
     { numRuns: 1000 },
   );
+});
+
+Deno.test("fragments that look alike but came by different ways are never put together", () => {
+  const bench = new Bench();
+  bench.addTo(1, FIRST, MIDDLE);
+  bench.addTo(2, LAST);
+  bench.addTo(3, FIRST, LAST);
+  assert.deepEqual(bench.delivered, []);
+  bench.addTo(2, FIRST, MIDDLE);
+  assert.deepEqual(bench.delivered, [WHOLE]);
+  bench.addTo(1, LAST);
+  assert.deepEqual(bench.delivered, [WHOLE, WHOLE]);
+  assert.equal(bench.waiting(), 1);
+});
+
+Deno.test("contradictions by different ways are none", () => {
+  const bench = new Bench();
+  const other = FIRST.slice();
+  other[20]! ^= 1;
+  bench.addTo(1, FIRST);
+  bench.addTo(2, other);
+  assert.deepEqual(bench.gaveUp, []);
 });

@@ -1,0 +1,447 @@
+/**
+ * Stages 4, 5 and 6 as a whole, in memory: the test plays the VM at one end and looks at the world at the other.
+ *
+ * ```
+ *      VM                      onion                                        world
+ *                ┌───────────────────────────────────┐
+ *   10.0.2.15 ──TUN── proxy ═ router ═ … ═ router ───── 192.168.20I.2 ── 100.64.1.1 ── 100.64.2.1 ── 128.30.2.155
+ *                └───────────────────────────────────┘
+ * ```
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { CIRCUIT_LIMITS } from "../../src/circuit/built.ts";
+import { MemoryWorld, type MemoryWorldOptions, type WorldHost } from "../../src/exit/memory.ts";
+import { eventLine } from "../../src/log/classic.ts";
+import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/loop/memory_network.ts";
+import type { Snapshot } from "../../src/trace/counters.ts";
+import { EventKind, withoutPackets } from "../../src/trace/events.ts";
+import { PROVIDER } from "../support/crypto.ts";
+import { EventMemory } from "../support/events.ts";
+import { BLOCK, dropped } from "../support/network.ts";
+import { address, echo, ipv4, pattern, readIpv4 } from "../support/packets.ts";
+import {
+  assertAnswers,
+  assertQuotes,
+  dotted,
+  hear,
+  type Heard,
+  packetsOf,
+  type Ping,
+  pingOf,
+  tell,
+} from "../support/ping.ts";
+import { Random } from "../support/random.ts";
+
+const [VM, HOP, CSAIL, MIT, DEAD, NOBODY] = [
+  "10.0.2.15",
+  "10.5.51.1",
+  "128.30.2.155",
+  "18.9.22.69",
+  "18.9.22.70",
+  "18.9.22.71",
+];
+
+const WORLD: Omit<MemoryWorldOptions, "address"> = {
+  routers: ["100.64.1.1", "100.64.2.1"].map((router) => ({ address: address(router) })),
+  host: (host): WorldHost =>
+    host === address(DEAD) ? "silent" : host === address(NOBODY) ? "unreachable" : "answers",
+};
+
+type Kind = "given" | "plain" | "sealed";
+
+interface Options {
+  readonly kind: Kind;
+  readonly routers?: number;
+  readonly hops?: number;
+  readonly world?: Omit<MemoryWorldOptions, "address">;
+  readonly network?: Partial<MemoryNetworkOptions>;
+}
+
+/** A network that has just come up, of four routers and three hops unless told otherwise. */
+class Onion {
+  readonly worlds: readonly MemoryWorld[];
+  readonly network: MemoryNetwork;
+  readonly logs: { readonly proxy: EventMemory; readonly routers: readonly EventMemory[] };
+
+  constructor({ kind, routers = 4, hops = 3, world = WORLD, network }: Options) {
+    const numbers = Array.from({ length: routers }, (_, index) => index + 1);
+    this.worlds = numbers.map((number) =>
+      new MemoryWorld({ ...world, address: address(`192.168.20${number}.2`) })
+    );
+    this.logs = { proxy: new EventMemory(), routers: numbers.map(() => new EventMemory()) };
+    this.network = new MemoryNetwork({
+      address: BLOCK,
+      exit: { kind: "raw-icmp", world: this.worlds },
+      ...(kind !== "given" && { circuits: { hops, ...(kind === "sealed" && { crypto: PROVIDER }) } }),
+      events: this.logs,
+      ...network,
+    });
+  }
+
+  /** The VM sends packets; what comes back to it once everything has come to rest. */
+  exchange(packets: readonly Uint8Array[], elapsed = 0): Heard[] {
+    for (const packet of packets) this.network.tun.inject(packet);
+    this.network.run(elapsed);
+    return hear(this.network.tun.take());
+  }
+
+  /** Sends one request, and tells what came back as `ping` would, after proving that it would know it for its own. */
+  ping(ping: Partial<Ping> = {}, elapsed = 0): string[] {
+    const sent = pingOf(ping);
+    return this.exchange(packetsOf(sent), elapsed).map((heard) => {
+      if (heard.type === 0) assertAnswers(heard, sent);
+      else assertQuotes(heard, sent);
+      return tell(heard);
+    });
+  }
+
+  /** Lets time go by, as the packet loops do. */
+  until(now: number): void {
+    const { network } = this;
+    while (network.deadline <= now) network.run(Math.max(0, network.deadline - network.now));
+    network.run(now - network.now);
+  }
+
+  dropped(): Snapshot {
+    return dropped(this.network);
+  }
+
+  /** The routers that the proxy has chosen, path by path. */
+  get paths(): number[][] {
+    const paths: number[][] = [];
+    for (const { kind, detail, port } of this.logs.proxy.events) {
+      if (kind === EventKind.hop && detail === 1) paths.push([]);
+      if (kind === EventKind.hop) paths.at(-1)!.push(port);
+    }
+    return paths;
+  }
+}
+
+// ── Stage 4 ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Deno.test("stage 4: the destination says by which router a packet leaves", () => {
+  const onion = new Onion({ kind: "given" });
+  for (let host = 0; host < 8; host++) {
+    const destination = `128.30.2.${152 + host}`;
+    assert.deepEqual(onion.ping({ destination }), [`reply from ${destination}: id 7, seq 1, ttl 61`]);
+    const left = onion.worlds.map((world) => world.take().length);
+    assert.deepEqual(left, [0, 1, 2, 3].map((router) => Number(router === host % 4)), destination);
+  }
+  assert.deepEqual(onion.dropped(), {});
+});
+
+Deno.test("stage 4: a router's own address is answered by that router, and by no other", () => {
+  const onion = new Onion({ kind: "given" });
+  for (const number of [1, 2, 3, 4]) {
+    const destination = `192.168.20${number}.2`;
+    assert.deepEqual(onion.ping({ destination }).length, 1);
+    assert.deepEqual(
+      onion.network.counters.routers.map((each) => each.get("link-in")).indexOf(1),
+      number - 1,
+    );
+    for (const each of onion.network.counters.routers) each.count("link-in", -each.get("link-in"));
+  }
+});
+
+Deno.test("stage 4, the classic log: the port tells which router", () => {
+  const onion = new Onion({ kind: "given" });
+  onion.ping();
+  // 128.30.2.155 counts to the fourth of four.
+  assert.deepEqual(onion.logs.proxy.events.map(eventLine), [
+    `ICMP from tunnel, src: ${VM}, dst: ${CSAIL}, type: 8`,
+    `ICMP from port: 40004, src: ${CSAIL}, dst: ${VM}, type: 0`,
+  ]);
+  assert.deepEqual(onion.logs.routers.map(({ events }) => events.map(eventLine)), [[], [], [], [
+    `ICMP from port: 40000, src: ${VM}, dst: ${CSAIL}, type: 8`,
+    `ICMP from raw sock, src: ${CSAIL}, dst: 192.168.204.2, type: 0`,
+  ]]);
+});
+
+// ── Stages 5 and 6 ──────────────────────────────────────────────────────────────────────────────────────────────
+
+Deno.test("stage 5: the classic log of a first ping, line by line", () => {
+  const onion = new Onion({ kind: "plain" });
+  onion.ping();
+  const [path] = onion.paths as [[number, number, number]];
+  const [first, second, third] = path;
+  const [one, two, three] = path.map((router) => `192.168.20${router}.2`);
+  const [begin, middle] = [`0x${first}01`, `0x${second}01`];
+  const port = (router: number) => 40_000 + router;
+  assert.deepEqual(onion.logs.proxy.events.map(eventLine), [
+    `ICMP from tunnel, src: ${VM}, dst: ${CSAIL}, type: 8`,
+    `hop: 1, router: ${first}`,
+    `hop: 2, router: ${second}`,
+    `hop: 3, router: ${third}`,
+    ...Array(3).fill(`incoming extend-done circuit, incoming: 0x01 from port: ${port(first)}`),
+    `incoming packet, circuit incoming: 0x01, src: ${CSAIL}, dst: ${VM}`,
+  ]);
+  assert.deepEqual(path.map((router) => onion.logs.routers[router - 1]!.events.map(eventLine)), [
+    [
+      `new extend circuit: incoming: 0x01, outgoing: ${begin} at ${port(second)}`,
+      `forwarding extend circuit: incoming: 0x01, outgoing: ${begin} at ${port(second)}`,
+      `relay packet, circuit incoming: 0x01, outgoing: ${begin}, ` +
+      `incoming src: ${VM}, outgoing src: ${one}, dst: ${CSAIL}`,
+      `relay reply packet, circuit incoming: ${begin}, outgoing: 0x01, ` +
+      `src: ${CSAIL}, incoming dst: ${one}, outgoing dst: ${VM}`,
+    ],
+    [
+      `new extend circuit: incoming: ${begin}, outgoing: ${middle} at ${port(third)}`,
+      `relay packet, circuit incoming: ${begin}, outgoing: ${middle}, ` +
+      `incoming src: ${one}, outgoing src: ${two}, dst: ${CSAIL}`,
+      `relay reply packet, circuit incoming: ${middle}, outgoing: ${begin}, ` +
+      `src: ${CSAIL}, incoming dst: ${two}, outgoing dst: ${one}`,
+    ],
+    [
+      `outgoing packet, circuit incoming: ${middle}, ` +
+      `incoming src: ${two}, outgoing src: ${three}, dst: ${CSAIL}`,
+      `incoming packet, src: ${CSAIL}, dst: ${three}, outgoing circuit: ${middle}`,
+    ],
+  ]);
+});
+
+Deno.test("stage 6: the classic log of a first ping, in which only the ends know the packet", () => {
+  const onion = new Onion({ kind: "sealed" });
+  onion.ping();
+  const [path] = onion.paths as [[number, number, number]];
+  const [first, second, third] = path;
+  const [begin, middle] = [`0x${first}01`, `0x${second}01`];
+  assert.deepEqual(path.map((router) => onion.logs.routers[router - 1]!.events.map(eventLine)), [
+    [
+      `new extend circuit: incoming: 0x01, outgoing: ${begin} at ${40_000 + second}`,
+      `forwarding extend circuit: incoming: 0x01, outgoing: ${begin} at ${40_000 + second}`,
+      `relay encrypted packet, circuit incoming: 0x01, outgoing: ${begin}`,
+      `relay reply encrypted packet, circuit incoming: ${begin}, outgoing: 0x01`,
+    ],
+    [
+      `new extend circuit: incoming: ${begin}, outgoing: ${middle} at ${40_000 + third}`,
+      `relay encrypted packet, circuit incoming: ${begin}, outgoing: ${middle}`,
+      `relay reply encrypted packet, circuit incoming: ${middle}, outgoing: ${begin}`,
+    ],
+    [
+      `outgoing packet, circuit incoming: ${middle}, ` +
+      `incoming src: 0.0.0.0, outgoing src: 192.168.20${third}.2, dst: ${CSAIL}`,
+      `incoming packet, src: ${CSAIL}, dst: 192.168.20${third}.2, outgoing circuit: ${middle}`,
+    ],
+  ]);
+});
+
+Deno.test("without a packet log, the circuits are still told", () => {
+  const proxy = new EventMemory();
+  const onion = new Onion({ kind: "sealed", network: { events: { proxy: withoutPackets(proxy) } } });
+  onion.ping();
+  const { hop, extendDone } = EventKind;
+  assert.deepEqual(proxy.events.map(({ kind }) => kind), [hop, hop, hop, extendDone, extendDone, extendDone]);
+});
+
+Deno.test("any ping over any circuit comes to what it comes to by one router: the hops are for the onion to know", () => {
+  const anyPing = fc.record({
+    destination: fc.constantFrom(CSAIL, MIT, DEAD, NOBODY, HOP, "100.64.1.1"),
+    source: fc.constantFrom(VM, "10.0.2.16"),
+    id: fc.nat(0xffff),
+    sequence: fc.nat(0xffff),
+    ttl: fc.nat(6),
+    tos: fc.nat(0xff),
+    dontFragment: fc.boolean(),
+    size: fc.oneof(fc.nat(64), fc.nat(1472), fc.nat(9000)),
+  }).filter(({ dontFragment, size }) => !dontFragment || size <= 1472);
+  const mtu = fc.constantFrom(576, 1280, 1500);
+  const anyRouter = fc.record({ mtu, longestError: fc.constantFrom(56, 576) });
+  fc.assert(
+    fc.property(
+      fc.array(anyPing, { maxLength: 6 }),
+      mtu,
+      fc.array(anyRouter, { maxLength: 3 }),
+      fc.constantFrom<Kind>("plain", "sealed"),
+      fc.integer({ min: 1, max: 5 }),
+      (pings, mtu, kinds, kind, hops) => {
+        const routers = kinds.map((each, index) => ({ ...each, address: address(`100.64.${index + 1}.1`) }));
+        const world = { ...WORLD, mtu, routers };
+        const [one, many] = [
+          new Onion({ kind: "given", routers: 1, world }),
+          new Onion({ kind, routers: 6, hops, world }),
+        ];
+        for (const ping of pings) assert.deepEqual(many.ping(ping), one.ping(ping));
+        assert.deepEqual(many.dropped(), one.dropped());
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+for (const kind of ["plain", "sealed"] as const) {
+  Deno.test(`${kind}: traceroute shows the onion as one hop, however many there are`, () => {
+    for (const hops of [1, 3, 5]) {
+      const onion = new Onion({ kind, routers: 6, hops });
+      const heard = [1, 2, 3, 4].map((ttl) => onion.ping({ ttl, sequence: ttl }).join());
+      assert.deepEqual(heard, [
+        `${HOP}: time exceeded`,
+        "100.64.1.1: time exceeded",
+        "100.64.2.1: time exceeded",
+        `reply from ${CSAIL}: id 7, seq 4, ttl 61`,
+      ]);
+    }
+  });
+
+  Deno.test(`${kind}: the longest ping that there is, and links of Ethernet's size on which nothing is ever too long`, () => {
+    const long = new Onion({ kind });
+    assert.equal(long.ping({ size: 65_507 }).length, 1);
+    const onion = new Onion({ kind, network: { linkMtu: 1500 } });
+    let longest = 0;
+    onion.network.medium.tamper = (_from, _to, bytes) => {
+      longest = Math.max(longest, bytes.length);
+      return [bytes];
+    };
+    assert.equal(onion.ping({ size: 20_000 }).length, 1);
+    assert.ok(longest > 1400 && longest <= 1500 - 28, `${longest} bytes`);
+    const dontFragment = { dontFragment: true, size: 1472 };
+    const fits = kind === "sealed" ? 1392 : 1464;
+    assert.deepEqual(onion.ping(dontFragment), [`${HOP}: fragmentation needed, mtu ${fits}`]);
+    assert.equal(onion.ping({ dontFragment: true, size: fits - 28 }).length, 1);
+  });
+
+  Deno.test(`${kind}: a ping a second for an hour is answered every second, by one circuit after the other`, () => {
+    const onion = new Onion({ kind });
+    for (let second = 0; second < 3600; second++) {
+      onion.until(1000 * second);
+      assert.equal(onion.ping({ sequence: second & 0xffff }).length, 1, `second ${second}`);
+    }
+    // Each one is replaced after nine tenths of ten minutes.
+    assert.equal(onion.network.counters.proxy.get("circuits-built"), 7);
+    assert.deepEqual(onion.dropped(), {});
+    assert.ok(new Set(onion.paths.map(String)).size > 3, "by other paths");
+    onion.until(3_600_000 + 2 * CIRCUIT_LIMITS.lifetime);
+    assert.equal(onion.network.deadline, Infinity, "and then nobody remembers anything");
+  });
+
+  Deno.test(`${kind}: a router that is dead is avoided: pings wait, and are answered by another path`, () => {
+    for (const silent of [1, 2, 3, 4]) {
+      const onion = new Onion({ kind });
+      const { medium, ports } = onion.network;
+      medium.tamper = (_from, to, bytes) => to === ports.routers[silent - 1] ? [] : [bytes];
+      const sent = [1, 2, 3].map((sequence) => pingOf({ sequence }));
+      const heard = onion.exchange(sent.flatMap((ping) => packetsOf(ping)));
+      onion.until(2000);
+      heard.push(...hear(onion.network.tun.take()));
+      assert.deepEqual(
+        heard.map(tell),
+        sent.map(({ sequence }) => `reply from ${CSAIL}: id 7, seq ${sequence}, ttl 61`),
+      );
+      assert.ok(!onion.paths.at(-1)!.includes(silent));
+    }
+  });
+
+  Deno.test(`${kind}: where nobody answers, the host hears so within fifteen seconds, once for each packet`, () => {
+    const onion = new Onion({ kind });
+    onion.network.medium.tamper = () => [];
+    assert.deepEqual(onion.ping(), []);
+    onion.until(15_500);
+    const heard = hear(onion.network.tun.take());
+    for (const each of heard) assertQuotes(each, pingOf());
+    assert.deepEqual(heard.map(tell), [`${HOP}: net unreachable`]);
+    assert.deepEqual(onion.dropped(), { "no-circuit": 1 });
+  });
+
+  Deno.test(`${kind}: two clients with the same pings each hear their own`, () => {
+    const onion = new Onion({ kind });
+    const pings = [VM, "10.0.2.16"].map((source) => pingOf({ source }));
+    const heard = onion.exchange(pings.flatMap((ping) => packetsOf(ping)));
+    assert.equal(heard.length, 2);
+    for (const [index, ping] of pings.entries()) assertAnswers(heard[index]!, ping);
+    assert.equal(onion.network.counters.proxy.get("circuits-built"), 2);
+  });
+
+  Deno.test(`${kind}: over links that drop, double, reorder and damage, whatever reaches the VM is true, and most of it does`, () => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const faults = { drop: 0.01, duplicate: 0.03, reorder: 0.05, flip: 0.01 };
+      const onion = new Onion({ kind, network: { faults, seed } });
+      const random = new Random(seed);
+      const sent = new Map<number, Ping>();
+      const times = new Map<number, number>();
+      const listen = (heard: readonly Heard[]) => {
+        for (const each of heard) {
+          assert.equal(each.type, 0, tell(each));
+          const sequence = each.payload[6]! << 8 | each.payload[7]!;
+          const ping = sent.get(sequence);
+          assert.ok(ping !== undefined, `${tell(each)} was never asked for`);
+          assertAnswers(each, ping);
+          times.set(sequence, (times.get(sequence) ?? 0) + 1);
+        }
+      };
+      for (let sequence = 1; sequence <= 400; sequence++) {
+        const ping = pingOf({ sequence, destination: random.pick([CSAIL, MIT]), size: random.below(1400) });
+        sent.set(sequence, ping);
+        onion.until(20 * sequence);
+        listen(onion.exchange(packetsOf(ping)));
+      }
+      onion.until(60_000);
+      listen(hear(onion.network.tun.take()));
+      assert.ok(times.size > 200, `${times.size} of 400 answered`);
+      // What is doubled on a sealed link comes through once.
+      if (kind === "sealed") assert.ok([...times.values()].every((count) => count === 1));
+      else assert.ok([...times.values()].some((count) => count > 1));
+    }
+  });
+}
+
+Deno.test("sealed: who owns every link of the first hop can neither read nor change nor repeat anything unnoticed", () => {
+  const onion = new Onion({ kind: "sealed" });
+  const { medium, ports } = onion.network;
+  const seen: string[] = [];
+  medium.tamper = (from, to, bytes) => {
+    if (from === ports.proxy || to === ports.proxy) seen.push(bytes.toHex());
+    return [bytes];
+  };
+  const message = echo({ id: 7, sequence: 1, data: pattern(56, 10) });
+  onion.ping();
+  assert.ok(seen.length >= 8);
+  for (const cell of seen) {
+    for (const secret of [VM, CSAIL, "192.168.201.2"]) {
+      assert.ok(!cell.includes(address(secret).toString(16).padStart(8, "0")), secret);
+    }
+    assert.ok(!cell.includes(message.subarray(20, 28).toHex()));
+  }
+
+  const before = onion.worlds.flatMap((world) => world.take()).length;
+  assert.equal(before, 1);
+  for (const cell of seen) {
+    for (const router of ports.routers) medium.deliver(ports.proxy, router, Uint8Array.fromHex(cell));
+    for (const router of ports.routers) medium.deliver(router, ports.proxy, Uint8Array.fromHex(cell));
+  }
+  onion.network.run();
+  assert.deepEqual(onion.worlds.flatMap((world) => world.take()), [], "nothing leaves a second time");
+  assert.deepEqual(onion.network.tun.take(), [], "nor comes to the host");
+  assert.equal(onion.ping({ sequence: 2 }).length, 1, "and the circuit goes on");
+});
+
+Deno.test("everything is drawn from what is injected: the same seed, the same paths", () => {
+  const pathsOf = (seed: number) => {
+    const onion = new Onion({ kind: "plain", network: { seed } });
+    for (let client = 1; client <= 10; client++) {
+      onion.exchange([ipv4({ source: `10.0.2.${client}`, destination: CSAIL }, echo())]);
+    }
+    return onion.paths;
+  };
+  assert.deepEqual(pathsOf(1), pathsOf(1));
+  assert.notDeepEqual(pathsOf(1), pathsOf(2));
+});
+
+Deno.test("a router's own address is answered at the exit that has it, and by the world elsewhere, to whom asked", () => {
+  for (const kind of ["plain", "sealed"] as const) {
+    const onion = new Onion({ kind });
+    onion.ping();
+    const exit = onion.paths[0]![2]!;
+    for (const number of [1, 2, 3, 4]) {
+      const destination = `192.168.20${number}.2`;
+      const [heard] = onion.exchange(packetsOf(pingOf({ destination })));
+      assertAnswers(heard!, pingOf({ destination }));
+      assert.equal(dotted(heard!.source), destination);
+      const left = onion.worlds.flatMap((world) => world.take()).filter((packet) =>
+        dotted(readIpv4(packet).destination) === destination
+      );
+      assert.equal(left.length, number === exit ? 0 : 1);
+    }
+  }
+});
