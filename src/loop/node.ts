@@ -142,6 +142,12 @@ function unguessable(): number {
 }
 
 /**
+ * Milliseconds since a source's last turn after which a packet is taken to be alone: whoever looks for a second one then
+ * mostly looks in vain, and lets the next thread wait meanwhile.
+ */
+const ALONE = 0.02;
+
+/**
  * A source that moves one packet after the other, some of which leave by a link. The first of a burst leaves at once,
  * for it may be the only one and somebody waits for it; the others leave together when the burst is over.
  *
@@ -149,9 +155,12 @@ function unguessable(): number {
  */
 function makeSource(link: Link, trace: Trace, moveOne: (now: number) => boolean): Source {
   const flush = () => trace.counters.count("link-refused", link.flush());
+  let last = -Infinity;
   return (now) => {
+    const most = now - last > ALONE ? 1 : BURST;
+    last = now;
     let count = 0;
-    while ((count < BURST || link.hasMore) && moveOne(now)) {
+    while ((count < most || link.hasMore) && moveOne(now)) {
       count++;
       if (count === 1 && !link.hasMore) flush();
     }

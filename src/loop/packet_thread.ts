@@ -76,6 +76,13 @@ interface WorkerScope {
 const scope = self as unknown as WorkerScope;
 let running: (Turnable & { readonly doorbell: number }) | undefined;
 
+/**
+ * Milliseconds that the proxy's thread stays awake after a packet. Who has got an answer often asks at once for the next
+ * one, and to get a processor out of its sleep takes longer than that. A router's thread does not: it would keep
+ * the others from the processor that they share. See docs/adr/0011-threads-together-and-awake.md.
+ */
+const AWAKE = 0.02;
+
 /** Orders are obeyed one after the other, although the start has to wait for what it loads. */
 let obeying: Promise<void> = Promise.resolve();
 
@@ -136,7 +143,7 @@ async function start(
       const crypto = circuits.kind === "built" && circuits.isSealed ? await chooseProvider() : undefined;
       const linux = new LinuxTun(role.tun);
       const node = proxyNode(role.config, taps?.tun(linux) ?? linux, link, trace, crypto);
-      return { node, fds: [order.link, role.tun], ring, doorbell, placement };
+      return { node, fds: [order.link, role.tun], ring, doorbell, placement, awake: AWAKE };
     }
     case "router": {
       const secrets = role.keys && { crypto: await chooseProvider(), keys: role.keys };

@@ -11,7 +11,7 @@
  *
  * A packet that is alone on its way waits for nothing but the waking of the next thread, and that takes less on the same
  * processor than on another one, which may have to be woken itself. Many packets wait for each other: then each thread
- * had better have a processor of its own. See docs/adr/0010-threads-together-or-apart.md.
+ * had better have a processor of its own. See docs/adr/0011-threads-together-and-awake.md.
  *
  * @module
  */

@@ -16,6 +16,8 @@ export interface Turnable {
   readonly ring: EventRing;
   /** Where the thread runs; wherever the kernel likes where it is undefined. */
   readonly placement?: Placement | undefined;
+  /** Milliseconds that the thread stays awake after a packet, for the next one may be about to come; 0 unless given. */
+  readonly awake?: number;
 }
 
 /**
@@ -24,24 +26,32 @@ export interface Turnable {
  */
 const LOG_DELAY = 2;
 
+const time = () => performance.now();
+
 /**
  * Turns a node until the doorbell rings. What happens in a turn is published at its end.
  *
  * @param doorbell its descriptor; it is left ringing
  * @throws {SysError} when a device is gone
  */
-export function runUntilDoorbell({ node, fds, ring, placement }: Turnable, doorbell: number): void {
+export function runUntilDoorbell(
+  { node, fds, ring, placement, awake = 0 }: Turnable,
+  doorbell: number,
+): void {
   const poller = new Poller([doorbell, ...fds]);
   const { sources } = node;
   let wakeAt = Infinity;
   let now = performance.now();
+  let moved = 0;
   try {
     for (;;) {
       // By the time at which the turn began: what a turn takes is less than a wait is exact to.
-      poller.wait(Math.min(node.deadline(), wakeAt) - now);
+      const timeout = Math.min(node.deadline(), wakeAt) - now;
+      if (moved > 0 && awake > 0) poller.waitAwake(timeout, awake, time);
+      else poller.wait(timeout);
       if (poller.isReadable(0)) return;
       now = performance.now();
-      let moved = 0;
+      moved = 0;
       for (let index = 0; index < sources.length; index++) {
         if (poller.isReadable(index + 1)) moved += sources[index]!(now);
       }

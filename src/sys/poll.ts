@@ -38,10 +38,32 @@ export class Poller {
    * @throws {SysError}
    */
   wait(timeout: number): void {
-    const whole = timeout === Infinity ? -1 : Math.max(0, Math.ceil(Math.min(timeout, 0x7fffffff)));
-    const ready = libc.poll(this.#memory, this.#count, whole);
-    if (ready < 0 && errno() === Errno.EINTR) this.#clear();
-    else check(ready, "Cannot wait for packets", "poll");
+    this.#poll(timeout === Infinity ? -1 : Math.max(0, Math.ceil(Math.min(timeout, 0x7fffffff))));
+  }
+
+  /**
+   * The same, but stays awake for a moment before it blocks, and lets whoever else wants this processor have it meanwhile.
+   *
+   * @param awake ms of that moment
+   * @param now the time in ms, and how to ask for it
+   */
+  waitAwake(timeout: number, awake: number, now: () => number): void {
+    const until = now() + Math.min(awake, timeout);
+    do {
+      if (this.#poll(0) > 0) return;
+      libc.sched_yield();
+    } while (now() < until);
+    this.wait(timeout);
+  }
+
+  /** @returns how many descriptors have something */
+  #poll(timeout: number): number {
+    const ready = libc.poll(this.#memory, this.#count, timeout);
+    if (ready < 0 && errno() === Errno.EINTR) {
+      this.#clear();
+      return 0;
+    }
+    return check(ready, "Cannot wait for packets", "poll");
   }
 
   /** Whether the descriptor of this index had something when {@linkcode Poller.wait} returned, be it an error. */
