@@ -58,11 +58,22 @@ Deno.test("each device moves a burst of 64 at most, so that none keeps the other
   const [fromProxy, ...more] = router.sources;
   assert.equal(proxy.sources.length, 2);
   assert.deepEqual(more, []);
-  for (let packet = 0; packet < 100; packet++) tun.inject(REQUEST);
-  assert.deepEqual([fromTun!(0), fromTun!(0), fromTun!(0)], [64, 36, 0]);
-  assert.deepEqual([fromProxy!(0), fromProxy!(0), fromProxy!(0)], [64, 36, 0]);
-  assert.deepEqual([fromLink!(0), fromLink!(0), fromLink!(0)], [64, 36, 0]);
-  assert.equal(tun.take().length, 100);
+  for (let packet = 0; packet < 101; packet++) tun.inject(REQUEST);
+  // The first turn after a pause takes the first packet for the only one.
+  for (const source of [fromTun!, fromProxy!, fromLink!]) {
+    assert.deepEqual([source(0), source(0), source(0), source(0)], [1, 64, 36, 0]);
+  }
+  assert.equal(tun.take().length, 101);
+});
+
+Deno.test("whoever comes after a pause is taken to be alone, and whoever comes soon after it is not", () => {
+  const { tun, proxy } = makeNodes();
+  const fromTun = proxy.sources[1]!;
+  const moved = [0, 5, 5.01, 5.02, 5.05, 5.06].map((now) => {
+    for (let packet = 0; packet < 2; packet++) tun.inject(REQUEST);
+    return fromTun(now);
+  });
+  assert.deepEqual(moved, [1, 1, 4, 2, 1, 3], "a pause is more than 0.02 ms");
 });
 
 Deno.test("a stranger's datagrams are counted and dropped, and its flood is a burst as any other", () => {
@@ -71,10 +82,11 @@ Deno.test("a stranger's datagrams are counted and dropped, and its flood is a bu
     medium.carry(9, PROXY, cell(0x54, 1, REQUEST));
     medium.carry(9, ROUTER, cell(0x51, 1, REQUEST));
   }
-  assert.equal(proxy.sources[0]!(0), 64);
-  assert.equal(router.sources[0]!(0), 64);
-  assert.deepEqual(counters.proxy.snapshot(), { "unknown-peer": 64 });
-  assert.deepEqual(counters.router.snapshot(), { "unknown-peer": 64 });
+  for (const source of [proxy.sources[0]!, router.sources[0]!]) {
+    assert.deepEqual([source(0), source(0)], [1, 64]);
+  }
+  assert.deepEqual(counters.proxy.snapshot(), { "unknown-peer": 65 });
+  assert.deepEqual(counters.router.snapshot(), { "unknown-peer": 65 });
 });
 
 Deno.test("a proxy waits for nothing, a router for the fragments of unfinished datagrams", () => {

@@ -17,9 +17,9 @@ function makeLoop(devices: number) {
     fds,
     ring,
     memory,
-    run(node: Partial<Node>): void {
+    run(node: Partial<Node>, awake?: number): void {
       const whole: Node = { sources: [], deadline: () => Infinity, expire: () => {}, ...node };
-      runUntilDoorbell({ node: whole, fds, ring }, end);
+      runUntilDoorbell({ node: whole, fds, ring, ...(awake !== undefined && { awake }) }, end);
     },
     [Symbol.dispose]: () => stack.dispose(),
   };
@@ -126,4 +126,28 @@ Deno.test("a device that is gone ends the loop with an error that names it", () 
       ),
     /Cannot read from the TUN device: read failed: EBADFD/,
   );
+});
+
+Deno.test("a loop that stays awake after a packet does the same things, and blocks when nothing follows", () => {
+  using loop = makeLoop(1);
+  const [device] = loop.fds as [number];
+  const asked: number[] = [];
+  let expired = 0;
+  ringDoorbell(device);
+  const begun = performance.now();
+  loop.run({
+    sources: [() => {
+      answerDoorbell(device);
+      if (asked.push(1) < 3) ringDoorbell(device); // the next one comes while it is awake
+      return 1;
+    }],
+    deadline: () => expired === 0 ? begun + 20 : Infinity,
+    expire: () => {
+      expired++;
+      ringDoorbell(loop.end);
+    },
+  }, 1);
+  assert.equal(asked.length, 3);
+  assert.equal(expired, 1);
+  assert.ok(performance.now() - begun >= 20);
 });
