@@ -92,6 +92,9 @@ const ROSTER: readonly Entry[] = [
     ],
   },
   stageEntry({ name: "stage3", stage: 3, options: [] }, true),
+  ...[1, 3, 6].map((routers) =>
+    stageEntry({ name: `routers_${routers}`, stage: 4, options: ["--routers", `${routers}`] }, false)
+  ),
   ...circuitEntries("plain", 5),
   ...circuitEntries("sealed", 6),
   {

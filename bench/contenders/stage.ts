@@ -13,7 +13,7 @@ import { behindTunnel, TUNNEL } from "./tunnel.ts";
 /** Which executable runs which stage, and what it is called. */
 export interface StageSetting {
   readonly name: string;
-  readonly stage: 2 | 3 | 5 | 6;
+  readonly stage: 2 | 3 | 4 | 5 | 6;
   /** Path of the executable. */
   readonly onion: string;
   /** Path of the executable that makes the practice network: this tree's, also for another revision. */
@@ -82,11 +82,12 @@ async function surround(
       };
     }
     case 3:
+    case 4:
     case 5:
     case 6: {
       const lab = stack.use(await Lab.up(labOnion));
       return {
-        shape: stage === 3 ? "raw exit" : "circuit",
+        shape: stage <= 4 ? "raw exit" : "circuit",
         kernel: "lab_route",
         place: lab.vm,
         targets: { packets: { ...LAB_HOST, device: TUNNEL.device } },

@@ -4,8 +4,8 @@
  * @module
  */
 import { WORDS as CONFIG_WORDS } from "../config/file.ts";
-import { FLAGS } from "../config/options.ts";
-import { STAGES } from "../config/stages.ts";
+import { type Before, FLAGS, stageList } from "../config/options.ts";
+import { type Stage, STAGES } from "../config/stages.ts";
 import { ExitCode } from "../errors.ts";
 import { LAB_HELP } from "./lab_arguments.ts";
 import { WORDS } from "./words.ts";
@@ -91,12 +91,24 @@ function usage(): Section["rows"] {
 }
 
 function options(): Section["rows"] {
-  return Object.values(FLAGS).map(({ flag, metavar, help, usual }) => {
+  return Object.values(FLAGS).map(({ flag, metavar, help, usual, meantFor }) => {
     const term = metavar === undefined ? flag : `${flag} ${metavar}`;
     // A switch has no default worth a word: it is off.
     if (metavar === undefined || usual === undefined) return [term, help];
-    return [term, `${help} [${typeof usual === "string" ? usual : "the stage's"}]`];
+    return [term, `${help} [${typeof usual === "string" ? usual : byStage(usual, meantFor)}]`];
   });
+}
+
+/** What an option usually is where that depends on the stage, e.g. `1 in stages 1, 2 and 3; 4 in stage 4`. */
+function byStage(
+  usual: (stage: Stage, before: Before) => string,
+  meantFor: (stage: Stage) => boolean = () => true,
+): string {
+  const values = Map.groupBy(
+    STAGES.filter(meantFor),
+    (stage) => usual(stage, { routers: stage.routers.usual }),
+  );
+  return [...values].map(([value, stages]) => `${value} in ${stageList(stages)}`).join("; ");
 }
 
 function configFile(): Section["rows"] {

@@ -61,6 +61,8 @@ const UP = inAnyOrder({
 const EXEC = inAnyOrder({ namespace: field(LAB_FLAGS.namespace) });
 const DEMO = inAnyOrder({
   stage: field(FLAGS.stage),
+  routers: field(FLAGS.routers),
+  hops: field(FLAGS.hops),
   pcap: field(LAB_FLAGS.pcap),
   latency: field(LAB_FLAGS.latency),
   json: field(LAB_FLAGS.json),
@@ -169,21 +171,18 @@ function readParty(given: Given): string {
 }
 
 function readDemo(
-  { stage: given, pcap, latency, json, mermaid }: Record<
-    "stage" | "pcap" | "latency" | "json" | "mermaid",
+  { stage, json, mermaid, ...others }: Record<
+    "stage" | "routers" | "hops" | "pcap" | "latency" | "json" | "mermaid",
     Given | undefined
   >,
 ): LabCommand {
-  if (given === undefined) throw new ConfigError("demo needs a stage", "name one with --stage N");
+  if (stage === undefined) throw new ConfigError("demo needs a stage", "name one with --stage N");
   if (json !== undefined && mermaid !== undefined) {
     throw new ConfigError("--json and --mermaid are two forms of one thing", "leave one of the two out");
   }
   const form = json !== undefined ? "json" : mermaid !== undefined ? "mermaid" : "text";
   // As a run of the stage would take them.
-  const settings = validate({
-    stage: given,
-    ...pcap !== undefined && { pcap },
-    ...latency !== undefined && { latency },
-  });
-  return { verb: "demo", stage: settings.stage, form, pcap: settings.pcap, latency: settings.latency };
+  const said = Object.entries({ stage, ...others }).filter(([, given]) => given !== undefined);
+  const { stage: is, routers, hops, latency, pcap } = validate(Object.fromEntries(said));
+  return { verb: "demo", form, stage: is, routers, hops, latency, pcap };
 }

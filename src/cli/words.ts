@@ -20,7 +20,7 @@ export const LAB_VERBS = {
   up: { operands: "[FAULT…]", help: "make it: a VM, gateways, an internet of routers, and hosts" },
   exec: { operands: "[-n PARTY] [--] COMMAND…", help: "run a command in its VM" },
   demo: {
-    operands: "--stage N",
+    operands: "--stage N [--routers N] [--hops H]",
     help: "run a stage there, ping, and show one ping as it crosses each link, and who could read what",
   },
   down: { operands: "", help: "remove every trace of it" },

@@ -13,7 +13,7 @@ import { inside } from "./exec.ts";
 import { keepCaptures, prepareKeeping, readCaptures } from "./keep.ts";
 import { storyMermaid } from "./mermaid.ts";
 import { passages } from "./passages.ts";
-import { type Self, StageRun } from "./stage_run.ts";
+import { type Self, StageRun, type StageSettings } from "./stage_run.ts";
 import { starts } from "./starts.ts";
 import { LAB_DIR } from "./state.ts";
 import { type PingResult, type Story, storyObjects, storyText } from "./story.ts";
@@ -22,14 +22,11 @@ import { NO_FAULTS, topology, VM } from "./topology.ts";
 /** How a demo is told. */
 export type DemoForm = "text" | "json" | "mermaid";
 
-/** What a demo is to show. */
-export interface DemoOptions {
-  readonly stage: Stage;
+/** What a demo is to show, and the settings of the run that it shows. */
+export interface DemoOptions extends StageSettings {
   readonly form: DemoForm;
   /** Where the captures of the run are kept; they are not where it is left out. */
   readonly pcap: string | undefined;
-  /** Milliseconds that each link of the onion takes. */
-  readonly latency: number;
 }
 
 /**
@@ -40,7 +37,7 @@ export interface DemoOptions {
  * @throws {OperatorError} where the lab or the stage does not come up, or captures cannot be kept
  */
 export async function demo(options: DemoOptions, self: Self, signal: AbortSignal): Promise<ExitCode> {
-  const { stage, form, pcap, latency } = options;
+  const { stage, form, pcap } = options;
   const pinging = pingArguments(stage);
   if (pinging !== undefined) requirePrograms("ping");
   await using stack = new AsyncDisposableStack();
@@ -54,7 +51,7 @@ export async function demo(options: DemoOptions, self: Self, signal: AbortSignal
   stack.defer(() => Deno.removeSync(directory, { recursive: true }));
   // Whatever becomes of the demo: what has been seen so far may tell why.
   if (pcap !== undefined) stack.defer(() => keepCaptures(directory, pcap, topology(NO_FAULTS)));
-  const story = await play(self, stage, latency, pinging, directory, signal);
+  const story = await play(self, options, pinging, directory, signal);
   if (story === undefined) return ExitCode.ok;
   tell(story, form);
   return story.ping?.received === 0 ? ExitCode.failed : ExitCode.ok;
@@ -73,14 +70,13 @@ function pingArguments({ traffic, captures }: Stage): string[] | undefined {
  */
 async function play(
   self: Self,
-  stage: Stage,
-  latency: number,
+  settings: StageSettings,
   pinging: string[] | undefined,
   directory: string,
   signal: AbortSignal,
 ): Promise<Story | undefined> {
   try {
-    await using run = StageRun.start(self, stage, latency, directory, signal);
+    await using run = StageRun.start(self, settings, directory, signal);
     await run.ready();
     const network = topology(NO_FAULTS);
     const before = await countPackets(network);
@@ -89,7 +85,7 @@ async function play(
     // Its files are whole when the stage has ended.
     await run.stop();
     return {
-      stage,
+      stage: settings.stage,
       starts: starts(run.logs()),
       passages: passages(readCaptures(directory)),
       ping: result,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Settings } from "../config/settings.ts";
 import type { Stage } from "../config/stages.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { inside } from "./exec.ts";
@@ -12,6 +13,9 @@ import { VM } from "./topology.ts";
 export type Self = (
   args: readonly string[],
 ) => { readonly command: string; readonly args: readonly string[] };
+
+/** What a run is told besides where its files go. */
+export type StageSettings = Pick<Settings, "stage" | "routers" | "hops" | "latency">;
 
 /** One run of a stage. At the end of its block it has ended. */
 export class StageRun implements AsyncDisposable {
@@ -26,18 +30,19 @@ export class StageRun implements AsyncDisposable {
 
   private constructor(
     self: Self,
-    stage: Stage,
-    latency: number,
+    settings: StageSettings,
     directory: string,
     signal: AbortSignal,
   ) {
+    const { stage, routers, hops, latency } = settings;
     this.#stage = stage;
     this.#directory = directory;
     this.#signal = signal;
     const { command, args } = self([
       ...["--stage", `${stage.number}`],
       ...["--log-dir", directory],
-      ...stage.traffic ? ["--pcap", directory, "--latency", `${latency}`] : [],
+      ...["--routers", `${routers}`],
+      ...stage.traffic ? ["--hops", `${hops}`, "--latency", `${latency}`, "--pcap", directory] : [],
       ...["--log-level", "warning"],
       "--json",
     ]);
@@ -52,19 +57,17 @@ export class StageRun implements AsyncDisposable {
   /**
    * Starts it.
    *
-   * @param latency milliseconds that each link of the onion takes
    * @param directory where its log files go, and its captures, where it carries packets
    * @param signal ends it early
    */
   static start(
     self: Self,
-    stage: Stage,
-    latency: number,
+    settings: StageSettings,
     directory: string,
     signal: AbortSignal,
   ): StageRun {
     signal.throwIfAborted();
-    return new StageRun(self, stage, latency, directory, signal);
+    return new StageRun(self, settings, directory, signal);
   }
 
   /**
