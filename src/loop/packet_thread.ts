@@ -77,9 +77,9 @@ const scope = self as unknown as WorkerScope;
 let running: (Turnable & { readonly doorbell: number }) | undefined;
 
 /**
- * Milliseconds that the proxy's thread stays awake after a packet. Who has got an answer often asks at once for the next
- * one, and to get a processor out of its sleep takes longer than that. A router's thread does not: it would keep
- * the others from the processor that they share. See docs/adr/0011-threads-together-and-awake.md.
+ * Milliseconds that the proxy's thread stays awake after an answer. Who has got one often asks at once for the next, and
+ * to get a processor out of its sleep takes longer than that. A router's thread does not: it would keep the others from
+ * the processor that they share. See docs/adr/0011-threads-together-and-awake.md.
  */
 const AWAKE = 0.02;
 

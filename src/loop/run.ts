@@ -16,7 +16,10 @@ export interface Turnable {
   readonly ring: EventRing;
   /** Where the thread runs; wherever the kernel likes where it is undefined. */
   readonly placement?: Placement | undefined;
-  /** Milliseconds that the thread stays awake after a packet, for the next one may be about to come; 0 unless given. */
+  /**
+   * Milliseconds that the thread stays awake after a packet of its first source, for what follows it may be about to come;
+   * 0 unless given. After others it is somebody else's turn, who may need this processor.
+   */
   readonly awake?: number;
 }
 
@@ -25,6 +28,12 @@ export interface Turnable {
  * from the packet that is on its way, and the log can wait.
  */
 const LOG_DELAY = 2;
+
+/**
+ * A processor is crowded where so many times in a row somebody else has wanted it for long; then nobody stays awake on it
+ * for so many ms, for to give it away and get it back takes longer than a waking.
+ */
+const CROWDED = { times: 3, rest: 250 } as const;
 
 const time = () => performance.now();
 
@@ -42,18 +51,27 @@ export function runUntilDoorbell(
   const { sources } = node;
   let wakeAt = Infinity;
   let now = performance.now();
-  let moved = 0;
+  let first = 0;
+  let disturbed = 0;
+  let sleepyUntil = 0;
   try {
     for (;;) {
       // By the time at which the turn began: what a turn takes is less than a wait is exact to.
       const timeout = Math.min(node.deadline(), wakeAt) - now;
-      if (moved > 0 && awake > 0) poller.waitAwake(timeout, awake, time);
-      else poller.wait(timeout);
+      if (first === 0 || awake === 0 || now < sleepyUntil) poller.wait(timeout);
+      else if (poller.waitAwake(timeout, awake, time)) disturbed = 0;
+      else if (++disturbed === CROWDED.times) {
+        sleepyUntil = now + CROWDED.rest;
+        disturbed = 0;
+      }
       if (poller.isReadable(0)) return;
       now = performance.now();
-      moved = 0;
+      let moved = first = 0;
       for (let index = 0; index < sources.length; index++) {
-        if (poller.isReadable(index + 1)) moved += sources[index]!(now);
+        if (!poller.isReadable(index + 1)) continue;
+        const count = sources[index]!(now);
+        if (index === 0) first = count;
+        moved += count;
       }
       placement?.turned(moved, now);
       if (node.deadline() <= now) node.expire(now);

@@ -13,6 +13,9 @@ const At = { fd: 0, events: 4, revents: 6 } as const;
 /** `<poll.h>` */
 const POLLIN = 0x001;
 
+/** Milliseconds away from the processor that are no short errand: a busy program takes whole time slices, about 3 ms. */
+const LONG = 1;
+
 /** A set of descriptors that one thread waits for. */
 export class Poller {
   readonly #memory: Uint8Array<ArrayBuffer>;
@@ -45,15 +48,24 @@ export class Poller {
    * The same, but stays awake for a moment before it blocks, and lets whoever else wants this processor have it meanwhile.
    *
    * @param awake ms of that moment
-   * @param now the time in ms, and how to ask for it
+   * @param now tells the time in ms
+   * @returns whether that was a good idea: false where somebody has had the processor for long
    */
-  waitAwake(timeout: number, awake: number, now: () => number): void {
-    const until = now() + Math.min(awake, timeout);
+  waitAwake(timeout: number, awake: number, now: () => number): boolean {
+    let at = now();
+    const until = at + Math.min(awake, timeout);
     do {
-      if (this.#poll(0) > 0) return;
+      if (this.#poll(0) > 0) return true;
+      const before = at;
       libc.sched_yield();
-    } while (now() < until);
+      at = now();
+      if (at - before > LONG) {
+        this.wait(timeout - (at - before));
+        return false;
+      }
+    } while (at < until);
     this.wait(timeout);
+    return true;
   }
 
   /** @returns how many descriptors have something */
