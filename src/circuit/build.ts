@@ -19,6 +19,7 @@ import { type LinkAddress, readExtend, writeExtend } from "../cell/extend.ts";
 import { Layer } from "../crypto/layer.ts";
 import { initiate, type Initiation } from "../crypto/noise.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
+import { wipe } from "../crypto/wipe.ts";
 import type { DropReason } from "../trace/counters.ts";
 import type { OriginCircuit } from "./origin.ts";
 import type { RouterIndex } from "./path.ts";
@@ -99,8 +100,7 @@ export class Build implements Disposable {
       const keys = this.#handshake!.finish(cell.copy());
       if (keys === undefined) return "bad-handshake";
       this.circuit.addLayer(new Layer(this.#crypto!, keys));
-      keys.send.fill(0);
-      keys.receive.fill(0);
+      wipe(keys.send, keys.receive);
       this.#handshake = undefined;
     }
     this.#hops++;

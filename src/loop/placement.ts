@@ -27,7 +27,7 @@ const FEW = 1.5;
 const FIRST_HOLD = 100;
 const LONGEST_HOLD = 10_000;
 
-/** Moves a thread: whether that could be done. */
+/** Moves a thread. */
 export interface Mover {
   /** To the processor that all threads of the network share. */
   gather(): void;

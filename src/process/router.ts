@@ -13,6 +13,7 @@ import {
   SESSION_KEY,
 } from "../control/message.ts";
 import { chooseProvider } from "../crypto/choose.ts";
+import { wipe } from "../crypto/wipe.ts";
 import { ConfigError, ExitCode } from "../errors.ts";
 import { routerLine } from "../log/classic.ts";
 import { LineFile } from "../log/line_file.ts";
@@ -101,7 +102,7 @@ export async function runRouter(): Promise<ExitCode> {
     using world = traffic.socket === undefined ? undefined : openRawIcmp(traffic.socket, LINK_BUFFER);
     const role = { kind: "router", config: traffic.node, keys, socket: world?.number } as const;
     await thread.start(role, socket.fd.number, traffic.node.neighbours, traffic.thread);
-    keys?.privateKey.fill(0);
+    if (keys !== undefined) wipe(keys.privateKey);
     const logging = logEvents(thread, log);
     channel.say(PROXY, { type: "ready", ...(keys && { key: keys.publicKey.toHex() }) });
     const reason = await end;

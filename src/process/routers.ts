@@ -17,6 +17,7 @@ import {
   type RouterMessage,
   type RouterSettings,
 } from "../control/message.ts";
+import { wipe } from "../crypto/wipe.ts";
 import { OperatorError } from "../errors.ts";
 import { diagnostics } from "../log/diagnostics.ts";
 import type { Snapshot } from "../trace/counters.ts";
@@ -97,7 +98,7 @@ export class Routers implements AsyncDisposable {
       return { key, codec: await FrameCodec.of(key) };
     }));
     const routers = new Routers(sessions, fail, over);
-    for (const { key } of sessions) key.fill(0);
+    wipe(...sessions.map(({ key }) => key));
     return routers;
   }
 

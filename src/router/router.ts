@@ -28,6 +28,7 @@ import { PROLOGUE } from "../circuit/prologue.ts";
 import { Layer } from "../crypto/layer.ts";
 import { respond } from "../crypto/noise.ts";
 import type { CryptoProvider, KeyPair } from "../crypto/provider.ts";
+import { wipe } from "../crypto/wipe.ts";
 import type { Deliver, Exit } from "../exit/exit.ts";
 import { EventKind } from "../trace/events.ts";
 import type { Trace } from "../trace/trace.ts";
@@ -169,8 +170,7 @@ export class RouterCore {
     const response = respond(crypto, { keys, prologue: PROLOGUE }, cell.copy());
     if (response === undefined) return counters.count("bad-handshake");
     this.#table.add(neighbour, id, false, new Layer(crypto, response), now);
-    response.send.fill(0);
-    response.receive.fill(0);
+    wipe(response.send, response.receive);
     cell.load(response.message);
     this.#sendCell(neighbour, cell, this.#dialect.begun, id);
   }
