@@ -55,6 +55,8 @@ export function runUntilDoorbell(
   let disturbed = 0;
   let sleepyUntil = 0;
   try {
+    // What is due at the start comes before packets that have waited for it.
+    if (node.deadline() <= now) node.expire(now);
     for (;;) {
       // By the time at which the turn began: what a turn takes is less than a wait is exact to.
       const timeout = Math.min(node.deadline(), wakeAt) - now;
