@@ -151,3 +151,20 @@ Deno.test("a loop that stays awake after a packet does the same things, and bloc
   assert.equal(expired, 1);
   assert.ok(performance.now() - begun >= 20);
 });
+
+Deno.test("what is due at the start comes before packets that have waited for it", () => {
+  using loop = makeLoop(1);
+  const [device] = loop.fds as [number];
+  ringDoorbell(device);
+  const done: string[] = [];
+  loop.run({
+    sources: [() => {
+      answerDoorbell(device);
+      ringDoorbell(loop.end);
+      return done.push("packet");
+    }],
+    deadline: () => done.length === 0 ? -Infinity : Infinity,
+    expire: () => void done.push("due"),
+  });
+  assert.deepEqual(done, ["due", "packet"]);
+});
