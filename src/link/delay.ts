@@ -56,9 +56,14 @@ export class DelayLink implements Link {
     return true;
   }
 
-  /** {@inheritDoc Link.flush} */
-  flush(): number {
-    return this.#inner.flush();
+  /** {@inheritDoc Link.cork} */
+  cork(): void {
+    this.#inner.cork();
+  }
+
+  /** {@inheritDoc Link.uncork} */
+  uncork(): number {
+    return this.#inner.uncork();
   }
 
   /** {@inheritDoc Link.deadline} */

@@ -47,9 +47,14 @@ export class FaultLink implements Link {
     return this.#inner.hasMore;
   }
 
-  /** {@inheritDoc Link.flush} */
-  flush(): number {
-    return this.#inner.flush();
+  /** {@inheritDoc Link.cork} */
+  cork(): void {
+    this.#inner.cork();
+  }
+
+  /** {@inheritDoc Link.uncork} */
+  uncork(): number {
+    return this.#inner.uncork();
   }
 
   /** {@inheritDoc Link.deadline} */

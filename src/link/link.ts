@@ -18,7 +18,7 @@ export const STRANGER: Peer = -2;
 /** Datagrams between neighbours. */
 export interface Link {
   /**
-   * Fills `into` with the next waiting datagram.
+   * Fills `into`, which has room for the longest packet, with the next waiting datagram.
    *
    * @returns who sent it, {@linkcode STRANGER}, or {@linkcode NOTHING}
    */
@@ -26,20 +26,22 @@ export interface Link {
   /** Whether further datagrams have come already that no descriptor announces any more. */
   readonly hasMore: boolean;
   /**
-   * Sends the datagram in `datagram`, at once or together with others when {@linkcode Link.flush} is called; the
-   * buffer may be used again afterwards.
+   * Sends the datagram in `datagram`: at once, or where the link is corked together with others. The buffer may be used
+   * again afterwards.
    *
    * @returns false when it was refused
    */
   send(peer: Peer, datagram: PacketBuffer): boolean;
+  /** From now on what is sent may wait for more that goes the same way, until the cork is out (the idea of UDP_CORK, udp(7)). */
+  cork(): void;
   /**
-   * Lets go what waits to be sent. Called when there is nothing more to send for now.
+   * Lets go what waits, and what comes from now on at once.
    *
-   * @returns how many datagrams were refused
+   * @returns how many of those that waited were refused
    */
-  flush(): number;
+  uncork(): number;
   /** When {@linkcode Link.expire} next has something to do, in ms; Infinity for never. */
   readonly deadline: number;
-  /** Sends what was held back until now. It may have to be flushed. */
+  /** Sends what was held back until now. */
   expire(now: number): void;
 }

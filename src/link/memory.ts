@@ -86,8 +86,11 @@ export class MemoryLink implements Link {
   /** {@inheritDoc Link.hasMore} */
   readonly hasMore: boolean = false;
 
-  /** {@inheritDoc Link.flush} */
-  flush(): number {
+  /** {@inheritDoc Link.cork} */
+  cork(): void {}
+
+  /** {@inheritDoc Link.uncork} */
+  uncork(): number {
     return 0;
   }
 

@@ -22,10 +22,13 @@ export class UdpLink implements Link {
   readonly #receiver: UdpReceiver;
   readonly #sender: UdpSender;
   readonly #peers: readonly SockaddrIn[];
-  /** The train that was received last: its sender, its length, and where the next datagram begins. */
+  /** The rest of the train that was received last: its sender, its length, and where the next datagram begins. */
+  readonly #train = new Uint8Array(LONGEST_TRAIN);
   #from: Peer = STRANGER;
   #length = 0;
   #next = 0;
+  /** Whether what is sent waits for others. */
+  #isCorked = false;
   /** Datagrams that were refused when a train left to make room. */
   #refused = 0;
 
@@ -41,18 +44,19 @@ export class UdpLink implements Link {
 
   /** {@inheritDoc Link.receive} */
   receive(into: PacketBuffer): Peer {
-    if (this.#next === this.#length) {
-      this.#next = this.#length = 0;
-      const length = this.#receiver.receive();
-      if (length === NO_DATAGRAM) return NOTHING;
-      this.#length = length;
-      this.#from = this.#sentBy();
+    if (this.hasMore) return this.#receiveRest(into);
+    const length = this.#receiver.receive(into.bytes, HEADROOM);
+    if (length === NO_DATAGRAM) return NOTHING;
+    this.#from = this.#sentBy();
+    const { segment } = this.#receiver;
+    if (segment >= length) {
+      into.hold(length);
+      return this.#from;
     }
-    const { bytes, segment } = this.#receiver;
-    const end = Math.min(this.#next + segment, this.#length);
-    into.bytes.set(bytes.subarray(this.#next, end), HEADROOM);
-    into.hold(end - this.#next);
-    this.#next = end;
+    this.#train.set(into.bytes.subarray(HEADROOM + segment, HEADROOM + length));
+    this.#next = 0;
+    this.#length = length - segment;
+    into.hold(segment);
     return this.#from;
   }
 
@@ -64,12 +68,21 @@ export class UdpLink implements Link {
   /** {@inheritDoc Link.send} */
   send(peer: Peer, datagram: PacketBuffer): boolean {
     if (datagram.length > LONGEST_TRAIN) return false;
-    this.#refused += this.#sender.add(datagram.bytes, datagram.start, datagram.end, this.#peers[peer]!);
+    const { bytes, start, end } = datagram;
+    const to = this.#peers[peer]!;
+    if (!this.#isCorked) return this.#sender.send(bytes, start, end, to);
+    this.#refused += this.#sender.add(bytes, start, end, to);
     return true;
   }
 
-  /** {@inheritDoc Link.flush} */
-  flush(): number {
+  /** {@inheritDoc Link.cork} */
+  cork(): void {
+    this.#isCorked = true;
+  }
+
+  /** {@inheritDoc Link.uncork} */
+  uncork(): number {
+    this.#isCorked = false;
     const refused = this.#refused + this.#sender.flush();
     this.#refused = 0;
     return refused;
@@ -80,6 +93,13 @@ export class UdpLink implements Link {
 
   /** {@inheritDoc Link.expire} */
   expire(): void {}
+
+  #receiveRest(into: PacketBuffer): Peer {
+    const end = Math.min(this.#next + this.#receiver.segment, this.#length);
+    into.load(this.#train.subarray(this.#next, end));
+    this.#next = end;
+    return this.#from;
+  }
 
   #sentBy(): Peer {
     const { port, address } = this.#receiver.sender;

@@ -64,10 +64,7 @@ export function proxyNode(
       fromDevice(tun, (packet, now) => core.fromTun(packet, now)),
     ].map((moveOne) => makeSource(link, trace, moveOne)),
     ...timed(core, link, trace),
-    end() {
-      core.end();
-      link.flush();
-    },
+    end: () => core.end(),
   };
 }
 
@@ -124,14 +121,15 @@ interface Timed {
   expire(now: number): void;
 }
 
-/** What a core and its link do at their time. Cells that this sends are not to wait for the next packet. */
+/** What a core and its link do at their time. */
 function timed(core: Timed, link: Link, trace: Trace): Pick<Node, "deadline" | "expire"> {
   return {
     deadline: () => Math.min(core.deadline, link.deadline),
     expire(now) {
+      link.cork();
       core.expire(now);
       link.expire(now);
-      trace.counters.count("link-refused", link.flush());
+      trace.counters.count("link-refused", link.uncork());
     },
   };
 }
@@ -154,17 +152,15 @@ const ALONE = 0.02;
  * @param moveOne moves a packet, if there is one: whether there was
  */
 function makeSource(link: Link, trace: Trace, moveOne: (now: number) => boolean): Source {
-  const flush = () => trace.counters.count("link-refused", link.flush());
-  let last = -Infinity;
+  const before = { at: -Infinity };
   return (now) => {
-    const most = now - last > ALONE ? 1 : BURST;
-    last = now;
+    const most = now - before.at > ALONE ? 1 : BURST;
+    before.at = now;
     let count = 0;
     while ((count < most || link.hasMore) && moveOne(now)) {
-      count++;
-      if (count === 1 && !link.hasMore) flush();
+      if (++count === 1) link.cork();
     }
-    if (count > 1) flush();
+    if (count > 0) trace.counters.count("link-refused", link.uncork());
     return count;
   };
 }
@@ -192,6 +188,8 @@ function fromLink(
   return (now) => {
     const peer = link.receive(buffer);
     if (peer === NOTHING) return false;
+    // What came together goes on together.
+    if (link.hasMore) link.cork();
     if (peer === STRANGER) trace.counters.count("unknown-peer");
     else take(peer, buffer, now);
     return true;

@@ -9,6 +9,7 @@ import type { KeyPair } from "../crypto/provider.ts";
 import { DelayLink } from "../link/delay.ts";
 import { UdpLink } from "../link/udp.ts";
 import { allowCpus, allowedCpus, onlyCpu } from "../sys/affinity.ts";
+import { monotonic } from "../sys/clock.ts";
 import { answerDoorbell } from "../sys/doorbell.ts";
 import type { SocketAddress } from "../sys/udp.ts";
 import { Counters } from "../trace/counters.ts";
@@ -133,7 +134,7 @@ async function start(
   const taps = tapped && new Taps(tapped, () => performance.timeOrigin + performance.now(), console.error);
   const trace = { counters, events: logsPackets ? ring : withoutPackets(ring) };
   const udp = new UdpLink(order.link, order.peers);
-  const slow = latency === 0 ? udp : new DelayLink(udp, latency, () => performance.now());
+  const slow = latency === 0 ? udp : new DelayLink(udp, latency, monotonic);
   const link = taps?.link(slow) ?? slow;
   const { doorbell, role } = order;
   const placement = placementOn(order.options.cpu);

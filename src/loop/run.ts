@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { monotonic } from "../sys/clock.ts";
 import { Poller } from "../sys/poll.ts";
 import type { EventRing } from "../trace/events.ts";
 import type { Node } from "./node.ts";
@@ -35,8 +36,6 @@ const LOG_DELAY = 2;
  */
 const CROWDED = { times: 3, rest: 250 } as const;
 
-const time = () => performance.now();
-
 /**
  * Turns a node until the doorbell rings. What happens in a turn is published at its end.
  *
@@ -50,24 +49,26 @@ export function runUntilDoorbell(
   const poller = new Poller([doorbell, ...fds]);
   const { sources } = node;
   let wakeAt = Infinity;
-  let now = performance.now();
+  let due = node.deadline();
+  let now = monotonic();
   let first = 0;
   let disturbed = 0;
   let sleepyUntil = 0;
   try {
     // What is due at the start comes before packets that have waited for it.
-    if (node.deadline() <= now) node.expire(now);
+    if (due <= now) node.expire(now);
     for (;;) {
+      due = node.deadline();
       // By the time at which the turn began: what a turn takes is less than a wait is exact to.
-      const timeout = Math.min(node.deadline(), wakeAt) - now;
+      const timeout = Math.min(due, wakeAt) - now;
       if (first === 0 || awake === 0 || now < sleepyUntil) poller.wait(timeout);
-      else if (poller.waitAwake(timeout, awake, time)) disturbed = 0;
+      else if (poller.waitAwake(timeout, awake, monotonic)) disturbed = 0;
       else if (++disturbed === CROWDED.times) {
         sleepyUntil = now + CROWDED.rest;
         disturbed = 0;
       }
       if (poller.isReadable(0)) return;
-      now = performance.now();
+      now = monotonic();
       let moved = first = 0;
       for (let index = 0; index < sources.length; index++) {
         if (!poller.isReadable(index + 1)) continue;
@@ -76,7 +77,7 @@ export function runUntilDoorbell(
         moved += count;
       }
       placement?.turned(moved, now);
-      if (node.deadline() <= now) node.expire(now);
+      if (due <= now) node.expire(now);
       ring.publish();
       if (wakeAt <= now) {
         ring.wake();

@@ -213,7 +213,8 @@ export class ProxyCore {
       const { port } = this.#routers[circuit.neighbour]!.link;
       events.emit(EventKind.icmpFromPort, ip.source, ip.destination, icmpType(cell.view, ip.payload), port);
     }
-    counters.count(this.#outbox.toTun(cell) ? "tun-out" : "tun-refused");
+    if (this.#outbox.toTun(cell)) counters.count("tun-out");
+    else counters.count("tun-refused");
   }
 
   /** Counts a packet that is not carried and says so to the host, which would otherwise wait for an answer. */
@@ -223,7 +224,8 @@ export class ProxyCore {
     if (this.#refuseAs === undefined || !mayCauseError(packet, this.#ip)) return;
     const error = reason === "too-long" ? { ...REFUSALS[reason], mtu: this.#longest } : REFUSALS[reason];
     writeIcmpError(this.#scratch, error, packet, this.#ip, this.#refuseAs);
-    counters.count(this.#outbox.toTun(this.#scratch) ? "tun-out" : "tun-refused");
+    if (this.#outbox.toTun(this.#scratch)) counters.count("tun-out");
+    else counters.count("tun-refused");
   }
 
   #send(circuit: OriginCircuit, packet: PacketBuffer): void {
@@ -243,7 +245,8 @@ export class ProxyCore {
   }
 
   #toRouter(neighbour: number, cell: PacketBuffer): void {
-    this.#trace.counters.count(this.#outbox.toRouter(neighbour, cell) ? "link-out" : "link-refused");
+    if (this.#outbox.toRouter(neighbour, cell)) this.#trace.counters.count("link-out");
+    else this.#trace.counters.count("link-refused");
   }
 
   #sendWaiting(client: number, circuit: OriginCircuit, now: number): void {

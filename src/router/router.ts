@@ -332,7 +332,8 @@ export class RouterCore {
 
   #sendCell(neighbour: number, body: PacketBuffer, type: CellType, id: number): void {
     wrapCell(body, type, id);
-    this.#trace.counters.count(this.#outbox.toNeighbour(neighbour, body) ? "link-out" : "link-refused");
+    if (this.#outbox.toNeighbour(neighbour, body)) this.#trace.counters.count("link-out");
+    else this.#trace.counters.count("link-refused");
   }
 
   #tell(kind: EventKind, circuit: HopCircuit, next: NextHop): void {

@@ -5,6 +5,7 @@
  */
 import { Fd } from "./fd.ts";
 import { check, libc } from "./libc.ts";
+import { pointerTo } from "./pointer.ts";
 
 /** eventfd(2) flags, `<sys/eventfd.h>`: each read takes one off the count, and none blocks. */
 const EFD_SEMAPHORE = 0o1;
@@ -23,10 +24,10 @@ export function makeDoorbell(): Fd {
 
 /** Rings: the descriptor becomes readable, once for each time it was rung. */
 export function ringDoorbell(number: number): void {
-  check(libc.write(number, ONE, ONE.length), "Cannot ring the doorbell", "write");
+  check(libc.write(number, pointerTo(ONE), ONE.length), "Cannot ring the doorbell", "write");
 }
 
 /** Takes one ring off: whether there was one. */
 export function answerDoorbell(number: number): boolean {
-  return libc.read(number, taken, taken.length) === taken.length;
+  return libc.read(number, pointerTo(taken), taken.length) === taken.length;
 }

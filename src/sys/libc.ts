@@ -12,13 +12,13 @@ const SYMBOLS = {
   // int close(int fd);
   close: { parameters: ["i32"], result: "i32" },
   // ssize_t read(int fd, void *buf, size_t count);  Lengths here are below 2^31, so 32 bits carry them.
-  read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  read: { parameters: ["i32", "pointer", "u32"], result: "i32" },
   // ssize_t write(int fd, const void *buf, size_t count);
-  write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  write: { parameters: ["i32", "pointer", "u32"], result: "i32" },
   // int ioctl(int fd, unsigned long request, ...);
   ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
   // int poll(struct pollfd *fds, nfds_t nfds, int timeout);
-  poll: { parameters: ["buffer", "u32", "i32"], result: "i32" },
+  poll: { parameters: ["pointer", "u32", "i32"], result: "i32" },
   // int eventfd(unsigned int initval, int flags);
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   // int socket(int domain, int type, int protocol);
@@ -34,11 +34,11 @@ const SYMBOLS = {
   // ssize_t recvfrom(int, void *buf, size_t len, int flags, struct sockaddr *src_addr, socklen_t *addrlen);
   recvfrom: { parameters: ["i32", "buffer", "u32", "i32", "buffer", "buffer"], result: "i32" },
   // ssize_t sendto(int, const void *buf, size_t len, int flags, const struct sockaddr *dest, socklen_t addrlen);
-  sendto: { parameters: ["i32", "buffer", "u32", "i32", "buffer", "u32"], result: "i32" },
+  sendto: { parameters: ["i32", "pointer", "u32", "i32", "pointer", "u32"], result: "i32" },
   // ssize_t recvmsg(int sockfd, struct msghdr *msg, int flags);
-  recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  recvmsg: { parameters: ["i32", "pointer", "i32"], result: "i32" },
   // ssize_t sendmsg(int sockfd, const struct msghdr *msg, int flags);
-  sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  sendmsg: { parameters: ["i32", "pointer", "i32"], result: "i32" },
   // unsigned int if_nametoindex(const char *ifname);
   if_nametoindex: { parameters: ["buffer"], result: "u32" },
   // int fchown(int fd, uid_t owner, gid_t group);
@@ -53,6 +53,8 @@ const SYMBOLS = {
   sched_yield: { parameters: [], result: "i32" },
   // int sched_getcpu(void);
   sched_getcpu: { parameters: [], result: "i32" },
+  // int clock_gettime(clockid_t clockid, struct timespec *tp);
+  clock_gettime: { parameters: ["i32", "pointer"], result: "i32" },
   // sighandler_t signal(int signum, sighandler_t handler);
   signal: { parameters: ["i32", "pointer"], result: "pointer" },
   // int *__errno_location(void);  What the macro errno stands for in glibc.

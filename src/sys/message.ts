@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { pointerTo } from "./pointer.ts";
 
 /** Byte offsets and sizes on a 64-bit machine. */
 const Message = {
@@ -22,34 +23,43 @@ const CONTROL = 24;
 
 /** A `struct msghdr` with everything that it points to. */
 export class MessageHeader {
+  readonly #bytes = new Uint8Array(Message.size);
+  readonly #view = new DataView(this.#bytes.buffer);
   /** What the system call is given. */
-  readonly bytes: Uint8Array<ArrayBuffer> = new Uint8Array(Message.size);
-  readonly #view = new DataView(this.bytes.buffer);
+  readonly pointer: Deno.PointerObject = pointerTo(this.#bytes);
   readonly #iov = new Uint8Array(Iov.size);
   readonly #iovView = new DataView(this.#iov.buffer);
   readonly #control = new Uint8Array(CONTROL);
   readonly #controlView = new DataView(this.#control.buffer);
-  /** What the header points to must live as long as it does. */
-  readonly #buffer: Uint8Array<ArrayBuffer>;
+  /** What the header points to: it must live as long as it does, and its address is asked for only when it changes. */
+  #data: Uint8Array<ArrayBuffer> | undefined;
+  #offset = 0;
+  #address: Address = { low: 0, high: 0 };
+  #name: Uint8Array<ArrayBuffer> | undefined;
 
-  /** @param buffer where data comes from or goes to */
-  constructor(buffer: Uint8Array<ArrayBuffer>) {
-    this.#buffer = buffer;
-    setPointer(this.#iovView, Iov.base, this.#buffer);
-    setPointer(this.#view, Message.iov, this.#iov);
+  /** A message without data and without a name. */
+  constructor() {
+    setPointer(this.#view, Message.iov, addressOf(this.#iov));
     this.#view.setUint32(Message.iovCount, 1, true);
-    setPointer(this.#view, Message.control, this.#control);
-    this.length = buffer.length;
+    setPointer(this.#view, Message.control, addressOf(this.#control));
   }
 
-  /** Bytes of the buffer that are sent, or may be filled. */
-  set length(length: number) {
+  /** The data that is sent, or the room that may be filled: `data[offset, offset + length)`. */
+  setData(data: Uint8Array<ArrayBuffer>, offset: number, length: number): void {
+    if (data !== this.#data || offset !== this.#offset) {
+      if (data !== this.#data) this.#address = addressOf(data);
+      this.#data = data;
+      this.#offset = offset;
+      setPointer(this.#iovView, Iov.base, this.#address, offset);
+    }
     this.#iovView.setUint32(Iov.length, length, true);
   }
 
   /** Where to send to, or where the kernel writes who sent: a `struct sockaddr_in`. */
-  setName(name: Uint8Array<ArrayBuffer>): void {
-    setPointer(this.#view, Message.name, name);
+  setName(name: Uint8Array<ArrayBuffer>, address: Address): void {
+    if (name === this.#name) return;
+    this.#name = name;
+    setPointer(this.#view, Message.name, address);
     this.#view.setUint32(Message.nameLength, name.length, true);
   }
 
@@ -81,6 +91,21 @@ export class MessageHeader {
   }
 }
 
-function setPointer(view: DataView, at: number, target: Uint8Array<ArrayBuffer>): void {
-  view.setBigUint64(at, Deno.UnsafePointer.value(Deno.UnsafePointer.of(target)), true);
+/** An address in memory, in two halves of 32 bits: 64 of them would be a bigint. */
+export interface Address {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Where bytes lie, as long as somebody holds on to them. */
+export function addressOf(bytes: Uint8Array<ArrayBuffer>): Address {
+  const address = Deno.UnsafePointer.value(pointerTo(bytes));
+  return { low: Number(BigInt.asUintN(32, address)), high: Number(address >> 32n) };
+}
+
+/** Writes the address `offset` bytes behind one. */
+function setPointer(view: DataView, at: number, { low, high }: Address, offset = 0): void {
+  const sum = low + offset;
+  view.setUint32(at, sum, true); // modulo 2^32
+  view.setUint32(at + 4, sum < 2 ** 32 ? high : high + 1, true);
 }

@@ -5,6 +5,7 @@
  */
 import { Errno } from "./errno.ts";
 import { check, errno, libc } from "./libc.ts";
+import { pointerTo } from "./pointer.ts";
 
 /** Bytes of a `struct pollfd { int fd; short events; short revents; }`. */
 const POLLFD = 8;
@@ -18,16 +19,17 @@ const LONG = 1;
 
 /** A set of descriptors that one thread waits for. */
 export class Poller {
-  readonly #memory: Uint8Array<ArrayBuffer>;
   readonly #halves: Int16Array;
+  readonly #pointer: Deno.PointerObject;
   readonly #count: number;
 
   /** @param fds open descriptors; their order is the index that {@linkcode Poller.isReadable} takes */
   constructor(fds: readonly number[]) {
     this.#count = fds.length;
-    this.#memory = new Uint8Array(fds.length * POLLFD);
-    this.#halves = new Int16Array(this.#memory.buffer);
-    const view = new DataView(this.#memory.buffer);
+    const memory = new Uint8Array(fds.length * POLLFD);
+    this.#halves = new Int16Array(memory.buffer);
+    this.#pointer = pointerTo(memory);
+    const view = new DataView(memory.buffer);
     fds.forEach((fd, index) => {
       view.setInt32(index * POLLFD + At.fd, fd, true);
       view.setInt16(index * POLLFD + At.events, POLLIN, true);
@@ -70,7 +72,7 @@ export class Poller {
 
   /** @returns how many descriptors have something */
   #poll(timeout: number): number {
-    const ready = libc.poll(this.#memory, this.#count, timeout);
+    const ready = libc.poll(this.#pointer, this.#count, timeout);
     if (ready < 0 && errno() === Errno.EINTR) {
       this.#clear();
       return 0;

@@ -6,6 +6,7 @@
 import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { check, cString, errno, libc } from "./libc.ts";
+import { Pointer, pointerTo } from "./pointer.ts";
 import { enlargeBuffers, SOCKADDR_IN, SockaddrIn } from "./udp.ts";
 
 /** `<sys/socket.h>`, asm-generic. */
@@ -71,6 +72,8 @@ export function openRawIcmp(binding: RawIcmpBinding, bufferSize: number): Fd {
   }
 }
 
+const receivedTo = new Pointer();
+
 /** {@linkcode receiveRaw} when nothing waits. */
 export const NO_PACKET = -1;
 
@@ -82,7 +85,7 @@ export const NO_PACKET = -1;
  * @throws {SysError}
  */
 export function receiveRaw(fd: number, into: Uint8Array<ArrayBuffer>, room: number): number {
-  const length = libc.read(fd, into, room);
+  const length = libc.read(fd, receivedTo.to(into), room);
   if (length >= 0) return length;
   const error = errno();
   if (error === Errno.EAGAIN || error === Errno.EINTR) return NO_PACKET;
@@ -101,6 +104,8 @@ export interface RawIcmpFields {
 export class RawIcmpSender {
   readonly #fd: number;
   readonly #to = new SockaddrIn({ address: 0, port: 0 });
+  readonly #toPointer = pointerTo(this.#to.bytes);
+  readonly #from = new Pointer();
   #ttl = -1;
   #typeOfService = -1;
   #discover = -1;
@@ -122,7 +127,9 @@ export class RawIcmpSender {
     if (typeOfService !== this.#typeOfService) this.#set(IP_TOS, this.#typeOfService = typeOfService);
     if (discover !== this.#discover) this.#set(IP_MTU_DISCOVER, this.#discover = discover);
     this.#to.address = destination;
-    if (libc.sendto(this.#fd, from, length, 0, this.#to.bytes, SOCKADDR_IN) === length) return "sent";
+    if (libc.sendto(this.#fd, this.#from.to(from), length, 0, this.#toPointer, SOCKADDR_IN) === length) {
+      return "sent";
+    }
     return errno() === Errno.EMSGSIZE ? "too-long" : "refused";
   }
 

@@ -6,6 +6,7 @@
 import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { check, cString, errno, libc } from "./libc.ts";
+import { Pointer } from "./pointer.ts";
 
 /** `<fcntl.h>` */
 const O_RDWR = 0o2;
@@ -54,6 +55,9 @@ export function attachTun(name: string): Fd {
   return fd;
 }
 
+const readTo = new Pointer();
+const writtenFrom = new Pointer();
+
 /** {@linkcode readPacket} when nothing waits. */
 export const NO_PACKET = -1;
 
@@ -65,7 +69,7 @@ export const NO_PACKET = -1;
  * @throws {SysError} EBADFD when the interface is gone
  */
 export function readPacket(fd: number, into: Uint8Array<ArrayBuffer>, room: number): number {
-  const length = libc.read(fd, into, room);
+  const length = libc.read(fd, readTo.to(into), room);
   if (length >= 0) return length;
   const error = errno();
   if (error === Errno.EAGAIN || error === Errno.EINTR) return NO_PACKET;
@@ -74,5 +78,5 @@ export function readPacket(fd: number, into: Uint8Array<ArrayBuffer>, room: numb
 
 /** Writes one packet, the first `length` bytes of `from`: whether the kernel took it. */
 export function writePacket(fd: number, from: Uint8Array<ArrayBuffer>, length: number): boolean {
-  return libc.write(fd, from, length) === length;
+  return libc.write(fd, writtenFrom.to(from), length) === length;
 }

@@ -6,7 +6,7 @@
 import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { check, errno, libc } from "./libc.ts";
-import { MessageHeader } from "./message.ts";
+import { type Address, addressOf, MessageHeader } from "./message.ts";
 import { takeLoopbackOnly } from "./socket_filter.ts";
 
 /** `<sys/socket.h>`, asm-generic: the same on x86-64 and arm64. */
@@ -50,6 +50,8 @@ export interface SocketAddress {
 export class SockaddrIn {
   readonly bytes: Uint8Array<ArrayBuffer> = new Uint8Array(SOCKADDR_IN);
   readonly #view = new DataView(this.bytes.buffer);
+  /** Where it lies. */
+  readonly location: Address = addressOf(this.bytes);
 
   constructor({ address, port }: SocketAddress) {
     this.#view.setUint16(0, AF_INET, true);
@@ -139,33 +141,33 @@ export class UdpSocket implements Disposable {
 
 /** Receives datagrams, several of one length from one sender by one system call where they came so. */
 export class UdpReceiver {
-  /** What was received last: datagrams one behind the other. */
-  readonly bytes: Uint8Array<ArrayBuffer> = new Uint8Array(LONGEST_TRAIN);
-  /** Who sent it. */
+  /** Who sent what was received last. */
   readonly sender: SockaddrIn = new SockaddrIn({ address: 0, port: 0 });
-  /** Bytes of each datagram but perhaps the last. */
+  /** Bytes of each datagram of that but perhaps the last. */
   segment = 0;
   readonly #fd: number;
-  readonly #message = new MessageHeader(this.bytes);
+  readonly #message = new MessageHeader();
 
   /** @param fd a bound UDP socket that somebody else owns and keeps open */
   constructor(fd: number) {
     this.#fd = fd;
-    this.#message.setName(this.sender.bytes);
+    this.#message.setName(this.sender.bytes, this.sender.location);
     // Where the kernel is older than 5.0 it hands over every datagram by itself, which is as good.
     const on = new Uint8Array(new Int32Array([1]).buffer);
     libc.setsockopt(fd, SOL_UDP, UDP_GRO, on, on.length);
   }
 
   /**
-   * Receives what waits in front.
+   * Receives what waits in front: a datagram, or a train of them, one behind the other.
    *
+   * @param into has room for {@linkcode LONGEST_TRAIN} bytes from `offset` on
    * @returns bytes in all, which may be none for an empty datagram; or {@linkcode NO_DATAGRAM}
    * @throws {SysError}
    */
-  receive(): number {
+  receive(into: Uint8Array<ArrayBuffer>, offset: number): number {
+    this.#message.setData(into, offset, LONGEST_TRAIN);
     this.#message.expectControl();
-    const length = libc.recvmsg(this.#fd, this.#message.bytes, 0);
+    const length = libc.recvmsg(this.#fd, this.#message.pointer, 0);
     if (length < 0) {
       const error = errno();
       // ECONNREFUSED tells of an earlier datagram that nobody took: no reason to stop.
@@ -183,8 +185,9 @@ export class UdpReceiver {
  */
 export class UdpSender {
   readonly #fd: number;
+  readonly #single = new MessageHeader();
   readonly #train = new Uint8Array(LONGEST_TRAIN);
-  readonly #message = new MessageHeader(this.#train);
+  readonly #message = new MessageHeader();
   #to: SockaddrIn | undefined;
   #segment = 0;
   #length = 0;
@@ -197,6 +200,13 @@ export class UdpSender {
   /** @param fd a bound UDP socket that somebody else owns and keeps open */
   constructor(fd: number) {
     this.#fd = fd;
+  }
+
+  /** Sends a datagram, `bytes[start, end)` of at most {@linkcode LONGEST_TRAIN} bytes, by itself: whether the kernel took it. */
+  send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, to: SockaddrIn): boolean {
+    this.#single.setData(bytes, start, end - start);
+    this.#single.setName(to.bytes, to.location);
+    return libc.sendmsg(this.#fd, this.#single.pointer, 0) === end - start;
   }
 
   /**
@@ -214,7 +224,7 @@ export class UdpSender {
     if (!fits) {
       this.#segment = length;
       this.#to = to;
-      this.#message.setName(to.bytes);
+      this.#message.setName(to.bytes, to.location);
     }
     this.#isClosed = length < this.#segment;
     this.#train.set(bytes.subarray(start, end), this.#length);
@@ -231,10 +241,10 @@ export class UdpSender {
   flush(): number {
     const count = this.#count;
     if (count === 0) return 0;
-    this.#message.length = this.#length;
+    this.#message.setData(this.#train, 0, this.#length);
     if (count === 1) this.#message.clearControl();
     else this.#message.setControl(SOL_UDP, UDP_SEGMENT, this.#segment);
-    const sent = libc.sendmsg(this.#fd, this.#message.bytes, 0);
+    const sent = libc.sendmsg(this.#fd, this.#message.pointer, 0);
     const length = this.#length;
     this.#length = 0;
     this.#count = 0;

@@ -66,9 +66,14 @@ export class TapLink implements Link {
     return this.#inner.send(peer, datagram);
   }
 
-  /** {@inheritDoc Link.flush} */
-  flush(): number {
-    return this.#inner.flush();
+  /** {@inheritDoc Link.cork} */
+  cork(): void {
+    this.#inner.cork();
+  }
+
+  /** {@inheritDoc Link.uncork} */
+  uncork(): number {
+    return this.#inner.uncork();
   }
 
   /** {@inheritDoc Link.deadline} */

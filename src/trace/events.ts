@@ -173,9 +173,13 @@ export class EventRing implements EventSink {
   readonly #heads: Int32Array;
   readonly #mask: number;
   readonly #lost: () => void;
-  /** The writer's own: the record that it fills next, its copy of `written`, and what it last knew of `read`. */
+  /**
+   * The writer's own: the record that it fills next, its copy of `written`, what that was when it last woke the reader, and
+   * what it last knew of `read`.
+   */
   #next = 0;
   #written = 0;
+  #wokenFor = 0;
   #knownRead = 0;
   readonly #event: Event = blankEvent();
 
@@ -190,7 +194,7 @@ export class EventRing implements EventSink {
     this.#heads = new Int32Array(memory, 0, Head.records);
     this.#mask = (this.#words.length - Head.records) / RECORD_WORDS - 1;
     this.#lost = lost;
-    this.#next = this.#written = Atomics.load(this.#heads, Head.written);
+    this.#next = this.#written = this.#wokenFor = Atomics.load(this.#heads, Head.written);
     this.#knownRead = Atomics.load(this.#heads, Head.read);
   }
 
@@ -232,15 +236,15 @@ export class EventRing implements EventSink {
     Atomics.store(this.#heads, Head.written, this.#written);
   }
 
-  /** Writer: whether the reader sleeps although there is something to read. */
+  /** Writer: whether the reader sleeps although something has been published since it was last woken. */
   get isWaitedFor(): boolean {
-    return Atomics.load(this.#heads, Head.asleep) !== 0 &&
-      this.#written !== Atomics.load(this.#heads, Head.read);
+    return this.#written !== this.#wokenFor && Atomics.load(this.#heads, Head.asleep) !== 0;
   }
 
   /** Writer: publishes, and wakes the reader if it sleeps. */
   wake(): void {
     this.publish();
+    this.#wokenFor = this.#written;
     if (Atomics.load(this.#heads, Head.asleep) !== 0 && Atomics.exchange(this.#heads, Head.asleep, 0) !== 0) {
       Atomics.notify(this.#heads, Head.asleep);
     }

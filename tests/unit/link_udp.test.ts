@@ -26,17 +26,12 @@ function makePair() {
   };
 }
 
-/** Sends a datagram and sees that nothing of it waits: whether it was taken. */
-function post(link: UdpLink, peer: number, datagram: PacketBuffer): boolean {
-  return link.send(peer, datagram) && link.flush() === 0;
-}
-
 Deno.test("a datagram arrives whole, behind the headroom, and touches nothing around it", () => {
   using pair = makePair();
   const into = poisoned();
   for (const length of [0, 1, 1500, 65_507]) {
     const sent = pattern(length);
-    assert.equal(post(pair.one, 0, poisoned(sent)), true);
+    assert.equal(pair.one.send(0, poisoned(sent)), true);
     into.bytes.fill(0xa5);
     assert.equal(pair.other.receive(into), 0);
     assert.deepEqual(into.copy(), sent);
@@ -50,7 +45,7 @@ Deno.test("a packet with a header in the headroom is sent from where it begins",
   const buffer = poisoned(hex("0304"));
   buffer.start -= 2;
   buffer.bytes.set(hex("0102"), buffer.start);
-  post(pair.one, 0, buffer);
+  pair.one.send(0, buffer);
   const into = poisoned();
   pair.other.receive(into);
   assert.deepEqual(into.copy(), hex("01020304"));
@@ -58,23 +53,22 @@ Deno.test("a packet with a header in the headroom is sent from where it begins",
 
 Deno.test("a datagram too long for UDP is refused, and the next one goes", () => {
   using pair = makePair();
-  assert.equal(post(pair.one, 0, poisoned(pattern(65_508))), false);
-  assert.equal(post(pair.one, 0, poisoned(hex("01"))), true);
+  assert.equal(pair.one.send(0, poisoned(pattern(65_508))), false);
+  assert.equal(pair.one.send(0, poisoned(hex("01"))), true);
   assert.equal(pair.other.receive(poisoned()), 0);
 });
 
 Deno.test("strangers are told from neighbours by port and by address", () => {
   using pair = makePair();
   using elsewhere = UdpSocket.bind(LOOPBACK, 1 << 16);
-  post(new UdpLink(elsewhere.fd.number, [{ address: LOOPBACK, port: pair.port }]), 0, poisoned(hex("01")));
+  new UdpLink(elsewhere.fd.number, [{ address: LOOPBACK, port: pair.port }]).send(0, poisoned(hex("01")));
   assert.equal(pair.other.receive(poisoned()), STRANGER);
 
   // The neighbour's port at another address is nobody's neighbour.
   using deceiver = UdpSocket.bind(OTHER_LOOPBACK, 1 << 16);
   using victim = UdpSocket.bind(LOOPBACK, 1 << 16);
   const link = new UdpLink(victim.fd.number, [{ address: LOOPBACK, port: deceiver.localPort }]);
-  post(
-    new UdpLink(deceiver.fd.number, [{ address: LOOPBACK, port: victim.localPort }]),
+  new UdpLink(deceiver.fd.number, [{ address: LOOPBACK, port: victim.localPort }]).send(
     0,
     poisoned(hex("01")),
   );
@@ -91,9 +85,9 @@ Deno.test("each of several neighbours is known by its place", () => {
   );
   for (const place of [2, 0, 1]) {
     const neighbour = new UdpLink(sockets[place]!.fd.number, [{ address: LOOPBACK, port: hub.localPort }]);
-    post(neighbour, 0, poisoned(Uint8Array.of(place)));
+    neighbour.send(0, poisoned(Uint8Array.of(place)));
     assert.equal(link.receive(poisoned()), place);
-    post(link, place, poisoned(Uint8Array.of(place)));
+    link.send(place, poisoned(Uint8Array.of(place)));
     const into = poisoned();
     assert.equal(neighbour.receive(into), 0);
     assert.deepEqual(into.copy(), Uint8Array.of(place));
@@ -110,9 +104,9 @@ Deno.test("a neighbour that is gone disturbs nobody", () => {
     address: LOOPBACK,
     port: pair.port,
   }]);
-  assert.equal(post(link, 0, poisoned(hex("01"))), true);
+  assert.equal(link.send(0, poisoned(hex("01"))), true);
   assert.equal(link.receive(poisoned()), NOTHING);
-  assert.equal(post(link, 1, poisoned(hex("02"))), true);
+  assert.equal(link.send(1, poisoned(hex("02"))), true);
   assert.equal(pair.other.receive(poisoned()), STRANGER);
 });
 
@@ -143,11 +137,12 @@ Deno.test("many datagrams travel by the train, and each arrives whole and in ord
   const take = () => {
     while (pair.other.receive(into) !== NOTHING) got.push(into.copy());
   };
+  pair.one.cork();
   for (const datagram of sent) {
     assert.equal(pair.one.send(0, poisoned(datagram)), true);
     if (got.length % 20 === 0) take();
   }
-  assert.equal(pair.one.flush(), 0);
+  assert.equal(pair.one.uncork(), 0);
   take();
   assert.deepEqual(got, sent);
   assert.equal(pair.other.hasMore, false);
@@ -155,8 +150,9 @@ Deno.test("many datagrams travel by the train, and each arrives whole and in ord
 
 Deno.test("a train that has been begun is announced by nobody but the link", () => {
   using pair = makePair();
+  pair.one.cork();
   for (let i = 0; i < 3; i++) pair.one.send(0, poisoned(hex("010203")));
-  pair.one.flush();
+  pair.one.uncork();
   const into = poisoned();
   const more = [0, 1, 2].map(() => {
     assert.equal(pair.other.receive(into), 0);
@@ -173,8 +169,9 @@ Deno.test("each neighbour gets its own datagrams, however they are mixed", () =>
     hub.fd.number,
     sockets.map((each) => ({ address: LOOPBACK, port: each.localPort })),
   );
+  link.cork();
   for (const place of [0, 0, 1, 0, 1, 1]) link.send(place, poisoned(Uint8Array.of(place)));
-  assert.equal(link.flush(), 0);
+  assert.equal(link.uncork(), 0);
   for (const [place, socket] of sockets.entries()) {
     const neighbour = new UdpLink(socket.fd.number, [{ address: LOOPBACK, port: hub.localPort }]);
     const into = poisoned();

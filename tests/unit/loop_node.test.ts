@@ -116,7 +116,7 @@ Deno.test("what a proxy sends because it is due leaves at once, and what the lin
   const counters = new Counters();
   let sent = 0;
   link.send = () => ++sent > 0;
-  link.flush = () => sent;
+  link.uncork = () => sent;
   const proxy = proxyNode(
     {
       routers: [{ link: { address: 0, port: ROUTER }, address: 0 }],

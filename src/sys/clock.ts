@@ -1,0 +1,25 @@
+/**
+ * The time, for a thread that asks for it with every packet.
+ *
+ * @module
+ */
+import { libc } from "./libc.ts";
+import { pointerTo } from "./pointer.ts";
+
+/** `<time.h>` */
+const CLOCK_MONOTONIC = 1;
+
+/** A `struct timespec { time_t tv_sec; long tv_nsec; }` on a 64-bit machine, as little-endian halves of 32 bits. */
+const timespec = new Int32Array(4);
+const At = { seconds: 0, nanoseconds: 2 } as const;
+const pointer = pointerTo(new Uint8Array(timespec.buffer));
+
+/**
+ * Milliseconds since some moment in the past, with fractions. It is the clock of `performance.now()`, but counts from another
+ * moment, and takes a third of the instructions: no way through the runtime, and no system call.
+ */
+export function monotonic(): number {
+  libc.clock_gettime(CLOCK_MONOTONIC, pointer);
+  // The low half of the seconds lasts for 68 years of uptime.
+  return timespec[At.seconds]! * 1e3 + timespec[At.nanoseconds]! / 1e6;
+}
