@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { VERSION } from "../src/process/self.ts";
+import { V8_FLAGS, VERSION } from "../src/process/self.ts";
 import { deno, exists, STARTED_MODULES } from "./project.ts";
 
 /** How long the server of the runtime base may take to answer. */
@@ -15,6 +15,7 @@ export function compileArguments(output: string): string[] {
     "compile",
     "--no-check", // the gate checks types
     "--allow-all",
+    V8_FLAGS,
     // Deno keeps a compiled program's code cache under a guessable name in /tmp, where anyone may put one for root.
     "--no-code-cache",
     ...STARTED_MODULES.flatMap((path) => ["--include", path]),
