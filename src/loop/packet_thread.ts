@@ -8,7 +8,7 @@ import { chooseProvider } from "../crypto/choose.ts";
 import type { KeyPair } from "../crypto/provider.ts";
 import { DelayLink } from "../link/delay.ts";
 import { UdpLink } from "../link/udp.ts";
-import { allowCpus, allowedCpus, onlyCpu } from "../sys/affinity.ts";
+import { allowCpus, allowedCpus, onlyCpu, waitPatiently } from "../sys/affinity.ts";
 import { monotonic } from "../sys/clock.ts";
 import { answerDoorbell } from "../sys/doorbell.ts";
 import type { SocketAddress } from "../sys/udp.ts";
@@ -122,7 +122,16 @@ async function obey(order: Order): Promise<void> {
 function placementOn(cpu: number | undefined): Placement | undefined {
   const all = allowedCpus();
   if (cpu === undefined || all === undefined) return undefined;
-  return new Placement({ gather: () => void allowCpus(onlyCpu(cpu)), spread: () => void allowCpus(all) });
+  return new Placement({
+    gather() {
+      allowCpus(onlyCpu(cpu));
+      waitPatiently(false);
+    },
+    spread() {
+      allowCpus(all);
+      waitPatiently(true);
+    },
+  });
 }
 
 async function start(

@@ -11,7 +11,8 @@
  *
  * A packet that is alone on its way waits for nothing but the waking of the next thread, and that takes less on the same
  * processor than on another one, which may have to be woken itself. Many packets wait for each other: then each thread
- * had better have a processor of its own. See docs/adr/0011-threads-together-and-awake.md.
+ * had better have a processor of its own, and one that is woken does not push aside whoever is busy making its work.
+ * See docs/adr/0011-threads-together-and-awake.md.
  *
  * @module
  */
@@ -20,7 +21,7 @@
 const WINDOW = 64;
 
 /** Packets a turn from which on there are many, and up to which there is one at a time. */
-const MANY = 4;
+const MANY = 2;
 const FEW = 1.5;
 
 /** Milliseconds apart before the threads come together again: the first time, and at most, doubled each time they part soon. */
@@ -31,7 +32,7 @@ const LONGEST_HOLD = 10_000;
 export interface Mover {
   /** To the processor that all threads of the network share. */
   gather(): void;
-  /** To wherever the kernel likes. */
+  /** To wherever the kernel likes, there to wait for its turn. */
   spread(): void;
 }
 

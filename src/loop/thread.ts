@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { yieldCpu } from "../sys/affinity.ts";
 import { makeDoorbell, ringDoorbell } from "../sys/doorbell.ts";
 import type { Fd } from "../sys/fd.ts";
 import type { SocketAddress } from "../sys/udp.ts";
@@ -90,7 +91,7 @@ export class PacketThread implements AsyncDisposable {
   ): Promise<void> {
     while (!this.#isOver) {
       await this.#sleep();
-      const pause = this.#ring.drainRuns(take) > MUCH ? PAUSE.short : PAUSE.usual;
+      const pause = this.#ring.drainRuns(take, yieldCpu) > MUCH ? PAUSE.short : PAUSE.usual;
       burstEnded();
       // Being woken for every packet would cost the packet thread a system call each.
       if (!this.#isOver) await new Promise((resolve) => setTimeout(resolve, pause));

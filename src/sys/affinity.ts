@@ -32,6 +32,24 @@ export function onlyCpu(cpu: number): CpuSet {
   return set;
 }
 
+/** `<sched.h>` */
+const SCHED_OTHER = 0;
+const SCHED_BATCH = 3;
+
+/**
+ * Whether this thread, when it is woken, lets whoever runs go on for a while (SCHED_BATCH, sched(7)), and does not take its
+ * place at once.
+ */
+export function waitPatiently(isPatient: boolean): boolean {
+  // A `struct sched_param { int sched_priority; }`, which must be 0.
+  return libc.sched_setscheduler(SELF, isPatient ? SCHED_BATCH : SCHED_OTHER, new Uint8Array(4)) === 0;
+}
+
+/** Lets others that want this thread's processor have it first. */
+export function yieldCpu(): void {
+  libc.sched_yield();
+}
+
 /** The processor that this thread runs on now; it may be another one by the time of the answer. */
 export function currentCpu(): number | undefined {
   const cpu = libc.sched_getcpu();

@@ -49,6 +49,8 @@ const SYMBOLS = {
   sched_getaffinity: { parameters: ["i32", "u32", "buffer"], result: "i32" },
   // int sched_setaffinity(pid_t pid, size_t cpusetsize, const cpu_set_t *mask);
   sched_setaffinity: { parameters: ["i32", "u32", "buffer"], result: "i32" },
+  // int sched_setscheduler(pid_t pid, int policy, const struct sched_param *param);
+  sched_setscheduler: { parameters: ["i32", "i32", "buffer"], result: "i32" },
   // int sched_yield(void);
   sched_yield: { parameters: [], result: "i32" },
   // int sched_getcpu(void);

@@ -147,6 +147,9 @@ const REPEAT = KIND + 1;
 /** A first word from which on there is no room for one more. */
 const MOST_REPEATS = 2 ** 32 - REPEAT;
 
+/** Records that a reader takes before it draws breath, a power of two. They take some 5 µs. */
+const BREATH = 16;
+
 /** Records that the ring of a packet thread holds: where no event is like the one before, 60 ms of a flood. */
 export const RING_RECORDS = 32_768;
 
@@ -261,11 +264,12 @@ export class EventRing implements EventSink {
   }
 
   /**
-   * Reader: the same, but tells of equal events in a row at once, and how many they are.
+   * Reader: the same, but tells of equal events in a row at once, and how many they are, and breathes now and then.
    *
+   * @param breathe called after every {@linkcode BREATH} records, for others who wait
    * @returns how full the ring was, 0 to 1
    */
-  drainRuns(take: (event: Readonly<Event>, times: number) => void): number {
+  drainRuns(take: (event: Readonly<Event>, times: number) => void, breathe: () => void = () => {}): number {
     this.publish(); // nothing, for a reader in another thread
     const written = Atomics.load(this.#heads, Head.written);
     const words = this.#words;
@@ -284,6 +288,7 @@ export class EventRing implements EventSink {
       event.outgoing = words[at + 6]!;
       event.rewritten = words[at + 7]!;
       take(event, Math.floor(first / REPEAT) + 1);
+      if ((read + 1) % BREATH === 0) breathe();
     }
     Atomics.store(this.#heads, Head.read, read);
     return waiting / (this.#mask + 1);

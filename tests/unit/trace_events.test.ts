@@ -125,6 +125,15 @@ Deno.test("equal events in a row take one place, and come out as many as they we
   assert.equal(ring.drainRuns(() => {}), 4 / 8, "how full it was");
 });
 
+Deno.test("who reads much draws breath every 16 records", () => {
+  const { ring } = makeRing(64);
+  emit(ring, ...Array.from({ length: 40 }, (_, number) => number));
+  const done: string[] = [];
+  ring.drainRuns(({ source }) => done.push(String(source)), () => done.push("breath"));
+  assert.deepEqual(done.flatMap((what, index) => what === "breath" ? [index] : []), [16, 33]);
+  assert.equal(done.length, 42);
+});
+
 Deno.test("events that differ in one field only are not equal", () => {
   const { ring } = makeRing(8);
   const first = [EventKind.icmpFromTunnel, 1, 2, 3, 4] as const;

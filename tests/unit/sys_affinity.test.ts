@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { allowCpus, allowedCpus, currentCpu, onlyCpu, waitPatiently } from "../../src/sys/affinity.ts";
+
+/** Scheduling policy of this thread: field 41 of proc_pid_stat(5), counted from behind the name in parentheses. */
+function policy(): number {
+  const stat = Deno.readTextFileSync("/proc/thread-self/stat");
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[41 - 3]);
+}
+
+Deno.test("a thread stays on the processor that it is kept on, until it is let go", () => {
+  const all = allowedCpus()!;
+  const cpu = currentCpu()!;
+  try {
+    assert.equal(allowCpus(onlyCpu(cpu)), true);
+    assert.deepEqual(allowedCpus(), onlyCpu(cpu));
+    assert.equal(currentCpu(), cpu);
+  } finally {
+    allowCpus(all);
+  }
+  assert.deepEqual(allowedCpus(), all);
+});
+
+Deno.test("a thread is patient (SCHED_BATCH) and again as others are (SCHED_OTHER)", () => {
+  const before = policy();
+  assert.equal(waitPatiently(true), true);
+  assert.equal(policy(), 3);
+  assert.equal(waitPatiently(false), true);
+  assert.equal(policy(), 0);
+  waitPatiently(before === 3);
+});
