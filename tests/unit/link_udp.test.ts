@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import type { PacketBuffer } from "../../src/bytes/packet_buffer.ts";
 import { NOTHING, STRANGER } from "../../src/link/link.ts";
 import { UdpLink } from "../../src/link/udp.ts";
 import { UdpSocket } from "../../src/sys/udp.ts";
