@@ -11,6 +11,7 @@ import {
   libcryptoVersion,
   type Pointer,
 } from "../sys/libcrypto.ts";
+import { LastPointer, pointerTo } from "../sys/pointer.ts";
 import { checkKey, checkRange, NONCE, writeCounter } from "./aead.ts";
 import { type Aead, type CryptoProvider, HASH, KEY, type KeyPair, TAG } from "./provider.ts";
 
@@ -30,9 +31,12 @@ const USUAL_STARTS = 256;
 // Calls are synchronous, so all keys of a thread share what a call needs beside its packet. None of it is secret.
 const nonce = new Uint8Array(NONCE);
 const nonceView = new DataView(nonce.buffer);
+const noncePointer = pointerTo(nonce);
 const tag = new Uint8Array(TAG);
+const tagPointer = pointerTo(tag);
 /** Where the library writes how many bytes it wrote: always as many as it was given. */
 const written = new Uint8Array(Int32Array.BYTES_PER_ELEMENT);
+const writtenPointer = pointerTo(written);
 
 /**
  * The provider over libcrypto, which is loaded now.
@@ -140,6 +144,7 @@ class LibcryptoAead implements Aead {
   readonly #library: Libcrypto;
   /** Undefined once the key has been wiped. */
   #context: Pointer | undefined;
+  readonly #additional = new LastPointer();
 
   constructor(library: Libcrypto, key: Uint8Array<ArrayBuffer>) {
     checkKey(key);
@@ -148,7 +153,7 @@ class LibcryptoAead implements Aead {
     const context = checkMade(library.EVP_CIPHER_CTX_new(), doing, "EVP_CIPHER_CTX_new");
     try {
       const cipher = library.EVP_chacha20_poly1305();
-      const result = library.EVP_CipherInit_ex2(context, cipher, key, null, Direction.seal, null);
+      const result = library.EVP_CipherInit_ex2(context, cipher, pointerTo(key), null, Direction.seal, null);
       checkDone(result, doing, "EVP_CipherInit_ex2");
     } catch (error) {
       library.EVP_CIPHER_CTX_free(context);
@@ -169,8 +174,8 @@ class LibcryptoAead implements Aead {
     const library = this.#library;
     const context = this.#begin(Direction.seal, counter, additional, doing);
     this.#pass(context, bytes, start, end, doing);
-    checkDone(library.EVP_CipherFinal_ex(context, tag, written), doing, "EVP_CipherFinal_ex");
-    const result = library.EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG, tag);
+    checkDone(library.EVP_CipherFinal_ex(context, tagPointer, writtenPointer), doing, "EVP_CipherFinal_ex");
+    const result = library.EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG, tagPointer);
     checkDone(result, doing, "EVP_CIPHER_CTX_ctrl");
     bytes.set(tag, end);
   }
@@ -188,10 +193,10 @@ class LibcryptoAead implements Aead {
     const text = end - TAG;
     const context = this.#begin(Direction.open, counter, additional, doing);
     for (let at = 0; at < TAG; at++) tag[at] = bytes[text + at]!;
-    const result = library.EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG, tag);
+    const result = library.EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG, tagPointer);
     checkDone(result, doing, "EVP_CIPHER_CTX_ctrl");
     this.#pass(context, bytes, start, text, doing);
-    return library.EVP_CipherFinal_ex(context, tag, written) === 1;
+    return library.EVP_CipherFinal_ex(context, tagPointer, writtenPointer) === 1;
   }
 
   [Symbol.dispose](): void {
@@ -206,9 +211,10 @@ class LibcryptoAead implements Aead {
     const context = this.#context;
     if (context === undefined) throw new TypeError("the key has been wiped");
     writeCounter(nonceView, counter);
-    const begun = library.EVP_CipherInit_ex2(context, null, null, nonce, direction, null);
+    const begun = library.EVP_CipherInit_ex2(context, null, null, noncePointer, direction, null);
     checkDone(begun, doing, "EVP_CipherInit_ex2");
-    const added = library.EVP_CipherUpdate(context, null, written, additional, additional.length);
+    const from = this.#additional.to(additional);
+    const added = library.EVP_CipherUpdate(context, null, writtenPointer, from, additional.length);
     checkDone(added, doing, "EVP_CipherUpdate");
     return context;
   }
@@ -221,21 +227,20 @@ class LibcryptoAead implements Aead {
     end: number,
     doing: string,
   ): void {
-    const from = tailOf(bytes, start);
-    const passed = this.#library.EVP_CipherUpdate(context, from, written, from, end - start);
+    const from = pointerInto(bytes, start);
+    const passed = this.#library.EVP_CipherUpdate(context, from, writtenPointer, from, end - start);
     checkDone(passed, doing, "EVP_CipherUpdate");
   }
 }
 
-const tails = new WeakMap<Uint8Array, Uint8Array<ArrayBuffer>[]>();
+const pointers = new WeakMap<Uint8Array, Pointer[]>();
 
 /**
- * An array over the same memory that begins at `start`: a foreign function takes no offset. Packets begin at few places
- * of few buffers, so these arrays are made once.
+ * A pointer to the byte of `bytes` at `start`. Packets begin at few places of few buffers, so these pointers are made once.
  */
-function tailOf(bytes: Uint8Array<ArrayBuffer>, start: number): Uint8Array<ArrayBuffer> {
-  if (start >= USUAL_STARTS) return bytes.subarray(start);
-  let known = tails.get(bytes);
-  if (known === undefined) tails.set(bytes, known = []);
-  return known[start] ??= bytes.subarray(start);
+function pointerInto(bytes: Uint8Array<ArrayBuffer>, start: number): Pointer {
+  if (start >= USUAL_STARTS) return pointerTo(bytes.subarray(start));
+  let known = pointers.get(bytes);
+  if (known === undefined) pointers.set(bytes, known = []);
+  return known[start] ??= pointerTo(bytes.subarray(start));
 }

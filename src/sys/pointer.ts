@@ -13,7 +13,7 @@ export function pointerTo(bytes: Uint8Array<ArrayBuffer>): Deno.PointerObject {
 }
 
 /** A pointer to the bytes of one call after the other: mostly they are those of the call before. */
-export class Pointer {
+export class LastPointer {
   #bytes: Uint8Array<ArrayBuffer> | undefined;
   #pointer: Deno.PointerValue = null;
 

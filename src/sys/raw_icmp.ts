@@ -6,7 +6,7 @@
 import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { check, cString, errno, libc } from "./libc.ts";
-import { Pointer, pointerTo } from "./pointer.ts";
+import { LastPointer, pointerTo } from "./pointer.ts";
 import { enlargeBuffers, SOCKADDR_IN, SockaddrIn } from "./udp.ts";
 
 /** `<sys/socket.h>`, asm-generic. */
@@ -72,7 +72,7 @@ export function openRawIcmp(binding: RawIcmpBinding, bufferSize: number): Fd {
   }
 }
 
-const receivedTo = new Pointer();
+const receivedTo = new LastPointer();
 
 /** {@linkcode receiveRaw} when nothing waits. */
 export const NO_PACKET = -1;
@@ -105,7 +105,7 @@ export class RawIcmpSender {
   readonly #fd: number;
   readonly #to = new SockaddrIn({ address: 0, port: 0 });
   readonly #toPointer = pointerTo(this.#to.bytes);
-  readonly #from = new Pointer();
+  readonly #from = new LastPointer();
   #ttl = -1;
   #typeOfService = -1;
   #discover = -1;

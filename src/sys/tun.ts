@@ -6,7 +6,7 @@
 import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { check, cString, errno, libc } from "./libc.ts";
-import { Pointer } from "./pointer.ts";
+import { LastPointer } from "./pointer.ts";
 
 /** `<fcntl.h>` */
 const O_RDWR = 0o2;
@@ -55,8 +55,8 @@ export function attachTun(name: string): Fd {
   return fd;
 }
 
-const readTo = new Pointer();
-const writtenFrom = new Pointer();
+const readTo = new LastPointer();
+const writtenFrom = new LastPointer();
 
 /** {@linkcode readPacket} when nothing waits. */
 export const NO_PACKET = -1;
