@@ -76,7 +76,7 @@ const ROSTER: readonly Entry[] = [
   },
   stageEntry({ name: "stage2", stage: 2, options: [] }, true),
   stageEntry({ name: "stage2_free", stage: 2, options: ["--placement", "free"] }, false),
-  stageEntry({ name: "stage2_nolog", stage: 2, options: ["--no-packet-log"] }, false),
+  stageEntry({ name: "stage2_nolog", stage: 2, options: ["--no-packet-log"] }, true),
   {
     name: "lab_route",
     kind: "lab floor",
