@@ -1,12 +1,12 @@
 /**
- * The figures of TCP streams: what Tor carries can be compared with others in nothing else.
+ * The figures of TCP streams, for what Tor carries can be compared with others in nothing else, and of UDP where it is carried.
  *
  * @module
  */
 import type { Contender, Running, StreamTarget } from "./contender.ts";
 import type { Instruments } from "./measure.ts";
 import { type Figures, present } from "./measures.ts";
-import { serveStreams, stream, type StreamOptions } from "./stream.ts";
+import { serveStreams, stream, type StreamOptions, type StreamResult } from "./stream.ts";
 
 /** Seconds between spaced messages, as between the packets of the spaced ping. */
 const SPACED = 0.005;
@@ -28,10 +28,24 @@ export async function measureStreams(
   const spaced = await run({ messagesEvery: SPACED });
   const backToBack = await run({ messagesEvery: 0 });
   const bulk = await run("bulk");
+  // Whoever is reached by SOCKS is reached by TCP only.
+  const datagrams = target.socks === undefined ? await run("datagrams") : undefined;
   return present({
     streamSpaced: spaced.roundTripMicroseconds?.midmean,
     streamBackToBack: backToBack.roundTripMicroseconds?.midmean,
-    streamRate: bulk.bytes * 8 / bulk.seconds / 1e6,
-    streamCpu: watch.length > 0 && bulk.bytes > 0 ? bulk.watchedCpuSeconds / bulk.bytes * 1e9 : undefined,
+    streamRate: rateOf(bulk),
+    streamCpu: watch.length > 0 ? cpuOf(bulk) : undefined,
+    datagramRate: datagrams && rateOf(datagrams),
+    datagramCpu: datagrams && watch.length > 0 ? cpuOf(datagrams) : undefined,
   });
+}
+
+/** Megabits a second. */
+function rateOf({ bytes, seconds }: StreamResult): number {
+  return bytes * 8 / seconds / 1e6;
+}
+
+/** Seconds of CPU for a gigabyte. */
+function cpuOf({ bytes, watchedCpuSeconds }: StreamResult): number | undefined {
+  return bytes > 0 ? watchedCpuSeconds / bytes * 1e9 : undefined;
 }

@@ -74,6 +74,15 @@ export const MEASURES = [
   },
   { key: "streamRate", title: "TCP stream, one way, Mbit/s", better: "higher", digits: 0, judged: false },
   { key: "streamCpu", title: "TCP stream, CPU, s per gigabyte", better: "lower", digits: 2, judged: false },
+  /** Datagrams of 1400 bytes, as fast as they can be sent: more than arrive. */
+  { key: "datagramRate", title: "UDP, what arrives, Mbit/s", better: "higher", digits: 0, judged: false },
+  {
+    key: "datagramCpu",
+    title: "UDP, CPU, s per gigabyte that arrives",
+    better: "lower",
+    digits: 2,
+    judged: false,
+  },
 ] as const satisfies readonly Measure[];
 
 /** Names one of {@linkcode MEASURES}. */

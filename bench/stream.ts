@@ -12,8 +12,8 @@ const PORT = "7000";
 
 /** One run of the client. */
 export interface StreamOptions {
-  /** Small messages there and back, the next one so many seconds after the last; or as much as comes. */
-  readonly what: { readonly messagesEvery: number } | "bulk";
+  /** Small messages there and back, the next one so many seconds after the last; or as much as comes, by TCP or by UDP. */
+  readonly what: { readonly messagesEvery: number } | "bulk" | "datagrams";
   readonly warmupSeconds: number;
   readonly spanSeconds: number;
   /** Processes whose CPU time is taken. */
@@ -50,7 +50,7 @@ export async function stream(
 ): Promise<StreamResult> {
   const text = await place.run([
     program,
-    ...(what === "bulk" ? ["bulk"] : ["messages", "--every", String(what.messagesEvery)]),
+    ...(typeof what === "string" ? [what] : ["messages", "--every", String(what.messagesEvery)]),
     ...(socks === undefined ? [] : ["--socks", String(socks)]),
     ...["--warmup", String(warmupSeconds)],
     ...["--seconds", String(spanSeconds)],

@@ -2,13 +2,16 @@
  * stream serve ADDRESS PORT
  * stream messages ADDRESS PORT [--socks PORT] [--every SECONDS] [--seconds S] [--warmup S] [--watch PID]...
  * stream bulk     ADDRESS PORT [--socks PORT]                   [--seconds S] [--warmup S] [--watch PID]...
+ * stream datagrams ADDRESS PORT                                 [--seconds S] [--warmup S] [--watch PID]...
  *
- * Measures a way that carries TCP streams, not packets, and prints one line of JSON.
+ * Measures a way that carries TCP streams, and UDP perhaps, and prints one line of JSON.
  *
  * - `serve` answers at ADDRESS and PORT, each connection in a process of its own, and says `ready`.
  * - `messages` sends 64 bytes over one open stream and waits until they have come back, then sends the next: at once,
  *   or `every` so many seconds. A round trip holds what a ping has not: the server's wake-up, and TCP.
  * - `bulk` takes what the server sends as fast as it can.
+ * - `datagrams` takes what arrives of datagrams that the server sends as fast as it can, for as long as a stream is open by
+ *   which they were asked for. One that comes twice counts twice: no way that is measured here does that.
  * - With --socks the stream is asked for at a SOCKS5 proxy (RFC 1928) on 127.0.0.1.
  *
  * The clock that counts starts after `warmup` seconds and stops after `seconds` more. The CPU time is that of the --watch
@@ -31,6 +34,10 @@ enum {
 	MESSAGE = 64,
 	/* Bytes of one read or write in bulk. */
 	CHUNK = 256 << 10,
+	/* Bytes of a datagram. */
+	DATAGRAM = 1400,
+	/* Datagrams between two looks at whether they are still wanted. */
+	DATAGRAMS_AT_ONCE = 64,
 	/* The pattern in bulk repeats after so many bytes. */
 	PERIOD = 256,
 	/* Nothing has come for so long: the way is dead. */
@@ -38,7 +45,7 @@ enum {
 };
 
 /* The first byte of a stream says what the server shall do with it. */
-enum { ECHO_MODE = 'e', BULK_MODE = 'b' };
+enum { ECHO_MODE = 'e', BULK_MODE = 'b', DATAGRAM_MODE = 'd' };
 
 static struct {
 	struct sockaddr_in address;
@@ -54,7 +61,7 @@ static void fail(const char *why)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: stream serve|messages|bulk ADDRESS PORT [--socks PORT] [--every SECONDS] "
+	fprintf(stderr, "usage: stream serve|messages|bulk|datagrams ADDRESS PORT [--socks PORT] [--every SECONDS] "
 			"[--seconds S] [--warmup S] [--watch PID]...\n");
 	exit(2);
 }
@@ -109,6 +116,38 @@ static void set_up(int stream)
 		die("setsockopt");
 }
 
+/* A UDP socket at the address of `stream`'s own end. */
+static int open_datagrams(int stream)
+{
+	struct sockaddr_in own;
+	socklen_t length = sizeof own;
+	if (getsockname(stream, (struct sockaddr *)&own, &length) < 0)
+		die("getsockname");
+	own.sin_port = 0;
+	int room = 4 << 20, udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (udp < 0 || bind(udp, (struct sockaddr *)&own, sizeof own) < 0)
+		die("open a UDP socket");
+	/* As root beyond the system's limit. */
+	setsockopt(udp, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
+	return udp;
+}
+
+/* Sends datagrams to the port that the other end of `stream` names, until it closes the stream. */
+static void send_datagrams(int stream)
+{
+	struct sockaddr_in to;
+	socklen_t length = sizeof to;
+	int udp = open_datagrams(stream);
+	if (getpeername(stream, (struct sockaddr *)&to, &length) < 0 ||
+	    read(stream, &to.sin_port, sizeof to.sin_port) != sizeof to.sin_port ||
+	    connect(udp, (struct sockaddr *)&to, sizeof to) < 0)
+		return;
+	for (char none; recv(stream, &none, 1, MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR);)
+		/* What does not go is lost, as on its way. */
+		for (int sent = 0; sent < DATAGRAMS_AT_ONCE; sent++)
+			send(udp, pattern, DATAGRAM, 0);
+}
+
 /* Serves one stream until its other end has gone, which is nothing to complain about. */
 static void serve_one(int stream)
 {
@@ -126,6 +165,8 @@ static void serve_one(int stream)
 			at += (size_t)count;
 		}
 	}
+	if (mode == DATAGRAM_MODE)
+		return send_datagrams(stream);
 	for (ssize_t length; (length = read(stream, bytes, sizeof bytes)) > 0;)
 		for (ssize_t done = 0, count; done < length; done += count)
 			if ((count = write(stream, bytes + done, (size_t)(length - done))) < 0)
@@ -263,6 +304,26 @@ static void take_bulk(void)
 	}
 }
 
+static void take_datagrams(void)
+{
+	int stream = open_stream(DATAGRAM_MODE), udp = open_datagrams(stream);
+	struct sockaddr_in own;
+	socklen_t length = sizeof own;
+	struct timeval patience = { .tv_sec = PATIENCE_S };
+	if (getsockname(udp, (struct sockaddr *)&own, &length) < 0 ||
+	    setsockopt(udp, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
+		die("set up the UDP socket");
+	write_all(stream, &own.sin_port, sizeof own.sin_port);
+	uint8_t datagram[DATAGRAM + 1];
+	uint64_t begun = now_ns();
+	while (go_on(begun)) {
+		if (read_some(udp, datagram, sizeof datagram) != DATAGRAM || memcmp(datagram, pattern, DATAGRAM) != 0)
+			fail("a datagram is damaged");
+		if (span.counting)
+			span.bytes += DATAGRAM;
+	}
+}
+
 static void read_options(int argc, char **argv)
 {
 	static const struct option names[] = {
@@ -307,6 +368,8 @@ int main(int argc, char **argv)
 		exchange_messages();
 	else if (strcmp(mode, "bulk") == 0)
 		take_bulk();
+	else if (strcmp(mode, "datagrams") == 0)
+		take_datagrams();
 	else
 		usage();
 	printf("{\"seconds\":%.6f,\"bytes\":%llu,\"watchedCpuSeconds\":%.9f,", span.seconds,
