@@ -162,9 +162,11 @@ export class UdpReceiver {
    *
    * @param into has room for {@linkcode LONGEST_TRAIN} bytes from `offset` on
    * @returns bytes in all, which may be none for an empty datagram; or {@linkcode NO_DATAGRAM}
+   * @throws {RangeError} where there is less room
    * @throws {SysError}
    */
   receive(into: Uint8Array<ArrayBuffer>, offset: number): number {
+    if (into.length - offset < LONGEST_TRAIN) throw new RangeError("no room for the longest train");
     this.#message.setData(into, offset, LONGEST_TRAIN);
     this.#message.expectControl();
     const length = libc.recvmsg(this.#fd, this.#message.pointer, 0);

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
+import { PacketBuffer } from "../../src/bytes/packet_buffer.ts";
 import { NOTHING, STRANGER } from "../../src/link/link.ts";
 import { UdpLink } from "../../src/link/udp.ts";
 import { UdpSocket } from "../../src/sys/udp.ts";
@@ -55,6 +57,14 @@ Deno.test("a datagram too long for UDP is refused, and the next one goes", () =>
   assert.equal(pair.one.send(0, poisoned(pattern(65_508))), false);
   assert.equal(pair.one.send(0, poisoned(hex("01"))), true);
   assert.equal(pair.other.receive(poisoned()), 0);
+});
+
+Deno.test("the kernel is never given a buffer that the longest train would run over", () => {
+  using pair = makePair();
+  assert.throws(
+    () => pair.other.receive(new PacketBuffer(65_506)),
+    new RangeError("no room for the longest train"),
+  );
 });
 
 Deno.test("strangers are told from neighbours by port and by address", () => {
@@ -145,6 +155,38 @@ Deno.test("many datagrams travel by the train, and each arrives whole and in ord
   take();
   assert.deepEqual(got, sent);
   assert.equal(pair.other.hasMore, false);
+});
+
+Deno.test("whenever the cork goes in and out, what is sent arrives once, whole, in order, in any of several buffers", () => {
+  using pair = makePair();
+  // A few lengths, so that many follow their like and travel by the train.
+  const length = fc.oneof(fc.constantFrom(0, 84, 85, 1400), fc.integer({ min: 0, max: 1500 }));
+  const step = fc.oneof(
+    { weight: 6, arbitrary: length },
+    fc.constantFrom("cork" as const, "uncork" as const),
+  );
+  const buffers = [poisoned(), poisoned(), poisoned()];
+  fc.assert(fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
+    const sent: Uint8Array[] = [];
+    for (const what of steps) {
+      if (what === "cork") pair.one.cork();
+      else if (what === "uncork") assert.equal(pair.one.uncork(), 0);
+      else {
+        const datagram = pattern(what);
+        if (what > 0) datagram[0] = sent.length;
+        sent.push(datagram);
+        assert.equal(pair.one.send(0, poisoned(datagram)), true);
+      }
+    }
+    assert.equal(pair.one.uncork(), 0);
+    const got: Uint8Array[] = [];
+    for (let turn = 0;; turn++) {
+      const into = buffers[turn % buffers.length]!;
+      if (pair.other.receive(into) === NOTHING) break;
+      got.push(into.copy());
+    }
+    assert.deepEqual(got, sent);
+  }));
 });
 
 Deno.test("a train that has been begun is announced by nobody but the link", () => {
