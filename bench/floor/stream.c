@@ -42,6 +42,8 @@ enum {
 	PERIOD = 256,
 	/* Nothing has come for so long: the way is dead. */
 	PATIENCE_S = 20,
+	/* Datagrams are sent for no longer, should nothing tell that the other end has gone: the way may be dead. */
+	DATAGRAMS_FOR_S = 60,
 };
 
 /* The first byte of a stream says what the server shall do with it. */
@@ -142,7 +144,9 @@ static void send_datagrams(int stream)
 	    read(stream, &to.sin_port, sizeof to.sin_port) != sizeof to.sin_port ||
 	    connect(udp, (struct sockaddr *)&to, sizeof to) < 0)
 		return;
-	for (char none; recv(stream, &none, 1, MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR);)
+	uint64_t until = now_ns() + DATAGRAMS_FOR_S * 1000000000ull;
+	for (char none;
+	     now_ns() < until && recv(stream, &none, 1, MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR);)
 		/* What does not go is lost, as on its way. */
 		for (int sent = 0; sent < DATAGRAMS_AT_ONCE; sent++)
 			send(udp, pattern, DATAGRAM, 0);
