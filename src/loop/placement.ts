@@ -52,10 +52,11 @@ export class Placement {
     mover.gather();
   }
 
-  /** A turn of the loop is over that has moved so many packets. */
-  turned(packets: number, now: number): void {
+  /** So many turns of the loop are over that have moved so many packets. */
+  turned(turns: number, packets: number, now: number): void {
+    this.#turns += turns;
     this.#packets += packets;
-    if (++this.#turns < WINDOW) return;
+    if (this.#turns < WINDOW) return;
     const load = this.#packets / this.#turns;
     this.#turns = this.#packets = 0;
     if (this.#isTogether && load >= MANY) {

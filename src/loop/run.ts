@@ -25,10 +25,16 @@ export interface Turnable {
 }
 
 /**
- * Milliseconds after which the reader of the event ring is woken. Not at once: its waking would take a core away
- * from the packet that is on its way, and the log can wait.
+ * Milliseconds after which the reader of the event ring is woken while packets keep coming. Not at once: its waking would
+ * take a core away from the packet that is on its way, and the log can wait.
  */
 const LOG_DELAY = 2;
+
+/**
+ * Milliseconds, and turns, that the books may lag behind. A packet that is alone has gone its whole way by then, and nobody who
+ * shares this processor has waited for them.
+ */
+const LAG = { time: 1, turns: 16 } as const;
 
 /**
  * A processor is crowded where so many times in a row somebody else has wanted it for long; then nobody stays awake on it
@@ -37,54 +43,101 @@ const LOG_DELAY = 2;
 const CROWDED = { times: 3, rest: 250 } as const;
 
 /**
- * Turns a node until the doorbell rings. What happens in a turn is published at its end.
+ * Turns a node until the doorbell rings. What happened is published soon after, and at the end.
  *
  * @param doorbell its descriptor; it is left ringing
  * @throws {SysError} when a device is gone
  */
-export function runUntilDoorbell(
-  { node, fds, ring, placement, awake = 0 }: Turnable,
-  doorbell: number,
-): void {
-  const poller = new Poller([doorbell, ...fds]);
-  const { sources } = node;
-  let wakeAt = Infinity;
-  let due = node.deadline();
-  let now = monotonic();
-  let first = 0;
-  let disturbed = 0;
-  let sleepyUntil = 0;
+export function runUntilDoorbell(turnable: Turnable, doorbell: number): void {
+  const loop = new PacketLoop(turnable, doorbell);
   try {
-    // What is due at the start comes before packets that have waited for it.
-    if (due <= now) node.expire(now);
-    for (;;) {
-      due = node.deadline();
-      // By the time at which the turn began: what a turn takes is less than a wait is exact to.
-      const timeout = Math.min(due, wakeAt) - now;
-      if (first === 0 || awake === 0 || now < sleepyUntil) poller.wait(timeout);
-      else if (poller.waitAwake(timeout, awake, monotonic)) disturbed = 0;
-      else if (++disturbed === CROWDED.times) {
-        sleepyUntil = now + CROWDED.rest;
-        disturbed = 0;
-      }
-      if (poller.isReadable(0)) return;
-      now = monotonic();
-      let moved = first = 0;
-      for (let index = 0; index < sources.length; index++) {
-        if (!poller.isReadable(index + 1)) continue;
-        const count = sources[index]!(now);
-        if (index === 0) first = count;
-        moved += count;
-      }
-      placement?.turned(moved, now);
-      if (due <= now) node.expire(now);
-      ring.publish();
-      if (wakeAt <= now) {
-        ring.wake();
-        wakeAt = Infinity;
-      } else if (wakeAt === Infinity && ring.isWaitedFor) wakeAt = now + LOG_DELAY;
-    }
+    // V8 compiles a function that is called often sooner, and for longer, than one that never returns.
+    while (loop.turn());
   } finally {
-    ring.wake();
+    turnable.ring.wake();
+  }
+}
+
+/** A loop that turns. */
+class PacketLoop {
+  readonly #node: Node;
+  readonly #poller: Poller;
+  readonly #ring: EventRing;
+  readonly #placement: Placement | undefined;
+  readonly #awake: number;
+  #now = monotonic();
+  #due: number;
+  /** Turns that have moved packets and are not in the books yet, those packets, and when the first of these turns began. */
+  #turns = 0;
+  #packets = 0;
+  #since = 0;
+  /** When the reader of the events is to be woken. */
+  #wakeAt = Infinity;
+  /** Whether to stay awake for what follows, how often in a row that was disturbed, and until when to leave it. */
+  #isExpectant = false;
+  #disturbed = 0;
+  #sleepyUntil = 0;
+
+  constructor({ node, fds, ring, placement, awake = 0 }: Turnable, doorbell: number) {
+    this.#node = node;
+    this.#poller = new Poller([doorbell, ...fds]);
+    this.#ring = ring;
+    this.#placement = placement;
+    this.#awake = awake;
+    this.#due = node.deadline();
+    // What is due at the start comes before packets that have waited for it.
+    if (this.#due <= this.#now) node.expire(this.#now);
+  }
+
+  /** Waits, and moves what has come. False when the doorbell has rung. */
+  turn(): boolean {
+    this.#wait();
+    if (this.#poller.isReadable(0)) return false;
+    const now = monotonic();
+    this.#now = now;
+    const { sources } = this.#node;
+    let moved = 0;
+    for (let index = 0; index < sources.length; index++) {
+      if (!this.#poller.isReadable(index + 1)) continue;
+      const count = sources[index]!(now);
+      if (index === 0) this.#isExpectant = count > 0;
+      moved += count;
+    }
+    if (this.#due <= now) this.#node.expire(now);
+    if (moved > 0) {
+      if (this.#turns++ === 0) this.#since = now;
+      this.#packets += moved;
+    }
+    if (moved === 0 || this.#turns === LAG.turns || now >= this.#since + LAG.time) {
+      this.#keepBooks(moved === 0);
+    }
+    return true;
+  }
+
+  #wait(): void {
+    this.#due = this.#node.deadline();
+    // By the time at which the turn began: what a turn takes is less than a wait is exact to.
+    const timeout = Math.min(this.#due, this.#turns > 0 ? this.#since + LAG.time : this.#wakeAt) - this.#now;
+    const staysAwake = this.#isExpectant && this.#awake > 0 && this.#now >= this.#sleepyUntil;
+    this.#isExpectant = false;
+    if (!staysAwake) return this.#poller.wait(timeout);
+    if (this.#poller.waitAwake(timeout, this.#awake, monotonic)) {
+      this.#disturbed = 0;
+    } else if (++this.#disturbed === CROWDED.times) {
+      this.#sleepyUntil = this.#now + CROWDED.rest;
+      this.#disturbed = 0;
+    }
+  }
+
+  /** What nobody waits for whose packet is on its way: where the thread had better be, and who reads the events. */
+  #keepBooks(isPause: boolean): void {
+    const now = this.#now;
+    this.#placement?.turned(this.#turns, this.#packets, now);
+    this.#turns = this.#packets = 0;
+    this.#ring.publish();
+    if (isPause || this.#wakeAt <= now) {
+      if (this.#ring.isWaitedFor) this.#ring.wake();
+      this.#wakeAt = Infinity;
+    } else if (this.#wakeAt === Infinity && this.#ring.isWaitedFor) this.#wakeAt = now + LOG_DELAY;
   }
 }
