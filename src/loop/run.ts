@@ -28,7 +28,7 @@ export interface Turnable {
  * Milliseconds after which the reader of the event ring is woken while packets keep coming. Not at once: its waking would
  * take a core away from the packet that is on its way, and the log can wait.
  */
-const LOG_DELAY = 2;
+const LOG_DELAY = 10;
 
 /**
  * Milliseconds, and turns, that the books may lag behind. A packet that is alone has gone its whole way by then, and nobody who
