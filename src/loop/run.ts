@@ -25,16 +25,17 @@ export interface Turnable {
 }
 
 /**
- * Milliseconds after which the reader of the event ring is woken while packets keep coming. Not at once: its waking would
- * take a core away from the packet that is on its way, and the log can wait.
+ * Milliseconds after which the reader of the event ring is woken. Not at once: its waking would take a core away
+ * from the packet that is on its way, and the log can wait.
  */
-const LOG_DELAY = 10;
+const LOG_DELAY = 2;
 
 /**
- * Milliseconds, and turns, that the books may lag behind. A packet that is alone has gone its whole way by then, and nobody who
- * shares this processor has waited for them.
+ * Milliseconds without a packet after which the next one is taken to be alone, and after which its books are kept. What they
+ * touch is no longer in the processor's caches then, and the next thread on this processor waits meanwhile. Where packets come
+ * one upon the other, keeping books takes less than a timer.
  */
-const LAG = { time: 1, turns: 16 } as const;
+const PAUSE = 1;
 
 /**
  * A processor is crowded where so many times in a row somebody else has wanted it for long; then nobody stays awake on it
@@ -67,10 +68,9 @@ class PacketLoop {
   readonly #awake: number;
   #now = monotonic();
   #due: number;
-  /** Turns that have moved packets and are not in the books yet, those packets, and when the first of these turns began. */
+  /** Turns, and packets that they have moved, that are not in the books yet. */
   #turns = 0;
   #packets = 0;
-  #since = 0;
   /** When the reader of the events is to be woken. */
   #wakeAt = Infinity;
   /** Whether to stay awake for what follows, how often in a row that was disturbed, and until when to leave it. */
@@ -94,6 +94,7 @@ class PacketLoop {
     this.#wait();
     if (this.#poller.isReadable(0)) return false;
     const now = monotonic();
+    const isAfterPause = now - this.#now > PAUSE;
     this.#now = now;
     const { sources } = this.#node;
     let moved = 0;
@@ -104,20 +105,16 @@ class PacketLoop {
       moved += count;
     }
     if (this.#due <= now) this.#node.expire(now);
-    if (moved > 0) {
-      if (this.#turns++ === 0) this.#since = now;
-      this.#packets += moved;
-    }
-    if (moved === 0 || this.#turns === LAG.turns || now >= this.#since + LAG.time) {
-      this.#keepBooks(moved === 0);
-    }
+    this.#turns++;
+    this.#packets += moved;
+    if (moved === 0 || !isAfterPause) this.#keepBooks();
     return true;
   }
 
   #wait(): void {
     this.#due = this.#node.deadline();
     // By the time at which the turn began: what a turn takes is less than a wait is exact to.
-    const timeout = Math.min(this.#due, this.#turns > 0 ? this.#since + LAG.time : this.#wakeAt) - this.#now;
+    const timeout = Math.min(this.#due, this.#turns > 0 ? this.#now + PAUSE : this.#wakeAt) - this.#now;
     const staysAwake = this.#isExpectant && this.#awake > 0 && this.#now >= this.#sleepyUntil;
     this.#isExpectant = false;
     if (!staysAwake) return this.#poller.wait(timeout);
@@ -129,14 +126,14 @@ class PacketLoop {
     }
   }
 
-  /** What nobody waits for whose packet is on its way: where the thread had better be, and who reads the events. */
-  #keepBooks(isPause: boolean): void {
+  /** What a packet on its way need not wait for: where the thread had better be, and who reads the events. */
+  #keepBooks(): void {
     const now = this.#now;
     this.#placement?.turned(this.#turns, this.#packets, now);
     this.#turns = this.#packets = 0;
     this.#ring.publish();
-    if (isPause || this.#wakeAt <= now) {
-      if (this.#ring.isWaitedFor) this.#ring.wake();
+    if (this.#wakeAt <= now) {
+      this.#ring.wake();
       this.#wakeAt = Infinity;
     } else if (this.#wakeAt === Infinity && this.#ring.isWaitedFor) this.#wakeAt = now + LOG_DELAY;
   }
