@@ -52,11 +52,10 @@ export class Placement {
     mover.gather();
   }
 
-  /** So many turns of the loop are over that have moved so many packets. */
-  turned(turns: number, packets: number, now: number): void {
-    this.#turns += turns;
+  /** A turn of the loop is over that has moved so many packets. */
+  turned(packets: number, now: number): void {
     this.#packets += packets;
-    if (this.#turns < WINDOW) return;
+    if (++this.#turns < WINDOW) return;
     const load = this.#packets / this.#turns;
     this.#turns = this.#packets = 0;
     if (this.#isTogether && load >= MANY) {

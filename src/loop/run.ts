@@ -31,28 +31,21 @@ export interface Turnable {
 const LOG_DELAY = 2;
 
 /**
- * Milliseconds without a packet after which the next one is taken to be alone, and after which its books are kept. What they
- * touch is no longer in the processor's caches then, and the next thread on this processor waits meanwhile. Where packets come
- * one upon the other, keeping books takes less than a timer.
- */
-const PAUSE = 1;
-
-/**
  * A processor is crowded where so many times in a row somebody else has wanted it for long; then nobody stays awake on it
  * for so many ms, for to give it away and get it back takes longer than a waking.
  */
 const CROWDED = { times: 3, rest: 250 } as const;
 
 /**
- * Turns a node until the doorbell rings. What happened is published soon after, and at the end.
+ * Turns a node until the doorbell rings. What happens in a turn is published at its end.
  *
  * @param doorbell its descriptor; it is left ringing
  * @throws {SysError} when a device is gone
  */
 export function runUntilDoorbell(turnable: Turnable, doorbell: number): void {
-  const loop = new PacketLoop(turnable, doorbell);
   try {
-    // V8 compiles a function that is called often sooner, and for longer, than one that never returns.
+    const loop = new PacketLoop(turnable, doorbell);
+    // A function that is called often is compiled sooner, and stays so for longer, than one that never returns.
     while (loop.turn());
   } finally {
     turnable.ring.wake();
@@ -68,9 +61,6 @@ class PacketLoop {
   readonly #awake: number;
   #now = monotonic();
   #due: number;
-  /** Turns, and packets that they have moved, that are not in the books yet. */
-  #turns = 0;
-  #packets = 0;
   /** When the reader of the events is to be woken. */
   #wakeAt = Infinity;
   /** Whether to stay awake for what follows, how often in a row that was disturbed, and until when to leave it. */
@@ -93,9 +83,7 @@ class PacketLoop {
   turn(): boolean {
     this.#wait();
     if (this.#poller.isReadable(0)) return false;
-    const now = monotonic();
-    const isAfterPause = now - this.#now > PAUSE;
-    this.#now = now;
+    const now = this.#now = monotonic();
     const { sources } = this.#node;
     let moved = 0;
     for (let index = 0; index < sources.length; index++) {
@@ -104,17 +92,16 @@ class PacketLoop {
       if (index === 0) this.#isExpectant = count > 0;
       moved += count;
     }
+    this.#placement?.turned(moved, now);
     if (this.#due <= now) this.#node.expire(now);
-    this.#turns++;
-    this.#packets += moved;
-    if (moved === 0 || !isAfterPause) this.#keepBooks();
+    this.#tell(now);
     return true;
   }
 
   #wait(): void {
     this.#due = this.#node.deadline();
     // By the time at which the turn began: what a turn takes is less than a wait is exact to.
-    const timeout = Math.min(this.#due, this.#turns > 0 ? this.#now + PAUSE : this.#wakeAt) - this.#now;
+    const timeout = Math.min(this.#due, this.#wakeAt) - this.#now;
     const staysAwake = this.#isExpectant && this.#awake > 0 && this.#now >= this.#sleepyUntil;
     this.#isExpectant = false;
     if (!staysAwake) return this.#poller.wait(timeout);
@@ -126,11 +113,8 @@ class PacketLoop {
     }
   }
 
-  /** What a packet on its way need not wait for: where the thread had better be, and who reads the events. */
-  #keepBooks(): void {
-    const now = this.#now;
-    this.#placement?.turned(this.#turns, this.#packets, now);
-    this.#turns = this.#packets = 0;
+  /** Tells the reader of the events. */
+  #tell(now: number): void {
     this.#ring.publish();
     if (this.#wakeAt <= now) {
       this.#ring.wake();

@@ -14,7 +14,7 @@ function makePlacement() {
   return {
     moves,
     turns(packets: number, now: number, windows = 1): void {
-      for (let turn = 0; turn < windows * WINDOW; turn++) placement.turned(1, packets, now);
+      for (let turn = 0; turn < windows * WINDOW; turn++) placement.turned(packets, now);
     },
   };
 }
