@@ -19,9 +19,11 @@ function onesSum(view: DataView, start: number, end: number): number {
   }
   for (const last = end - 2; at <= last; at += 2) sum += view.getUint16(at);
   if (at < end) sum += view.getUint8(at) << 8;
-  // 2^16 is 1 modulo 2^16 - 1, so the remainder is the folded sum; only the zero needs a second look.
-  const folded = sum % 0xffff;
-  return folded === 0 && sum > 0 ? 0xffff : folded;
+  // 2^16 counts as 1, so what stands above 16 bits is added to what stands in them, until nothing does.
+  const low = sum >>> 0;
+  let folded = (low & 0xffff) + (low >>> 16) + (sum - low) / 2 ** 32;
+  folded = (folded & 0xffff) + (folded >>> 16);
+  return (folded & 0xffff) + (folded >>> 16);
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   libcryptoVersion,
   type Pointer,
 } from "../sys/libcrypto.ts";
-import { LastPointer, pointerTo } from "../sys/pointer.ts";
+import { cStruct, fieldsOf, LastPointer, pointerTo } from "../sys/pointer.ts";
 import { checkKey, checkRange, NONCE, writeCounter } from "./aead.ts";
 import { type Aead, type CryptoProvider, HASH, KEY, type KeyPair, TAG } from "./provider.ts";
 
@@ -29,13 +29,13 @@ const Direction = { open: 0, seal: 1 } as const;
 const USUAL_STARTS = 256;
 
 // Calls are synchronous, so all keys of a thread share what a call needs beside its packet. None of it is secret.
-const nonce = new Uint8Array(NONCE);
-const nonceView = new DataView(nonce.buffer);
+const nonce = cStruct(NONCE);
+const nonceView = fieldsOf(nonce);
 const noncePointer = pointerTo(nonce);
-const tag = new Uint8Array(TAG);
+const tag = cStruct(TAG);
 const tagPointer = pointerTo(tag);
 /** Where the library writes how many bytes it wrote: always as many as it was given. */
-const written = new Uint8Array(Int32Array.BYTES_PER_ELEMENT);
+const written = cStruct(Int32Array.BYTES_PER_ELEMENT);
 const writtenPointer = pointerTo(written);
 
 /**

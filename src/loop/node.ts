@@ -57,11 +57,13 @@ export function proxyNode(
     toTun: (packet: PacketBuffer) => tun.send(packet),
     toRouter: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell),
   };
+  // Packets come one at a time, and what is kept of them is copied.
+  const buffer = new PacketBuffer();
   const core = new ProxyCore(config, outbox, trace, random, crypto);
   return {
     sources: [
-      fromLink(link, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now)),
-      fromDevice(tun, (packet, now) => core.fromTun(packet, now)),
+      fromLink(link, buffer, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now)),
+      fromDevice(tun, buffer, (packet, now) => core.fromTun(packet, now)),
     ].map((moveOne) => makeSource(link, trace, moveOne)),
     ...timed(core, link, trace),
     end: () => core.end(),
@@ -99,15 +101,18 @@ export function routerNode(
 ): RouterNode {
   const outbox = { toNeighbour: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell) };
   const movers: ((now: number) => boolean)[] = [];
+  const buffer = new PacketBuffer();
   const makeExit = (deliver: Deliver): Exit => {
     if (config.exit.kind === "echo") return new EchoExit(config.exit.block, deliver, trace);
     if (socket === undefined) throw new TypeError("a raw ICMP exit needs a socket");
     const exit = new RawIcmpExit(config.exit, socket, deliver, trace, random);
-    movers.push(fromDevice(socket, (packet, now) => exit.fromWorld(packet, now)));
+    movers.push(fromDevice(socket, buffer, (packet, now) => exit.fromWorld(packet, now)));
     return exit;
   };
   const core = new RouterCore(config, outbox, trace, makeExit, secrets);
-  movers.unshift(fromLink(link, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now)));
+  movers.unshift(
+    fromLink(link, buffer, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now)),
+  );
   return {
     sources: movers.map((moveOne) => makeSource(link, trace, moveOne)),
     circuits: () => core.circuits,
@@ -129,9 +134,14 @@ function timed(core: Timed, link: Link, trace: Trace): Pick<Node, "deadline" | "
       link.cork();
       core.expire(now);
       link.expire(now);
-      trace.counters.count("link-refused", link.uncork());
+      countRefused(link.uncork(), trace);
     },
   };
+}
+
+/** Counts the cells that a link has refused: mostly none. */
+function countRefused(cells: number, { counters }: Trace): void {
+  if (cells > 0) counters.count("link-refused", cells);
 }
 
 /** A number in [0, 1) that an outsider cannot guess. */
@@ -160,17 +170,17 @@ function makeSource(link: Link, trace: Trace, moveOne: (now: number) => boolean)
     while ((count < most || link.hasMore) && moveOne(now)) {
       if (++count === 1) link.cork();
     }
-    if (count > 0) trace.counters.count("link-refused", link.uncork());
+    if (count > 0) countRefused(link.uncork(), trace);
     return count;
   };
 }
 
-/** The packets of a device, one at a time. */
+/** The packets of a device, one at a time, each in the same buffer. */
 function fromDevice(
   device: Pick<Tun, "receive">,
+  buffer: PacketBuffer,
   take: (packet: PacketBuffer, now: number) => void,
 ): (now: number) => boolean {
-  const buffer = new PacketBuffer();
   return (now) => {
     if (!device.receive(buffer)) return false;
     take(buffer, now);
@@ -178,13 +188,13 @@ function fromDevice(
   };
 }
 
-/** The cells of a link, one at a time. */
+/** The cells of a link, one at a time, each in the same buffer. */
 function fromLink(
   link: Link,
+  buffer: PacketBuffer,
   trace: Trace,
   take: (neighbour: number, cell: PacketBuffer, now: number) => void,
 ): (now: number) => boolean {
-  const buffer = new PacketBuffer();
   return (now) => {
     const peer = link.receive(buffer);
     if (peer === NOTHING) return false;

@@ -176,7 +176,7 @@ export class ProxyCore {
     counters.count("link-in");
     if (!isCell(cell)) return counters.count("bad-cell");
     const type = cellType(cell);
-    if (!TYPES.has(type)) return counters.count("unexpected-cell");
+    if (!mayCome(type)) return counters.count("unexpected-cell");
     const id = cellCircuit(cell);
     const circuit = this.#circuits.find(neighbour, id);
     if (circuit === undefined) {
@@ -266,11 +266,16 @@ export class ProxyCore {
   }
 }
 
-/** The cells that may come to a proxy, in any dialect. */
-const TYPES: ReadonlySet<number> = new Set([
-  CellType.returnData,
-  CellType.extendDone,
-  CellType.returnSealed,
-  CellType.handshake,
-  CellType.sealedExtendDone,
-]);
+/** Whether cells of this type may come to a proxy, in any dialect. */
+function mayCome(type: number): boolean {
+  switch (type) {
+    case CellType.returnData:
+    case CellType.returnSealed:
+    case CellType.extendDone:
+    case CellType.sealedExtendDone:
+    case CellType.handshake:
+      return true;
+    default:
+      return false;
+  }
+}

@@ -4,15 +4,16 @@
  * @module
  */
 import { libc } from "./libc.ts";
-import { pointerTo } from "./pointer.ts";
+import { cStruct, pointerTo } from "./pointer.ts";
 
 /** `<time.h>` */
 const CLOCK_MONOTONIC = 1;
 
 /** A `struct timespec { time_t tv_sec; long tv_nsec; }` on a 64-bit machine, as little-endian halves of 32 bits. */
-const timespec = new Int32Array(4);
+const bytes = cStruct(4 * Int32Array.BYTES_PER_ELEMENT);
+const timespec = new Int32Array(bytes.buffer, bytes.byteOffset, 4);
 const At = { seconds: 0, nanoseconds: 2 } as const;
-const pointer = pointerTo(new Uint8Array(timespec.buffer));
+const pointer = pointerTo(bytes);
 
 /**
  * Milliseconds since some moment in the past, with fractions. It is the clock of `performance.now()`, but counts from another

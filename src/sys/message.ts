@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { pointerTo } from "./pointer.ts";
+import { cStruct, fieldsOf, pointerTo } from "./pointer.ts";
 
 /** Byte offsets and sizes on a 64-bit machine. */
 const Message = {
@@ -23,14 +23,14 @@ const CONTROL = 24;
 
 /** A `struct msghdr` with everything that it points to. */
 export class MessageHeader {
-  readonly #bytes = new Uint8Array(Message.size);
-  readonly #view = new DataView(this.#bytes.buffer);
+  readonly #bytes = cStruct(Message.size);
+  readonly #view = fieldsOf(this.#bytes);
   /** What the system call is given. */
   readonly pointer: Deno.PointerObject = pointerTo(this.#bytes);
-  readonly #iov = new Uint8Array(Iov.size);
-  readonly #iovView = new DataView(this.#iov.buffer);
-  readonly #control = new Uint8Array(CONTROL);
-  readonly #controlView = new DataView(this.#control.buffer);
+  readonly #iov = cStruct(Iov.size);
+  readonly #iovView = fieldsOf(this.#iov);
+  readonly #control = cStruct(CONTROL);
+  readonly #controlView = fieldsOf(this.#control);
   /** What the header points to: it must live as long as it does, and its address is asked for only when it changes. */
   #data: Uint8Array<ArrayBuffer> | undefined;
   #offset = 0;

@@ -5,7 +5,7 @@
  */
 import { Errno } from "./errno.ts";
 import { check, errno, libc } from "./libc.ts";
-import { pointerTo } from "./pointer.ts";
+import { cStruct, fieldsOf, pointerTo } from "./pointer.ts";
 
 /** Bytes of a `struct pollfd { int fd; short events; short revents; }`. */
 const POLLFD = 8;
@@ -26,10 +26,14 @@ export class Poller {
   /** @param fds open descriptors; their order is the index that {@linkcode Poller.isReadable} takes */
   constructor(fds: readonly number[]) {
     this.#count = fds.length;
-    const memory = new Uint8Array(fds.length * POLLFD);
-    this.#halves = new Int16Array(memory.buffer);
+    const memory = cStruct(fds.length * POLLFD);
+    this.#halves = new Int16Array(
+      memory.buffer,
+      memory.byteOffset,
+      memory.length / Int16Array.BYTES_PER_ELEMENT,
+    );
     this.#pointer = pointerTo(memory);
-    const view = new DataView(memory.buffer);
+    const view = fieldsOf(memory);
     fds.forEach((fd, index) => {
       view.setInt32(index * POLLFD + At.fd, fd, true);
       view.setInt16(index * POLLFD + At.events, POLLIN, true);

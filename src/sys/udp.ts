@@ -7,6 +7,7 @@ import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { check, errno, libc } from "./libc.ts";
 import { type Address, addressOf, MessageHeader } from "./message.ts";
+import { cStruct, fieldsOf } from "./pointer.ts";
 import { takeLoopbackOnly } from "./socket_filter.ts";
 
 /** `<sys/socket.h>`, asm-generic: the same on x86-64 and arm64. */
@@ -48,8 +49,8 @@ export interface SocketAddress {
 
 /** A `struct sockaddr_in` in memory. */
 export class SockaddrIn {
-  readonly bytes: Uint8Array<ArrayBuffer> = new Uint8Array(SOCKADDR_IN);
-  readonly #view = new DataView(this.bytes.buffer);
+  readonly bytes: Uint8Array<ArrayBuffer> = cStruct(SOCKADDR_IN);
+  readonly #view = fieldsOf(this.bytes);
   /** Where it lies. */
   readonly location: Address = addressOf(this.bytes);
 
