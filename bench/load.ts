@@ -15,6 +15,8 @@ export interface LoadOptions {
   readonly size: number;
   /** Packets on the way at once. */
   readonly window: number;
+  /** Milliseconds of silence before a packet while none is on the way, on average; none unless given. */
+  readonly pause?: number;
   readonly warmupSeconds: number;
   readonly spanSeconds: number;
   /** Processes whose CPU time is taken. */
@@ -49,6 +51,7 @@ export async function load(
     ...["--flows", String(options.flows)],
     ...["--size", String(options.size)],
     ...["--window", String(options.window)],
+    ...["--pause", String(options.pause ?? 0)],
     ...["--warmup", String(options.warmupSeconds)],
     ...["--seconds", String(options.spanSeconds)],
     ...options.watch.flatMap((pid) => ["--watch", String(pid)]),

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Contender, PacketTarget, Running } from "./contender.ts";
-import { load, type LoadResult } from "./load.ts";
+import { load, type LoadOptions, type LoadResult } from "./load.ts";
 import { measureStreams } from "./measure_streams.ts";
 import { type Figures, present } from "./measures.ts";
 import { readMemory } from "./memory.ts";
@@ -45,6 +45,9 @@ export interface Traffic {
 
 /** A share of one core from which the load generator, not the contender, may be what limits the rate. */
 const SATURATED = 0.95;
+
+/** Milliseconds between packets that are far apart. */
+const SPACE = 5;
 
 /** Payload bytes in the two sizes that everybody is measured with. */
 const SMALL = 64;
@@ -118,11 +121,19 @@ async function measurePackets(subject: Subject, instruments: Instruments): Promi
 
 async function roundTrips(subject: Subject, instruments: Instruments, traffic: Traffic): Promise<Figures> {
   const { plan } = instruments;
-  const spaced = await onPing(subject, instruments, ["-i", "0.005", "-c", String(plan.spacedPackets)]);
+  const spaced = await onPing(subject, instruments, [
+    "-i",
+    String(SPACE / 1000),
+    "-c",
+    String(plan.spacedPackets),
+  ]);
+  const apart = { ...traffic, span: plan.spacedPackets * SPACE / 1000, window: 1, pause: SPACE };
+  const { roundTripMicroseconds: random } = await onLoad(subject, instruments, apart);
   const flood = await onPing(subject, instruments, ["-f", "-q", "-c", String(plan.floodPackets)]);
   const { roundTripMicroseconds: trips } = await onLoad(subject, instruments, { ...traffic, window: 1 });
   return present({
     spaced: midmean(spaced.roundTrips),
+    random: random?.midmean,
     flood: flood.mean,
     backToBack: trips?.midmean,
     tail: trips?.p99,
@@ -165,13 +176,13 @@ export async function lossless(
 export async function onLoad(
   { contender: { name, place }, running, way }: Subject,
   { loadProgram, signal }: Instruments,
-  { warmup, span, size, flows, window }: Traffic & { readonly window: number },
+  { warmup, span, size, flows, window, pause = 0 }: Traffic & Pick<LoadOptions, "window" | "pause">,
 ): Promise<LoadResult> {
   const watch = await running.pids();
   // One host is the contender's own; several are out of the crowd.
   const target = flows === 1 ? way.address : way.crowd;
   if (target === undefined) throw new TypeError(`${name} leads to no crowd`);
-  const options = { target, flows, size, window, warmupSeconds: warmup, spanSeconds: span, watch };
+  const options = { target, flows, size, window, pause, warmupSeconds: warmup, spanSeconds: span, watch };
   const before = await packetsSent(place, way.device, signal);
   const result = await load(loadProgram, place, options, signal);
   const passed = await packetsSent(place, way.device, signal) - before;

@@ -1,5 +1,5 @@
 /*
- * load TARGET [--flows N] [--size BYTES] [--window PACKETS] [--seconds S] [--warmup S] [--watch PID]...
+ * load TARGET [--flows N] [--size BYTES] [--window PACKETS] [--pause MS] [--seconds S] [--warmup S] [--watch PID]...
  *
  * Keeps `window` echo requests of `size` payload bytes on the way to TARGET (an IPv4 address) and the `flows` - 1
  * addresses that follow it, in turn, each answered one replaced by the next, and prints one line of JSON. With a window of 1 that measures the round trip, with a
@@ -11,6 +11,8 @@
  * - Every reply is compared byte for byte with the one that is due, checksum included.
  * - A round trip starts before the system call that sends the packet and ends after the one that receives the
  *   reply, so it holds this program's own wake-up, as it would in any application.
+ * - With a pause, it sleeps while nothing is on the way, for `pause` milliseconds on average, from half to half as much
+ *   again by chance: nobody can know when the next packet comes.
  */
 #define _GNU_SOURCE /* sendmmsg, recvmmsg */
 #include <arpa/inet.h>
@@ -21,6 +23,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 
 #include "meter.h"
 
@@ -53,7 +56,7 @@ static struct {
 	unsigned flows;
 	size_t size;
 	unsigned window;
-	double seconds, warmup;
+	double pause, seconds, warmup;
 } options = { .flows = 1, .size = 64, .window = 1, .seconds = 1, .warmup = 0 };
 
 static slot slots[SLOTS];
@@ -70,8 +73,8 @@ static struct in_addr first; /* destination */
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: load TARGET [--flows N] [--size BYTES] [--window PACKETS] [--seconds S] "
-			"[--warmup S] [--watch PID]...\n");
+	fprintf(stderr, "usage: load TARGET [--flows N] [--size BYTES] [--window PACKETS] [--pause MS] "
+			"[--seconds S] [--warmup S] [--watch PID]...\n");
 	exit(2);
 }
 
@@ -109,6 +112,7 @@ static void prepare_messages(void)
 {
 	if (getrandom(&identifier, sizeof identifier, 0) != sizeof identifier)
 		die("getrandom");
+	srand48(identifier);
 	for (size_t i = 0; i < BATCH; i++) {
 		uint8_t *message = request[i];
 		message[0] = ICMP_ECHO;
@@ -171,6 +175,15 @@ static int open_socket(void)
 	/* A router on this host has replies of its own, to other addresses. Bound, this socket does not see them. */
 	bind_source(raw);
 	return raw;
+}
+
+/* Sleeps for a time that nobody can know. */
+static void pause_a_while(void)
+{
+	double seconds = options.pause * (0.5 + drand48()) / 1000;
+	struct timespec time = { .tv_sec = (time_t)seconds };
+	time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+	nanosleep(&time, NULL);
 }
 
 /* Sends what the window has room for, one batch at most. */
@@ -282,9 +295,9 @@ static void read_options(int argc, char **argv)
 {
 	static const struct option names[] = {
 		{ "flows", required_argument, NULL, 'f' },   { "size", required_argument, NULL, 's' },
-		{ "window", required_argument, NULL, 'w' },  { "seconds", required_argument, NULL, 't' },
-		{ "warmup", required_argument, NULL, 'u' }, { "watch", required_argument, NULL, 'p' },
-		{ NULL, 0, NULL, 0 },
+		{ "window", required_argument, NULL, 'w' },  { "pause", required_argument, NULL, 'i' },
+		{ "seconds", required_argument, NULL, 't' }, { "warmup", required_argument, NULL, 'u' },
+		{ "watch", required_argument, NULL, 'p' },   { NULL, 0, NULL, 0 },
 	};
 	for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
 		switch (name) {
@@ -296,6 +309,9 @@ static void read_options(int argc, char **argv)
 			break;
 		case 'w':
 			options.window = (unsigned)number_argument(optarg, 1, SLOTS / 2);
+			break;
+		case 'i':
+			options.pause = number_argument(optarg, 0, 60000);
 			break;
 		case 't':
 			options.seconds = number_argument(optarg, 0.001, 3600);
@@ -337,6 +353,8 @@ int main(int argc, char **argv)
 		}
 		if (counting && now - span_starts >= span_ns)
 			break;
+		if (options.pause > 0 && outstanding == 0)
+			pause_a_while();
 		send_some(raw);
 		now = receive_some(raw, counting);
 		give_up_lost(now);

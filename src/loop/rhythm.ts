@@ -15,8 +15,8 @@
 /** Milliseconds by which a packet may come too early or too late. To get a processor out of its sleep takes half of that. */
 const MARGIN = 0.2;
 
-/** Milliseconds by which one interval may differ from the one before. */
-const EVEN = MARGIN / 2;
+/** Milliseconds by which one interval may differ from the one before: half of that is what the clock of a `ping` does. */
+const EVEN = 0.1;
 
 /**
  * Milliseconds of an interval. In a shorter one, to be awake for a margin's time would take more than a twentieth of it; after
