@@ -8,7 +8,6 @@ import { Poller } from "../sys/poll.ts";
 import type { EventRing } from "../trace/events.ts";
 import type { Node } from "./node.ts";
 import type { Placement } from "./placement.ts";
-import { Waiter } from "./waiter.ts";
 
 /** What a loop turns: a node, and the descriptors of its sources. */
 export interface Turnable {
@@ -32,6 +31,12 @@ export interface Turnable {
 const LOG_DELAY = 2;
 
 /**
+ * A processor is crowded where so many times in a row somebody else has wanted it for long; then nobody stays awake on it
+ * for so many ms, for to give it away and get it back takes longer than a waking.
+ */
+const CROWDED = { times: 3, rest: 250 } as const;
+
+/**
  * Turns a node until the doorbell rings. What happens in a turn is published at its end.
  *
  * @param doorbell its descriptor; it is left ringing
@@ -51,20 +56,24 @@ export function runUntilDoorbell(turnable: Turnable, doorbell: number): void {
 class PacketLoop {
   readonly #node: Node;
   readonly #poller: Poller;
-  readonly #waiter: Waiter;
   readonly #ring: EventRing;
   readonly #placement: Placement | undefined;
+  readonly #awake: number;
   #now = monotonic();
   #due: number;
   /** When the reader of the events is to be woken. */
   #wakeAt = Infinity;
+  /** Whether to stay awake for what follows, how often in a row that was disturbed, and until when to leave it. */
+  #isExpectant = false;
+  #disturbed = 0;
+  #sleepyUntil = 0;
 
   constructor({ node, fds, ring, placement, awake = 0 }: Turnable, doorbell: number) {
     this.#node = node;
     this.#poller = new Poller([doorbell, ...fds]);
     this.#ring = ring;
     this.#placement = placement;
-    this.#waiter = new Waiter(this.#poller, fds.length, awake);
+    this.#awake = awake;
     this.#due = node.deadline();
     // What is due at the start comes before packets that have waited for it.
     if (this.#due <= this.#now) node.expire(this.#now);
@@ -72,9 +81,7 @@ class PacketLoop {
 
   /** Waits, and moves what has come. False when the doorbell has rung. */
   turn(): boolean {
-    this.#due = this.#node.deadline();
-    // By the time at which the turn before began: what a turn takes is less than a wait is exact to.
-    this.#waiter.wait(this.#now, Math.min(this.#due, this.#wakeAt));
+    this.#wait();
     if (this.#poller.isReadable(0)) return false;
     const now = this.#now = monotonic();
     const { sources } = this.#node;
@@ -82,13 +89,28 @@ class PacketLoop {
     for (let index = 0; index < sources.length; index++) {
       if (!this.#poller.isReadable(index + 1)) continue;
       const count = sources[index]!(now);
-      if (count > 0) this.#waiter.moved(index, now);
+      if (index === 0) this.#isExpectant = count > 0;
       moved += count;
     }
     this.#placement?.turned(moved, now);
     if (this.#due <= now) this.#node.expire(now);
     this.#tell(now);
     return true;
+  }
+
+  #wait(): void {
+    this.#due = this.#node.deadline();
+    // By the time at which the turn began: what a turn takes is less than a wait is exact to.
+    const timeout = Math.min(this.#due, this.#wakeAt) - this.#now;
+    const staysAwake = this.#isExpectant && this.#awake > 0 && this.#now >= this.#sleepyUntil;
+    this.#isExpectant = false;
+    if (!staysAwake) return this.#poller.wait(timeout);
+    if (this.#poller.waitAwake(timeout, this.#awake, monotonic)) {
+      this.#disturbed = 0;
+    } else if (++this.#disturbed === CROWDED.times) {
+      this.#sleepyUntil = this.#now + CROWDED.rest;
+      this.#disturbed = 0;
+    }
   }
 
   /** Tells the reader of the events. */

@@ -14,20 +14,14 @@ const At = { fd: 0, events: 4, revents: 6 } as const;
 /** `<poll.h>` */
 const POLLIN = 0x001;
 
-/** A `struct timespec { time_t tv_sec; long tv_nsec; }` on a 64-bit machine, as little-endian halves of 32 bits. */
-const TIMESPEC = 16;
-const TimespecAt = { seconds: 0, nanoseconds: 2 } as const;
-
-/** Milliseconds of the longest wait with an end: a day, after which nothing has happened. */
-const LONGEST = 86_400_000;
+/** Milliseconds away from the processor that are no short errand: a busy program takes whole time slices, about 3 ms. */
+const LONG = 1;
 
 /** A set of descriptors that one thread waits for. */
 export class Poller {
   readonly #halves: Int16Array;
   readonly #pointer: Deno.PointerObject;
   readonly #count: number;
-  readonly #timeout: Int32Array;
-  readonly #timeoutPointer: Deno.PointerObject;
 
   /** @param fds open descriptors; their order is the index that {@linkcode Poller.isReadable} takes */
   constructor(fds: readonly number[]) {
@@ -39,13 +33,6 @@ export class Poller {
       memory.length / Int16Array.BYTES_PER_ELEMENT,
     );
     this.#pointer = pointerTo(memory);
-    const timeout = cStruct(TIMESPEC);
-    this.#timeout = new Int32Array(
-      timeout.buffer,
-      timeout.byteOffset,
-      TIMESPEC / Int32Array.BYTES_PER_ELEMENT,
-    );
-    this.#timeoutPointer = pointerTo(timeout);
     const view = fieldsOf(memory);
     fds.forEach((fd, index) => {
       view.setInt32(index * POLLFD + At.fd, fd, true);
@@ -56,26 +43,45 @@ export class Poller {
   /**
    * Blocks this thread until a descriptor is readable or has failed, or the time is over.
    *
-   * @param timeout in ms, with fractions; where it is not above 0 it does not block, and Infinity waits for ever
-   * @returns whether a descriptor is
+   * @param timeout in ms; Infinity waits for ever
    * @throws {SysError}
    */
-  wait(timeout: number): boolean {
-    const ready = libc.ppoll(this.#pointer, this.#count, this.#timespec(timeout), null);
-    if (ready < 0 && errno() === Errno.EINTR) {
-      this.#clear();
-      return false;
-    }
-    return check(ready, "Cannot wait for packets", "ppoll") > 0;
+  wait(timeout: number): void {
+    this.#poll(timeout === Infinity ? -1 : Math.max(0, Math.ceil(Math.min(timeout, 0x7fffffff))));
   }
 
-  #timespec(timeout: number): Deno.PointerValue {
-    if (timeout === Infinity) return null;
-    const ms = Math.min(Math.max(timeout, 0), LONGEST);
-    const seconds = Math.floor(ms / 1000);
-    this.#timeout[TimespecAt.seconds] = seconds;
-    this.#timeout[TimespecAt.nanoseconds] = Math.ceil((ms - seconds * 1000) * 1e6);
-    return this.#timeoutPointer;
+  /**
+   * The same, but stays awake for a moment before it blocks, and lets whoever else wants this processor have it meanwhile.
+   *
+   * @param awake ms of that moment
+   * @param now tells the time in ms
+   * @returns whether that was a good idea: false where somebody has had the processor for long
+   */
+  waitAwake(timeout: number, awake: number, now: () => number): boolean {
+    let at = now();
+    const until = at + Math.min(awake, timeout);
+    do {
+      if (this.#poll(0) > 0) return true;
+      const before = at;
+      libc.sched_yield();
+      at = now();
+      if (at - before > LONG) {
+        this.wait(timeout - (at - before));
+        return false;
+      }
+    } while (at < until);
+    this.wait(timeout);
+    return true;
+  }
+
+  /** @returns how many descriptors have something */
+  #poll(timeout: number): number {
+    const ready = libc.poll(this.#pointer, this.#count, timeout);
+    if (ready < 0 && errno() === Errno.EINTR) {
+      this.#clear();
+      return 0;
+    }
+    return check(ready, "Cannot wait for packets", "poll");
   }
 
   /** Whether the descriptor of this index had something when {@linkcode Poller.wait} returned, be it an error. */
