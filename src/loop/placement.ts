@@ -56,15 +56,15 @@ export class Placement {
   turned(packets: number, now: number): void {
     this.#packets += packets;
     if (++this.#turns < WINDOW) return;
-    const load = this.#packets / this.#turns;
+    const moved = this.#packets;
     this.#turns = this.#packets = 0;
-    if (this.#isTogether && load >= MANY) {
+    if (this.#isTogether && moved >= MANY * WINDOW) {
       // Back so soon: it was no rest.
       this.#hold = now - this.#until < this.#hold ? Math.min(2 * this.#hold, LONGEST_HOLD) : FIRST_HOLD;
       this.#isTogether = false;
       this.#until = now + this.#hold;
       this.#mover.spread();
-    } else if (!this.#isTogether && now >= this.#until && load <= FEW) {
+    } else if (!this.#isTogether && now >= this.#until && moved <= FEW * WINDOW) {
       this.#isTogether = true;
       this.#until = now;
       this.#mover.gather();

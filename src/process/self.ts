@@ -22,11 +22,16 @@ export type ExecutableKind = "deno compile" | "self-extracting" | "source";
  * What V8 is told: to compile a function well after 1000 calls instead of 3000, and 200 calls after it has learnt something
  * new instead of 500. With every packet the same few functions are called, and at a ping a second 3000 calls take an hour.
  * Not sooner: six processes that compile at once have no processor left for the first packets.
+ *
+ * And to write down from a function's first call on what it does, not only once it is called often: what only the first packets
+ * do, or only those after a pause, would be news to the compiled code, which then falls back.
+ *
  * See docs/adr/0012-the-path-of-one-packet.md.
  */
 export const V8_FLAGS: string = "--v8-flags=" + [
   "--invocation-count-for-turbofan=1000",
   "--minimum-invocations-after-ic-update=200",
+  "--no-lazy-feedback-allocation",
 ].join();
 
 /** How Deno runs the bundle of the self-extracting kind. `scripts/build.ts` writes it into the shell head too. */
