@@ -114,7 +114,7 @@ function sameWork(
   ];
   return [
     claim(": round trip, spaced", "spaced", roundTrip),
-    claim(": round trip, at random moments", "random", {}),
+    claim(": round trip, at random moments", "random", roundTrip),
     claim(": round trip, flood", "flood", roundTrip),
     claim(": round trip, back to back", "backToBack", roundTrip),
     claim(", 64 bytes: packets/s", "rate64", rate),
