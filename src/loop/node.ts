@@ -57,7 +57,6 @@ export function proxyNode(
     toTun: (packet: PacketBuffer) => tun.send(packet),
     toRouter: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell),
   };
-  // Packets come one at a time, and what is kept of them is copied.
   const buffer = new PacketBuffer();
   const core = new ProxyCore(config, outbox, trace, random, crypto);
   return {
@@ -175,7 +174,10 @@ function makeSource(link: Link, trace: Trace, moveOne: (now: number) => boolean)
   };
 }
 
-/** The packets of a device, one at a time, each in the same buffer. */
+/**
+ * The packets of a device, one at a time, each in the same buffer. All sources of a node may share it, for they take turns, and
+ * what is kept of a packet is copied.
+ */
 function fromDevice(
   device: Pick<Tun, "receive">,
   buffer: PacketBuffer,
@@ -188,7 +190,7 @@ function fromDevice(
   };
 }
 
-/** The cells of a link, one at a time, each in the same buffer. */
+/** The cells of a link, likewise. */
 function fromLink(
   link: Link,
   buffer: PacketBuffer,

@@ -15,7 +15,8 @@ let used = 0;
 
 /**
  * Zeroed memory for a C structure. Structures made one after the other lie next to each other: each by itself would have a
- * page of memory of its own, and after a pause every page costs a packet about as much as a hundred instructions.
+ * page of memory of its own, and a packet after a pause finds none of them in the processor's tables.
+ * See docs/adr/0012-the-path-of-one-packet.md.
  */
 export function cStruct(size: number): Uint8Array<ArrayBuffer> {
   if (used + size > block.byteLength) {
