@@ -10,7 +10,7 @@ import { type Figures, present } from "./measures.ts";
 import { readMemory } from "./memory.ts";
 import { ping, type PingResult } from "./ping.ts";
 import { packetsSent } from "./net_dev.ts";
-import type { Plan } from "./plan.ts";
+import { type Plan, SPACED } from "./plan.ts";
 import { midmean } from "./stats.ts";
 
 /** What a measurement needs besides the contender. */
@@ -45,9 +45,6 @@ export interface Traffic {
 
 /** A share of one core from which the load generator, not the contender, may be what limits the rate. */
 const SATURATED = 0.95;
-
-/** Milliseconds between packets that are far apart. */
-const SPACE = 5;
 
 /** Payload bytes in the two sizes that everybody is measured with. */
 const SMALL = 64;
@@ -121,13 +118,9 @@ async function measurePackets(subject: Subject, instruments: Instruments): Promi
 
 async function roundTrips(subject: Subject, instruments: Instruments, traffic: Traffic): Promise<Figures> {
   const { plan } = instruments;
-  const spaced = await onPing(subject, instruments, [
-    "-i",
-    String(SPACE / 1000),
-    "-c",
-    String(plan.spacedPackets),
-  ]);
-  const apart = { ...traffic, span: plan.spacedPackets * SPACE / 1000, window: 1, pause: SPACE };
+  const { spacedPackets } = plan;
+  const spaced = await onPing(subject, instruments, ["-i", String(SPACED), "-c", String(spacedPackets)]);
+  const apart = { ...traffic, span: spacedPackets * SPACED, window: 1, pause: SPACED * 1000 };
   const { roundTripMicroseconds: random } = await onLoad(subject, instruments, apart);
   const flood = await onPing(subject, instruments, ["-f", "-q", "-c", String(plan.floodPackets)]);
   const { roundTripMicroseconds: trips } = await onLoad(subject, instruments, { ...traffic, window: 1 });

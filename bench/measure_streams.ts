@@ -7,9 +7,7 @@ import type { Contender, Running, StreamTarget } from "./contender.ts";
 import type { Instruments } from "./measure.ts";
 import { type Figures, present } from "./measures.ts";
 import { serveStreams, stream, type StreamOptions, type StreamResult } from "./stream.ts";
-
-/** Seconds between spaced messages, as between the packets of the spaced ping. */
-const SPACED = 0.005;
+import { SPACED } from "./plan.ts";
 
 /** Takes the figures of streams; none where they are not asked for. */
 export async function measureStreams(

@@ -4,9 +4,12 @@
  * @module
  */
 
+/** Seconds between packets, or messages, that are far apart. */
+export const SPACED = 0.005;
+
 /** The lengths of one round's measurements. */
 export interface Plan {
-  /** Packets of the spaced ping, 5 ms apart. */
+  /** Packets of the spaced ping, {@linkcode SPACED} apart. */
   readonly spacedPackets: number;
   readonly floodPackets: number;
   /** Seconds of load before anything is measured: code is compiled, buffers have grown. */
