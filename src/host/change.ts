@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { OperatorError } from "../errors.ts";
 import type { Command } from "./execute.ts";
 import { execute } from "./execute.ts";
 import type { Journal } from "./journal.ts";
@@ -18,8 +19,17 @@ export interface Change {
   readonly undo: Command;
   /** Whether the kernel undoes it when the TUN interface goes. */
   readonly goesWithTun?: boolean;
+  /** Whether a run does without it where it cannot be made, or where another run that has made it undoes it. */
+  readonly isOptional?: boolean;
   /** For a route: how to see later on whether it is still there. */
   readonly route?: NeededRoute;
+}
+
+/** A change that was not made. */
+export interface NotMade {
+  readonly what: string;
+  /** Why. */
+  readonly error: string;
 }
 
 /**
@@ -27,6 +37,7 @@ export interface Change {
  *
  * @param tunStays whether the TUN interface outlives us; else what goes with it needs no writing down
  * @param over when it aborts, what has begun is finished, and nothing else begun
+ * @returns what was not made, and is not needed
  * @throws the reason of that
  */
 export async function makeChanges(
@@ -34,10 +45,17 @@ export async function makeChanges(
   journal: Journal,
   tunStays: boolean,
   over?: AbortSignal,
-): Promise<void> {
+): Promise<NotMade[]> {
+  const notMade: NotMade[] = [];
   for (const change of changes) {
     over?.throwIfAborted();
-    if (change.goesWithTun && !tunStays) await execute(change.make);
-    else await journal.change({ change: change.what, undo: change.undo }, () => execute(change.make));
+    try {
+      if (change.goesWithTun && !tunStays) await execute(change.make);
+      else await journal.change({ change: change.what, undo: change.undo }, () => execute(change.make));
+    } catch (error) {
+      if (!change.isOptional || !(error instanceof OperatorError)) throw error;
+      notMade.push({ what: change.what, error: error.message });
+    }
   }
+  return notMade;
 }

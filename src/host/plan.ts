@@ -9,6 +9,7 @@ import { type FirewallTool, planCapture, planFirewall } from "./capture.ts";
 import type { Change } from "./change.ts";
 import { type Command, isInstalled, show } from "./execute.ts";
 import { type HostExit, resolveExits, resolveFrom } from "./exits.ts";
+import { planReassembly } from "./reassembly.ts";
 import type { HostState } from "./state.ts";
 import { planTun, planTunMtu, tunMtu } from "./tun.ts";
 import type { NeededLink, Needs } from "./upkeep.ts";
@@ -58,7 +59,8 @@ export function planHost(
   const capture = planCapture(settings, from, state);
   const exits = resolveExits(settings, from, state);
   const firewall = tool === undefined ? [] : planFirewall(settings, from, exits, state.rules, tool, owner);
-  const needed = [...tunnel, ...capture, ...exits.flatMap((exit) => exit.changes), ...firewall];
+  const leaving = [...exits.flatMap((exit) => exit.changes), planReassembly(state)];
+  const needed = [...tunnel, ...capture, ...leaving, ...firewall];
   const links = [{ name: tun, mtu, meanwhile: "what is captured is refused" }, ...neededLinks(exits)];
   const routes = unique(needed).filter(({ route }) => route !== undefined);
   return { changes: missing(needed, state), exits, mtu, from, needs: { links, routes } };
@@ -76,8 +78,8 @@ function neededLinks(exits: readonly HostExit[]): NeededLink[] {
  * @throws {OperatorError} where something is there that will not stay, because another run has made it
  */
 function missing(needed: readonly Change[], { held }: HostState): Change[] {
-  for (const { what, isThere } of needed) {
-    const other = isThere ? held.get(what) : undefined;
+  for (const { what, isThere, isOptional = false } of needed) {
+    const other = isThere && !isOptional ? held.get(what) : undefined;
     if (other === undefined) continue;
     throw new OperatorError(
       `another run, process ${other}, has made this and will undo it when it ends: ${what}`,

@@ -243,7 +243,9 @@ class Run {
       longestOf(networkOf(this.#settings, undefined)),
     );
     const tun = this.#devices.use(await openHostTun(name));
-    await makeChanges(changes, this.#journal, tun.existed, this.#over);
+    for (const { what, error } of await makeChanges(changes, this.#journal, tun.existed, this.#over)) {
+      this.#log.warn("cannot be changed, and is done without: {what}: {error}", { what, error });
+    }
     this.#stack.use(new HostWatch(needs, ({ level, text }) => this.#log[level]("{text}", { text })));
     return { tun, exits, mtu, from };
   }

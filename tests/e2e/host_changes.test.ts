@@ -68,7 +68,7 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
       "ip route add default via 192.168.201.1 dev eth1 table 901",
       "ip rule add from 192.168.201.2 table 901 priority 7",
     ],
-    makesNo: ["sysctl"],
+    makesNo: ["sysctl -w net.ipv4.conf"],
   },
   "a second card without an address, and down": {
     setUp: [...ETH0, ...cable("eth1", "gw1"), "ip link set eth1 down"],
@@ -155,7 +155,11 @@ async function shell(namespace: Namespace, lines: readonly string[]): Promise<vo
 
 /** Everything that may be changed, sysctls too. */
 async function look(namespace: Namespace): Promise<Snapshot & { readonly sysctls: string }> {
-  const { stdout } = await namespace.run("sh", "-c", "grep . /proc/sys/net/ipv4/conf/*/rp_filter");
+  const { stdout } = await namespace.run(
+    "sh",
+    "-c",
+    "cd /proc/sys/net/ipv4; grep . ipfrag_max_dist conf/*/rp_filter",
+  );
   return { ...await snapshot(namespace), sysctls: stdout };
 }
 

@@ -173,6 +173,7 @@ Deno.test({
       "ip route add prohibit 128.0.0.0/8 table 9 metric 4096",
       "ip route add default via 192.168.201.1 dev eth1 table 901",
       "ip rule add from 192.168.201.2 table 901 priority 7",
+      "sysctl -w net.ipv4.ipfrag_max_dist=65536",
       "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
     ]);
     assert.match(commands.at(-1)!, /^nft 'table ip onion_\d+ \{ .* \}'$/);

@@ -154,6 +154,18 @@ Deno.test("a change that fails ends the making; only what was made is undone", a
   assert.ok(scratch.isClean());
 });
 
+Deno.test("an optional change that fails is told of, and done without", async () => {
+  using scratch = new Scratch();
+  const journal = new Journal(scratch.dir);
+  const optional = { ...scratch.change("a"), make: ["false"] as const, isOptional: true };
+  assert.deepEqual(await makeChanges([optional, scratch.change("b")], journal, true), [
+    { what: "a", error: "`false` failed: exit code 1" },
+  ]);
+  assert.deepEqual((await journal.undo()).map(({ change }) => change), ["b"]);
+  assert.deepEqual(scratch.said(), ["make-b", "undo-b"]);
+  assert.ok(scratch.isClean());
+});
+
 Deno.test("a run that is over finishes the change that it is at, and begins no other", async () => {
   using scratch = new Scratch();
   const journal = new Journal(scratch.dir);

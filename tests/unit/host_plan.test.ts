@@ -114,6 +114,20 @@ Deno.test("a strict reverse path filter is loosened where answers come in anothe
   ]);
 });
 
+Deno.test("fragments may be far apart, unless they may already, whoever has made it so", () => {
+  const NAME = "net.ipv4.ipfrag_max_dist";
+  const planned = (value: string, held: [string, number][] = []) =>
+    plan(host({ ...TWO_CARDS, sysctls: { [NAME]: value }, held })).changes
+      .filter(({ what }) => what.startsWith("fragments"));
+  for (const value of ["1", "64", "65535"]) {
+    assert.deepEqual(commands(planned(value)), [`sysctl -w ${NAME}=65536`]);
+    assert.deepEqual(undoing(planned(value)), [`sysctl -w ${NAME}=${value}`]);
+  }
+  for (const value of ["0", "65536", "100000"]) assert.deepEqual(planned(value), []);
+  // Another run's stays as long as that run: no reason to refuse this one.
+  assert.deepEqual(planned("65536", [["fragments far apart are put together", 4711]]), []);
+});
+
 Deno.test("the kernel filters as strictly as `all` says, or the interface, whichever is more", () => {
   const loosened = (all: string, own: string) =>
     commands(
