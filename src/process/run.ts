@@ -125,10 +125,12 @@ class Run {
 
   async start(): Promise<void> {
     const { stage, tun, address } = this.#settings;
-    // The slow parts, a Worker and processes, start now and come up while the host is prepared.
-    if (stage.traffic) this.#thread = this.#startThread();
+    // The slow parts, processes and a Worker, start now and come up while the host is prepared. The processes first, for
+    // they take longest, and the making of a Worker holds up this thread; but they are closed before it.
+    const threads = this.#stack.use(new AsyncDisposableStack());
     const routers = this.#stack.use(await Routers.start(this.#settings.routers, this.#fail, this.#over));
     this.#routers = routers;
+    if (stage.traffic) this.#thread = this.#startThread(threads);
     for (const { number, pid } of routers.all) this.#log.debug(`started router ${number}, pid ${pid}`);
     const proxyPort = this.#thread === undefined
       ? await this.#startIdle(routers)
@@ -250,14 +252,14 @@ class Run {
     return { tun, exits, mtu, from };
   }
 
-  #startThread(): PacketThread {
+  #startThread(stack: AsyncDisposableStack): PacketThread {
     const thread = new PacketThread(moduleUrl("src/loop/packet_thread.ts"));
     thread.failed.then((reason) =>
       this.#fail(new OperatorError(`packets stopped: ${reason}`, "see `ip link`"))
     );
     const logging = logEvents(thread, this.#file, this.#settings.json ? this.#output : undefined);
-    this.#stack.defer(() => logging);
-    return this.#stack.use(thread);
+    stack.defer(() => logging);
+    return stack.use(thread);
   }
 
   #introduce(number: number, port: number, address?: number): void {
