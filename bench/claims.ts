@@ -114,6 +114,7 @@ function sameWork(
   ];
   return [
     claim(": round trip, spaced", "spaced", roundTrip),
+    claim(": round trip, ping awake meanwhile", "closer", {}),
     claim(": round trip, at random moments", "random", roundTrip),
     claim(": round trip, flood", "flood", roundTrip),
     claim(": round trip, back to back", "backToBack", roundTrip),

@@ -10,7 +10,7 @@ import { type Figures, present } from "./measures.ts";
 import { readMemory } from "./memory.ts";
 import { ping, type PingResult } from "./ping.ts";
 import { packetsSent } from "./net_dev.ts";
-import { type Plan, SPACED } from "./plan.ts";
+import { CLOSER, type Plan, SPACED } from "./plan.ts";
 import { midmean } from "./stats.ts";
 
 /** What a measurement needs besides the contender. */
@@ -118,14 +118,18 @@ async function measurePackets(subject: Subject, instruments: Instruments): Promi
 
 async function roundTrips(subject: Subject, instruments: Instruments, traffic: Traffic): Promise<Figures> {
   const { plan } = instruments;
-  const { spacedPackets } = plan;
-  const spaced = await onPing(subject, instruments, ["-i", String(SPACED), "-c", String(spacedPackets)]);
-  const apart = { ...traffic, span: spacedPackets * SPACED, window: 1, pause: SPACED * 1000 };
+  const { spacedPackets, closerPackets } = plan;
+  const pings = (interval: number, count: number) =>
+    onPing(subject, instruments, ["-i", String(interval), "-c", String(count)]);
+  const spaced = await pings(SPACED, spacedPackets);
+  const closer = await pings(CLOSER, closerPackets);
+  const apart = { ...traffic, span: closerPackets * CLOSER, window: 1, pause: CLOSER * 1000 };
   const { roundTripMicroseconds: random } = await onLoad(subject, instruments, apart);
   const flood = await onPing(subject, instruments, ["-f", "-q", "-c", String(plan.floodPackets)]);
   const { roundTripMicroseconds: trips } = await onLoad(subject, instruments, { ...traffic, window: 1 });
   return present({
     spaced: midmean(spaced.roundTrips),
+    closer: midmean(closer.roundTrips),
     random: random?.midmean,
     flood: flood.mean,
     backToBack: trips?.midmean,

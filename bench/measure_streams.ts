@@ -7,7 +7,7 @@ import type { Contender, Running, StreamTarget } from "./contender.ts";
 import type { Instruments } from "./measure.ts";
 import { type Figures, present } from "./measures.ts";
 import { serveStreams, stream, type StreamOptions, type StreamResult } from "./stream.ts";
-import { SPACED } from "./plan.ts";
+import { CLOSER } from "./plan.ts";
 
 /** Takes the figures of streams; none where they are not asked for. */
 export async function measureStreams(
@@ -23,7 +23,7 @@ export async function measureStreams(
   const run = (what: StreamOptions["what"]) =>
     stream(streamProgram, place, target, { what, warmupSeconds, spanSeconds, watch }, signal);
 
-  const spaced = await run({ messagesEvery: SPACED });
+  const spaced = await run({ messagesEvery: CLOSER });
   const backToBack = await run({ messagesEvery: 0 });
   const bulk = await run("bulk");
   // Whoever is reached by SOCKS is reached by TCP only.

@@ -64,7 +64,7 @@ Deno.test("makeReport: each figure is judged by its own direction; the tail is n
   }]);
   const report = makeReport([now, before], { ...CIRCUMSTANCES, against: "old" });
   assert.deepEqual(report.regressions, [
-    "stage2: round trip, ping -i 0.005, µs: 1.30 times that of old",
+    "stage2: round trip, ping -i 0.02, µs: 1.30 times that of old",
   ]);
   assert.equal(figureOf(report, "rate64", "stage2")?.versusBefore?.regression, false);
   assert.equal(figureOf(report, "tail", "stage2")?.versusBefore?.regression, false);
@@ -108,7 +108,7 @@ Some CPU, 2 cores, Linux 6.1.0, Deno 2.9.6; load before 0.1, taken by the hyperv
 
 | measure                           | contender  |  median |      least–most |  × C | × kernel |           × old |
 |-----------------------------------|------------|--------:|----------------:|-----:|---------:|----------------:|
-| round trip, ping -i 0.005, µs     | veth       |    10.0 |       10.0–10.0 |      |     1.00 |                 |
+| round trip, ping -i 0.02, µs      | veth       |    10.0 |       10.0–10.0 |      |     1.00 |                 |
 |                                   | tun_pair   |    20.0 |       20.0–20.0 | 1.00 |     2.00 |                 |
 |                                   | stage2     |    30.0 |       30.0–30.0 | 1.50 |     3.00 | 1.50 REGRESSION |
 |                                   | stage2@old |    20.0 |       20.0–20.0 | 1.00 |     2.00 |                 |
@@ -120,7 +120,7 @@ Ratios are taken within a round; the median of the rounds' ratios is shown. × C
 
 Mind this.
 
-REGRESSION: stage2: round trip, ping -i 0.005, µs: 1.50 times that of old
+REGRESSION: stage2: round trip, ping -i 0.02, µs: 1.50 times that of old
 
 ## What it must show
 
