@@ -41,7 +41,7 @@ export class HopCircuit {
   /** Whom the packets came from that went by it: who gets the answers. */
   source = 0;
   /** When it was last used, in ms. */
-  usedAt: number;
+  usedAt = 0;
 
   constructor(
     handle: number,

@@ -38,6 +38,7 @@ export function choosePath(
  * @param addresses of the routers, in order; 0 for one without
  */
 export function routerFor(destination: number, addresses: readonly number[]): RouterIndex {
+  if (addresses.length === 1) return 0;
   const own = addresses.indexOf(destination);
   return own >= 0 ? own : destination % addresses.length;
 }

@@ -174,7 +174,7 @@ export class MemoryNetwork {
     let moved: number;
     do {
       moved = 0;
-      for (const node of this.#nodes) for (const source of node.sources) moved += source(this.now);
+      for (const node of this.#nodes) for (const source of node.sources) moved += source.move(this.now);
       // What a link holds back waits for something to overtake it, but not for ever.
       if (moved === 0) { for (const link of this.#links) moved += Number(link.release()); }
     } while (moved > 0);

@@ -8,18 +8,13 @@ import { EchoExit } from "../exit/echo.ts";
 import type { Deliver, Exit } from "../exit/exit.ts";
 import { type IcmpSocket, type RawIcmpConfig, RawIcmpExit } from "../exit/raw_icmp.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
-import { type Link, NOTHING, STRANGER } from "../link/link.ts";
+import type { Link } from "../link/link.ts";
 import { type ProxyConfig, ProxyCore } from "../proxy/proxy.ts";
 import { type RouterConfig, RouterCore, type RouterSecrets } from "../router/router.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Tun } from "../tun/tun.ts";
 import type { Cidr } from "../wire/cidr.ts";
-
-/** Packets that one device may hand over before the others get their turn. */
-const BURST = 64;
-
-/** Where packets come from: moves what waits, at most a burst, and says how many packets that were. */
-export type Source = (now: number) => number;
+import { countRefused, DeviceSource, LinkSource, type Source } from "./source.ts";
 
 /** A core with its devices. */
 export interface Node {
@@ -61,9 +56,9 @@ export function proxyNode(
   const core = new ProxyCore(config, outbox, trace, random, crypto);
   return {
     sources: [
-      fromLink(link, buffer, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now)),
-      fromDevice(tun, buffer, (packet, now) => core.fromTun(packet, now)),
-    ].map((moveOne) => makeSource(link, trace, moveOne)),
+      new LinkSource(link, buffer, trace, core),
+      new DeviceSource(tun, buffer, link, trace, (packet, now) => core.fromTun(packet, now)),
+    ],
     ...timed(core, link, trace),
     end: () => core.end(),
   };
@@ -99,21 +94,19 @@ export function routerNode(
   random: () => number = unguessable,
 ): RouterNode {
   const outbox = { toNeighbour: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell) };
-  const movers: ((now: number) => boolean)[] = [];
   const buffer = new PacketBuffer();
+  const sources: Source[] = [];
   const makeExit = (deliver: Deliver): Exit => {
     if (config.exit.kind === "echo") return new EchoExit(config.exit.block, deliver, trace);
     if (socket === undefined) throw new TypeError("a raw ICMP exit needs a socket");
     const exit = new RawIcmpExit(config.exit, socket, deliver, trace, random);
-    movers.push(fromDevice(socket, buffer, (packet, now) => exit.fromWorld(packet, now)));
+    sources.push(new DeviceSource(socket, buffer, link, trace, (packet, now) => exit.fromWorld(packet, now)));
     return exit;
   };
   const core = new RouterCore(config, outbox, trace, makeExit, secrets);
-  movers.unshift(
-    fromLink(link, buffer, trace, (neighbour, cell, now) => core.fromLink(neighbour, cell, now)),
-  );
+  sources.unshift(new LinkSource(link, buffer, trace, core));
   return {
-    sources: movers.map((moveOne) => makeSource(link, trace, moveOne)),
+    sources,
     circuits: () => core.circuits,
     ...timed(core, link, trace),
   };
@@ -138,72 +131,7 @@ function timed(core: Timed, link: Link, trace: Trace): Pick<Node, "deadline" | "
   };
 }
 
-/** Counts the cells that a link has refused: mostly none. */
-function countRefused(cells: number, { counters }: Trace): void {
-  if (cells > 0) counters.count("link-refused", cells);
-}
-
 /** A number in [0, 1) that an outsider cannot guess. */
 function unguessable(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32;
-}
-
-/**
- * Milliseconds since a source's last turn after which a packet is taken to be alone: whoever looks for a second one then
- * mostly looks in vain, and lets the next thread wait meanwhile.
- */
-const ALONE = 0.02;
-
-/**
- * A source that moves one packet after the other, some of which leave by a link. The first of a burst leaves at once,
- * for it may be the only one and somebody waits for it; the others leave together when the burst is over.
- *
- * @param moveOne moves a packet, if there is one: whether there was
- */
-function makeSource(link: Link, trace: Trace, moveOne: (now: number) => boolean): Source {
-  const before = { at: -Infinity };
-  return (now) => {
-    const most = now - before.at > ALONE ? 1 : BURST;
-    before.at = now;
-    let count = 0;
-    while ((count < most || link.hasMore) && moveOne(now)) {
-      if (++count === 1) link.cork();
-    }
-    if (count > 0) countRefused(link.uncork(), trace);
-    return count;
-  };
-}
-
-/**
- * The packets of a device, one at a time, each in the same buffer. All sources of a node may share it, for they take turns, and
- * what is kept of a packet is copied.
- */
-function fromDevice(
-  device: Pick<Tun, "receive">,
-  buffer: PacketBuffer,
-  take: (packet: PacketBuffer, now: number) => void,
-): (now: number) => boolean {
-  return (now) => {
-    if (!device.receive(buffer)) return false;
-    take(buffer, now);
-    return true;
-  };
-}
-
-/** The cells of a link, likewise. */
-function fromLink(
-  link: Link,
-  buffer: PacketBuffer,
-  trace: Trace,
-  take: (neighbour: number, cell: PacketBuffer, now: number) => void,
-): (now: number) => boolean {
-  return (now) => {
-    const peer = link.receive(buffer);
-    if (peer === NOTHING) return false;
-    // What came together goes on together.
-    if (link.hasMore) link.cork();
-    if (peer === STRANGER) trace.counters.count("unknown-peer");
-    else take(peer, buffer, now);
-    return true;
-  };
 }

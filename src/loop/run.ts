@@ -60,7 +60,7 @@ class PacketLoop {
   readonly #placement: Placement | undefined;
   readonly #awake: number;
   #now = monotonic();
-  #due: number;
+  #due = Infinity;
   /** When the reader of the events is to be woken. */
   #wakeAt = Infinity;
   /** Whether to stay awake for what follows, how often in a row that was disturbed, and until when to leave it. */
@@ -88,7 +88,7 @@ class PacketLoop {
     let moved = 0;
     for (let index = 0; index < sources.length; index++) {
       if (!this.#poller.isReadable(index + 1)) continue;
-      const count = sources[index]!(now);
+      const count = sources[index]!.move(now);
       if (index === 0) this.#isExpectant = count > 0;
       moved += count;
     }

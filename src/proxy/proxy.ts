@@ -165,8 +165,8 @@ export class ProxyCore {
       return this.#refuse("too-long", packet);
     }
     const circuit = this.#circuits.choose(ip.source, ip.destination, now);
+    if (typeof circuit !== "string") return this.#send(circuit, packet);
     if (circuit === "full") return this.#refuse("circuits-full", packet);
-    if (circuit !== "wait") return this.#send(circuit, packet);
     if (!this.#waiting.add(ip.source, packet)) this.#refuse("queue-full", packet);
   }
 

@@ -124,15 +124,18 @@ export function blankEvent(): Event {
 
 /** Words of 32 bits that the ring keeps for itself in front of the records. */
 const Head = {
-  /** Records ever written; the writer's. */
+  /** Records ever written, see {@linkcode COUNT}; the writer's, and {@linkcode ASLEEP} where the reader sleeps. */
   written: 0,
-  /** Records ever read; the reader's. */
+  /** Records ever read, likewise; the reader's. */
   read: 1,
-  /** 1 while the reader sleeps and wants to be woken. */
-  asleep: 2,
   /** First record, on a cache line of its own. */
   records: 16,
 } as const;
+
+/** The bits of a head that count: from 2^31 - 1 on it goes back to 0. */
+const COUNT = 0x7fff_ffff;
+/** The bit of `written` that the reader sets when it falls asleep: whoever writes next learns of it by the very same access. */
+const ASLEEP = ~COUNT;
 
 /**
  * Words of a record, half a cache line: the kind and its repeats, and the seven fields of {@linkcode EventSink.emit}. Records
@@ -159,11 +162,11 @@ export function ringBytes(records: number = RING_RECORDS): number {
 }
 
 /**
- * A bounded queue of events with one writer and one reader in different threads. Nothing in it locks: the writer
- * alone moves `written`, the reader alone moves `read`, and each tells the other with a sequentially consistent
- * store after its plain work on the records.
+ * A bounded queue of events with one writer and one reader in different threads. Nothing in it locks: the writer moves
+ * `written`, the reader moves `read`, and each tells the other with a sequentially consistent access after its plain work on the
+ * records.
  *
- * The writer does so once for many events, because such a store costs as much as an event. What it has not told of yet is
+ * The writer does so once for many events, because such an access costs as much as an event. What it has not told of yet is
  * its own, so an event like the one before becomes a repeat of that: the packets of a flood are alike.
  *
  * ```
@@ -176,14 +179,12 @@ export class EventRing implements EventSink {
   readonly #heads: Int32Array;
   readonly #mask: number;
   readonly #lost: () => void;
-  /**
-   * The writer's own: the record that it fills next, its copy of `written`, what that was when it last woke the reader, and
-   * what it last knew of `read`.
-   */
+  /** The writer's own: the record that it fills next, its copy of `written`, and what it last knew of `read`. */
   #next = 0;
   #written = 0;
-  #wokenFor = 0;
   #knownRead = 0;
+  /** Whether the reader was asleep when something was published, and has not been woken since. */
+  #isWaitedFor = false;
   readonly #event: Event = blankEvent();
 
   /**
@@ -197,7 +198,7 @@ export class EventRing implements EventSink {
     this.#heads = new Int32Array(memory, 0, Head.records);
     this.#mask = (this.#words.length - Head.records) / RECORD_WORDS - 1;
     this.#lost = lost;
-    this.#next = this.#written = this.#wokenFor = Atomics.load(this.#heads, Head.written);
+    this.#next = this.#written = Atomics.load(this.#heads, Head.written) & COUNT;
     this.#knownRead = Atomics.load(this.#heads, Head.read);
   }
 
@@ -215,9 +216,9 @@ export class EventRing implements EventSink {
     outgoing = 0,
     rewritten = 0,
   ): void {
-    if (((this.#next - this.#knownRead) | 0) > this.#mask) {
+    if (((this.#next - this.#knownRead) & COUNT) > this.#mask) {
       this.#knownRead = Atomics.load(this.#heads, Head.read);
-      if (((this.#next - this.#knownRead) | 0) > this.#mask) return this.#lost();
+      if (((this.#next - this.#knownRead) & COUNT) > this.#mask) return this.#lost();
     }
     const words = this.#words;
     const at = this.#at(this.#next);
@@ -229,28 +230,28 @@ export class EventRing implements EventSink {
     words[at + 5] = incoming;
     words[at + 6] = outgoing;
     words[at + 7] = rewritten;
-    if (!this.#isRepeat(at)) this.#next = (this.#next + 1) | 0;
+    if (!this.#isRepeat(at)) this.#next = (this.#next + 1) & COUNT;
   }
 
   /** Writer: lets the reader see what has been emitted so far. */
   publish(): void {
     if (this.#next === this.#written) return;
     this.#written = this.#next;
-    Atomics.store(this.#heads, Head.written, this.#written);
+    if (Atomics.exchange(this.#heads, Head.written, this.#next) < 0) this.#isWaitedFor = true;
   }
 
-  /** Writer: whether the reader sleeps although something has been published since it was last woken. */
+  /** Writer: whether the reader sleeps although something has been published. */
   get isWaitedFor(): boolean {
-    return this.#written !== this.#wokenFor && Atomics.load(this.#heads, Head.asleep) !== 0;
+    return this.#isWaitedFor;
   }
 
   /** Writer: publishes, and wakes the reader if it sleeps. */
   wake(): void {
     this.publish();
-    this.#wokenFor = this.#written;
-    if (Atomics.load(this.#heads, Head.asleep) !== 0 && Atomics.exchange(this.#heads, Head.asleep, 0) !== 0) {
-      Atomics.notify(this.#heads, Head.asleep);
-    }
+    const sleeps = Atomics.and(this.#heads, Head.written, COUNT) < 0;
+    if (!sleeps && !this.#isWaitedFor) return;
+    this.#isWaitedFor = false;
+    Atomics.notify(this.#heads, Head.written);
   }
 
   /**
@@ -271,12 +272,12 @@ export class EventRing implements EventSink {
    */
   drainRuns(take: (event: Readonly<Event>, times: number) => void, breathe: () => void = () => {}): number {
     this.publish(); // nothing, for a reader in another thread
-    const written = Atomics.load(this.#heads, Head.written);
+    const written = Atomics.load(this.#heads, Head.written) & COUNT;
     const words = this.#words;
     const event = this.#event;
     let read = Atomics.load(this.#heads, Head.read);
-    const waiting = (written - read) | 0;
-    for (; read !== written; read = (read + 1) | 0) {
+    const waiting = (written - read) & COUNT;
+    for (; read !== written; read = (read + 1) & COUNT) {
       const at = this.#at(read);
       const first = words[at]!;
       event.kind = (first & KIND) as EventKind;
@@ -296,12 +297,11 @@ export class EventRing implements EventSink {
 
   /** Reader: resolves as soon as there is something to drain, or {@linkcode EventRing.wake} is called. */
   async untilWritten(): Promise<void> {
-    Atomics.store(this.#heads, Head.asleep, 1);
-    if (Atomics.load(this.#heads, Head.written) !== Atomics.load(this.#heads, Head.read)) {
-      Atomics.store(this.#heads, Head.asleep, 0);
-      return;
-    }
-    await Atomics.waitAsync(this.#heads, Head.asleep, 1).value;
+    const read = Atomics.load(this.#heads, Head.read);
+    const asleep = read | ASLEEP;
+    // Where something has been written, or is now, this does not fall asleep.
+    if (Atomics.compareExchange(this.#heads, Head.written, read, asleep) !== read) return;
+    await Atomics.waitAsync(this.#heads, Head.written, asleep).value;
   }
 
   /** Where the record of this number begins. */

@@ -72,6 +72,8 @@ export class Ipv4View {
   #start = 0;
   #headerLength = IPV4_HEADER;
   #end = IPV4_HEADER;
+  /** Flags and fragment offset. */
+  #fragment = 0;
 
   /**
    * Looks at the packet in `packet`, and cuts off what lies behind its total length (padding of a lower layer).
@@ -100,6 +102,7 @@ export class Ipv4View {
     this.#start = start;
     this.#headerLength = headerLength;
     this.#end = packet.end;
+    this.#fragment = fragment;
     return undefined;
   }
 
@@ -140,23 +143,22 @@ export class Ipv4View {
 
   /** Whether no router may fragment this packet. */
   get dontFragment(): boolean {
-    return (this.#view.getUint16(this.#start + At.fragment) & Fragment.dontFragment) !== 0;
+    return (this.#fragment & Fragment.dontFragment) !== 0;
   }
 
   /** Whether this is not the last fragment of its datagram. */
   get moreFragments(): boolean {
-    return (this.#view.getUint16(this.#start + At.fragment) & Fragment.moreFragments) !== 0;
+    return (this.#fragment & Fragment.moreFragments) !== 0;
   }
 
   /** Where the payload stands in its datagram's payload, in bytes. */
   get fragmentOffset(): number {
-    return (this.#view.getUint16(this.#start + At.fragment) & Fragment.offset) * 8;
+    return (this.#fragment & Fragment.offset) * 8;
   }
 
   /** Whether the datagram has further fragments before or behind this one. */
   get isFragment(): boolean {
-    return (this.#view.getUint16(this.#start + At.fragment) & (Fragment.moreFragments | Fragment.offset)) !==
-      0;
+    return (this.#fragment & (Fragment.moreFragments | Fragment.offset)) !== 0;
   }
 
   /** Hops that the packet may still make. */

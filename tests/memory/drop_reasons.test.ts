@@ -183,7 +183,7 @@ const WAYS: Record<DropReason, () => Dropped> = {
     const config = proxyConfig(GIVEN);
     const node = proxyNode(config, tun, link, { counters, events: SILENT });
     medium.carry(2, 1, cell(RETURN_DATA, CIRCUIT, ipv4({}, echo({ type: 0 }))));
-    for (const source of node.sources) source(0);
+    for (const source of node.sources) source.move(0);
     return onlyDrops(counters);
   },
   "link-refused": () => {
@@ -198,7 +198,7 @@ const WAYS: Record<DropReason, () => Dropped> = {
       { counters, events: SILENT },
     );
     medium.carry(1, 2, cell(RELAY_DATA, CIRCUIT, REQUEST));
-    for (const source of node.sources) source(0);
+    for (const source of node.sources) source.move(0);
     return onlyDrops(counters);
   },
 };

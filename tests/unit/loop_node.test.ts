@@ -61,7 +61,7 @@ Deno.test("each device moves a burst of 64 at most, so that none keeps the other
   for (let packet = 0; packet < 101; packet++) tun.inject(REQUEST);
   // The first turn after a pause takes the first packet for the only one.
   for (const source of [fromTun!, fromProxy!, fromLink!]) {
-    assert.deepEqual([source(0), source(0), source(0), source(0)], [1, 64, 36, 0]);
+    assert.deepEqual([0, 0, 0, 0].map((now) => source.move(now)), [1, 64, 36, 0]);
   }
   assert.equal(tun.take().length, 101);
 });
@@ -71,7 +71,7 @@ Deno.test("whoever comes after a pause is taken to be alone, and whoever comes s
   const fromTun = proxy.sources[1]!;
   const moved = [0, 5, 5.01, 5.02, 5.05, 5.06].map((now) => {
     for (let packet = 0; packet < 2; packet++) tun.inject(REQUEST);
-    return fromTun(now);
+    return fromTun.move(now);
   });
   assert.deepEqual(moved, [1, 1, 4, 2, 1, 3], "a pause is more than 0.02 ms");
 });
@@ -83,7 +83,7 @@ Deno.test("a stranger's datagrams are counted and dropped, and its flood is a bu
     medium.carry(9, ROUTER, cell(0x51, 1, REQUEST));
   }
   for (const source of [proxy.sources[0]!, router.sources[0]!]) {
-    assert.deepEqual([source(0), source(0)], [1, 64]);
+    assert.deepEqual([source.move(0), source.move(0)], [1, 64]);
   }
   assert.deepEqual(counters.proxy.snapshot(), { "unknown-peer": 65 });
   assert.deepEqual(counters.router.snapshot(), { "unknown-peer": 65 });
@@ -94,7 +94,7 @@ Deno.test("a proxy waits for nothing, a router for the fragments of unfinished d
   assert.equal(proxy.deadline(), Infinity);
   assert.equal(router.deadline(), Infinity);
   medium.carry(PROXY, ROUTER, cell(0x51, 1, ipv4({ moreFragments: true }, echo())));
-  router.sources[0]!(5000);
+  router.sources[0]!.move(5000);
   assert.equal(router.deadline(), 35_000);
   router.expire(35_000);
   assert.equal(router.deadline(), Infinity);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Source } from "../../src/loop/source.ts";
 import type { Node } from "../../src/loop/node.ts";
 import { runUntilDoorbell } from "../../src/loop/run.ts";
 import { SysError } from "../../src/errors.ts";
@@ -34,6 +35,11 @@ Deno.test("the doorbell ends the loop, and is left ringing for who reads the ord
   assert.equal(answerDoorbell(loop.end), false);
 });
 
+/** A source that does this when it is its turn. */
+function source(move: Source["move"]): Source {
+  return { move };
+}
+
 Deno.test("only devices that have something are asked, until they have nothing more", () => {
   using loop = makeLoop(2);
   const [quiet, busy] = loop.fds as [number, number];
@@ -41,13 +47,13 @@ Deno.test("only devices that have something are asked, until they have nothing m
   for (let rings = 0; rings < 3; rings++) ringDoorbell(busy);
   loop.run({
     sources: [
-      () => asked.push("quiet"),
-      () => {
+      source(() => asked.push("quiet")),
+      source(() => {
         asked.push("busy");
         answerDoorbell(busy);
         if (asked.length === 3) ringDoorbell(loop.end);
         return 1;
-      },
+      }),
     ],
   });
   assert.deepEqual(asked, ["busy", "busy", "busy"]);
@@ -77,12 +83,12 @@ Deno.test("who sleeps over the event ring is woken a little after the turn that 
   const woken = loop.ring.untilWritten();
   ringDoorbell(device);
   loop.run({
-    sources: [() => {
+    sources: [source(() => {
       answerDoorbell(device);
       loop.ring.emit(EventKind.icmpFromTunnel, 1, 2, 8, 0);
       ringDoorbell(loop.end);
       return 1;
-    }],
+    })],
   });
   await woken;
   let events = 0;
@@ -96,10 +102,10 @@ Deno.test("what happened before a device failed is not lost to the log", () => {
   ringDoorbell(loop.fds[0]!);
   assert.throws(() =>
     loop.run({
-      sources: [() => {
+      sources: [source(() => {
         loop.ring.emit(EventKind.icmpFromTunnel, 1, 2, 8, 0);
         throw new SysError("Cannot read from the TUN device", "read", "EBADFD");
-      }],
+      })],
     }), SysError);
   let events = 0;
   new EventRing(loop.memory).drain(() => events++);
@@ -113,9 +119,9 @@ Deno.test("a device that is gone ends the loop with an error that names it", () 
       runUntilDoorbell(
         {
           node: {
-            sources: [() => {
+            sources: [source(() => {
               throw new SysError("Cannot read from the TUN device", "read", "EBADFD");
-            }],
+            })],
             deadline: () => Infinity,
             expire: () => {},
           },
@@ -137,11 +143,11 @@ Deno.test("a loop that stays awake after a packet does the same things, and bloc
   ringDoorbell(device);
   const begun = monotonic();
   loop.run({
-    sources: [() => {
+    sources: [source(() => {
       answerDoorbell(device);
       if (asked.push(1) < 3) ringDoorbell(device); // the next one comes while it is awake
       return 1;
-    }],
+    })],
     deadline: () => expired === 0 ? begun + 20 : Infinity,
     expire: () => {
       expired++;
@@ -159,11 +165,11 @@ Deno.test("what is due at the start comes before packets that have waited for it
   ringDoorbell(device);
   const done: string[] = [];
   loop.run({
-    sources: [() => {
+    sources: [source(() => {
       answerDoorbell(device);
       ringDoorbell(loop.end);
       return done.push("packet");
-    }],
+    })],
     deadline: () => done.length === 0 ? -Infinity : Infinity,
     expire: () => void done.push("due"),
   });
