@@ -17,8 +17,17 @@ function onesSum(view: DataView, start: number, end: number): number {
   for (const last = end - 16; at <= last; at += 16) {
     sum += view.getUint32(at) + view.getUint32(at + 4) + view.getUint32(at + 8) + view.getUint32(at + 12);
   }
-  for (const last = end - 2; at <= last; at += 2) sum += view.getUint16(at);
+  for (const last = end - 4; at <= last; at += 4) sum += view.getUint32(at);
+  if (at + 2 <= end) {
+    sum += view.getUint16(at);
+    at += 2;
+  }
   if (at < end) sum += view.getUint8(at) << 8;
+  return fold(sum);
+}
+
+/** A sum of 32-bit words, below 2^53, as a one's complement sum of 16-bit words. */
+function fold(sum: number): number {
   // 2^16 counts as 1, so what stands above 16 bits is added to what stands in them, until nothing does.
   const low = sum >>> 0;
   let folded = (low & 0xffff) + (low >>> 16) + (sum - low) / 2 ** 32;
@@ -33,6 +42,15 @@ function onesSum(view: DataView, start: number, end: number): number {
  */
 export function checksum(view: DataView, start: number, end: number): number {
   return ~onesSum(view, start, end) & 0xffff;
+}
+
+/**
+ * The checksum of 32-bit words in network order, its own field among them zero.
+ *
+ * @param sum theirs, each taken as unsigned
+ */
+export function checksumOfSum(sum: number): number {
+  return ~fold(sum) & 0xffff;
 }
 
 /** Whether `view[start, end)`, which contains its own checksum, is intact: the sum is all ones (RFC 1071 §1). */

@@ -305,7 +305,8 @@ export class RouterCore {
     const circuit = this.#table.byHandle(handle);
     if (circuit === undefined) return counters.count("unknown-circuit");
     const ip = this.#ip;
-    ip.wrap(packet);
+    // What goes back as it is needs no look at it.
+    if (isFromWorld || !circuit.isGiven) ip.wrap(packet);
     const { address } = this.#config;
     if (isFromWorld && circuit.isGiven) {
       events.emit(EventKind.icmpFromRawSocket, ip.source, address, icmpType(packet.view, ip.payload), 0);

@@ -20,7 +20,7 @@
  *
  * @module
  */
-import { checksum, isIntact, replaceUint16, replaceUint32 } from "../bytes/checksum.ts";
+import { checksum, checksumOfSum, isIntact, replaceUint16, replaceUint32 } from "../bytes/checksum.ts";
 import type { PacketBuffer } from "../bytes/packet_buffer.ts";
 
 /** Byte offsets in an IPv4 header (RFC 791 §3.1). */
@@ -83,10 +83,13 @@ export class Ipv4View {
    */
   wrap(packet: PacketBuffer): Ipv4Fault | undefined {
     const { view, start, length } = packet;
-    if (length < 1 || view.getUint8(start) >>> 4 !== 4) return "not-ipv4";
-    if (length < IPV4_HEADER) return "bad-length";
-    const headerLength = (view.getUint8(start) & 0x0f) * 4;
-    const totalLength = view.getUint16(start + At.totalLength);
+    if (length < IPV4_HEADER) {
+      return length > 0 && view.getUint8(start) >>> 4 === 4 ? "bad-length" : "not-ipv4";
+    }
+    const first = view.getUint32(start);
+    if (first >>> 28 !== 4) return "not-ipv4";
+    const headerLength = (first >>> 24 & 0x0f) * 4;
+    const totalLength = first & 0xffff;
     if (headerLength < IPV4_HEADER || totalLength < headerLength || totalLength > length) return "bad-length";
     if (!isIntact(view, start, start + headerLength)) return "header-checksum";
     const fragment = view.getUint16(start + At.fragment);
@@ -206,17 +209,16 @@ export interface Ipv4Fields {
  * @param view the packet buffer's view
  */
 export function writeIpv4Header(view: DataView, start: number, end: number, fields: Ipv4Fields): void {
-  view.setUint8(start + At.versionAndLength, 0x45);
-  view.setUint8(start + At.typeOfService, fields.typeOfService);
-  view.setUint16(start + At.totalLength, end - start);
-  view.setUint16(start + At.identification, fields.identification);
-  view.setUint16(start + At.fragment, fields.dontFragment ? Fragment.dontFragment : 0);
-  view.setUint8(start + At.ttl, fields.ttl);
-  view.setUint8(start + At.protocol, fields.protocol);
-  view.setUint16(start + At.checksum, 0);
-  view.setUint32(start + At.source, fields.source);
-  view.setUint32(start + At.destination, fields.destination);
-  view.setUint16(start + At.checksum, checksum(view, start, start + IPV4_HEADER));
+  const { typeOfService, identification, dontFragment, ttl, protocol, source, destination } = fields;
+  const flags = dontFragment ? Fragment.dontFragment : 0;
+  const first = (0x45 << 24 | typeOfService << 16 | end - start) >>> 0;
+  const second = (identification << 16 | flags) >>> 0;
+  const third = (ttl << 24 | protocol << 16) >>> 0;
+  view.setUint32(start, first);
+  view.setUint32(start + At.identification, second);
+  view.setUint32(start + At.ttl, third | checksumOfSum(first + second + third + source + destination));
+  view.setUint32(start + At.source, source);
+  view.setUint32(start + At.destination, destination);
 }
 
 /**
