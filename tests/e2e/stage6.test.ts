@@ -46,10 +46,11 @@ for (const { stage, name, readable } of READABLE) {
       // Ten pings, there and back, by five links each.
       assert.ok(bytes.length > 10 * 2 * 5 * (56 + 1472) / 2, `${bytes.length} bytes`);
       const text = characters(bytes);
-      const found = Object.entries(SECRETS).filter(([_, hex]) =>
-        text.includes(characters(Uint8Array.fromHex(hex)))
-      );
-      assert.deepEqual(found.map(([what]) => what), readable);
+      const found = Object.entries(SECRETS).flatMap(([what, hex]) => {
+        const at = text.indexOf(characters(Uint8Array.fromHex(hex)));
+        return at < 0 ? [] : [{ what, around: bytes.slice(Math.max(0, at - 100), at + 100).toHex() }];
+      });
+      assert.deepEqual(found.map(({ what }) => what), readable, JSON.stringify(found));
       assert.deepEqual(await eth0.packets(), []);
       await endWell(onion);
     },
