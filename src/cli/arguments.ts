@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { findSimilar } from "@optique/core/suggestion";
+import { findSimilar } from "./optique.ts";
 import { readConfigFile } from "../config/file.ts";
 import type { RawOptions } from "../config/options.ts";
 import type { Settings } from "../config/settings.ts";

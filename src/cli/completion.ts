@@ -5,8 +5,7 @@
  * @module
  */
 import { bash, fish, type ShellCompletion, zsh } from "@optique/core/completion";
-import { text } from "@optique/core/message";
-import { type Suggestion, suggestSync } from "@optique/core/parser";
+import { type Suggestion, suggestSync, text } from "./optique.ts";
 import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import { suggestLab } from "./lab_arguments.ts";

@@ -3,9 +3,7 @@
  *
  * @module
  */
-import type { Suggestion } from "@optique/core/parser";
-import { suggestSync } from "@optique/core/parser";
-import { text } from "@optique/core/message";
+import { type Suggestion, suggestSync, text } from "./optique.ts";
 import { FLAGS } from "../config/options.ts";
 import { validate } from "../config/validate.ts";
 import { type Given, refuse, show } from "../config/values.ts";

@@ -1,19 +1,27 @@
 /**
  * How a command line is read: optique parsers made from the option table, and their errors in our words.
  *
- * Only the parts of optique that reading needs are imported here. Its runner and its help formatter would cost another
- * 20 ms at every start.
- *
  * @module
  */
-import { object } from "@optique/core/constructs";
-import { formatMessage, lineBreak, type Message, text } from "@optique/core/message";
-import { map, optional } from "@optique/core/modifiers";
-import { type Parser, parseSync, type Suggestion } from "@optique/core/parser";
-import { argument, flag, option } from "@optique/core/primitives";
-import { findSimilar } from "@optique/core/suggestion";
-import type { OptionName } from "@optique/core/usage";
-import { string, type ValueParser } from "@optique/core/valueparser";
+import {
+  argument,
+  findSimilar,
+  flag,
+  formatMessage,
+  lineBreak,
+  map,
+  type Message,
+  object,
+  option,
+  optional,
+  type OptionName,
+  type Parser,
+  parseSync,
+  string,
+  type Suggestion,
+  text,
+  type ValueParser,
+} from "./optique.ts";
 import { FLAGS } from "../config/options.ts";
 import { type Given, show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
