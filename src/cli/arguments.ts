@@ -12,7 +12,6 @@ import { validate } from "../config/validate.ts";
 import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import type { Command } from "./command.ts";
-import { helpText, usageText } from "./help.ts";
 import { DOCTOR, NOTHING, parseWords, RUN } from "./parse.ts";
 import { versionText } from "./version.ts";
 import { shownWords } from "./words.ts";
@@ -25,7 +24,7 @@ import { shownWords } from "./words.ts";
  */
 export async function parseArguments(argv: readonly string[]): Promise<Command> {
   const [word, ...rest] = argv;
-  if (word === undefined) return { kind: "usage", text: usageText() };
+  if (word === undefined) return { kind: "usage", text: (await import("./help.ts")).usageText() };
   // First, because what is to be completed may be anything, `--help` too.
   if (word === "completion") {
     const { completion } = await import("./completion.ts");
@@ -34,9 +33,9 @@ export async function parseArguments(argv: readonly string[]): Promise<Command> 
   if (word === "lab") {
     const { parseLab } = await import("./lab_arguments.ts");
     const command = parseLab(rest);
-    return command === undefined ? { kind: "print", text: helpText() } : { kind: "lab", command };
+    return command === undefined ? await help() : { kind: "lab", command };
   }
-  if (word === "help" || asksFor(argv, "--help", "-h")) return { kind: "print", text: helpText() };
+  if (word === "help" || asksFor(argv, "--help", "-h")) return await help();
   if (asksFor(argv, "--version", "-V")) return { kind: "print", text: versionText() };
   switch (word) {
     case "doctor":
@@ -52,6 +51,12 @@ export async function parseArguments(argv: readonly string[]): Promise<Command> 
     default:
       return { kind: "run", settings: await runSettings(argv) };
   }
+}
+
+async function help(): Promise<Command> {
+  // Its words are those of every command; a run needs none of them.
+  const { helpText } = await import("./help.ts");
+  return { kind: "print", text: helpText() };
 }
 
 /** Whether a flag that overrides all others is there. After `--` there are none. */
