@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LogLevel as TapeLevel, LogRecord } from "@logtape/logtape";
+import type { LogRecord } from "@logtape/logtape";
 import type { LogLevel } from "../config/settings.ts";
 
 /** How one part of onion says something: a text with places in braces, and what stands there. */
@@ -14,42 +14,57 @@ export type Diagnostics = Readonly<Record<"debug" | "info" | "warn" | "error", S
 
 const encoder = new TextEncoder();
 
-/** LogTape's logger of a part, once it is set up. */
+/** The levels, from the least important on. */
+const RANKS = { debug: 0, info: 1, warn: 2, error: 3, off: 4 } as const;
+
+/** What of it is said at all. */
+let lowest: keyof typeof RANKS = "off";
+
+/** LogTape's logger of a part, once it is loaded, which takes 15 ms of a start: it is when something is said. */
 let loggerOf: ((part: string) => Diagnostics) | undefined;
+let loading: Promise<void> | undefined;
 
 /** What was said before that. */
 const early: (() => void)[] = [];
 
 /**
- * Loads LogTape, which takes 15 ms, and sets the diagnostics up, once a process. On a terminal they are coloured, unless
- * `NO_COLOR` is set. What has been said before is said now.
+ * Sets the diagnostics up, once a process. On a terminal they are coloured, unless `NO_COLOR` is set.
  *
  * @param level how much is said
  */
-export async function setUpDiagnostics(level: LogLevel): Promise<void> {
+export function setUpDiagnostics(level: LogLevel): void {
+  lowest = level === "warning" ? "warn" : level;
+}
+
+/** The diagnostics of one part of onion, e.g. `proxy`. */
+export function diagnostics(part: string): Diagnostics {
+  const at = (level: keyof Diagnostics): Say => (text, values = {}) => {
+    if (RANKS[level] < RANKS[lowest]) return;
+    if (loggerOf !== undefined) return loggerOf(part)[level](text, values);
+    early.push(() => loggerOf?.(part)[level](text, values));
+    loading ??= load();
+  };
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** Resolves when everything that has been said is written. */
+export async function diagnosticsWritten(): Promise<void> {
+  await loading;
+}
+
+async function load(): Promise<void> {
   const { configureSync, getLogger } = await import("@logtape/logtape");
-  const lowest: TapeLevel | null = level === "off" ? null : level;
   const format = await formatter();
   configureSync({
     reset: true,
     sinks: { stderr: (record: LogRecord) => writeAll(encoder.encode(format(record))) },
     loggers: [
       { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["stderr"] },
-      { category: ["onion"], lowestLevel: lowest, sinks: ["stderr"] },
+      { category: ["onion"], lowestLevel: "debug", sinks: ["stderr"] },
     ],
   });
   loggerOf = (part) => getLogger(["onion", part]);
   for (const say of early.splice(0)) say();
-}
-
-/** The diagnostics of one part of onion, e.g. `proxy`. What is said before they are set up waits until they are. */
-export function diagnostics(part: string): Diagnostics {
-  const say = (level: keyof Diagnostics): Say => (text, values = {}) => {
-    const now = () => loggerOf?.(part)[level](text, values);
-    if (loggerOf === undefined) early.push(now);
-    else now();
-  };
-  return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
 }
 
 async function formatter(): Promise<(record: LogRecord) => string> {

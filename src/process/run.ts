@@ -21,7 +21,7 @@ import { readHostState } from "../host/state.ts";
 import { openHostTun } from "../host/tun.ts";
 import { HostWatch } from "../host/watch.ts";
 import { proxyLine, routerLine } from "../log/classic.ts";
-import { diagnostics, setUpDiagnostics } from "../log/diagnostics.ts";
+import { diagnostics, diagnosticsWritten, setUpDiagnostics } from "../log/diagnostics.ts";
 import { LineFile } from "../log/line_file.ts";
 import { longestOf, type Network, proxyConfig, routerConfig } from "../loop/network.ts";
 import { PacketThread } from "../loop/thread.ts";
@@ -45,8 +45,7 @@ import { type RunReport, summaryObject, summaryText } from "./summary.ts";
  */
 export async function runStage(settings: Settings, signal: AbortSignal): Promise<ExitCode> {
   const started = performance.now();
-  let isSetUp: Promise<void> | undefined;
-  const setUp = () => isSetUp ??= setUpDiagnostics(settings.logLevel);
+  setUpDiagnostics(settings.logLevel);
   const output = makeOutput(settings.json);
   if (settings.printCommands) {
     const longest = longestOf(networkOf(settings, undefined));
@@ -67,14 +66,13 @@ export async function runStage(settings: Settings, signal: AbortSignal): Promise
         AbortSignal.any([signal, failure.signal]),
         (e) => failure.abort(e),
       );
-      await run.start(setUp);
+      await run.start();
       await run.untilOver();
     } catch (error) {
       if (!signal.aborted) failure.abort(error);
     }
   }
-  // Whatever there was to say before it came to that.
-  await setUp();
+  await diagnosticsWritten();
   if (failure.signal.aborted) {
     await output.close();
     throw failure.signal.reason;
@@ -126,8 +124,7 @@ class Run {
     );
   }
 
-  /** @param setUp sets the diagnostics up, which can wait until the routers are on their way */
-  async start(setUp: () => Promise<void>): Promise<void> {
+  async start(): Promise<void> {
     const { stage, tun, address } = this.#settings;
     // The slow parts, processes and a Worker, start now and come up while the host is prepared. The processes first, for
     // they take longest, and the making of a Worker holds up this thread; but they are closed before it.
@@ -135,7 +132,6 @@ class Run {
     const routers = this.#stack.use(await Routers.start(this.#settings.routers, this.#fail, this.#over));
     this.#routers = routers;
     if (stage.traffic) this.#thread = this.#startThread(threads);
-    await setUp();
     for (const { number, pid } of routers.all) this.#log.debug(`started router ${number}, pid ${pid}`);
     const proxyPort = this.#thread === undefined
       ? await this.#startIdle(routers)
