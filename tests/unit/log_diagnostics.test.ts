@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** What a program writes to stderr that has these lines, with the diagnostics at hand. */
+async function said(...lines: string[]): Promise<string[]> {
+  const module = new URL("src/log/diagnostics.ts", ROOT).href;
+  const text = [
+    `import { diagnostics, diagnosticsWritten, setUpDiagnostics } from ${JSON.stringify(module)};`,
+    `const log = diagnostics("proxy");`,
+    ...lines,
+  ].join("\n");
+  const args = ["run", "--allow-all", "--quiet", "--config", new URL("deno.json", ROOT).pathname, "-"];
+  const child = new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "null", stderr: "piped" })
+    .spawn();
+  await new Response(text).body!.pipeTo(child.stdin);
+  const { stderr } = await child.output();
+  return new TextDecoder().decode(stderr).split("\n").slice(0, -1);
+}
+
+Deno.test("what is said is written in its order, and all of it by the time that it is waited for", async () => {
+  const lines = await said(
+    `setUpDiagnostics("info");`,
+    `log.info("first {n}", { n: 1 });`,
+    `diagnostics("router 2").warn("second");`,
+    `await diagnosticsWritten();`,
+    `log.error("third");`,
+    `Deno.exit();`,
+  );
+  assert.deepEqual(lines, [
+    "onion proxy: info: first 1",
+    "onion router 2: warning: second",
+    "onion proxy: error: third",
+  ]);
+});
+
+Deno.test("what is below the level is not said, and nothing is before there is one", async () => {
+  const lines = await said(
+    `log.error("too early");`,
+    `setUpDiagnostics("warning");`,
+    `log.debug("no"); log.info("no"); log.warn("yes");`,
+    `await diagnosticsWritten();`,
+    `setUpDiagnostics("off");`,
+    `log.error("no");`,
+    `await diagnosticsWritten();`,
+  );
+  assert.deepEqual(lines, ["onion proxy: warning: yes"]);
+});
