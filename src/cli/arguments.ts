@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { findSimilar } from "./optique.ts";
 import { readConfigFile } from "../config/file.ts";
 import type { RawOptions } from "../config/options.ts";
 import type { Settings } from "../config/settings.ts";
@@ -12,6 +11,7 @@ import { validate } from "../config/validate.ts";
 import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import type { Command } from "./command.ts";
+import { findSimilar } from "./optique.ts";
 import { DOCTOR, NOTHING, parseWords, RUN } from "./parse.ts";
 import { versionText } from "./version.ts";
 import { shownWords } from "./words.ts";

@@ -5,10 +5,10 @@
  * @module
  */
 import { bash, fish, type ShellCompletion, zsh } from "@optique/core/completion";
-import { type Suggestion, suggestSync, text } from "./optique.ts";
 import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import { suggestLab } from "./lab_arguments.ts";
+import { type Suggestion, suggestSync, text } from "./optique.ts";
 import { DOCTOR, NOTHING, RUN } from "./parse.ts";
 import { SHELLS, shownWords, WORDS } from "./words.ts";
 

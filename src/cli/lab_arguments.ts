@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { type Suggestion, suggestSync, text } from "./optique.ts";
 import { FLAGS } from "../config/options.ts";
 import { validate } from "../config/validate.ts";
 import { type Given, refuse, show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import type { DemoOptions } from "../lab/demo.ts";
 import { type Faults, NO_FAULTS, topology, VM } from "../lab/topology.ts";
+import { type Suggestion, suggestSync, text } from "./optique.ts";
 import { field, inAnyOrder, NOTHING, parseWords } from "./parse.ts";
 import { LAB_VERBS } from "./words.ts";
 

@@ -3,6 +3,9 @@
  *
  * @module
  */
+import { FLAGS } from "../config/options.ts";
+import { type Given, show } from "../config/values.ts";
+import { ConfigError } from "../errors.ts";
 import {
   argument,
   findSimilar,
@@ -22,9 +25,6 @@ import {
   text,
   type ValueParser,
 } from "./optique.ts";
-import { FLAGS } from "../config/options.ts";
-import { type Given, show } from "../config/values.ts";
-import { ConfigError } from "../errors.ts";
 
 /** A parser of all words of a command. */
 export type WordParser<T> = Parser<"sync", T, unknown>;

@@ -37,8 +37,8 @@ export interface NotMade {
  *
  * @param tunStays whether the TUN interface outlives us; else what goes with it needs no writing down
  * @param over when it aborts, what has begun is finished, and nothing else begun
- * @returns what was not made, and is not needed
- * @throws the reason of that
+ * @returns the optional changes that could not be made
+ * @throws the reason of the abort
  */
 export async function makeChanges(
   changes: readonly Change[],

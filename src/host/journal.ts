@@ -61,7 +61,13 @@ export class Journal implements AsyncDisposable {
    */
   async change(entry: Entry, make: () => Promise<unknown>): Promise<void> {
     this.#write(entry);
-    await make();
+    try {
+      await make();
+    } catch (error) {
+      // Nobody is to undo it, whoever goes on without it.
+      replaceEntries(this.#path, this.#entries);
+      throw error;
+    }
     this.#entries.push(entry);
   }
 

@@ -161,6 +161,11 @@ Deno.test("an optional change that fails is told of, and done without", async ()
   assert.deepEqual(await makeChanges([optional, scratch.change("b")], journal, true), [
     { what: "a", error: "`false` failed: exit code 1" },
   ]);
+  assert.deepEqual(
+    [...changesOfLiveRuns(scratch.dir).keys()],
+    ["b"],
+    "if this run were killed, nobody undid a",
+  );
   assert.deepEqual((await journal.undo()).map(({ change }) => change), ["b"]);
   assert.deepEqual(scratch.said(), ["make-b", "undo-b"]);
   assert.ok(scratch.isClean());

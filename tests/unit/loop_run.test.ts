@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { Source } from "../../src/loop/source.ts";
 import type { Node } from "../../src/loop/node.ts";
 import { runUntilDoorbell } from "../../src/loop/run.ts";
+import type { Source } from "../../src/loop/source.ts";
 import { SysError } from "../../src/errors.ts";
 import { monotonic } from "../../src/sys/clock.ts";
 import { answerDoorbell, makeDoorbell, ringDoorbell } from "../../src/sys/doorbell.ts";

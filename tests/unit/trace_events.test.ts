@@ -80,16 +80,18 @@ Deno.test("round and round: the order stays, whatever the steps", () => {
 });
 
 Deno.test("positions wrap around at 31 bits, and nothing is lost or doubled", () => {
-  const { ring, lost } = makeRing(4, 2 ** 31 - 3);
-  assert.deepEqual(drain(ring), []);
-  emit(ring, 0, 1, 2, 3, 4);
-  assert.equal(lost(), 1, "full across the seam");
-  assert.deepEqual(drain(ring), [0, 1, 2, 3]);
-  for (let n = 5; n < 20; n++) {
-    emit(ring, n);
-    assert.deepEqual(drain(ring), [n]);
+  for (const position of [2 ** 31 - 3, 2 ** 31 - 1]) {
+    const { ring, lost } = makeRing(4, position);
+    assert.deepEqual(drain(ring), []);
+    emit(ring, 0, 1, 2, 3, 4);
+    assert.equal(lost(), 1, "full across the seam");
+    assert.deepEqual(drain(ring), [0, 1, 2, 3]);
+    for (let n = 5; n < 20; n++) {
+      emit(ring, n);
+      assert.deepEqual(drain(ring), [n]);
+    }
+    assert.equal(lost(), 1);
   }
-  assert.equal(lost(), 1);
 });
 
 /** The numbers of the events that wait, and how many of each are told of at once. */
