@@ -68,6 +68,8 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
     const { runRouter } = await import("./src/process/router.ts");
     return await runRouter();
   }
+  // First, whatever the order in which a bundle holds what follows.
+  await import("./src/cli/later_segmenter.ts");
   const { parseArguments } = await import("./src/cli/arguments.ts");
   // Only the reading of a command line is cut short like this, for it leaves nothing behind. A command ends by itself.
   return await perform(await unlessAborted(parseArguments(argv), root.signal));

@@ -1,8 +1,8 @@
 /**
  * optique makes an `Intl.Segmenter` as soon as it is loaded, to know how wide a text is. The first one of a process takes 20 ms,
- * and a run never asks. While this module's importer loads optique, a segmenter is therefore made when it is first used.
+ * and a run never asks. From this module on until {@linkcode segmentersAtOnce}, a segmenter is therefore made when it is first used.
  *
- * Import this before optique, and call {@linkcode segmentersAtOnce} after it.
+ * Load this before optique, by itself: among the imports of one module a bundle may put another one first.
  *
  * @module
  */

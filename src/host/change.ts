@@ -4,8 +4,7 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import type { Command } from "./execute.ts";
-import { execute } from "./execute.ts";
+import { type Command, execute, executeBatch, type IpCommand } from "./execute.ts";
 import type { Journal } from "./journal.ts";
 import type { NeededRoute } from "./routes.ts";
 
@@ -47,10 +46,16 @@ export async function makeChanges(
   over?: AbortSignal,
 ): Promise<NotMade[]> {
   const notMade: NotMade[] = [];
-  for (const change of changes) {
+  const goes = ({ goesWithTun = false }: Change) => goesWithTun && !tunStays;
+  // Those of the interface itself come first, and need no line each.
+  const others = changes.findIndex((change) => !goes(change) || change.isOptional || !isOfIp(change.make));
+  const together = changes.slice(0, others < 0 ? changes.length : others);
+  over?.throwIfAborted();
+  await executeBatch(together.map(({ make }) => make).filter(isOfIp));
+  for (const change of changes.slice(together.length)) {
     over?.throwIfAborted();
     try {
-      if (change.goesWithTun && !tunStays) await execute(change.make);
+      if (goes(change)) await execute(change.make);
       else await journal.change({ change: change.what, undo: change.undo }, () => execute(change.make));
     } catch (error) {
       if (!change.isOptional || !(error instanceof OperatorError)) throw error;
@@ -58,4 +63,8 @@ export async function makeChanges(
     }
   }
   return notMade;
+}
+
+function isOfIp(command: Command): command is IpCommand {
+  return command[0] === "ip";
 }

@@ -8,8 +8,14 @@ import { ExitCode, OperatorError } from "../errors.ts";
 /** A program and its arguments, as somebody would type them. */
 export type Command = readonly [program: string, ...args: string[]];
 
+/** One of `ip`. */
+export type IpCommand = readonly ["ip", ...args: string[]];
+
 /** Where programs are looked for: many a user's PATH lacks the directories of those that change the network. */
 export const searchPath = (): string => `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
+
+/** `<sys/stat.h>`: S_IXUSR, S_IXGRP and S_IXOTH. */
+const ANY_EXECUTE = 0o111;
 
 /** Where programs come from, for those who lack one. */
 const PACKAGES: Record<string, string> = {
@@ -28,27 +34,73 @@ const PACKAGES: Record<string, string> = {
  * @throws {OperatorError} where the program is missing or fails, with its own words
  */
 export async function execute(command: Command): Promise<string> {
-  const [program, ...args] = command;
-  if (program === "sysctl") return writeSysctl(command);
-  const env = { LC_ALL: "C", PATH: searchPath() };
-  let output: Deno.CommandOutput;
-  try {
-    // Without `spawn`, Deno overlooks `detached`.
-    output = await new Deno.Command(program, {
-      args,
-      env,
-      detached: true,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn().output();
-  } catch (cause) {
-    throw cause instanceof Deno.errors.NotFound ? missing(program, cause) : cause;
+  if (command[0] === "sysctl") return writeSysctl(command);
+  return printed(command, await outputOf(command, { detached: true }));
+}
+
+/**
+ * Carries several commands of `ip` out, one after the other up to the first that fails, by one process: its start takes longer
+ * than they do. Like {@linkcode execute} otherwise.
+ *
+ * @param commands their words have no blanks in them
+ */
+export async function executeBatch(commands: readonly IpCommand[]): Promise<void> {
+  const [only] = commands;
+  if (only === undefined) return;
+  if (commands.length === 1) return void await execute(only);
+  const lines = commands.map(([, ...args]) => `${args.join(" ")}\n`).join("");
+  const output = await outputOf(["ip", "-batch", "-"], { detached: true }, lines);
+  // ip(8): "Command failed -:2", after what went wrong.
+  const [, line = "1"] = /^Command failed -:(\d+)/m.exec(new TextDecoder().decode(output.stderr)) ?? [];
+  printed(commands[Number(line) - 1] ?? only, output);
+}
+
+/**
+ * Asks the host something: a command that changes nothing. It is there sooner than one that is carried out, but may hear of
+ * Ctrl+C; then it is asked again.
+ *
+ * @returns what it printed
+ * @throws {OperatorError} where the program is missing or fails, with its own words
+ */
+export async function ask(command: Command): Promise<string> {
+  const output = await outputOf(command, {});
+  return output.signal === null ? printed(command, output) : await execute(command);
+}
+
+/**
+ * Runs a program. Where it is detached, which is to be in a session of its own, or is to be looked for in a PATH that is given
+ * with it, all our page tables are copied first (fork(2)); otherwise it is there 5 ms sooner (posix_spawn(3)).
+ */
+async function outputOf(
+  [program, ...args]: Command,
+  options: Pick<Deno.CommandOptions, "detached">,
+  input?: string,
+): Promise<Deno.CommandOutput> {
+  const path = find(program);
+  if (path === undefined) throw missing(program);
+  // Without `spawn`, Deno overlooks `detached`.
+  const child = new Deno.Command(path, {
+    ...options,
+    args,
+    env: { LC_ALL: "C" },
+    stdin: input === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  if (input !== undefined) {
+    const stdin = child.stdin.getWriter();
+    // One that has ended does not read; its own words say why.
+    void stdin.write(new TextEncoder().encode(input)).then(() => stdin.close()).catch(() => {});
   }
-  if (output.success) return new TextDecoder().decode(output.stdout);
-  const words = new TextDecoder().decode(output.stderr).trim().split("\n")[0] ?? "";
+  return await child.output();
+}
+
+/** What a command printed, where it ended well. */
+function printed(command: Command, { success, code, stdout, stderr }: Deno.CommandOutput): string {
+  if (success) return new TextDecoder().decode(stdout);
+  const words = new TextDecoder().decode(stderr).trim().split("\n")[0] ?? "";
   throw new OperatorError(
-    `\`${show(command)}\` failed: ${words === "" ? `exit code ${output.code}` : words}`,
+    `\`${show(command)}\` failed: ${words === "" ? `exit code ${code}` : words}`,
     "run it by hand to see why",
   );
 }
@@ -61,9 +113,15 @@ export function show(command: Command): string {
 
 /** Whether there is a program of this name. */
 export function isInstalled(program: string): boolean {
-  return searchPath().split(":").some((dir) => {
+  return find(program) !== undefined;
+}
+
+/** Where the program of this name lies. */
+function find(program: string): string | undefined {
+  return searchPath().split(":").map((dir) => `${dir}/${program}`).find((path) => {
     try {
-      return Deno.statSync(`${dir}/${program}`).isFile;
+      const { isFile, mode } = Deno.statSync(path);
+      return isFile && (mode! & ANY_EXECUTE) !== 0;
     } catch {
       return false;
     }

@@ -5,7 +5,7 @@
  */
 import { parseCidr, parseIpv4 } from "../config/cidr.ts";
 import type { Cidr } from "../wire/cidr.ts";
-import { execute, readSysctl } from "./execute.ts";
+import { ask, readSysctl } from "./execute.ts";
 import { changesOfLiveRuns } from "./journal.ts";
 
 /** An interface with its IPv4 addresses. */
@@ -68,9 +68,9 @@ export interface HostState {
 /** Asks for everything. */
 export async function readHostState(): Promise<HostState> {
   const [addresses, rules, routes] = await Promise.all([
-    execute(["ip", "-d", "-json", "address", "show"]),
-    execute(["ip", "-N", "-json", "-4", "rule", "show"]),
-    execute(["ip", "-N", "-json", "-4", "route", "show", "table", "all"]),
+    ask(["ip", "-d", "-json", "address", "show"]),
+    ask(["ip", "-N", "-json", "-4", "rule", "show"]),
+    ask(["ip", "-N", "-json", "-4", "route", "show", "table", "all"]),
   ]);
   return {
     interfaces: parseInterfaces(addresses),

@@ -32,6 +32,7 @@ export const V8_FLAGS: string = "--v8-flags=" + [
   "--invocation-count-for-turbofan=1000",
   "--minimum-invocations-after-ic-update=200",
   "--no-lazy-feedback-allocation",
+  "--min-semi-space-size=8",
 ].join();
 
 /** How Deno runs the bundle of the self-extracting kind. `scripts/build.ts` writes it into the shell head too. */
