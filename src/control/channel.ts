@@ -4,6 +4,7 @@
  * @module
  */
 import { WireError } from "../errors.ts";
+import { after, type Cancel } from "../sys/timer.ts";
 import { type Arrival, Conversation } from "./conversation.ts";
 import { claimedSender, type Frame, type FrameCodec } from "./message.ts";
 
@@ -33,7 +34,7 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
   readonly #done: Promise<void>;
   /** Frames that are being sealed and sent. */
   readonly #sending = new Set<Promise<void>>();
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #cancelRepeat: Cancel = () => {};
   #closed = false;
   /** Resolves when nothing waits for an answer any more; there while somebody wants to know. */
   #quiet: PromiseWithResolvers<void> | undefined;
@@ -87,16 +88,16 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
     if (this.isQuiet || this.#closed) return;
     this.#quiet ??= Promise.withResolvers<void>();
     const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, timeout);
+    const cancel = after(timeout, resolve);
     await Promise.race([this.#quiet.promise, late]);
-    clearTimeout(timer);
+    cancel();
   }
 
   /** Closes the socket. What is on its way out still goes; what has not been answered is not repeated any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#cancelRepeat();
     this.#quiet?.resolve();
     await Promise.all(this.#sending);
     this.#socket.close();
@@ -155,16 +156,16 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
   }
 
   #schedule(): void {
-    clearTimeout(this.#timer);
+    this.#cancelRepeat();
     if (this.#closed) return;
     const deadline = this.#parties.values().reduce(
       (least, { conversation }) => Math.min(least, conversation.deadline),
       Infinity,
     );
     if (deadline === Infinity) return;
-    this.#timer = setTimeout(() => {
+    this.#cancelRepeat = after(deadline - performance.now(), () => {
       for (const { conversation } of this.#parties.values()) conversation.repeat(performance.now());
       this.#schedule();
-    }, Math.max(0, deadline - performance.now()));
+    });
   }
 }

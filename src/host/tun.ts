@@ -6,6 +6,7 @@
 import { ExitCode, OperatorError, SysError } from "../errors.ts";
 import type { Fd } from "../sys/fd.ts";
 import { interfaceExists } from "../sys/interface.ts";
+import { sleep } from "../sys/timer.ts";
 import { attachTun } from "../sys/tun.ts";
 import type { Cidr } from "../wire/cidr.ts";
 import { planAddress, planUp, refuseTakenBlock } from "./addresses.ts";
@@ -77,7 +78,7 @@ async function attach(name: string): Promise<Fd> {
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       if (error.code !== "EBUSY" || waited >= RELEASE.most) throw explain(error);
-      await new Promise((resolve) => setTimeout(resolve, RELEASE.step));
+      await sleep(RELEASE.step);
     }
   }
 }

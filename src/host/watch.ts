@@ -4,6 +4,7 @@
  * @module
  */
 import { NetworkMonitor } from "../sys/netlink.ts";
+import { type Cancel, every } from "../sys/timer.ts";
 import { execute } from "./execute.ts";
 import { readHostState } from "./state.ts";
 import { type Needs, type Say, Upkeep } from "./upkeep.ts";
@@ -22,7 +23,7 @@ export class HostWatch implements AsyncDisposable {
   readonly #upkeep: Upkeep;
   readonly #say: (say: Say) => void;
   readonly #monitor = NetworkMonitor.open();
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #stopListening: Cancel;
   /** When a look is called for, and when it may be at the earliest. */
   #dueAt = Infinity;
   #restedAt = 0;
@@ -39,12 +40,12 @@ export class HostWatch implements AsyncDisposable {
   constructor(needs: Needs, say: (say: Say) => void) {
     this.#upkeep = new Upkeep(needs);
     this.#say = say;
-    this.#timer = setInterval(() => this.#listen(), LISTEN);
+    this.#stopListening = every(LISTEN, () => this.#listen());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isOver = true;
-    clearInterval(this.#timer);
+    this.#stopListening();
     await this.#looking;
     this.#monitor[Symbol.dispose]();
   }

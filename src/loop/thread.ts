@@ -6,6 +6,7 @@
 import { yieldCpu } from "../sys/affinity.ts";
 import { makeDoorbell, ringDoorbell } from "../sys/doorbell.ts";
 import type { Fd } from "../sys/fd.ts";
+import { sleep } from "../sys/timer.ts";
 import type { SocketAddress } from "../sys/udp.ts";
 import { Counters, COUNTERS_BYTES } from "../trace/counters.ts";
 import { type Event, EventRing, ringBytes } from "../trace/events.ts";
@@ -94,7 +95,7 @@ export class PacketThread implements AsyncDisposable {
       const pause = this.#ring.drainRuns(take, yieldCpu) > MUCH ? PAUSE.short : PAUSE.usual;
       burstEnded();
       // Being woken for every packet would cost the packet thread a system call each.
-      if (!this.#isOver) await new Promise((resolve) => setTimeout(resolve, pause));
+      if (!this.#isOver) await sleep(pause);
     }
     this.#ring.drainRuns(take);
     burstEnded();

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { after } from "../sys/timer.ts";
 
 /**
  * What `promise` resolves with, unless the signal aborts first.
@@ -24,10 +25,10 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal)
 /** Resolves when `milliseconds` are over or `promise` has resolved: whether it has. */
 export async function within(milliseconds: number, promise: Promise<unknown>): Promise<boolean> {
   const { promise: over, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(() => resolve(false), milliseconds);
+  const cancel = after(milliseconds, () => resolve(false));
   try {
     return await Promise.race([promise.then(() => true), over]);
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
 }

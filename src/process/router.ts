@@ -19,6 +19,7 @@ import { routerLine } from "../log/classic.ts";
 import { LineFile } from "../log/line_file.ts";
 import { PacketThread } from "../loop/thread.ts";
 import { openRawIcmp } from "../sys/raw_icmp.ts";
+import { after, every } from "../sys/timer.ts";
 import { UdpSocket } from "../sys/udp.ts";
 import { LINK_BUFFER } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
@@ -40,7 +41,7 @@ export async function runRouter(): Promise<ExitCode> {
   // every process of a service, or only this one.
   for (const signal of ["SIGINT", "SIGHUP"] as const) Deno.addSignalListener(signal, () => {});
   const terminated = Promise.withResolvers<void>();
-  Deno.addSignalListener("SIGTERM", () => void setTimeout(terminated.resolve, SAME_SIGNAL));
+  Deno.addSignalListener("SIGTERM", () => void after(SAME_SIGNAL, terminated.resolve));
   const thread = new PacketThread(moduleUrl("src/loop/packet_thread.ts"));
   const number = environmentNumber(RouterEnvironment.number);
   const controlPort = environmentNumber(RouterEnvironment.controlPort);
@@ -58,10 +59,10 @@ export async function runRouter(): Promise<ExitCode> {
   channel.say(PROXY, { type: "up", pid: Deno.pid, port });
 
   const counts = () => ({ counters: thread.counters.snapshot(), rejected: channel.rejected });
-  const life = setInterval(() => {
+  const stopHeartbeat = every(HEARTBEAT, () => {
     // While the proxy does not answer, e.g. stopped with Ctrl+Z, the newest sign of life would only queue behind others.
     if (channel.isQuiet) channel.say(PROXY, { type: "alive", ...counts() });
-  }, HEARTBEAT);
+  });
   const end = Promise.race([
     stop.promise.then(() => ({ kind: "stopped" }) as const),
     parent.gone.then(() => ({ kind: "orphaned" }) as const),
@@ -82,7 +83,7 @@ export async function runRouter(): Promise<ExitCode> {
     await channel.flush(FAREWELL);
     return reason.kind === "stopped" ? ExitCode.ok : ExitCode.failed;
   } finally {
-    clearInterval(life);
+    stopHeartbeat();
     await thread[Symbol.asyncDispose]();
   }
 
@@ -117,17 +118,18 @@ class Parent {
   private constructor(readonly sessionKey: Uint8Array<ArrayBuffer>, readonly gone: Promise<void>) {}
 
   static async meet(): Promise<Parent> {
-    const reader = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).getReader();
+    // Not by a stream: to make the first one takes 9 ms, and the proxy waits.
+    const bytes = new Uint8Array(2 * SESSION_KEY + 1);
     let text = "";
     while (!text.includes("\n")) {
-      const { value, done } = await reader.read();
-      if (done) throw notForPeople();
-      text += value;
+      const length = await Deno.stdin.read(bytes);
+      if (length === null) throw notForPeople();
+      text += new TextDecoder().decode(bytes.subarray(0, length));
     }
     const digits = text.slice(0, text.indexOf("\n"));
     if (!new RegExp(`^[0-9a-f]{${2 * SESSION_KEY}}$`).test(digits)) throw notForPeople();
     const gone = (async () => {
-      while (!(await reader.read()).done);
+      while (await Deno.stdin.read(bytes) !== null);
     })();
     return new Parent(Uint8Array.fromHex(digits), gone);
   }

@@ -80,9 +80,10 @@ export class RouterProcess {
   }
 
   async #readWords(heard: (line: string) => void): Promise<void> {
+    const decoder = new TextDecoder();
     let rest = "";
-    for await (const text of this.#child.stderr.pipeThrough(new TextDecoderStream())) {
-      const lines = (rest + text).split("\n");
+    for await (const bytes of this.#child.stderr) {
+      const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
       rest = lines.pop()!;
       for (const line of lines) this.#hear(line, heard);
     }

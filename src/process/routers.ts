@@ -20,6 +20,7 @@ import {
 import { wipe } from "../crypto/wipe.ts";
 import { OperatorError } from "../errors.ts";
 import { diagnostics } from "../log/diagnostics.ts";
+import { type Cancel, every, sleep } from "../sys/timer.ts";
 import type { Snapshot } from "../trace/counters.ts";
 import { unlessAborted, within } from "./abort.ts";
 import { RouterProcess } from "./router_process.ts";
@@ -62,7 +63,7 @@ export class Routers implements AsyncDisposable {
   readonly #channel: ControlChannel<ProxyMessage, RouterMessage>;
   readonly #fail: (error: OperatorError) => void;
   readonly #over: AbortSignal;
-  readonly #watch: ReturnType<typeof setInterval>;
+  readonly #stopWatching: Cancel;
   #lookedAt = performance.now();
   #isStopping = false;
 
@@ -78,7 +79,7 @@ export class Routers implements AsyncDisposable {
       take: (from, message) => this.#take(from, message),
     });
     this.#routers = sessions.map((session, index) => this.#spawn(index + 1, session));
-    this.#watch = setInterval(() => this.#lookForSilence(), SILENCE.look);
+    this.#stopWatching = every(SILENCE.look, () => this.#lookForSilence());
   }
 
   /**
@@ -144,7 +145,7 @@ export class Routers implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    clearInterval(this.#watch);
+    this.#stopWatching();
     for (const { process } of this.#routers) this.#channel.say(process.number, { type: "stop" });
     const ended = Promise.all(this.#routers.map((router) => router.ended));
     if (!await within(STOPPING, ended)) {
@@ -200,7 +201,7 @@ export class Routers implements AsyncDisposable {
   async #awaitEnd(router: Router): Promise<void> {
     const { code, signal } = await router.ended;
     if (SHARED_SIGNALS.includes(signal) && !this.#isStopping) {
-      await new Promise((resolve) => setTimeout(resolve, SAME_SIGNAL));
+      await sleep(SAME_SIGNAL);
     }
     const { number, pid, lastWords } = router.process;
     const how = signal === null ? `exit code ${code}` : signal;
