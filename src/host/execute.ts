@@ -17,6 +17,9 @@ export const searchPath = (): string => `${Deno.env.get("PATH") ?? ""}:/usr/sbin
 /** `<sys/stat.h>`: S_IXUSR, S_IXGRP and S_IXOTH. */
 const ANY_EXECUTE = 0o111;
 
+/** Programs that have been found, and where they were looked for: where there are many directories, that takes a while. */
+const found = new Map<string, { readonly file: string; readonly searched: string }>();
+
 /** Where programs come from, for those who lack one. */
 const PACKAGES: Record<string, string> = {
   ip: "iproute2",
@@ -118,14 +121,19 @@ export function isInstalled(program: string): boolean {
 
 /** Where the program of this name lies. */
 function find(program: string): string | undefined {
-  return searchPath().split(":").map((dir) => `${dir}/${program}`).find((path) => {
+  const path = searchPath();
+  const known = found.get(program);
+  if (known?.searched === path) return known.file;
+  const file = path.split(":").map((dir) => `${dir}/${program}`).find((file) => {
     try {
-      const { isFile, mode } = Deno.statSync(path);
+      const { isFile, mode } = Deno.statSync(file);
       return isFile && (mode! & ANY_EXECUTE) !== 0;
     } catch {
       return false;
     }
   });
+  if (file !== undefined) found.set(program, { file, searched: path });
+  return file;
 }
 
 /** What a sysctl is set to, e.g. of `net.ipv4.conf.eth0.rp_filter`; undefined where there is none of this name. */

@@ -6,6 +6,8 @@
 import { libc } from "./libc.ts";
 import { cStruct, pointerTo } from "./pointer.ts";
 
+const { clock_gettime } = libc;
+
 /** `<time.h>` */
 const CLOCK_MONOTONIC = 1;
 
@@ -20,7 +22,7 @@ const pointer = pointerTo(bytes);
  * moment, and takes a third of the instructions: no way through the runtime, and no system call.
  */
 export function monotonic(): number {
-  libc.clock_gettime(CLOCK_MONOTONIC, pointer);
+  clock_gettime(CLOCK_MONOTONIC, pointer);
   // The low half of the seconds lasts for 68 years of uptime.
   return timespec[At.seconds]! * 1e3 + timespec[At.nanoseconds]! / 1e6;
 }
