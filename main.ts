@@ -2,14 +2,16 @@
  * onion: arguments → command → exit code, under one root AbortController.
  *
  * Nothing is imported before it is known to be needed: a router is ready sooner without the command line's parser, and
- * the parser without the network.
+ * the parser without the network. And nothing waits for its turn that takes long: a run's first router is started first.
  *
  * @module
  */
 import type { Command } from "./src/cli/command.ts";
 import { report, wantsStack } from "./src/cli/report.ts";
+import { startsRun } from "./src/cli/words.ts";
 import { ExitCode, OperatorError } from "./src/errors.ts";
 import { unlessAborted } from "./src/process/abort.ts";
+import type { Routers } from "./src/process/routers.ts";
 
 /** What a shell reports for a process that Ctrl+C ended: 128 + SIGINT. */
 const INTERRUPTED = 130;
@@ -68,19 +70,26 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
     const { runRouter } = await import("./src/process/router.ts");
     return await runRouter();
   }
+  await using routers = startsRun(argv) ? await firstRouter() : undefined;
   // First, whatever the order in which a bundle holds what follows.
   await import("./src/cli/later_segmenter.ts");
   const { parseArguments } = await import("./src/cli/arguments.ts");
   // Only the reading of a command line is cut short like this, for it leaves nothing behind. A command ends by itself.
-  return await perform(await unlessAborted(parseArguments(argv), root.signal));
+  return await perform(await unlessAborted(parseArguments(argv), root.signal), routers);
 }
 
-async function perform(command: Command): Promise<ExitCode> {
+/** Starts before the command line is read, which takes 40 ms: where that is refused, the router goes again. */
+async function firstRouter(): Promise<Routers | undefined> {
+  const { Routers } = await import("./src/process/routers.ts");
+  return await Routers.ahead();
+}
+
+async function perform(command: Command, routers: Routers | undefined): Promise<ExitCode> {
   switch (command.kind) {
     case "run": {
       await closeInspector();
       const { runStage } = await import("./src/process/run.ts");
-      return await runStage(command.settings, root.signal);
+      return await runStage(command.settings, root.signal, routers);
     }
     case "lab": {
       const { lab } = await import("./src/cli/lab.ts");

@@ -14,7 +14,7 @@ import type { Command } from "./command.ts";
 import { findSimilar } from "./optique.ts";
 import { DOCTOR, NOTHING, parseWords, RUN } from "./parse.ts";
 import { versionText } from "./version.ts";
-import { shownWords } from "./words.ts";
+import { asksFor, shownWords } from "./words.ts";
 
 /**
  * Reads a command line; the only thing it looks at besides is what the command line names: a config file, a directory.
@@ -57,12 +57,6 @@ async function help(): Promise<Command> {
   // Its words are those of every command; a run needs none of them.
   const { helpText } = await import("./help.ts");
   return { kind: "print", text: helpText() };
-}
-
-/** Whether a flag that overrides all others is there. After `--` there are none. */
-function asksFor(argv: readonly string[], ...names: string[]): boolean {
-  const end = argv.indexOf("--");
-  return argv.slice(0, end < 0 ? argv.length : end).some((word) => names.includes(word));
 }
 
 async function runSettings(words: readonly string[]): Promise<Settings> {

@@ -42,3 +42,16 @@ export const WORDS: Readonly<Record<string, Word>> = {
 export function shownWords(): string[] {
   return Object.keys(WORDS).filter((word) => WORDS[word]?.help !== undefined);
 }
+
+/** Whether a flag that overrides all others is there. After `--` there are none. */
+export function asksFor(argv: readonly string[], ...names: string[]): boolean {
+  const end = argv.indexOf("--");
+  return argv.slice(0, end < 0 ? argv.length : end).some((word) => names.includes(word));
+}
+
+/** Whether a command line is one that runs a stage, if it can be read. Said without reading it. */
+export function startsRun(argv: readonly string[]): boolean {
+  const [word] = argv;
+  return word !== undefined && !Object.hasOwn(WORDS, word) &&
+    !asksFor(argv, "--help", "-h", "--version", "-V", "--print-commands");
+}

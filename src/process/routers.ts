@@ -42,6 +42,7 @@ class Router {
   readonly up = Promise.withResolvers<number>();
   readonly ready = Promise.withResolvers<string | undefined>();
   readonly ended: Promise<Deno.CommandStatus>;
+  isUp = false;
   heardAt = performance.now();
   counters: Snapshot = {};
   rejected = 0;
@@ -51,56 +52,50 @@ class Router {
   }
 }
 
-/** What the proxy shares with one router. */
-interface Session {
-  readonly key: Uint8Array<ArrayBuffer>;
-  readonly codec: FrameCodec;
-}
-
 /** All routers of a run. */
 export class Routers implements AsyncDisposable {
-  readonly #routers: readonly Router[];
+  readonly #routers: Router[] = [];
   readonly #channel: ControlChannel<ProxyMessage, RouterMessage>;
-  readonly #fail: (error: OperatorError) => void;
-  readonly #over: AbortSignal;
+  readonly #failed = Promise.withResolvers<OperatorError>();
   readonly #stopWatching: Cancel;
   #lookedAt = performance.now();
   #isStopping = false;
 
-  private constructor(
-    sessions: readonly Session[],
-    fail: (error: OperatorError) => void,
-    over: AbortSignal,
-  ) {
-    this.#fail = fail;
-    this.#over = over;
+  /**
+   * The first router of a run, started ahead of everything else: a run waits for it longest, and what it is to be it is told when
+   * it is up.
+   *
+   * @returns nothing where that cannot be; the run says why when it comes to it
+   */
+  static async ahead(): Promise<Routers | undefined> {
+    try {
+      await using stack = new AsyncDisposableStack();
+      const routers = stack.use(new Routers());
+      await routers.start(1);
+      stack.move();
+      return routers;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Opens the control channel. */
+  constructor() {
     this.#channel = new ControlChannel({
       self: PROXY,
       take: (from, message) => this.#take(from, message),
     });
-    this.#routers = sessions.map((session, index) => this.#spawn(index + 1, session));
     this.#stopWatching = every(SILENCE.look, () => this.#lookForSilence());
   }
 
-  /**
-   * Opens the control channel and starts the routers' processes.
-   *
-   * @param fail told when a router has died, has gone silent, or says that it cannot go on
-   * @param over aborts when the run is to end: what becomes of routers from then on is no failure
-   */
-  static async start(
-    count: number,
-    fail: (error: OperatorError) => void,
-    over: AbortSignal,
-  ): Promise<Routers> {
-    // A key each: no router can speak for another.
-    const sessions = await Promise.all(Array.from({ length: count }, async () => {
-      const key = makeSessionKey();
-      return { key, codec: await FrameCodec.of(key) };
-    }));
-    const routers = new Routers(sessions, fail, over);
-    wipe(...sessions.map(({ key }) => key));
-    return routers;
+  /** Starts the routers' processes, up to the one of this number. Those that have been started before stay. */
+  async start(last: number): Promise<void> {
+    while (this.#routers.length < last) await this.#spawn(this.#routers.length + 1);
+  }
+
+  /** Resolves when a router has died, has gone silent, or says that it cannot go on. */
+  get failed(): Promise<OperatorError> {
+    return this.#failed.promise;
   }
 
   /** The port of the proxy's end of the control channel. */
@@ -141,12 +136,18 @@ export class Routers implements AsyncDisposable {
     return unlessAborted(this.#router(number).ready.promise, signal);
   }
 
-  /** Asks the routers to stop, waits for it, kills those that don't, and closes the control channel. */
+  /**
+   * Asks the routers to stop, waits for it, kills those that don't, and closes the control channel. Those that are not up yet,
+   * and so have nothing to write down, are killed at once.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
     this.#stopWatching();
-    for (const { process } of this.#routers) this.#channel.say(process.number, { type: "stop" });
+    for (const { process, isUp } of this.#routers) {
+      if (isUp) this.#channel.say(process.number, { type: "stop" });
+      else process.kill();
+    }
     const ended = Promise.all(this.#routers.map((router) => router.ended));
     if (!await within(STOPPING, ended)) {
       diagnostics("proxy").warn("a router did not stop when it was asked to, and was killed");
@@ -157,8 +158,10 @@ export class Routers implements AsyncDisposable {
     await this.#channel[Symbol.asyncDispose]();
   }
 
-  #spawn(number: number, { key, codec }: Session): Router {
-    this.#channel.addParty(number, codec);
+  async #spawn(number: number): Promise<void> {
+    // A key each: no router can speak for another.
+    const key = makeSessionKey();
+    this.#channel.addParty(number, await FrameCodec.of(key));
     const log = diagnostics(`router ${number}`);
     const process = new RouterProcess(
       number,
@@ -166,9 +169,10 @@ export class Routers implements AsyncDisposable {
       key,
       (line) => log.warn("{line}", { line }),
     );
+    wipe(key);
     const router = new Router(process);
+    this.#routers.push(router);
     void this.#awaitEnd(router);
-    return router;
   }
 
   #router(number: number): Router {
@@ -180,6 +184,7 @@ export class Routers implements AsyncDisposable {
     router.heardAt = performance.now();
     switch (message.type) {
       case "up":
+        router.isUp = true;
         return router.up.resolve(message.port);
       case "ready":
         return router.ready.resolve(message.key);
@@ -213,12 +218,8 @@ export class Routers implements AsyncDisposable {
     );
   }
 
-  /**
-   * Tells of a failure, unless the run is ending. A signal may have been meant for routers and proxy alike, and the proxy
-   * may have heard it without having got as far as to stop them: it finishes the change to the host that it is at.
-   */
   #report(error: OperatorError): void {
-    if (!this.#isStopping && !this.#over.aborted) this.#fail(error);
+    if (!this.#isStopping) this.#failed.resolve(error);
   }
 
   #lookForSilence(): void {

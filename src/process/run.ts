@@ -41,9 +41,14 @@ import { type RunReport, summaryObject, summaryText } from "./summary.ts";
  * Runs a stage until `signal` aborts.
  *
  * @param signal aborts with the name of what ended the run, e.g. `SIGINT`
+ * @param ahead the routers that have been started already
  * @throws {OperatorError} when something failed; everything has been undone by then
  */
-export async function runStage(settings: Settings, signal: AbortSignal): Promise<ExitCode> {
+export async function runStage(
+  settings: Settings,
+  signal: AbortSignal,
+  ahead: Routers | undefined,
+): Promise<ExitCode> {
   const started = performance.now();
   setUpDiagnostics(settings.logLevel);
   const output = makeOutput(settings.json);
@@ -66,7 +71,7 @@ export async function runStage(settings: Settings, signal: AbortSignal): Promise
         AbortSignal.any([signal, failure.signal]),
         (e) => failure.abort(e),
       );
-      await run.start();
+      await run.start(ahead);
       await run.untilOver();
     } catch (error) {
       if (!signal.aborted) failure.abort(error);
@@ -124,13 +129,16 @@ class Run {
     );
   }
 
-  async start(): Promise<void> {
+  async start(ahead: Routers | undefined): Promise<void> {
     const { stage, tun, address } = this.#settings;
     // The slow parts, processes and a Worker, start now and come up while the host is prepared. The processes first, for
     // they take longest, and the making of a Worker holds up this thread; but they are closed before it.
     const threads = this.#stack.use(new AsyncDisposableStack());
-    const routers = this.#stack.use(await Routers.start(this.#settings.routers, this.#fail, this.#over));
-    this.#routers = routers;
+    const routers = this.#routers = this.#stack.use(ahead ?? new Routers());
+    // A signal may have been meant for routers and proxy alike, and the proxy may have heard it without having got as far as to
+    // stop them: it finishes the change to the host that it is at.
+    routers.failed.then((error) => this.#over.aborted || this.#fail(error));
+    await routers.start(this.#settings.routers);
     if (stage.traffic) this.#thread = this.#startThread(threads);
     for (const { number, pid } of routers.all) this.#log.debug(`started router ${number}, pid ${pid}`);
     const proxyPort = this.#thread === undefined

@@ -6,8 +6,6 @@
 import { libc } from "./libc.ts";
 import { cStruct, pointerTo } from "./pointer.ts";
 
-const { clock_gettime } = libc;
-
 /** `<time.h>` */
 const CLOCK_MONOTONIC = 1;
 
@@ -22,7 +20,7 @@ const pointer = pointerTo(bytes);
  * moment, and takes a third of the instructions: no way through the runtime, and no system call.
  */
 export function monotonic(): number {
-  clock_gettime(CLOCK_MONOTONIC, pointer);
+  libc.clock_gettime(CLOCK_MONOTONIC, pointer);
   // The low half of the seconds lasts for 68 years of uptime.
   return timespec[At.seconds]! * 1e3 + timespec[At.nanoseconds]! / 1e6;
 }

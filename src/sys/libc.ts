@@ -63,24 +63,8 @@ const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-type Functions = Deno.StaticForeignLibraryInterface<typeof SYMBOLS>;
-
-/**
- * The C library's functions. Every call is synchronous, so errno is this thread's.
- *
- * A function is looked up when it is first asked for, for that takes 0.2 ms each, and no thread needs all. Whoever calls one with
- * every packet takes it out of here once.
- */
-export const libc: Functions = {} as Functions;
-for (const name of Object.keys(SYMBOLS) as (keyof Functions)[]) {
-  let found: Functions[typeof name] | undefined;
-  Object.defineProperty(libc, name, { get: () => found ??= lookUp(name) });
-}
-
-function lookUp<Name extends keyof Functions>(name: Name): Functions[Name] {
-  const symbols: Deno.ForeignLibraryInterface = { [name]: SYMBOLS[name] };
-  return Deno.dlopen("libc.so.6", symbols).symbols[name] as Functions[Name];
-}
+/** The C library's functions. Every call is synchronous, so errno is this thread's. */
+export const libc = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
 
 /** This thread's errno, as memory: good in the very next expression after a call, and gone after anything else. */
 const errnoCell = new Int32Array(

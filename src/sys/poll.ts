@@ -7,8 +7,6 @@ import { Errno } from "./errno.ts";
 import { check, errno, libc } from "./libc.ts";
 import { cStruct, fieldsOf, pointerTo } from "./pointer.ts";
 
-const { poll, sched_yield } = libc;
-
 /** Bytes of a `struct pollfd { int fd; short events; short revents; }`. */
 const POLLFD = 8;
 const At = { fd: 0, events: 4, revents: 6 } as const;
@@ -65,7 +63,7 @@ export class Poller {
     do {
       if (this.#poll(0) > 0) return true;
       const before = at;
-      sched_yield();
+      libc.sched_yield();
       at = now();
       if (at - before > LONG) {
         this.wait(timeout - (at - before));
@@ -78,7 +76,7 @@ export class Poller {
 
   /** @returns how many descriptors have something */
   #poll(timeout: number): number {
-    const ready = poll(this.#pointer, this.#count, timeout);
+    const ready = libc.poll(this.#pointer, this.#count, timeout);
     if (ready < 0 && errno() === Errno.EINTR) {
       this.#clear();
       return 0;

@@ -9,8 +9,6 @@ import { check, cString, errno, libc } from "./libc.ts";
 import { LastPointer, pointerTo } from "./pointer.ts";
 import { enlargeBuffers, SOCKADDR_IN, SockaddrIn } from "./udp.ts";
 
-const { read, sendto } = libc;
-
 /** `<sys/socket.h>`, asm-generic. */
 const AF_INET = 2;
 const SOCK_RAW = 3;
@@ -87,7 +85,7 @@ export const NO_PACKET = -1;
  * @throws {SysError}
  */
 export function receiveRaw(fd: number, into: Uint8Array<ArrayBuffer>, room: number): number {
-  const length = read(fd, receivedTo.to(into), room);
+  const length = libc.read(fd, receivedTo.to(into), room);
   if (length >= 0) return length;
   const error = errno();
   if (error === Errno.EAGAIN || error === Errno.EINTR) return NO_PACKET;
@@ -129,7 +127,7 @@ export class RawIcmpSender {
     if (typeOfService !== this.#typeOfService) this.#set(IP_TOS, this.#typeOfService = typeOfService);
     if (discover !== this.#discover) this.#set(IP_MTU_DISCOVER, this.#discover = discover);
     this.#to.address = destination;
-    if (sendto(this.#fd, this.#from.to(from), length, 0, this.#toPointer, SOCKADDR_IN) === length) {
+    if (libc.sendto(this.#fd, this.#from.to(from), length, 0, this.#toPointer, SOCKADDR_IN) === length) {
       return "sent";
     }
     return errno() === Errno.EMSGSIZE ? "too-long" : "refused";

@@ -8,8 +8,6 @@ import { Fd } from "./fd.ts";
 import { check, cString, errno, libc } from "./libc.ts";
 import { LastPointer } from "./pointer.ts";
 
-const { read, write } = libc;
-
 /** `<fcntl.h>` */
 const O_RDWR = 0o2;
 const O_NONBLOCK = 0o4000;
@@ -71,7 +69,7 @@ export const NO_PACKET = -1;
  * @throws {SysError} EBADFD when the interface is gone
  */
 export function readPacket(fd: number, into: Uint8Array<ArrayBuffer>, room: number): number {
-  const length = read(fd, readTo.to(into), room);
+  const length = libc.read(fd, readTo.to(into), room);
   if (length >= 0) return length;
   const error = errno();
   if (error === Errno.EAGAIN || error === Errno.EINTR) return NO_PACKET;
@@ -80,5 +78,5 @@ export function readPacket(fd: number, into: Uint8Array<ArrayBuffer>, room: numb
 
 /** Writes one packet, the first `length` bytes of `from`: whether the kernel took it. */
 export function writePacket(fd: number, from: Uint8Array<ArrayBuffer>, length: number): boolean {
-  return write(fd, writtenFrom.to(from), length) === length;
+  return libc.write(fd, writtenFrom.to(from), length) === length;
 }

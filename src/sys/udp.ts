@@ -10,8 +10,6 @@ import { type Address, addressOf, MessageHeader } from "./message.ts";
 import { cStruct, fieldsOf } from "./pointer.ts";
 import { takeLoopbackOnly } from "./socket_filter.ts";
 
-const { recvmsg, sendmsg } = libc;
-
 /** `<sys/socket.h>`, asm-generic: the same on x86-64 and arm64. */
 const AF_INET = 2;
 const SOCK_DGRAM = 2;
@@ -172,7 +170,7 @@ export class UdpReceiver {
     if (into.length - offset < LONGEST_TRAIN) throw new RangeError("no room for the longest train");
     this.#message.setData(into, offset, LONGEST_TRAIN);
     this.#message.expectControl();
-    const length = recvmsg(this.#fd, this.#message.pointer, 0);
+    const length = libc.recvmsg(this.#fd, this.#message.pointer, 0);
     if (length < 0) {
       const error = errno();
       // ECONNREFUSED tells of an earlier datagram that nobody took: no reason to stop.
@@ -211,7 +209,7 @@ export class UdpSender {
   send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, to: SockaddrIn): boolean {
     this.#single.setData(bytes, start, end - start);
     this.#single.setName(to.bytes, to.location);
-    return sendmsg(this.#fd, this.#single.pointer, 0) === end - start;
+    return libc.sendmsg(this.#fd, this.#single.pointer, 0) === end - start;
   }
 
   /**
@@ -249,7 +247,7 @@ export class UdpSender {
     this.#message.setData(this.#train, 0, this.#length);
     if (count === 1) this.#message.clearControl();
     else this.#message.setControl(SOL_UDP, UDP_SEGMENT, this.#segment);
-    const sent = sendmsg(this.#fd, this.#message.pointer, 0);
+    const sent = libc.sendmsg(this.#fd, this.#message.pointer, 0);
     const length = this.#length;
     this.#length = 0;
     this.#count = 0;
