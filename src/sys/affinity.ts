@@ -3,7 +3,15 @@
  *
  * @module
  */
-import { libc } from "./libc.ts";
+import { libcWith } from "./libc.ts";
+
+const libc = libcWith(
+  "sched_getaffinity",
+  "sched_setaffinity",
+  "sched_setscheduler",
+  "sched_yield",
+  "sched_getcpu",
+);
 
 /** `<bits/cpu-set.h>`: bytes of a `cpu_set_t`, a bit for each of 1024 processors. */
 const CPU_SET = 128;

@@ -3,8 +3,10 @@
  *
  * @module
  */
-import { libc } from "./libc.ts";
+import { libcWith } from "./libc.ts";
 import { cStruct, pointerTo } from "./pointer.ts";
+
+const libc = libcWith("clock_gettime");
 
 /** `<time.h>` */
 const CLOCK_MONOTONIC = 1;

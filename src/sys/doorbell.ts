@@ -4,8 +4,10 @@
  * @module
  */
 import { Fd } from "./fd.ts";
-import { check, libc } from "./libc.ts";
+import { check, libcWith } from "./libc.ts";
 import { pointerTo } from "./pointer.ts";
+
+const libc = libcWith("eventfd", "write", "read");
 
 /** eventfd(2) flags, `<sys/eventfd.h>`: each read takes one off the count, and none blocks. */
 const EFD_SEMAPHORE = 0o1;

@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { check, cString, libc } from "./libc.ts";
+import { check, cString, libcWith } from "./libc.ts";
+
+const libc = libcWith("signal", "execvp");
 
 /** <bits/signum-generic.h>: `#define SIGPIPE 13`, and `SIG_DFL` is the null pointer. */
 const SIGPIPE = 13;

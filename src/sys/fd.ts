@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { libc } from "./libc.ts";
+import { libcWith } from "./libc.ts";
+
+const libc = libcWith("close");
 
 /** A file descriptor that is closed once, by its owner. */
 export class Fd implements Disposable {

@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { check, libc } from "./libc.ts";
+import { check, libcWith } from "./libc.ts";
+
+const libc = libcWith("fchown");
 
 /** The descriptors of this process, each a link to what it has open (proc(5)). */
 const DESCRIPTORS = "/proc/self/fd";

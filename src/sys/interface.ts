@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { cString, libc } from "./libc.ts";
+import { cString, libcWith } from "./libc.ts";
+
+const libc = libcWith("if_nametoindex");
 
 /** Whether there is a network interface of this name. */
 export function interfaceExists(name: string): boolean {

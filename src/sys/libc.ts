@@ -63,12 +63,29 @@ const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** The C library's functions. Every call is synchronous, so errno is this thread's. */
-export const libc = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+type Symbols = typeof SYMBOLS;
+
+/** What has been looked up so far. */
+const found: Record<string, unknown> = {};
+
+/**
+ * Functions of the C library. Each module takes those that it calls, when it is loaded: to look one up takes 0.2 ms, and no
+ * thread calls all of them. Every call is synchronous, so errno is this thread's.
+ */
+export function libcWith<Name extends keyof Symbols>(
+  ...names: readonly Name[]
+): Deno.StaticForeignLibraryInterface<Pick<Symbols, Name>> {
+  const news = names.filter((name) => !Object.hasOwn(found, name)).map((name) => [name, SYMBOLS[name]]);
+  if (news.length > 0) Object.assign(found, Deno.dlopen("libc.so.6", Object.fromEntries(news)).symbols);
+  return Object.fromEntries(names.map((name) => [name, found[name]])) as never;
+}
 
 /** This thread's errno, as memory: good in the very next expression after a call, and gone after anything else. */
 const errnoCell = new Int32Array(
-  Deno.UnsafePointerView.getArrayBuffer(libc.__errno_location()!, Int32Array.BYTES_PER_ELEMENT),
+  Deno.UnsafePointerView.getArrayBuffer(
+    libcWith("__errno_location").__errno_location()!,
+    Int32Array.BYTES_PER_ELEMENT,
+  ),
 );
 
 /** The number of the last error of this thread. */

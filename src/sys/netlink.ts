@@ -5,8 +5,10 @@
  */
 import { Errno, errnoName } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { check, errno, libc } from "./libc.ts";
+import { check, errno, libcWith } from "./libc.ts";
 import { SysError } from "../errors.ts";
+
+const libc = libcWith("socket", "bind", "recvfrom");
 
 /** `<bits/socket.h>` */
 const AF_NETLINK = 16;

@@ -4,7 +4,9 @@
  * @module
  */
 import { Fd } from "./fd.ts";
-import { check, libc } from "./libc.ts";
+import { check, libcWith } from "./libc.ts";
+
+const libc = libcWith("socket", "getsockopt");
 
 /** `<sys/socket.h>` and `<asm-generic/socket.h>` */
 const AF_INET = 2;

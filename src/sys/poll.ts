@@ -4,8 +4,10 @@
  * @module
  */
 import { Errno } from "./errno.ts";
-import { check, errno, libc } from "./libc.ts";
+import { check, errno, libcWith } from "./libc.ts";
 import { cStruct, fieldsOf, pointerTo } from "./pointer.ts";
+
+const libc = libcWith("sched_yield", "poll");
 
 /** Bytes of a `struct pollfd { int fd; short events; short revents; }`. */
 const POLLFD = 8;

@@ -5,9 +5,11 @@
  */
 import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { check, cString, errno, libc } from "./libc.ts";
+import { check, cString, errno, libcWith } from "./libc.ts";
 import { LastPointer, pointerTo } from "./pointer.ts";
 import { enlargeBuffers, SOCKADDR_IN, SockaddrIn } from "./udp.ts";
+
+const libc = libcWith("socket", "setsockopt", "bind", "read", "sendto");
 
 /** `<sys/socket.h>`, asm-generic. */
 const AF_INET = 2;

@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { libc } from "./libc.ts";
+import { libcWith } from "./libc.ts";
+
+const libc = libcWith("signal");
 
 /** `<bits/signum-arch.h>`: `#define SIGUSR1 10`. */
 const SIGUSR1 = 10;

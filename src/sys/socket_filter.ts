@@ -4,7 +4,9 @@
  *
  * @module
  */
-import { libc } from "./libc.ts";
+import { libcWith } from "./libc.ts";
+
+const libc = libcWith("setsockopt");
 
 /** `<sys/socket.h>`, asm-generic */
 const SOL_SOCKET = 1;

@@ -5,8 +5,10 @@
  */
 import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { check, cString, errno, libc } from "./libc.ts";
+import { check, cString, errno, libcWith } from "./libc.ts";
 import { LastPointer } from "./pointer.ts";
+
+const libc = libcWith("open", "ioctl", "read", "write");
 
 /** `<fcntl.h>` */
 const O_RDWR = 0o2;

@@ -5,10 +5,12 @@
  */
 import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { check, errno, libc } from "./libc.ts";
+import { check, errno, libcWith } from "./libc.ts";
 import { type Address, addressOf, MessageHeader } from "./message.ts";
 import { cStruct, fieldsOf } from "./pointer.ts";
 import { takeLoopbackOnly } from "./socket_filter.ts";
+
+const libc = libcWith("setsockopt", "socket", "bind", "getsockname", "recvmsg", "sendmsg");
 
 /** `<sys/socket.h>`, asm-generic: the same on x86-64 and arm64. */
 const AF_INET = 2;
