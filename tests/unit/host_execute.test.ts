@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { OperatorError } from "../../src/errors.ts";
-import { execute, isInstalled, readSysctl, show } from "../../src/host/execute.ts";
+import { ask, execute, executeBatch, isInstalled, readSysctl, show } from "../../src/host/execute.ts";
 
 Deno.test("a command is shown as a shell takes it", async () => {
   assert.equal(
@@ -80,6 +80,32 @@ Deno.test("a command runs in a session of its own, which Ctrl+C in the terminal 
   assert.notEqual(
     sessionOf(await execute(["cat", "/proc/self/stat"])),
     sessionOf(Deno.readTextFileSync("/proc/self/stat")),
+  );
+});
+
+Deno.test("a question that Ctrl+C ended is asked again", async () => {
+  const mark = await Deno.makeTempFile();
+  try {
+    const script = `[ -s ${mark} ] && exec echo answer; echo asked >${mark}; kill -INT $$`;
+    assert.equal(await ask(["sh", "-c", script]), "answer\n");
+  } finally {
+    await Deno.remove(mark);
+  }
+});
+
+Deno.test("several commands of ip, by one process: the one that fails is named", async () => {
+  await executeBatch([]);
+  await executeBatch([["ip", "link", "show", "lo"], ["ip", "address", "show", "lo"]]);
+  await assert.rejects(
+    executeBatch([["ip", "link", "show", "lo"], ["ip", "link", "show", "onion-none"]]),
+    new OperatorError(
+      '`ip link show onion-none` failed: Device "onion-none" does not exist.',
+      "run it by hand to see why",
+    ),
+  );
+  await assert.rejects(
+    executeBatch([["ip", "link", "show", "onion-none"]]),
+    (error) => error instanceof OperatorError && error.message.startsWith("`ip link show onion-none` failed"),
   );
 });
 
