@@ -15,6 +15,15 @@ const READY_WITHIN = 15_000;
 /** Lets the kernel end a program when the bench itself is killed, before which no clean-up of ours could run. */
 const WITH_THE_BENCH = ["setpriv", "--pdeathsig", "TERM", "--"];
 
+/** What is printed, as a line by itself, right before the program begins. */
+const BEGINS = "onionbench: begins";
+
+/**
+ * Prints that, and becomes the program: what leads to its place, and that the bench is a large process to make a copy of, is
+ * no part of the program's start.
+ */
+const TELLING_WHEN = ["sh", "-c", 'echo "$0"; exec "$@"', BEGINS];
+
 /** How a program is started. */
 export interface DaemonOptions {
   readonly signal: AbortSignal;
@@ -39,7 +48,7 @@ export class Daemon implements AsyncDisposable {
   readonly #name: string;
   readonly #says: RegExp;
   readonly #child: Deno.ChildProcess;
-  readonly #spawnedAt: number;
+  #beganAt = Infinity;
   readonly #ready = Promise.withResolvers<number>();
   readonly #unasked = new AbortController();
   readonly #reading: Promise<unknown>;
@@ -47,10 +56,9 @@ export class Daemon implements AsyncDisposable {
   #said = "";
 
   private constructor(place: Place, name: string, command: readonly string[], options: DaemonOptions) {
-    const [program, ...args] = place.inside([...WITH_THE_BENCH, ...command]);
+    const [program, ...args] = place.inside([...WITH_THE_BENCH, ...TELLING_WHEN, ...command]);
     this.#name = name;
     this.#says = options.ready ?? READY;
-    this.#spawnedAt = performance.now();
     this.#child = new Deno.Command(program, {
       args,
       cwd: options.cwd ?? "/",
@@ -69,7 +77,7 @@ export class Daemon implements AsyncDisposable {
   }
 
   /**
-   * Starts `command` at `place` and waits for its ready line.
+   * Starts `command` at `place` and waits for its ready line: `startMs` is the time from the program's beginning to that.
    *
    * @throws Error with the program's last words if it ends first, or is not ready in time
    */
@@ -149,8 +157,10 @@ export class Daemon implements AsyncDisposable {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       const lines = (line + text).split("\n");
       line = lines.pop() ?? "";
-      if (lines.some((one) => this.#says.test(one))) this.#ready.resolve(performance.now() - this.#spawnedAt);
-      const words = lines.filter((one) => !this.#says.test(one)).join("\n");
+      const now = performance.now();
+      if (lines.includes(BEGINS)) this.#beganAt = now;
+      if (lines.some((one) => this.#says.test(one))) this.#ready.resolve(now - this.#beganAt);
+      const words = lines.filter((one) => one !== BEGINS && !this.#says.test(one)).join("\n");
       if (words !== "") this.#said = `${this.#said}${words}\n`.slice(-KEPT);
     }
   }

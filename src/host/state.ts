@@ -65,11 +65,15 @@ export interface HostState {
   readonly held: ReadonlyMap<string, number>;
 }
 
-/** Asks for everything. */
-export async function readHostState(): Promise<HostState> {
+/**
+ * Asks for everything.
+ *
+ * @param withRules whether rules count; where they don't, there are none, and a program fewer to start
+ */
+export async function readHostState(withRules = true): Promise<HostState> {
   const [addresses, rules, routes] = await Promise.all([
     ask(["ip", "-d", "-json", "address", "show"]),
-    ask(["ip", "-N", "-json", "-4", "rule", "show"]),
+    withRules ? ask(["ip", "-N", "-json", "-4", "rule", "show"]) : "",
     ask(["ip", "-N", "-json", "-4", "route", "show", "table", "all"]),
   ]);
   return {

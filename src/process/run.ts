@@ -248,7 +248,7 @@ class Run {
     }
     const { changes, exits, mtu, from, needs } = planHost(
       this.#settings,
-      await readHostState(),
+      await readHostState(stage.captures),
       Deno.pid,
       tool,
       longestOf(networkOf(this.#settings, undefined)),
