@@ -45,6 +45,38 @@ Deno.test("a router loads no command line: it is ready sooner", async () => {
   assert.deepEqual(packages.filter((name) => name.startsWith("@optique/")), []);
 });
 
+Deno.test("the bundle reads a command line without what takes long to load", async () => {
+  using scratch = scratchDirectory();
+  assert.equal(
+    (await run(await selfExtractingOnion(), ["--version"], { env: { ONION_CACHE_DIR: scratch.path } })).code,
+    0,
+  );
+  const [unpacked] = [...Deno.readDirSync(`${scratch.path}/onion`)].map(({ name }) =>
+    `${scratch.path}/onion/${name}`
+  );
+  const main = Deno.readTextFileSync(`${unpacked}/main.js`);
+  // Each of them is looked up only when it is needed.
+  assert.match(main, /\bimport\(\(0,"/);
+  assert.doesNotMatch(main, /\bimport\("/);
+  // The first segmenter and the first timer of a process take 20 and 11 ms.
+  const probe = `${scratch.path}/probe.mjs`;
+  Deno.writeTextFileSync(
+    probe,
+    `for (const [owner, name] of [[Intl, "Segmenter"], [globalThis, "setTimeout"], [globalThis, "setInterval"]]) {
+      const value = function () { throw new Error(\`\${name} is used\`); };
+      Object.defineProperty(owner, name, { value, writable: true, configurable: true });
+    }
+    await import("file://${unpacked}/main.js");`,
+  );
+  // A stage that there is none of is found out at the end of the reading.
+  const refused = await run(`${unpacked}/onion`, ["run", "-A", "--no-config", probe, "--stage", "99"]);
+  assert.deepEqual(refused, {
+    code: 2,
+    stdout: "",
+    stderr: "onion: there is no stage 99; stages go from 1 to 9\n",
+  });
+});
+
 /** What `deno info --json` prints, as far as it is used here. */
 interface Graph {
   readonly modules: {

@@ -257,3 +257,17 @@ for (
     assert.deepEqual(await run(ONION, [...args]), { code: 2, stdout: "", stderr: line });
   });
 }
+
+Deno.test("a command line that is refused leaves no router, though one was started ahead of it", async () => {
+  const mark = crypto.randomUUID();
+  const { code } = await run(ONION, ["--stage", "99"], { env: { ONION_TEST_MARK: mark } });
+  assert.equal(code, 2);
+  const left = [...Deno.readDirSync("/proc")].filter(({ name }) => /^\d+$/.test(name)).filter(({ name }) => {
+    try {
+      return Deno.readTextFileSync(`/proc/${name}/environ`).includes(mark);
+    } catch {
+      return false; // it has ended, or is another user's
+    }
+  });
+  assert.deepEqual(left, []);
+});
