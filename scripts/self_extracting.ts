@@ -59,7 +59,7 @@ async function bundle(): Promise<Entry[]> {
 
 /**
  * Hides what a module imports only now and then. Deno reads and looks through everything that a program names before it runs the
- * first line, and for each Worker once more: of a start's 300 ms that took 18 in each process. A name that is the result of an
+ * first line, and for each Worker once more: of a start's 300 ms that took 7 in each process. A name that is the result of an
  * expression is looked up when it is needed.
  */
 export function hideImports(code: string): string {

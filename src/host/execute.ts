@@ -81,15 +81,21 @@ async function outputOf(
 ): Promise<Deno.CommandOutput> {
   const path = find(program);
   if (path === undefined) throw missing(program);
-  // Without `spawn`, Deno overlooks `detached`.
-  const child = new Deno.Command(path, {
+  const runnable = new Deno.Command(path, {
     ...options,
     args,
     env: { LC_ALL: "C" },
     stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
-  }).spawn();
+  });
+  let child: Deno.ChildProcess;
+  try {
+    child = runnable.spawn(); // `output` would overlook `detached`
+  } catch (cause) {
+    // It was there when it was looked for.
+    throw cause instanceof Deno.errors.NotFound ? missing(program, cause) : cause;
+  }
   if (input !== undefined) {
     const stdin = child.stdin.getWriter();
     // One that has ended does not read; its own words say why.
