@@ -26,7 +26,9 @@ export type ExecutableKind = "deno compile" | "self-extracting" | "source";
  * And to write down from a function's first call on what it does, not only once it is called often: what only the first packets
  * do, or only those after a pause, would be news to the compiled code, which then falls back.
  *
- * See docs/adr/0012-the-path-of-one-packet.md.
+ * And to begin with 8 MB for young objects, so that none are collected before a run is ready.
+ *
+ * See docs/adr/0012-the-path-of-one-packet.md and docs/adr/0014-ready-soon.md.
  */
 export const V8_FLAGS: string = "--v8-flags=" + [
   "--invocation-count-for-turbofan=1000",
