@@ -143,12 +143,11 @@ const ASLEEP = ~COUNT;
  */
 const RECORD_WORDS = 8;
 
-/** The kind in a record's first word; above it stands how often the event came again at once. */
+/** The kind in a record's first word. */
 const KIND = 0xff;
-/** One repeat, in a record's first word. */
-const REPEAT = KIND + 1;
-/** A first word from which on there is no room for one more. */
-const MOST_REPEATS = 2 ** 32 - REPEAT;
+/** Where in that word it stands how often the event came again at once, and the most that there is room for. */
+const REPEATS = 8;
+const MOST_REPEATS = 2 ** (32 - REPEATS) - 1;
 
 /** Records that a reader takes before it draws breath, a power of two. They take some 5 µs. */
 const BREATH = 16;
@@ -158,7 +157,7 @@ export const RING_RECORDS = 32_768;
 
 /** Bytes of memory for a ring of `records` records, a power of two. */
 export function ringBytes(records: number = RING_RECORDS): number {
-  return (Head.records + records * RECORD_WORDS) * Uint32Array.BYTES_PER_ELEMENT;
+  return (Head.records + records * RECORD_WORDS) * Int32Array.BYTES_PER_ELEMENT;
 }
 
 /**
@@ -175,7 +174,7 @@ export function ringBytes(records: number = RING_RECORDS): number {
  * ```
  */
 export class EventRing implements EventSink {
-  readonly #words: Uint32Array;
+  readonly #words: Int32Array;
   readonly #heads: Int32Array;
   readonly #mask: number;
   readonly #lost: () => void;
@@ -194,8 +193,8 @@ export class EventRing implements EventSink {
    * @param lost told of each event that did not fit
    */
   constructor(memory: ArrayBufferLike, lost: () => void = () => {}) {
-    this.#words = new Uint32Array(memory);
-    this.#heads = new Int32Array(memory, 0, Head.records);
+    this.#words = new Int32Array(memory);
+    this.#heads = this.#words.subarray(0, Head.records);
     this.#mask = (this.#words.length - Head.records) / RECORD_WORDS - 1;
     this.#lost = lost;
     this.#next = this.#written = Atomics.load(this.#heads, Head.written) & COUNT;
@@ -216,11 +215,21 @@ export class EventRing implements EventSink {
     outgoing = 0,
     rewritten = 0,
   ): void {
-    if (((this.#next - this.#knownRead) & COUNT) > this.#mask) {
-      this.#knownRead = Atomics.load(this.#heads, Head.read);
-      if (((this.#next - this.#knownRead) & COUNT) > this.#mask) return this.#lost();
-    }
     const words = this.#words;
+    if (this.#next !== this.#written) {
+      // The one before is not the reader's yet. Looked at first: mostly nothing more has to be done.
+      const at = this.#at(this.#next - 1);
+      const first = words[at]!;
+      if (
+        (first & KIND) === kind && words[at + 1] === (source | 0) && words[at + 2] === (destination | 0) &&
+        words[at + 3] === (detail | 0) && words[at + 4] === (port | 0) && words[at + 5] === (incoming | 0) &&
+        words[at + 6] === (outgoing | 0) && words[at + 7] === (rewritten | 0) && first >>> REPEATS < MOST_REPEATS
+      ) {
+        words[at] = first + (1 << REPEATS);
+        return;
+      }
+    }
+    if (this.#isFull()) return this.#lost();
     const at = this.#at(this.#next);
     words[at] = kind;
     words[at + 1] = source;
@@ -230,7 +239,7 @@ export class EventRing implements EventSink {
     words[at + 5] = incoming;
     words[at + 6] = outgoing;
     words[at + 7] = rewritten;
-    if (!this.#isRepeat(at)) this.#next = (this.#next + 1) & COUNT;
+    this.#next = (this.#next + 1) & COUNT;
   }
 
   /** Writer: lets the reader see what has been emitted so far. */
@@ -281,14 +290,14 @@ export class EventRing implements EventSink {
       const at = this.#at(read);
       const first = words[at]!;
       event.kind = (first & KIND) as EventKind;
-      event.source = words[at + 1]!;
-      event.destination = words[at + 2]!;
-      event.detail = words[at + 3]!;
-      event.port = words[at + 4]!;
-      event.incoming = words[at + 5]!;
-      event.outgoing = words[at + 6]!;
-      event.rewritten = words[at + 7]!;
-      take(event, Math.floor(first / REPEAT) + 1);
+      event.source = words[at + 1]! >>> 0;
+      event.destination = words[at + 2]! >>> 0;
+      event.detail = words[at + 3]! >>> 0;
+      event.port = words[at + 4]! >>> 0;
+      event.incoming = words[at + 5]! >>> 0;
+      event.outgoing = words[at + 6]! >>> 0;
+      event.rewritten = words[at + 7]! >>> 0;
+      take(event, (first >>> REPEATS) + 1);
       if ((read + 1) % BREATH === 0) breathe();
     }
     Atomics.store(this.#heads, Head.read, read);
@@ -309,17 +318,10 @@ export class EventRing implements EventSink {
     return Head.records + (record & this.#mask) * RECORD_WORDS;
   }
 
-  /** Whether the record at `at`, just written, could be counted as a repeat of the one before. */
-  #isRepeat(at: number): boolean {
-    if (this.#next === this.#written) return false; // the one before is the reader's
-    const words = this.#words;
-    const before = this.#at(this.#next - 1);
-    const first = words[before]!;
-    if ((first & KIND) !== words[at] || first >= MOST_REPEATS) return false;
-    for (let word = 1; word < RECORD_WORDS; word++) {
-      if (words[before + word] !== words[at + word]) return false;
-    }
-    words[before] = first + REPEAT;
-    return true;
+  /** Whether there is no room for one more record. */
+  #isFull(): boolean {
+    if (((this.#next - this.#knownRead) & COUNT) <= this.#mask) return false;
+    this.#knownRead = Atomics.load(this.#heads, Head.read);
+    return ((this.#next - this.#knownRead) & COUNT) > this.#mask;
   }
 }
