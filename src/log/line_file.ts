@@ -4,7 +4,7 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import { createOwnedFile } from "../sys/file.ts";
+import { createOwnedFile, PassingFile } from "../sys/file.ts";
 
 /** Bytes of a chunk: when one is full, it is written without further delay. */
 const CHUNK = 512 * 1024;
@@ -12,9 +12,15 @@ const CHUNK = 512 * 1024;
 /** Chunks that may wait for a disk that does not keep up; what comes then is lost. */
 const MOST_CHUNKS = 16;
 
+/** What the chunks are written to. */
+export interface Disk extends Disposable {
+  /** Writes in the background, and leaves the bytes alone meanwhile: how many of them are written. */
+  write(bytes: Uint8Array): Promise<number>;
+}
+
 /** A new file, to which lines are appended. */
 export class LineFile implements AsyncDisposable {
-  readonly #file: Deno.FsFile;
+  readonly #disk: Disk;
   readonly #failed: (reason: string) => void;
   readonly #encoder = new TextEncoder();
   /** The chunk that is being filled, and how far. */
@@ -28,8 +34,8 @@ export class LineFile implements AsyncDisposable {
   #writing: Promise<void> | undefined;
   #hasFailed = false;
 
-  private constructor(file: Deno.FsFile, failed: (reason: string) => void) {
-    this.#file = file;
+  private constructor(disk: Disk, failed: (reason: string) => void) {
+    this.#disk = disk;
     this.#failed = failed;
   }
 
@@ -37,12 +43,16 @@ export class LineFile implements AsyncDisposable {
    * Makes the file anew, for the user behind sudo.
    *
    * @param failed told once, in a sentence, when the file can take no more: later lines are lost
+   * @param open how it is made
    * @throws {OperatorError} where it cannot be made
    */
-  static create(path: string, failed: (reason: string) => void): LineFile {
+  static create(
+    path: string,
+    failed: (reason: string) => void,
+    open: (path: string) => Disk = openPassing,
+  ): LineFile {
     try {
-      const file = createOwnedFile(path);
-      return new LineFile(file, (reason) => failed(`the log file ${path} is incomplete: ${reason}`));
+      return new LineFile(open(path), (reason) => failed(`the log file ${path} is incomplete: ${reason}`));
     } catch (cause) {
       const reason = (cause as Error).message;
       throw new OperatorError(
@@ -115,13 +125,13 @@ export class LineFile implements AsyncDisposable {
       this.flush();
       await this.#writing;
     } while (this.#used > 0 && !this.#hasFailed);
-    this.#file.close();
+    this.#disk[Symbol.dispose]();
   }
 
   async #write(): Promise<void> {
     try {
       for (let chunk = this.#full[0]; chunk !== undefined; chunk = this.#full[0]) {
-        for (let at = 0; at < chunk.length;) at += await this.#file.write(chunk.subarray(at));
+        for (let at = 0; at < chunk.length;) at += await this.#disk.write(chunk.subarray(at));
         this.#full.shift();
         this.#empty.push(new Uint8Array(chunk.buffer));
       }
@@ -133,4 +143,8 @@ export class LineFile implements AsyncDisposable {
     }
     this.#writing = undefined;
   }
+}
+
+function openPassing(path: string): Disk {
+  return new PassingFile(createOwnedFile(path));
 }

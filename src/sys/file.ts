@@ -1,11 +1,11 @@
 /**
- * Files by owner.
+ * Files by owner, and files that take much.
  *
  * @module
  */
 import { check, libcWith } from "./libc.ts";
 
-const libc = libcWith("fchown");
+const libc = libcWith("fchown", "sync_file_range", "posix_fadvise");
 
 /** The descriptors of this process, each a link to what it has open (proc(5)). */
 const DESCRIPTORS = "/proc/self/fd";
@@ -69,6 +69,69 @@ export function createOwnedDirectory(path: string): void {
   if (owner === undefined) return;
   using directory = Deno.openSync(path);
   changeOwner(directory, ...owner);
+}
+
+/** Bytes that are sent to the disk, and later forgotten, at once. */
+const STRETCH = 4 * 1024 * 1024;
+
+/** sync_file_range(2): starts writing, and does not wait for its end. */
+const SYNC_FILE_RANGE_WRITE = 2;
+/** posix_fadvise(2): what is on the disk need not stay in memory. */
+const POSIX_FADV_DONTNEED = 4;
+
+/**
+ * A file that takes much and that hardly anybody reads. Only its last stretches stay in memory: all of its pages would push others out,
+ * and a virtual machine may have to ask its host for each new one. See docs/adr/0015-a-log-that-passes-through.md.
+ */
+export class PassingFile implements Disposable {
+  readonly #file: Deno.FsFile;
+  /** Its descriptor, once there is a whole stretch of it. */
+  #descriptor: number | undefined;
+  /** Where the file ends, and where the last whole stretch does. */
+  #end = 0;
+  #passed = 0;
+
+  /** @param file an open file, empty; the new object owns it */
+  constructor(file: Deno.FsFile) {
+    this.#file = file;
+  }
+
+  /**
+   * Appends in the background; one call at a time.
+   *
+   * @param bytes left alone until the promise is settled
+   * @returns how many of them are written
+   * @throws what Deno throws where none can be
+   */
+  async write(bytes: Uint8Array): Promise<number> {
+    const written = await this.#file.write(bytes);
+    this.#end += written;
+    while (this.#end - this.#passed >= STRETCH) await this.#pass();
+    return written;
+  }
+
+  /** Closes it. */
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+
+  /** Sends a stretch to the disk and forgets the two before it, which are mostly there. Where that cannot be, they stay. */
+  async #pass(): Promise<void> {
+    try {
+      this.#descriptor ??= descriptorOf(this.#file);
+    } catch {
+      // No /proc. Nothing is worse for it than it would be for any other file.
+      this.#passed = Infinity;
+      return;
+    }
+    const descriptor = this.#descriptor;
+    const begin = BigInt(this.#passed);
+    const oldest = BigInt(Math.max(0, this.#passed - 2 * STRETCH));
+    await libc.sync_file_range(descriptor, begin, BigInt(STRETCH), SYNC_FILE_RANGE_WRITE);
+    // A length of 0 would mean: up to the end.
+    if (oldest < begin) await libc.posix_fadvise(descriptor, oldest, begin - oldest, POSIX_FADV_DONTNEED);
+    this.#passed += STRETCH;
+  }
 }
 
 /** Who has typed `sudo`: user and group. */

@@ -15,6 +15,10 @@ const SYMBOLS = {
   read: { parameters: ["i32", "pointer", "u32"], result: "i32" },
   // ssize_t write(int fd, const void *buf, size_t count);
   write: { parameters: ["i32", "pointer", "u32"], result: "i32" },
+  // int sync_file_range(int fd, off_t offset, off_t nbytes, unsigned int flags);  In another thread, as the next.
+  sync_file_range: { parameters: ["i32", "i64", "i64", "u32"], result: "i32", nonblocking: true },
+  // int posix_fadvise(int fd, off_t offset, off_t len, int advice);
+  posix_fadvise: { parameters: ["i32", "i64", "i64", "i32"], result: "i32", nonblocking: true },
   // int ioctl(int fd, unsigned long request, ...);
   ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
   // int poll(struct pollfd *fds, nfds_t nfds, int timeout);
@@ -70,7 +74,7 @@ const found: Record<string, unknown> = {};
 
 /**
  * Functions of the C library. Each module takes those that it calls, when it is loaded: to look one up takes 0.2 ms, and no
- * thread calls all of them. Every call is synchronous, so errno is this thread's.
+ * thread calls all of them. A call is synchronous, so errno is this thread's, unless it is marked as not blocking.
  */
 export function libcWith<Name extends keyof Symbols>(
   ...names: readonly Name[]

@@ -223,7 +223,8 @@ export class EventRing implements EventSink {
       if (
         (first & KIND) === kind && words[at + 1] === (source | 0) && words[at + 2] === (destination | 0) &&
         words[at + 3] === (detail | 0) && words[at + 4] === (port | 0) && words[at + 5] === (incoming | 0) &&
-        words[at + 6] === (outgoing | 0) && words[at + 7] === (rewritten | 0) && first >>> REPEATS < MOST_REPEATS
+        words[at + 6] === (outgoing | 0) && words[at + 7] === (rewritten | 0) &&
+        first >>> REPEATS < MOST_REPEATS
       ) {
         words[at] = first + (1 << REPEATS);
         return;

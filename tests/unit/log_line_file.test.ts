@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { OperatorError } from "../../src/errors.ts";
-import { LineFile } from "../../src/log/line_file.ts";
+import { type Disk, LineFile } from "../../src/log/line_file.ts";
 
 /** A directory that is gone after the test. */
 function makeDirectory() {
@@ -12,11 +12,9 @@ function makeDirectory() {
   };
 }
 
-/** Another way to write files, for as long as it is in use: the disk's part is played by the test. */
-function withDisk(write: (bytes: Uint8Array) => Promise<number>): Disposable {
-  const { write: original } = Deno.FsFile.prototype;
-  Deno.FsFile.prototype.write = write;
-  return { [Symbol.dispose]: () => void (Deno.FsFile.prototype.write = original) };
+/** A disk whose part is played by the test. */
+function disk(write: (bytes: Uint8Array) => Promise<number>): () => Disk {
+  return () => ({ write, [Symbol.dispose]: () => {} });
 }
 
 Deno.test("lines are written in order, and all of them are there when the file is closed", async () => {
@@ -89,14 +87,13 @@ Deno.test("a file that cannot be made is the operator's to mend", () => {
 });
 
 Deno.test("a disk that takes a few bytes at a time gets them all, in order", async () => {
-  using directory = makeDirectory();
   const written: number[] = [];
-  using _ = withDisk((bytes) => {
+  const open = disk((bytes) => {
     written.push(...bytes.subarray(0, 3));
     return Promise.resolve(Math.min(3, bytes.length));
   });
   {
-    await using file = LineFile.create(directory.file, assert.fail);
+    await using file = LineFile.create("a file", assert.fail, open);
     file.line("one");
     file.flush();
     file.line("two");
@@ -106,14 +103,13 @@ Deno.test("a disk that takes a few bytes at a time gets them all, in order", asy
 });
 
 Deno.test("a disk that fails is reported once, and asked no more: packets go on", async () => {
-  using directory = makeDirectory();
   let asked = 0;
-  using _ = withDisk(() => {
+  const open = disk(() => {
     asked++;
     return Promise.reject(new Error("No space left on device (os error 28)"));
   });
   const complaints: string[] = [];
-  const file = LineFile.create(directory.file, (complaint) => complaints.push(complaint));
+  const file = LineFile.create("a file", (complaint) => complaints.push(complaint), open);
   for (let round = 0; round < 3; round++) {
     file.line("a line");
     file.flush();
@@ -121,23 +117,22 @@ Deno.test("a disk that fails is reported once, and asked no more: packets go on"
   }
   await file[Symbol.asyncDispose]();
   assert.deepEqual(complaints, [
-    `the log file ${directory.file} is incomplete: No space left on device (os error 28)`,
+    "the log file a file is incomplete: No space left on device (os error 28)",
   ]);
   assert.equal(asked, 1);
 });
 
 Deno.test("a disk that hangs fills no memory: what does not fit is lost, and the file says how much", async () => {
-  using directory = makeDirectory();
   const { promise: diskIsBack, resolve } = Promise.withResolvers<void>();
   let largest = 0;
   let text = "";
-  using _ = withDisk(async (bytes) => {
+  const open = disk(async (bytes) => {
     await diskIsBack;
     largest = Math.max(largest, bytes.length);
     text += new TextDecoder().decode(bytes);
     return bytes.length;
   });
-  const file = LineFile.create(directory.file, assert.fail);
+  const file = LineFile.create("a file", assert.fail, open);
   const line = (number: number) => `${number}: ${"x".repeat(1000)}`;
   const count = 20_000; // 20 MB
   for (let number = 0; number < count; number++) file.line(line(number));

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { PassingFile } from "../../src/sys/file.ts";
+
+const MEGABYTE = 1024 * 1024;
+
+/** An empty file that is gone after the test. */
+function makeFile() {
+  const path = Deno.makeTempFileSync({ prefix: "onion-file-" });
+  return { path, [Symbol.dispose]: () => Deno.removeSync(path) };
+}
+
+/** Bytes that differ from place to place, and from page to page. */
+function pattern(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, at) => (at ^ (at >>> 8) ^ (at >>> 16)) & 0xff);
+}
+
+async function writeAll(file: PassingFile, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+}
+
+/** What a tool prints, or undefined where it is missing. */
+function ask(command: string, ...args: string[]): string | undefined {
+  try {
+    return new TextDecoder().decode(new Deno.Command(command, { args }).outputSync().stdout).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+Deno.test("a file that passes through memory holds what was written, whatever the lengths", async () => {
+  using temporary = makeFile();
+  const bytes = pattern(10 * MEGABYTE + 1234);
+  {
+    using file = new PassingFile(Deno.openSync(temporary.path, { write: true }));
+    for (let at = 0, length = 1; at < bytes.length; at += length, length = length * 3 % 1_000_003) {
+      await writeAll(file, bytes.subarray(at, at + length));
+    }
+  }
+  assert.equal(Deno.readFileSync(temporary.path).findIndex((byte, at) => byte !== bytes[at]), -1);
+  assert.equal(Deno.statSync(temporary.path).size, bytes.length);
+});
+
+Deno.test("one write of several stretches is one of several, too", async () => {
+  using temporary = makeFile();
+  const bytes = pattern(13 * MEGABYTE);
+  {
+    using file = new PassingFile(Deno.openSync(temporary.path, { write: true }));
+    await writeAll(file, bytes);
+  }
+  assert.deepEqual(Deno.readFileSync(temporary.path), bytes);
+});
+
+/** The kind of file system that temporary files are on. */
+function kindOfFileSystem(): string | undefined {
+  using temporary = makeFile();
+  return ask("stat", "-f", "-c", "%T", temporary.path);
+}
+
+const fileSystem = kindOfFileSystem();
+const canTell = ask("fincore", "--version") !== undefined;
+
+Deno.test({
+  name: "of a file that passes through memory the last stretches stay there" +
+    (canTell ? fileSystem === "tmpfs" ? " (ignored: /tmp is all memory)" : "" : " (ignored: needs fincore)"),
+  ignore: !canTell || fileSystem === "tmpfs",
+  async fn() {
+    using temporary = makeFile();
+    const opened = Deno.openSync(temporary.path, { write: true });
+    using file = new PassingFile(opened);
+    const bytes = pattern(MEGABYTE);
+    for (let written = 0; written < 32; written++) {
+      await writeAll(file, bytes);
+      await opened.sync(); // however slow the disk is
+    }
+    const resident = Number(ask("fincore", "--bytes", "--noheadings", "--output", "RES", temporary.path));
+    assert.ok(resident <= 8 * MEGABYTE, `${resident} bytes`);
+  },
+});
