@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type Duel, isSamePair, type Pair } from "./duels.ts";
 import type { Figures, MeasureKey } from "./measures.ts";
 import { pairedRatios, type Rounds, summarize, type Summary } from "./stats.ts";
 
@@ -13,6 +14,8 @@ export interface Claim {
   readonly measure: MeasureKey;
   /** The contender that it is divided by; without one, the figure itself counts. */
   readonly against?: string;
+  /** Whether the two take turns of a moment, see {@linkcode Duel}, because what is asked for is less than the rounds' noise. */
+  readonly byTurns?: true;
   /** The median may not be more, or less. Where neither is said it is only reported. */
   readonly atMost?: number;
   readonly atLeast?: number;
@@ -35,6 +38,7 @@ export const CLAIMS: readonly Claim[] = [
     contender: "stage2",
     measure: "rate64",
     against: "stage2_nolog",
+    byTurns: true,
     atLeast: 0.9,
   },
   {
@@ -42,6 +46,7 @@ export const CLAIMS: readonly Claim[] = [
     contender: "stage2",
     measure: "rate1400",
     against: "stage2_nolog",
+    byTurns: true,
     atLeast: 0.9,
   },
   { title: "stage 2: start to ready, ms", contender: "stage2", measure: "start", atMost: 300 },
@@ -125,17 +130,29 @@ function sameWork(
   ];
 }
 
-/** The claims that can be decided with these contenders. */
+/** Who has to take turns with whom. */
+export const DUELS: readonly Pair[] = CLAIMS.filter(({ byTurns }) => byTurns)
+  .map(({ contender, against }) => ({ contender, against: against! }))
+  .filter((pair, index, pairs) => pairs.findIndex((other) => isSamePair(other, pair)) === index);
+
+/** The claims that can be decided with these contenders, and these duels. */
 export function decideClaims(
   entrants: readonly { readonly name: string; readonly rounds: readonly Figures[] }[],
+  duels: readonly Duel[] = [],
 ): ClaimResult[] {
   const column = (name: string, measure: MeasureKey): Rounds =>
     entrants.find((entrant) => entrant.name === name)?.rounds.map((figures) => figures[measure]) ?? [];
 
+  const figuresOf = ({ contender, measure, against, byTurns }: Claim): Rounds => {
+    if (against === undefined) return column(contender, measure);
+    if (!byTurns) return pairedRatios(column(contender, measure), column(against, measure));
+    const duel = duels.find((duel) => isSamePair(duel, { contender, against }));
+    return duel?.rounds.map((ratios) => ratios[measure]) ?? [];
+  };
+
   return CLAIMS.flatMap((claim) => {
-    const { contender, measure, against, atMost = Infinity, atLeast = -Infinity } = claim;
-    const mine = column(contender, measure);
-    const summary = summarize(against === undefined ? mine : pairedRatios(mine, column(against, measure)));
+    const { atMost = Infinity, atLeast = -Infinity } = claim;
+    const summary = summarize(figuresOf(claim));
     if (summary === undefined) return [];
     const isBounded = atMost < Infinity || atLeast > -Infinity;
     const holds = summary.median <= atMost && summary.median >= atLeast;

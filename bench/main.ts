@@ -10,7 +10,9 @@ import { resolve } from "node:path";
 import { ConfigError, ExitCode, OperatorError } from "../src/errors.ts";
 import { type BenchArguments, parseArguments, USAGE } from "./arguments.ts";
 import { buildFloor, buildOnion, checkOut, findOnion, resolveRevision } from "./build.ts";
+import { DUELS } from "./claims.ts";
 import { run } from "./command.ts";
+import { type Duel, measureDuel, type Pair } from "./duels.ts";
 import { type GrowthReport, measureGrowth, reportGrowth } from "./growth.ts";
 import { checkHost } from "./host.ts";
 import { describeMachine, readCpuTimes, stolenShare } from "./machine.ts";
@@ -102,6 +104,7 @@ async function bench(options: BenchArguments, signal: AbortSignal): Promise<Repo
     note: (text) => notes.add(text),
     signal,
   };
+  const { rounds } = options;
   /** Makes contenders, measures them in turn, and takes them away. */
   const conduct = async <Figures>(
     names: readonly string[],
@@ -111,11 +114,24 @@ async function bench(options: BenchArguments, signal: AbortSignal): Promise<Repo
   ): Promise<Measured<Figures>[]> => {
     await using made = new AsyncDisposableStack();
     const contenders = await makeContenders(names, executables, purpose, made, signal);
-    return await measureRounds(contenders, { ...what, rounds: options.rounds, progress: say }, instruments);
+    return await measureRounds(contenders, { ...what, rounds, progress: say }, instruments);
+  };
+  /** Lets two of this tree's take turns. */
+  const fight = async ({ contender, against }: Pair): Promise<Duel> => {
+    await using made = new AsyncDisposableStack();
+    const { before: _, ...now } = executables;
+    const two = await makeContenders([contender, against], now, { wide: false }, made, signal);
+    const byName = (name: string) => two.find((one) => one.name === name)!;
+    const opponents = [byName(contender), byName(against)] as const;
+    return await measureDuel(opponents, { rounds, progress: say }, instruments);
   };
 
   const before = await readCpuTimes();
   const measured = await conduct(names, executables, { wide: false }, { measure, nothing: {} });
+  const duels: Duel[] = [];
+  for (const pair of DUELS) {
+    if (names.includes(pair.contender) && names.includes(pair.against)) duels.push(await fight(pair));
+  }
   let growth: GrowthReport[] | undefined;
   if (options.growth) {
     say("growth");
@@ -132,7 +148,7 @@ async function bench(options: BenchArguments, signal: AbortSignal): Promise<Repo
     {
       machine,
       plan,
-      rounds: options.rounds,
+      rounds,
       quick: options.quick,
       ...(peers === undefined ? {} : { peers }),
       ...(against === undefined ? {} : { against }),
@@ -140,6 +156,7 @@ async function bench(options: BenchArguments, signal: AbortSignal): Promise<Repo
       notes: [...notes],
     },
     growth,
+    duels,
   );
 }
 

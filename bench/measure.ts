@@ -102,18 +102,39 @@ async function measurePackets(subject: Subject, instruments: Instruments): Promi
   const { settleSeconds, warmupSeconds: warmup, spanSeconds: span } = instruments.plan;
   const traffic = { warmup, span, flows: 1 };
   await onLoad(subject, instruments, { ...traffic, warmup: 0, span: settleSeconds, size: SMALL, window: 1 });
-  const trips = await roundTrips(subject, instruments, { ...traffic, size: SMALL });
-  const small = await lossless(subject, instruments, { ...traffic, size: SMALL });
-  const large = await lossless(subject, instruments, { ...traffic, size: LARGE });
-  const hasPrograms = (await subject.running.pids()).length > 0;
-  return present({
-    ...trips,
-    rate64: small?.packetsPerSecond,
-    rate1400: large?.packetsPerSecond,
-    // The kernel answers on the load generator's time.
-    cpu64: hasPrograms ? cpuPerMillion(small) : undefined,
-    cpu1400: hasPrograms ? cpuPerGigabyte(large, LARGE) : undefined,
-  });
+  const figures = [await roundTrips(subject, instruments, { ...traffic, size: SMALL })];
+  for (const takeRate of RATES) figures.push(await takeRate(subject, instruments, { warmup, span }));
+  return Object.assign({}, ...figures);
+}
+
+/** Takes the rate without loss, and the CPU that it costs, with packets of one size. */
+export type TakeRate = (
+  subject: Subject,
+  instruments: Instruments,
+  time: Pick<Traffic, "warmup" | "span">,
+) => Promise<Figures>;
+
+/** One for each size. */
+export const RATES: readonly TakeRate[] = [
+  async (subject, instruments, time) => {
+    const small = await lossless(subject, instruments, { ...time, flows: 1, size: SMALL });
+    return present({
+      rate64: small?.packetsPerSecond,
+      cpu64: await hasPrograms(subject) ? cpuPerMillion(small) : undefined,
+    });
+  },
+  async (subject, instruments, time) => {
+    const large = await lossless(subject, instruments, { ...time, flows: 1, size: LARGE });
+    return present({
+      rate1400: large?.packetsPerSecond,
+      cpu1400: await hasPrograms(subject) ? cpuPerGigabyte(large, LARGE) : undefined,
+    });
+  },
+];
+
+/** Whether it has a CPU time of its own: the kernel answers on the load generator's. */
+async function hasPrograms({ running }: Subject): Promise<boolean> {
+  return (await running.pids()).length > 0;
 }
 
 async function roundTrips(subject: Subject, instruments: Instruments, traffic: Traffic): Promise<Figures> {
@@ -143,7 +164,7 @@ export async function lossless(
   instruments: Instruments,
   traffic: Traffic & { readonly window?: number },
 ): Promise<LoadResult | undefined> {
-  const { contender: { name }, running } = subject;
+  const { name } = subject.contender;
   const { size, flows } = traffic;
   const what = `packets of ${size} bytes${flows > 1 ? ` to ${flows} hosts` : ""}`;
   const first = traffic.window ?? instruments.plan.window;
@@ -154,7 +175,7 @@ export async function lossless(
       continue;
     }
     const busy = result.ownCpuSeconds / result.seconds;
-    if (busy > SATURATED && (await running.pids()).length > 0) {
+    if (busy > SATURATED && await hasPrograms(subject)) {
       instruments.note(
         `The load generator had a core to itself and used it up with ${what}: ${name} may be capable of more`,
       );

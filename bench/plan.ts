@@ -24,6 +24,10 @@ export interface Plan {
   readonly spanSeconds: number;
   /** The same for each point of `--growth`, of which there are many. */
   readonly growthSpanSeconds: number;
+  /** Turns that each of two takes in a duel, and their seconds: before the clock counts, and those that count. */
+  readonly duelTurns: number;
+  readonly duelWarmupSeconds: number;
+  readonly duelSpanSeconds: number;
   /** Packets on the way at once when the packet rate is taken; halved for as long as one is lost. */
   readonly window: number;
 }
@@ -37,6 +41,9 @@ export const FULL: Plan = {
   warmupSeconds: 0.5,
   spanSeconds: 0.8,
   growthSpanSeconds: 0.4,
+  duelTurns: 20,
+  duelWarmupSeconds: 0.1,
+  duelSpanSeconds: 0.3,
   window: 64,
 };
 
@@ -49,5 +56,8 @@ export const QUICK: Plan = {
   warmupSeconds: 0.05,
   spanSeconds: 0.05,
   growthSpanSeconds: 0.05,
+  duelTurns: 2,
+  duelWarmupSeconds: 0.05,
+  duelSpanSeconds: 0.05,
   window: 64,
 };

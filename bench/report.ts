@@ -5,6 +5,7 @@
  */
 import { type ClaimResult, decideClaims } from "./claims.ts";
 import type { Shape } from "./contender.ts";
+import type { Duel } from "./duels.ts";
 import type { GrowthReport } from "./growth.ts";
 import type { Machine } from "./machine.ts";
 import { type Figures, type Measure, type MeasureKey, MEASURES } from "./measures.ts";
@@ -73,6 +74,7 @@ export function makeReport(
   entrants: readonly Entrant[],
   circumstances: Circumstances,
   growth?: readonly GrowthReport[],
+  duels: readonly Duel[] = [],
 ): Report {
   const measures = MEASURES.map((measure): ReportedMeasure => ({
     ...measure,
@@ -86,7 +88,7 @@ export function makeReport(
   return {
     ...circumstances,
     measures: measures.filter(({ figures }) => figures.length > 0),
-    claims: decideClaims(entrants),
+    claims: decideClaims(entrants, duels),
     ...(growth === undefined ? {} : { growth }),
     regressions,
   };

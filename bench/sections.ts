@@ -94,7 +94,7 @@ function renderClaims(claims: readonly ClaimResult[]): string[] {
     const digits = claim.against === undefined ? 0 : 2;
     return [
       claim.title,
-      claim.against ?? "",
+      claim.byTurns ? `${claim.against}, by turns` : claim.against ?? "",
       formatFigure(claim.median, digits),
       formatSpread(claim, digits),
       formatBound(claim),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CLAIMS, decideClaims } from "../../bench/claims.ts";
+import { CLAIMS, decideClaims, DUELS } from "../../bench/claims.ts";
 import { NAMES } from "../../bench/roster.ts";
 
 Deno.test("claims: each names contenders that there are", () => {
@@ -26,14 +26,22 @@ Deno.test("decideClaims: a ratio within rounds, decided by its median", () => {
   );
 });
 
-Deno.test("decideClaims: logging is measured against none, and more than a tenth less does not hold", () => {
-  const decide = (logged: number) =>
-    decideClaims([
-      { name: "stage2", rounds: [{ rate64: logged }] },
-      { name: "stage2_nolog", rounds: [{ rate64: 100 }] },
+Deno.test("decideClaims: logging takes turns with none, and more than a tenth less does not hold", () => {
+  const decide = (...ratios: number[]) =>
+    decideClaims([], [
+      { contender: "stage2", against: "stage2_nolog", rounds: ratios.map((rate64) => ({ rate64 })) },
     ]).map(({ holds }) => holds);
-  assert.deepEqual(decide(90), [true]);
-  assert.deepEqual(decide(89), [false]);
+  assert.deepEqual(decide(0.5, 0.9, 0.99), [true]);
+  assert.deepEqual(decide(0.5, 0.89, 0.99), [false]);
+});
+
+Deno.test("decideClaims: what takes turns is not decided by rounds", () => {
+  const rounds = [{ rate64: 100 }];
+  assert.deepEqual(decideClaims([{ name: "stage2", rounds }, { name: "stage2_nolog", rounds }]), []);
+});
+
+Deno.test("claims: who takes turns with whom, each pair once", () => {
+  assert.deepEqual(DUELS, [{ contender: "stage2", against: "stage2_nolog" }]);
 });
 
 Deno.test("decideClaims: what is only reported is not decided; what has no floor is not there", () => {

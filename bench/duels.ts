@@ -1,0 +1,109 @@
+/**
+ * Duels: two contenders that are both up, and take turns of a moment.
+ *
+ * A machine can be a sixth slower for some seconds and then as fast as before, e.g. because its host has moved one of its processors
+ * away from the other. Two contenders that take turns in rounds, a round many seconds long, do not share that, and a
+ * difference of a few percent is lost in it. Two that take turns of a third of a second do.
+ *
+ * @module
+ */
+import type { Contender } from "./contender.ts";
+import { awaitFirstReply, type Instruments, onLoad, RATES, type Subject } from "./measure.ts";
+import type { Figures, MeasureKey } from "./measures.ts";
+import type { Conduct } from "./rounds.ts";
+import { pairedRatios, summarize } from "./stats.ts";
+
+/** Two contenders, by name. */
+export interface Pair {
+  readonly contender: string;
+  readonly against: string;
+}
+
+/** A pair, and what each round said: the first one's figures over the second one's. */
+export interface Duel extends Pair {
+  readonly rounds: readonly Figures[];
+}
+
+/** Whether both are about the same two, in the same order. */
+export function isSamePair(one: Pair, other: Pair): boolean {
+  return one.contender === other.contender && one.against === other.against;
+}
+
+/**
+ * Lets two contenders take turns, every round with both started anew.
+ *
+ * @throws Error if one of them dies, answers nothing, or answers wrongly
+ */
+export async function measureDuel(
+  [one, other]: readonly [Contender, Contender],
+  { rounds, progress }: Pick<Conduct<Figures>, "rounds" | "progress">,
+  instruments: Instruments,
+): Promise<Duel> {
+  const ratios: Figures[] = [];
+  for (let round = 0; round < rounds; round++) {
+    progress(`round ${round + 1} of ${rounds}: ${one.name} and ${other.name} by turns`);
+    ratios.push(await measureRound(one, other, instruments));
+  }
+  return { contender: one.name, against: other.name, rounds: ratios };
+}
+
+async function measureRound(one: Contender, other: Contender, instruments: Instruments): Promise<Figures> {
+  const { duelTurns, duelWarmupSeconds: warmup, duelSpanSeconds: span } = instruments.plan;
+  await using first = await one.start(instruments.signal);
+  await using second = await other.start(instruments.signal);
+  const signal = AbortSignal.any([instruments.signal, first.ended, second.ended]);
+  const inside = { ...instruments, signal };
+  const subjects: [Subject, Subject] = [
+    { contender: one, running: first, way: wayTo(one) },
+    { contender: other, running: second, way: wayTo(other) },
+  ];
+  for (const subject of subjects) await settle(subject, inside);
+  const figures: Figures[] = [];
+  for (const takeRate of RATES) {
+    const take = (subject: Subject) => takeRate(subject, inside, { warmup, span });
+    figures.push(await takeTurns(subjects, duelTurns, take));
+  }
+  return Object.assign({}, ...figures);
+}
+
+function wayTo({ name, targets: { packets } }: Contender) {
+  if (packets === undefined) throw new TypeError(`no packet passes ${name}, which has been asked to a duel`);
+  return packets;
+}
+
+/** Until its code is compiled and its buffers have grown. */
+async function settle(subject: Subject, instruments: Instruments): Promise<void> {
+  const { settleSeconds: span, window } = instruments.plan;
+  await awaitFirstReply(subject.contender, subject.way, instruments.signal);
+  for (const size of [64, 1400]) {
+    await onLoad(subject, instruments, { warmup: 0, span, size, flows: 1, window });
+  }
+}
+
+/**
+ * Takes the figures of two in turn. Who comes second in one turn comes first in the next: nobody always finds what the other has left.
+ *
+ * @param take takes the figures of one of them
+ * @returns of each figure the median of the turns' ratios, of the first one's to the second one's
+ */
+export async function takeTurns<Opponent>(
+  [one, other]: readonly [Opponent, Opponent],
+  turns: number,
+  take: (opponent: Opponent) => Promise<Figures>,
+): Promise<Figures> {
+  const mine: Figures[] = [];
+  const theirs: Figures[] = [];
+  const begin = async () => void mine.push(await take(one));
+  const answer = async () => void theirs.push(await take(other));
+  for (let turn = 0; turn < turns; turn++) {
+    for (const go of turn % 2 === 0 ? [begin, answer] : [answer, begin]) await go();
+  }
+  const keys = new Set(mine.flatMap((figures) => Object.keys(figures) as MeasureKey[]));
+  const ratios: Figures = {};
+  for (const key of keys) {
+    const column = (of: readonly Figures[]) => of.map((figures) => figures[key]);
+    const summary = summarize(pairedRatios(column(mine), column(theirs)));
+    if (summary !== undefined) ratios[key] = summary.median;
+  }
+  return ratios;
+}
