@@ -8,7 +8,7 @@
  * @module
  */
 import type { Contender } from "./contender.ts";
-import { awaitFirstReply, type Instruments, onLoad, RATES, type Subject } from "./measure.ts";
+import { awaitFirstReply, type Instruments, onLoad, RATES, type Subject, takeRate } from "./measure.ts";
 import type { Figures, MeasureKey } from "./measures.ts";
 import type { Conduct } from "./rounds.ts";
 import { pairedRatios, summarize } from "./stats.ts";
@@ -59,8 +59,8 @@ async function measureRound(one: Contender, other: Contender, instruments: Instr
   ];
   for (const subject of subjects) await settle(subject, inside);
   const figures: Figures[] = [];
-  for (const takeRate of RATES) {
-    const take = (subject: Subject) => takeRate(subject, inside, { warmup, span });
+  for (const rate of RATES) {
+    const take = (subject: Subject) => takeRate(rate, subject, inside, { warmup, span });
     figures.push(await takeTurns(subjects, duelTurns, take));
   }
   return Object.assign({}, ...figures);
@@ -75,7 +75,7 @@ function wayTo({ name, targets: { packets } }: Contender) {
 async function settle(subject: Subject, instruments: Instruments): Promise<void> {
   const { settleSeconds: span, window } = instruments.plan;
   await awaitFirstReply(subject.contender, subject.way, instruments.signal);
-  for (const size of [64, 1400]) {
+  for (const { size } of RATES) {
     await onLoad(subject, instruments, { warmup: 0, span, size, flows: 1, window });
   }
 }

@@ -103,34 +103,43 @@ async function measurePackets(subject: Subject, instruments: Instruments): Promi
   const traffic = { warmup, span, flows: 1 };
   await onLoad(subject, instruments, { ...traffic, warmup: 0, span: settleSeconds, size: SMALL, window: 1 });
   const figures = [await roundTrips(subject, instruments, { ...traffic, size: SMALL })];
-  for (const takeRate of RATES) figures.push(await takeRate(subject, instruments, { warmup, span }));
+  for (const rate of RATES) figures.push(await takeRate(rate, subject, instruments, { warmup, span }));
   return Object.assign({}, ...figures);
 }
 
-/** Takes the rate without loss, and the CPU that it costs, with packets of one size. */
-export type TakeRate = (
+/** A size that the packet rate is taken with, and the figures that follow. */
+export interface Rate {
+  /** Payload bytes. */
+  readonly size: number;
+  /** @param cpu seconds of the contender's own; absent where it has none */
+  readonly figures: (result: LoadResult, cpu: number | undefined) => Figures;
+}
+
+/** Every size that all are measured with. */
+export const RATES: readonly Rate[] = [
+  {
+    size: SMALL,
+    figures: ({ packetsPerSecond, counted }, cpu) =>
+      present({ rate64: packetsPerSecond, cpu64: cpu && cpu / counted * 1e6 }),
+  },
+  {
+    size: LARGE,
+    figures: ({ packetsPerSecond, counted }, cpu) =>
+      present({ rate1400: packetsPerSecond, cpu1400: cpu && cpu / (counted * LARGE) * 1e9 }),
+  },
+];
+
+/** Takes the rate without loss, and the CPU that it costs. */
+export async function takeRate(
+  { size, figures }: Rate,
   subject: Subject,
   instruments: Instruments,
   time: Pick<Traffic, "warmup" | "span">,
-) => Promise<Figures>;
-
-/** One for each size. */
-export const RATES: readonly TakeRate[] = [
-  async (subject, instruments, time) => {
-    const small = await lossless(subject, instruments, { ...time, flows: 1, size: SMALL });
-    return present({
-      rate64: small?.packetsPerSecond,
-      cpu64: await hasPrograms(subject) ? cpuPerMillion(small) : undefined,
-    });
-  },
-  async (subject, instruments, time) => {
-    const large = await lossless(subject, instruments, { ...time, flows: 1, size: LARGE });
-    return present({
-      rate1400: large?.packetsPerSecond,
-      cpu1400: await hasPrograms(subject) ? cpuPerGigabyte(large, LARGE) : undefined,
-    });
-  },
-];
+): Promise<Figures> {
+  const result = await lossless(subject, instruments, { ...time, flows: 1, size });
+  if (result === undefined) return {};
+  return figures(result, await hasPrograms(subject) ? result.watchedCpuSeconds : undefined);
+}
 
 /** Whether it has a CPU time of its own: the kernel answers on the load generator's. */
 async function hasPrograms({ running }: Subject): Promise<boolean> {
@@ -238,14 +247,6 @@ async function onPing(
   if (result.duplicates > 0) throw new Error(`${name} answers wrongly: duplicates with ${what}`);
   if (result.sent > result.received) note(`${name} lost packets of ${what}`);
   return result;
-}
-
-function cpuPerMillion(result: LoadResult | undefined): number | undefined {
-  return result && result.watchedCpuSeconds / result.counted * 1e6;
-}
-
-function cpuPerGigabyte(result: LoadResult | undefined, size: number): number | undefined {
-  return result && result.watchedCpuSeconds / (result.counted * size) * 1e9;
 }
 
 async function memoryOf(running: Running) {
