@@ -1,7 +1,7 @@
 /**
  * Duels: two contenders that are both up, and take turns of a moment.
  *
- * A machine can be a sixth slower for some seconds and then as fast as before, e.g. because its host has moved one of its processors
+ * A machine can be a sixth slower for some seconds and then as fast as before, perhaps because its host has moved one of its processors
  * away from the other. Two contenders that take turns in rounds, a round many seconds long, do not share that, and a
  * difference of a few percent is lost in it. Two that take turns of a third of a second do.
  *
