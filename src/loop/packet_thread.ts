@@ -118,11 +118,15 @@ async function obey(order: Order): Promise<void> {
   }
 }
 
-/** Keeps this thread on a processor while there is little to do. */
+/** Moves this thread to and from the processor that the network's threads share; `undefined` where it is left to the kernel. */
 function placementOn(cpu: number | undefined): Placement | undefined {
   const all = allowedCpus();
   if (cpu === undefined || all === undefined) return undefined;
   return new Placement({
+    free() {
+      allowCpus(all);
+      waitPatiently(false);
+    },
     gather() {
       allowCpus(onlyCpu(cpu));
       waitPatiently(false);

@@ -1,18 +1,19 @@
 /**
- * Where the packet threads of one network run: together or apart.
+ * Where the packet threads of one network run: wherever the kernel likes, together or apart.
  *
  * ```
- *              many packets a turn
- *   ┌──────────┐ ─────────────────► ┌───────┐
- *   │ together │                    │ apart │
- *   └──────────┘ ◄───────────────── └───────┘
- *              one at a time, for a while
+ *             not so few             many packets a turn
+ *   ┌──────┐ ───────────► ┌──────────┐ ─────────► ┌───────┐
+ *   │ free │              │ together │            │ apart │
+ *   └──────┘ ◄─────────── └──────────┘ ◄───────── └───────┘
+ *             now and then           one at a time, for a while
  * ```
  *
  * A packet that is alone on its way waits for nothing but the waking of the next thread, and that takes less on the same
  * processor than on another one, which may have to be woken itself. Many packets wait for each other: then each thread
  * had better have a processor of its own, and one that is woken does not push aside whoever is busy making its work.
- * See docs/adr/0011-threads-together-and-awake.md.
+ * Where packets come now and then all processors sleep but the one that the packet comes from, and only the kernel knows
+ * which one that is. See docs/adr/0011-threads-together-and-awake.md.
  *
  * @module
  */
@@ -28,46 +29,73 @@ const FEW = 1.5;
 const FIRST_HOLD = 100;
 const LONGEST_HOLD = 10_000;
 
+/** Milliseconds over which turns that move something are counted, and the most of them where packets come now and then. */
+const LULL = { ms: 100, turns: 12 } as const;
+
 /** Moves a thread. */
 export interface Mover {
+  /** To wherever the kernel likes. */
+  free(): void;
   /** To the processor that all threads of the network share. */
   gather(): void;
   /** To wherever the kernel likes, there to wait for its turn. */
   spread(): void;
 }
 
-/** The placement of one packet thread, which follows its load. */
+/** The placement of one packet thread, which follows its load; at first it is free. */
 export class Placement {
   readonly #mover: Mover;
-  #isTogether = true;
+  #place: "free" | "together" | "apart" = "free";
   #turns = 0;
   #packets = 0;
-  /** When the thread may come back, and how long it stays away the next time. */
+  /** Turns that have moved something, and since when they are counted. */
+  #moving = 0;
+  #since = 0;
+  /** Until when the thread stays apart, and for how long it does the next time. */
   #until = 0;
-  #hold = FIRST_HOLD;
+  #hold: number = FIRST_HOLD;
 
-  /** Gathers. */
   constructor(mover: Mover) {
     this.#mover = mover;
-    mover.gather();
   }
 
   /** A turn of the loop is over that has moved so many packets. */
   turned(packets: number, now: number): void {
+    if (packets > 0) this.#moving++;
+    if (now - this.#since >= LULL.ms) this.#lookAtPace(now);
     this.#packets += packets;
-    if (++this.#turns < WINDOW) return;
+    if (++this.#turns === WINDOW) this.#lookAtLoad(now);
+  }
+
+  /** Whether packets come now and then. */
+  #lookAtPace(now: number): void {
+    const isLull = this.#moving <= LULL.turns;
+    this.#moving = 0;
+    this.#since = now;
+    if (isLull && this.#place !== "free" && now >= this.#until) this.#settle("free", now);
+    else if (!isLull && this.#place === "free") this.#settle("together", now);
+  }
+
+  /** Whether many come at once. */
+  #lookAtLoad(now: number): void {
     const moved = this.#packets;
     this.#turns = this.#packets = 0;
-    if (this.#isTogether && moved >= MANY * WINDOW) {
+    if (this.#place !== "apart" && moved >= MANY * WINDOW) {
       // Back so soon: it was no rest.
       this.#hold = now - this.#until < this.#hold ? Math.min(2 * this.#hold, LONGEST_HOLD) : FIRST_HOLD;
-      this.#isTogether = false;
+      this.#place = "apart";
       this.#until = now + this.#hold;
       this.#mover.spread();
-    } else if (!this.#isTogether && now >= this.#until && moved <= FEW * WINDOW) {
-      this.#isTogether = true;
-      this.#until = now;
-      this.#mover.gather();
+    } else if (this.#place === "apart" && now >= this.#until && moved <= FEW * WINDOW) {
+      this.#settle("together", now);
     }
+  }
+
+  /** Not apart, or no longer. */
+  #settle(place: "free" | "together", now: number): void {
+    if (this.#place === "apart") this.#until = now;
+    this.#place = place;
+    if (place === "free") this.#mover.free();
+    else this.#mover.gather();
   }
 }

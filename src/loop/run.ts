@@ -18,8 +18,8 @@ export interface Turnable {
   /** Where the thread runs; wherever the kernel likes where it is undefined. */
   readonly placement?: Placement | undefined;
   /**
-   * Milliseconds that the thread stays awake after a packet of its first source, for what follows it may be about to come;
-   * 0 unless given. After others it is somebody else's turn, who may need this processor.
+   * Given where the first source brings the answers to what the others send on: behind a lone packet of theirs it is asked at
+   * once, and after a packet of its own the thread stays awake for so many ms, for what follows it may be about to come.
    */
   readonly awake?: number;
 }
@@ -92,10 +92,16 @@ class PacketLoop {
       if (index === 0) this.#isExpectant = count > 0;
       moved += count;
     }
+    if (this.#awake > 0 && moved === 1 && !this.#isExpectant) this.#lookForAnswer();
     this.#placement?.turned(moved, now);
     if (this.#due <= now) this.#node.expire(now);
     this.#tell(now);
     return true;
+  }
+
+  /** Whoever shares this processor has taken it to answer, and may have done so by now: no need to wait for that. */
+  #lookForAnswer(): void {
+    this.#isExpectant = this.#node.sources[0]!.move(monotonic()) > 0;
   }
 
   #wait(): void {

@@ -207,14 +207,15 @@ export class ProxyCore {
     // The exit of a sealed circuit does not know whom it answers. Nobody else on the host is to hear from a circuit.
     if (circuit.dialect.isSealed) redirectAnswer(cell, ip, circuit.client);
     else if (!circuit.isGiven && ip.destination !== circuit.client) return counters.count("bad-destination");
+    // Who waits for the packet waits for nothing else.
+    if (this.#outbox.toTun(cell)) counters.count("tun-out");
+    else counters.count("tun-refused");
     if (!circuit.isGiven) {
       events.emit(EventKind.incomingPacket, ip.source, ip.destination, 0, 0, circuit.id);
     } else if (ip.fragmentOffset === 0) {
       const { port } = this.#routers[circuit.neighbour]!.link;
       events.emit(EventKind.icmpFromPort, ip.source, ip.destination, icmpType(cell.view, ip.payload), port);
     }
-    if (this.#outbox.toTun(cell)) counters.count("tun-out");
-    else counters.count("tun-refused");
   }
 
   /** Counts a packet that is not carried and says so to the host, which would otherwise wait for an answer. */

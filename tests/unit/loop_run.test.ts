@@ -159,6 +159,40 @@ Deno.test("a loop that stays awake after a packet does the same things, and bloc
   assert.ok(monotonic() - begun >= 20);
 });
 
+/** What a loop asks that expects answers, of two devices: the first gives so many packets when asked, the second, which rings, so many. */
+function askedOf({ awake, answers, sent }: { awake?: number; answers: number; sent: number }): string[] {
+  using loop = makeLoop(2);
+  const [, asking] = loop.fds as [number, number];
+  const asked: string[] = [];
+  ringDoorbell(asking);
+  loop.run({
+    sources: [
+      source(() => {
+        asked.push("answers");
+        return answers;
+      }),
+      source(() => {
+        asked.push("asking");
+        answerDoorbell(asking);
+        ringDoorbell(loop.end);
+        return sent;
+      }),
+    ],
+  }, awake);
+  return asked;
+}
+
+Deno.test("behind a lone packet the answer is looked for at once, though nothing has told of it", () => {
+  assert.deepEqual(askedOf({ awake: 1, answers: 1, sent: 1 }), ["asking", "answers"]);
+  assert.deepEqual(askedOf({ awake: 1, answers: 0, sent: 1 }), ["asking", "answers"]);
+});
+
+Deno.test("it is not looked for behind many, or none, or where none is expected", () => {
+  assert.deepEqual(askedOf({ awake: 1, answers: 1, sent: 2 }), ["asking"]);
+  assert.deepEqual(askedOf({ awake: 1, answers: 1, sent: 0 }), ["asking"]);
+  assert.deepEqual(askedOf({ answers: 1, sent: 1 }), ["asking"]);
+});
+
 Deno.test("what is due at the start comes before packets that have waited for it", () => {
   using loop = makeLoop(1);
   const [device] = loop.fds as [number];
