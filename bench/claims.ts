@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Duel, isSamePair, type Pair } from "./duels.ts";
+import { type Challenge, type Duel, isSamePair } from "./duels.ts";
 import type { Figures, MeasureKey } from "./measures.ts";
 import { pairedRatios, type Rounds, summarize, type Summary } from "./stats.ts";
 
@@ -32,7 +32,11 @@ const ROUND_TRIPS = { spaced: "spaced", flood: "flood", backToBack: "back to bac
 
 /** Every claim, in the table's order. */
 export const CLAIMS: readonly Claim[] = [
-  ...sameWork("stage 2", "stage2", "tun_pair", { roundTrip: 1.25, rate: 0.9, cpu: 1.3 }),
+  ...sameWork("stage 2", "stage2", "tun_pair", { roundTrip: 1.25, rate: 0.9, cpu: 1.3 }, [
+    "spaced",
+    "closer",
+    "random",
+  ]),
   {
     title: "stage 2, 64 bytes: packets/s with every packet logged",
     contender: "stage2",
@@ -98,18 +102,24 @@ export const CLAIMS: readonly Claim[] = [
   },
 ];
 
-/** Contender and its floor in C. */
+/**
+ * Contender and its floor in C.
+ *
+ * @param byTurns what the two take turns with
+ */
 function sameWork(
   title: string,
   contender: string,
   against: string,
   allowed?: { readonly roundTrip: number; readonly rate: number; readonly cpu: number },
+  byTurns: readonly MeasureKey[] = [],
 ): Claim[] {
   const claim = (what: string, measure: MeasureKey, bounds: Pick<Claim, "atMost" | "atLeast">): Claim => ({
     title: `${title}${what}`,
     contender,
     measure,
     against,
+    ...(byTurns.includes(measure) ? { byTurns: true } : {}),
     ...(allowed === undefined ? {} : bounds),
   });
   const [roundTrip, rate, cpu] = [
@@ -130,10 +140,19 @@ function sameWork(
   ];
 }
 
-/** Who has to take turns with whom. */
-export const DUELS: readonly Pair[] = CLAIMS.filter(({ byTurns }) => byTurns)
-  .map(({ contender, against }) => ({ contender, against: against! }))
-  .filter((pair, index, pairs) => pairs.findIndex((other) => isSamePair(other, pair)) === index);
+/** Who has to take turns with whom, each pair once. */
+export const DUELS: readonly Challenge[] = challengesOf(CLAIMS);
+
+function challengesOf(claims: readonly Claim[]): Challenge[] {
+  const challenges: (Challenge & { readonly measures: MeasureKey[] })[] = [];
+  for (const { contender, against, measure, byTurns } of claims) {
+    if (!byTurns || against === undefined) continue;
+    const known = challenges.find((other) => isSamePair(other, { contender, against }));
+    if (known === undefined) challenges.push({ contender, against, measures: [measure] });
+    else known.measures.push(measure);
+  }
+  return challenges;
+}
 
 /** The claims that can be decided with these contenders, and these duels. */
 export function decideClaims(

@@ -8,8 +8,9 @@
  * @module
  */
 import type { Contender } from "./contender.ts";
-import { awaitFirstReply, type Instruments, onLoad, RATES, type Subject, takeRate } from "./measure.ts";
+import { awaitFirstReply, type Instruments, onLoad, type Subject } from "./traffic.ts";
 import type { Figures, MeasureKey } from "./measures.ts";
+import { LARGE, PROBES, SMALL } from "./probes.ts";
 import type { Conduct } from "./rounds.ts";
 import { pairedRatios, summarize } from "./stats.ts";
 
@@ -17,6 +18,11 @@ import { pairedRatios, summarize } from "./stats.ts";
 export interface Pair {
   readonly contender: string;
   readonly against: string;
+}
+
+/** A pair that is to take turns, and the figures that are wanted. */
+export interface Challenge extends Pair {
+  readonly measures: readonly MeasureKey[];
 }
 
 /** A pair, and what each round said: the first one's figures over the second one's. */
@@ -32,23 +38,28 @@ export function isSamePair(one: Pair, other: Pair): boolean {
 /**
  * Lets two contenders take turns, every round with both started anew.
  *
+ * @param measures the figures that are wanted; what the same probes tell comes along
  * @throws Error if one of them dies, answers nothing, or answers wrongly
  */
 export async function measureDuel(
   [one, other]: readonly [Contender, Contender],
+  measures: readonly MeasureKey[],
   { rounds, progress }: Pick<Conduct<Figures>, "rounds" | "progress">,
   instruments: Instruments,
 ): Promise<Duel> {
   const ratios: Figures[] = [];
   for (let round = 0; round < rounds; round++) {
     progress(`round ${round + 1} of ${rounds}: ${one.name} and ${other.name} by turns`);
-    ratios.push(await measureRound(one, other, instruments));
+    ratios.push(await measureRound([one, other], measures, instruments));
   }
   return { contender: one.name, against: other.name, rounds: ratios };
 }
 
-async function measureRound(one: Contender, other: Contender, instruments: Instruments): Promise<Figures> {
-  const { duelTurns, duelWarmupSeconds: warmup, duelSpanSeconds: span } = instruments.plan;
+async function measureRound(
+  [one, other]: readonly [Contender, Contender],
+  measures: readonly MeasureKey[],
+  instruments: Instruments,
+): Promise<Figures> {
   await using first = await one.start(instruments.signal);
   await using second = await other.start(instruments.signal);
   const signal = AbortSignal.any([instruments.signal, first.ended, second.ended]);
@@ -58,10 +69,11 @@ async function measureRound(one: Contender, other: Contender, instruments: Instr
     { contender: other, running: second, way: wayTo(other) },
   ];
   for (const subject of subjects) await settle(subject, inside);
+  const { turns, turn } = instruments.plan;
   const figures: Figures[] = [];
-  for (const rate of RATES) {
-    const take = (subject: Subject) => takeRate(rate, subject, inside, { warmup, span });
-    figures.push(await takeTurns(subjects, duelTurns, take));
+  for (const { yields, take } of PROBES) {
+    if (!yields.some((key) => measures.includes(key))) continue;
+    figures.push(await takeTurns(subjects, turns, (subject) => take(subject, inside, turn)));
   }
   return Object.assign({}, ...figures);
 }
@@ -75,9 +87,9 @@ function wayTo({ name, targets: { packets } }: Contender) {
 async function settle(subject: Subject, instruments: Instruments): Promise<void> {
   const { settleSeconds: span, window } = instruments.plan;
   await awaitFirstReply(subject.contender, subject.way, instruments.signal);
-  for (const { size } of RATES) {
-    await onLoad(subject, instruments, { warmup: 0, span, size, flows: 1, window });
-  }
+  const load = { warmup: 0, span, flows: 1 };
+  await onLoad(subject, instruments, { ...load, size: SMALL, window: 1 });
+  for (const size of [SMALL, LARGE]) await onLoad(subject, instruments, { ...load, size, window });
 }
 
 /**

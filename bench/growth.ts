@@ -4,7 +4,7 @@
  * @module
  */
 import type { Contender } from "./contender.ts";
-import { awaitFirstReply, type Instruments, lossless, onLoad, type Subject } from "./measure.ts";
+import { awaitFirstReply, type Instruments, lossless, onLoad, type Subject } from "./traffic.ts";
 import type { Measured } from "./rounds.ts";
 import { pairedRatios, type Rounds, summarize, type Summary } from "./stats.ts";
 
@@ -77,7 +77,7 @@ export async function measureGrowth(
   for (const axis of AXES) {
     for (const point of axis.points) {
       if (keyOf(point) in figures || point.size > longest) continue;
-      const traffic = { ...point, warmup: plan.warmupSeconds, span: plan.growthSpanSeconds };
+      const traffic = { ...point, warmup: plan.round.warmupSeconds, span: plan.growthSpanSeconds };
       const window = Math.max(1, Math.min(plan.window, Math.floor(MOST_ON_THE_WAY / point.size)));
       const trips = await onLoad(subject, inside, { ...traffic, window: 1 });
       const rate = await lossless(subject, inside, { ...traffic, window });

@@ -12,12 +12,13 @@ import { type BenchArguments, parseArguments, USAGE } from "./arguments.ts";
 import { buildFloor, buildOnion, checkOut, findOnion, resolveRevision } from "./build.ts";
 import { DUELS } from "./claims.ts";
 import { run } from "./command.ts";
-import { type Duel, measureDuel, type Pair } from "./duels.ts";
+import { type Challenge, type Duel, measureDuel } from "./duels.ts";
 import { type GrowthReport, measureGrowth, reportGrowth } from "./growth.ts";
 import { checkHost } from "./host.ts";
 import { describeMachine, readCpuTimes, stolenShare } from "./machine.ts";
 import { renderMarkdown } from "./markdown.ts";
-import { type Instruments, measure } from "./measure.ts";
+import { measure } from "./measure.ts";
+import type { Instruments } from "./traffic.ts";
 import { sweepDeadRuns } from "./netns.ts";
 import { findPeers, type FoundPeer } from "./peers.ts";
 import { FULL, QUICK } from "./plan.ts";
@@ -117,20 +118,21 @@ async function bench(options: BenchArguments, signal: AbortSignal): Promise<Repo
     return await measureRounds(contenders, { ...what, rounds, progress: say }, instruments);
   };
   /** Lets two of this tree's take turns. */
-  const fight = async ({ contender, against }: Pair): Promise<Duel> => {
+  const fight = async ({ contender, against, measures }: Challenge): Promise<Duel> => {
     await using made = new AsyncDisposableStack();
     const { before: _, ...now } = executables;
     const two = await makeContenders([contender, against], now, { wide: false }, made, signal);
     const byName = (name: string) => two.find((one) => one.name === name)!;
     const opponents = [byName(contender), byName(against)] as const;
-    return await measureDuel(opponents, { rounds, progress: say }, instruments);
+    return await measureDuel(opponents, measures, { rounds, progress: say }, instruments);
   };
 
   const before = await readCpuTimes();
   const measured = await conduct(names, executables, { wide: false }, { measure, nothing: {} });
   const duels: Duel[] = [];
-  for (const pair of DUELS) {
-    if (names.includes(pair.contender) && names.includes(pair.against)) duels.push(await fight(pair));
+  for (const challenge of DUELS) {
+    const { contender, against } = challenge;
+    if (names.includes(contender) && names.includes(against)) duels.push(await fight(challenge));
   }
   let growth: GrowthReport[] | undefined;
   if (options.growth) {

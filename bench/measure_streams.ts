@@ -4,7 +4,7 @@
  * @module
  */
 import type { Contender, Running, StreamTarget } from "./contender.ts";
-import type { Instruments } from "./measure.ts";
+import type { Instruments } from "./traffic.ts";
 import { type Figures, present } from "./measures.ts";
 import { serveStreams, stream, type StreamOptions, type StreamResult } from "./stream.ts";
 import { CLOSER } from "./plan.ts";
@@ -19,7 +19,7 @@ export async function measureStreams(
   if (streamProgram === undefined) return {};
   const watch = await running.pids();
   await using _server = await serveStreams(streamProgram, target, signal);
-  const { warmupSeconds, spanSeconds } = plan;
+  const { warmupSeconds, spanSeconds } = plan.round;
   const run = (what: StreamOptions["what"]) =>
     stream(streamProgram, place, target, { what, warmupSeconds, spanSeconds, watch }, signal);
 

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Contender } from "./contender.ts";
-import { type Instruments, warmUp } from "./measure.ts";
+import { warmUp } from "./measure.ts";
+import type { Instruments } from "./traffic.ts";
 
 /** A contender and what each round said about it. */
 export interface Measured<Figures> {

@@ -11,16 +11,16 @@ Deno.test("claims: each names contenders that there are", () => {
 
 Deno.test("decideClaims: a ratio within rounds, decided by its median", () => {
   const results = decideClaims([
-    { name: "tun_pair", rounds: [{ spaced: 10 }, { spaced: 20 }, { spaced: 10 }] },
+    { name: "tun_pair", rounds: [{ flood: 10 }, { flood: 20 }, { flood: 10 }] },
     {
       name: "stage2",
-      rounds: [{ spaced: 12, start: 310 }, { spaced: 24, start: 290 }, { spaced: 30, start: 280 }],
+      rounds: [{ flood: 12, start: 310 }, { flood: 24, start: 290 }, { flood: 30, start: 280 }],
     },
   ]);
   assert.deepEqual(
     results.map(({ title, median, most, holds }) => ({ title, median, most, holds })),
     [
-      { title: "stage 2: round trip, spaced", median: 1.2, most: 3, holds: true },
+      { title: "stage 2: round trip, flood", median: 1.2, most: 3, holds: true },
       { title: "stage 2: start to ready, ms", median: 290, most: 310, holds: true },
     ],
   );
@@ -41,7 +41,10 @@ Deno.test("decideClaims: what takes turns is not decided by rounds", () => {
 });
 
 Deno.test("claims: who takes turns with whom, each pair once", () => {
-  assert.deepEqual(DUELS, [{ contender: "stage2", against: "stage2_nolog" }]);
+  assert.deepEqual(DUELS, [
+    { contender: "stage2", against: "tun_pair", measures: ["spaced", "closer", "random"] },
+    { contender: "stage2", against: "stage2_nolog", measures: ["rate64", "rate1400"] },
+  ]);
 });
 
 Deno.test("decideClaims: what is only reported is not decided; what has no floor is not there", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Contender } from "../../bench/contender.ts";
-import type { Instruments } from "../../bench/measure.ts";
+import type { Instruments } from "../../bench/traffic.ts";
 import { Place } from "../../bench/place.ts";
 import { QUICK } from "../../bench/plan.ts";
 import { measureRounds } from "../../bench/rounds.ts";
