@@ -179,7 +179,7 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     flag: "--placement",
     metavar: "WHERE",
     help:
-      "auto: the threads that move packets share a processor while there is little to do; free: the kernel decides",
+      "auto: the threads that move packets share a processor while packets come one at a time; free: the kernel decides",
     usual: "auto",
     offers: PLACEMENTS,
     meantFor: carriesPackets,
