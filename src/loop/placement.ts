@@ -13,7 +13,8 @@
  * processor than on another one, which may have to be woken itself. Many packets wait for each other: then each thread
  * had better have a processor of its own, and one that is woken does not push aside whoever is busy making its work.
  * Where packets come now and then all processors sleep but the one that the packet comes from, and only the kernel knows
- * which one that is. See docs/adr/0011-threads-together-and-awake.md.
+ * which one that is. Where the load jumps, so does the thread: from free to apart, and back.
+ * See docs/adr/0011-threads-together-and-awake.md.
  *
  * @module
  */
