@@ -3,16 +3,17 @@
  *
  * A machine can be a sixth slower for some seconds and then as fast as before, perhaps because its host has moved one of its processors
  * away from the other. Two contenders that take turns in rounds, a round many seconds long, do not share that, and a
- * difference of a few percent is lost in it. Two that take turns of a third of a second do.
+ * difference of a few percent is lost in it. Two that take turns of a third of a second do. Nor is a round one throw of the coin that
+ * decides, when a `ping` starts, which processor it gets.
  *
  * @module
  */
 import type { Contender } from "./contender.ts";
-import { awaitFirstReply, type Instruments, onLoad, type Subject } from "./traffic.ts";
 import type { Figures, MeasureKey } from "./measures.ts";
 import { LARGE, PROBES, SMALL } from "./probes.ts";
 import type { Conduct } from "./rounds.ts";
 import { pairedRatios, summarize } from "./stats.ts";
+import { awaitFirstReply, type Instruments, onLoad, type Subject } from "./traffic.ts";
 
 /** Two contenders, by name. */
 export interface Pair {

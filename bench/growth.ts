@@ -4,9 +4,9 @@
  * @module
  */
 import type { Contender } from "./contender.ts";
-import { awaitFirstReply, type Instruments, lossless, onLoad, type Subject } from "./traffic.ts";
 import type { Measured } from "./rounds.ts";
 import { pairedRatios, type Rounds, summarize, type Summary } from "./stats.ts";
+import { awaitFirstReply, type Instruments, lossless, onLoad, type Subject } from "./traffic.ts";
 
 /** Where on the axes a measurement is taken. */
 export interface Point {

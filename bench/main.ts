@@ -18,7 +18,6 @@ import { checkHost } from "./host.ts";
 import { describeMachine, readCpuTimes, stolenShare } from "./machine.ts";
 import { renderMarkdown } from "./markdown.ts";
 import { measure } from "./measure.ts";
-import type { Instruments } from "./traffic.ts";
 import { sweepDeadRuns } from "./netns.ts";
 import { findPeers, type FoundPeer } from "./peers.ts";
 import { FULL, QUICK } from "./plan.ts";
@@ -35,6 +34,7 @@ import {
 } from "./roster.ts";
 import { type Conduct, type Measured, measureRounds } from "./rounds.ts";
 import { renderText } from "./text.ts";
+import type { Instruments } from "./traffic.ts";
 
 /** The repository. */
 const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");

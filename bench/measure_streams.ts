@@ -4,10 +4,10 @@
  * @module
  */
 import type { Contender, Running, StreamTarget } from "./contender.ts";
-import type { Instruments } from "./traffic.ts";
 import { type Figures, present } from "./measures.ts";
 import { serveStreams, stream, type StreamOptions, type StreamResult } from "./stream.ts";
 import { CLOSER } from "./plan.ts";
+import type { Instruments } from "./traffic.ts";
 
 /** Takes the figures of streams; none where they are not asked for. */
 export async function measureStreams(

@@ -47,7 +47,7 @@ export const FULL: Plan = {
   window: 64,
 };
 
-/** As long as a probe can be and still prove nothing. */
+/** As short as a probe can be. */
 const BRIEF: Lengths = {
   spacedPackets: 10,
   closerPackets: 50,

@@ -4,10 +4,10 @@
  * @module
  */
 import type { LoadResult } from "./load.ts";
-import { hasPrograms, type Instruments, lossless, onLoad, onPing, type Subject } from "./traffic.ts";
 import { type Figures, type MeasureKey, present } from "./measures.ts";
 import { CLOSER, type Lengths, SPACED } from "./plan.ts";
 import { midmean } from "./stats.ts";
+import { hasPrograms, type Instruments, lossless, onLoad, onPing, type Subject } from "./traffic.ts";
 
 /** One probe. */
 export interface Probe {
