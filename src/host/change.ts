@@ -4,7 +4,7 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import { type Command, execute, executeBatch, type IpCommand } from "./execute.ts";
+import { type Command, execute, executeBatch, isOfIp } from "./execute.ts";
 import type { Journal } from "./journal.ts";
 import type { NeededRoute } from "./routes.ts";
 
@@ -46,25 +46,34 @@ export async function makeChanges(
   over?: AbortSignal,
 ): Promise<NotMade[]> {
   const notMade: NotMade[] = [];
-  const goes = ({ goesWithTun = false }: Change) => goesWithTun && !tunStays;
-  // Those of the interface itself come first, and need no line each.
-  const others = changes.findIndex((change) => !goes(change) || change.isOptional || !isOfIp(change.make));
-  const together = changes.slice(0, others < 0 ? changes.length : others);
-  over?.throwIfAborted();
-  await executeBatch(together.map(({ make }) => make).filter(isOfIp));
-  for (const change of changes.slice(together.length)) {
+  const entryOf = ({ what, undo, goesWithTun = false }: Change) =>
+    goesWithTun && !tunStays ? undefined : { change: what, undo };
+  for (const together of batches(changes)) {
     over?.throwIfAborted();
+    const commands = together.map(({ make }) => make);
     try {
-      if (goes(change)) await execute(change.make);
-      else await journal.change({ change: change.what, undo: change.undo }, () => execute(change.make));
+      await journal.change(
+        together.map(entryOf),
+        () => commands.every(isOfIp) ? executeBatch(commands) : execute(commands[0]!),
+      );
     } catch (error) {
-      if (!change.isOptional || !(error instanceof OperatorError)) throw error;
-      notMade.push({ what: change.what, error: error.message });
+      const [{ what, isOptional } = {}] = together;
+      if (what === undefined || !isOptional || !(error instanceof OperatorError)) throw error;
+      notMade.push({ what, error: error.message });
     }
   }
   return notMade;
 }
 
-function isOfIp(command: Command): command is IpCommand {
-  return command[0] === "ip";
+/** Changes that one process can make one after the other, and those that are made by themselves. */
+function batches(changes: readonly Change[]): Change[][] {
+  const batches: Change[][] = [];
+  let open = false;
+  for (const change of changes) {
+    const isPart = isOfIp(change.make) && !change.isOptional;
+    if (open && isPart) batches.at(-1)!.push(change);
+    else batches.push([change]);
+    open = isPart;
+  }
+  return batches;
 }

@@ -11,6 +11,11 @@ export type Command = readonly [program: string, ...args: string[]];
 /** One of `ip`. */
 export type IpCommand = readonly ["ip", ...args: string[]];
 
+/** Whether a command is one of `ip`, of which one process can carry out many. */
+export function isOfIp(command: Command): command is IpCommand {
+  return command[0] === "ip";
+}
+
 /** Where programs are looked for: many a user's PATH lacks the directories of those that change the network. */
 export const searchPath = (): string => `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
 
@@ -41,21 +46,29 @@ export async function execute(command: Command): Promise<string> {
   return printed(command, await outputOf(command, { detached: true }));
 }
 
+/** A batch that came to an early end. */
+export class BatchError extends OperatorError {
+  /** How many of its commands were carried out; nothing where `ip` did not say how far it got. */
+  readonly done: number | undefined;
+
+  constructor({ message, remedy, exitCode, cause }: OperatorError, done: number | undefined) {
+    super(message, remedy, exitCode, { cause });
+    this.done = done;
+  }
+}
+
 /**
  * Carries several commands of `ip` out, one after the other up to the first that fails, by one process: its start takes longer
  * than they do. Like {@linkcode execute} otherwise.
  *
  * @param commands their words have no blanks in them
+ * @throws {BatchError} where one of several fails
  */
 export async function executeBatch(commands: readonly IpCommand[]): Promise<void> {
   const [only] = commands;
   if (only === undefined) return;
   if (commands.length === 1) return void await execute(only);
-  const lines = commands.map(([, ...args]) => `${args.join(" ")}\n`).join("");
-  const output = await outputOf(["ip", "-batch", "-"], { detached: true }, lines);
-  // ip(8): "Command failed -:2", after what went wrong.
-  const [, line = "1"] = /^Command failed -:(\d+)/m.exec(new TextDecoder().decode(output.stderr)) ?? [];
-  printed(commands[Number(line) - 1] ?? only, output);
+  batchPrinted([], commands, await batchOutput([], commands, { detached: true }));
 }
 
 /**
@@ -66,8 +79,52 @@ export async function executeBatch(commands: readonly IpCommand[]): Promise<void
  * @throws {OperatorError} where the program is missing or fails, with its own words
  */
 export async function ask(command: Command): Promise<string> {
-  const output = await outputOf(command, {});
-  return output.signal === null ? printed(command, output) : await execute(command);
+  return printed(command, await unlessEnded((how) => outputOf(command, how)));
+}
+
+/**
+ * Asks `ip` several things by one process. Like {@linkcode ask} otherwise.
+ *
+ * @param options of `ip` itself, e.g. `-json`, which count for all
+ * @param commands their words have no blanks in them
+ * @returns what they printed, one after the other
+ */
+export async function askBatch(options: readonly string[], commands: readonly IpCommand[]): Promise<string> {
+  return batchPrinted(options, commands, await unlessEnded((how) => batchOutput(options, commands, how)));
+}
+
+/** How a program is run; see {@linkcode outputOf}. */
+type How = Pick<Deno.CommandOptions, "detached">;
+
+async function unlessEnded(run: (how: How) => Promise<Deno.CommandOutput>): Promise<Deno.CommandOutput> {
+  const output = await run({});
+  return output.signal === null ? output : await run({ detached: true });
+}
+
+async function batchOutput(
+  options: readonly string[],
+  commands: readonly IpCommand[],
+  how: How,
+): Promise<Deno.CommandOutput> {
+  const lines = commands.map(([, ...args]) => `${args.join(" ")}\n`).join("");
+  return await outputOf(["ip", ...options, "-batch", "-"], how, lines);
+}
+
+/** What a batch printed, where all of it ended well. */
+function batchPrinted(
+  options: readonly string[],
+  commands: readonly IpCommand[],
+  output: Deno.CommandOutput,
+): string {
+  // ip(8): "Command failed -:2", after what went wrong. What it cannot even parse, it leaves at once for, and says nothing more.
+  const [, line] = /^Command failed -:(\d+)/m.exec(new TextDecoder().decode(output.stderr)) ?? [];
+  const done = line === undefined ? undefined : Number(line) - 1;
+  const [, ...words] = commands[done ?? -1] ?? ["ip", "-batch", "-"];
+  try {
+    return printed(["ip", ...options, ...words], output);
+  } catch (error) {
+    throw error instanceof OperatorError ? new BatchError(error, done) : error;
+  }
 }
 
 /**
@@ -76,13 +133,13 @@ export async function ask(command: Command): Promise<string> {
  */
 async function outputOf(
   [program, ...args]: Command,
-  options: Pick<Deno.CommandOptions, "detached">,
+  how: How,
   input?: string,
 ): Promise<Deno.CommandOutput> {
   const path = find(program);
   if (path === undefined) throw missing(program);
   const runnable = new Deno.Command(path, {
-    ...options,
+    ...how,
     args,
     env: { LC_ALL: "C" },
     stdin: input === undefined ? "null" : "piped",

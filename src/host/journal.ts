@@ -11,7 +11,7 @@
  * @module
  */
 import { ExitCode, OperatorError } from "../errors.ts";
-import { type Command, execute } from "./execute.ts";
+import { BatchError, type Command, execute, executeBatch, isOfIp } from "./execute.ts";
 import { isAlive, type Owner, ownerOf, placeOf, startOf } from "./owner.ts";
 
 /** Where journals are. Gone after a reboot, as the changes are. */
@@ -55,20 +55,26 @@ export class Journal implements AsyncDisposable {
   }
 
   /**
-   * Writes a change down, then makes it.
+   * Writes changes down, then makes them.
    *
-   * @param make makes the change; when it throws, the change counts as not made
+   * @param entries nothing for a change that needs no undoing
+   * @param make makes them in this order; when it throws, none counts as made but those that a {@linkcode BatchError} tells of
    */
-  async change(entry: Entry, make: () => Promise<unknown>): Promise<void> {
-    this.#write(entry);
+  async change(entries: readonly (Entry | undefined)[], make: () => Promise<unknown>): Promise<void> {
+    this.#write(entries.filter((entry) => entry !== undefined));
+    let done = 0;
     try {
       await make();
+      done = entries.length;
     } catch (error) {
-      // Nobody is to undo it, whoever goes on without it.
-      replaceEntries(this.#path, this.#entries);
+      // Where nobody knows, what was not made is found to be gone when it is undone.
+      if (error instanceof BatchError) done = error.done ?? entries.length;
       throw error;
+    } finally {
+      this.#entries.push(...entries.slice(0, done).filter((entry) => entry !== undefined));
+      // The others nobody is to undo, whoever goes on without them.
+      if (entries.slice(done).some((entry) => entry !== undefined)) replaceEntries(this.#path, this.#entries);
     }
-    this.#entries.push(entry);
   }
 
   /** Undoes every change, the last one first, and removes the journal. */
@@ -80,11 +86,12 @@ export class Journal implements AsyncDisposable {
     await this.undo();
   }
 
-  #write(entry: Entry): void {
-    const line = JSON.stringify(entry) + "\n";
+  #write(entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    const lines = entries.map((entry) => `${JSON.stringify(entry)}\n`).join("");
     try {
-      if (this.#entries.length > 0) Deno.writeTextFileSync(this.#path, line, { append: true });
-      else create(this.#path, JSON.stringify(ownerOf(Deno.pid)) + "\n" + line);
+      if (this.#entries.length > 0) Deno.writeTextFileSync(this.#path, lines, { append: true });
+      else create(this.#path, `${JSON.stringify(ownerOf(Deno.pid))}\n${lines}`);
     } catch (cause) {
       throw new OperatorError(
         `cannot write the journal ${this.#path}: ${(cause as Error).message}`,
@@ -163,23 +170,39 @@ export function requireJournals(dir: string = JOURNAL_DIR): void {
 async function undoJournal(path: string, entries: readonly Entry[]): Promise<Undone[]> {
   const undone: Undone[] = [];
   const left: Entry[] = [];
-  for (const entry of entries.toReversed()) {
-    const { change, undo } = entry;
-    try {
-      await execute(undo);
-      undone.push({ change, outcome: "undone" });
-    } catch (error) {
-      const reason = (error as Error).message;
-      if (GONE.test(reason)) undone.push({ change, outcome: "gone" });
-      else {
-        undone.push({ change, outcome: "failed", reason });
-        left.unshift(entry);
-      }
+  const rest = entries.toReversed();
+  while (rest.length > 0) {
+    const { done, error } = await carriedOut(rest.map(({ undo }) => undo));
+    undone.push(...rest.splice(0, done).map(({ change }) => ({ change, outcome: "undone" as const })));
+    if (error === undefined) continue;
+    const entry = rest.shift()!;
+    const { change } = entry;
+    const reason = error.message;
+    if (GONE.test(reason)) undone.push({ change, outcome: "gone" });
+    else {
+      undone.push({ change, outcome: "failed", reason });
+      left.unshift(entry);
     }
   }
   if (left.length === 0) removeJournal(path);
   else if (left.length < entries.length) replaceEntries(path, left);
   return undone;
+}
+
+/** Carries out the first of some commands, or as many as one process can: how many ended well, and why the next did not. */
+async function carriedOut(commands: readonly Command[]): Promise<{ done: number; error?: Error }> {
+  const [first] = commands;
+  const other = commands.findIndex((command) => !isOfIp(command));
+  const together = commands.slice(0, other < 0 ? commands.length : other).filter(isOfIp);
+  try {
+    if (together.length > 1) await executeBatch(together);
+    else await execute(first!);
+    return { done: Math.max(1, together.length) };
+  } catch (error) {
+    if (!(error instanceof BatchError)) return { done: 0, error: error as Error };
+    // Where nobody knows how far it got, it is tried one by one.
+    return error.done === undefined ? await carriedOut([first!]) : { done: error.done, error };
+  }
 }
 
 function replaceEntries(path: string, entries: readonly Entry[]): void {

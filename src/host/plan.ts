@@ -59,8 +59,9 @@ export function planHost(
   const capture = planCapture(settings, from, state);
   const exits = resolveExits(settings, from, state);
   const firewall = tool === undefined ? [] : planFirewall(settings, from, exits, state.rules, tool, owner);
-  const leaving = [...exits.flatMap((exit) => exit.changes), planReassembly(state)];
-  const needed = [...tunnel, ...capture, ...leaving, ...firewall];
+  const leaving = exits.flatMap((exit) => exit.changes);
+  // What `ip` does stays together, for one process does all of it.
+  const needed = [...tunnel, ...capture, ...leaving, ...firewall, planReassembly(state)];
   const links = [{ name: tun, mtu, meanwhile: "what is captured is refused" }, ...neededLinks(exits)];
   const routes = unique(needed).filter(({ route }) => route !== undefined);
   return { changes: missing(needed, state), exits, mtu, from, needs: { links, routes } };

@@ -5,7 +5,7 @@
  */
 import { parseCidr, parseIpv4 } from "../config/cidr.ts";
 import type { Cidr } from "../wire/cidr.ts";
-import { ask, readSysctl } from "./execute.ts";
+import { askBatch, readSysctl } from "./execute.ts";
 import { changesOfLiveRuns } from "./journal.ts";
 
 /** An interface with its IPv4 addresses. */
@@ -68,20 +68,38 @@ export interface HostState {
 /**
  * Asks for everything.
  *
- * @param withRules whether rules count; where they don't, there are none, and a program fewer to start
+ * @param withRules whether rules count; where they don't, none are asked for, and a kernel without them will do
  */
 export async function readHostState(withRules = true): Promise<HostState> {
-  const [addresses, rules, routes] = await Promise.all([
-    ask(["ip", "-d", "-json", "address", "show"]),
-    withRules ? ask(["ip", "-N", "-json", "-4", "rule", "show"]) : "",
-    ask(["ip", "-N", "-json", "-4", "route", "show", "table", "all"]),
-  ]);
   return {
-    interfaces: parseInterfaces(addresses),
-    rules: parseRules(rules),
-    routes: parseRoutes(routes),
+    ...parseNetwork(
+      await askBatch(["-d", "-N", "-json"], [
+        ["ip", "address", "show"],
+        ...(withRules ? [["ip", "rule", "show"] as const] : []),
+        // Those of IPv4, whatever the table.
+        ["ip", "route", "show", "table", "all", "root", "0.0.0.0/0"],
+      ]),
+    ),
     sysctl: readSysctl,
     held: changesOfLiveRuns(),
+  };
+}
+
+/**
+ * Reads what `ip -d -N -json -batch` prints for interfaces with their addresses, rules and routes: a list a line, in any order.
+ * For an empty one it prints nothing at all, or a list with empty objects.
+ */
+export function parseNetwork(lists: string): Pick<HostState, "interfaces" | "rules" | "routes"> {
+  const items = lists.split("\n").filter((line) => line.trim() !== "")
+    .flatMap((line) => JSON.parse(line) as object[]);
+  const having = <T>(key: keyof T & string) => items.filter((item) => Object.hasOwn(item, key)) as T[];
+  const rules = having<IpRule>("priority");
+  return {
+    interfaces: having<IpLink>("ifname").map(parseInterface),
+    rules: rules.map(parseRule),
+    // A rule may go by a destination, too.
+    routes: having<IpRoute>("dst").filter((item) => !Object.hasOwn(item, "priority"))
+      .flatMap((route) => (route.nexthops ?? [route]).map((hop) => parseRoute(route, hop))),
   };
 }
 
@@ -101,28 +119,28 @@ interface IpAddress {
   readonly deprecated?: boolean;
 }
 
-/** Reads what `ip -d -json address show` prints. */
-export function parseInterfaces(json: string): Interface[] {
-  return parseList<IpLink>(json).map(({ ifname, flags, mtu, linkinfo, addr_info }) => {
-    // A TUN and a TAP interface are of the same kind to the kernel, and tell themselves apart.
-    const kind = linkinfo?.info_data?.type ?? linkinfo?.info_kind;
-    return {
-      name: ifname,
-      ...(kind !== undefined && { kind }),
-      isUp: flags.includes("UP"),
-      hasCarrier: flags.includes("LOWER_UP"),
-      isPointToPoint: flags.includes("POINTOPOINT"),
-      mtu,
-      addresses: addr_info.filter(({ family }) => family === "inet")
-        .toSorted((a, b) => reluctance(a) - reluctance(b))
-        .map(({ local, prefixlen }) => ({ address: parseIpv4(local)!, prefix: prefixlen })),
-    };
-  });
+/** `<linux/rtnetlink.h>`: RT_SCOPE_UNIVERSE, as `ip -N` writes it. */
+const GLOBAL = "0";
+
+function parseInterface({ ifname, flags, mtu, linkinfo, addr_info }: IpLink): Interface {
+  // A TUN and a TAP interface are of the same kind to the kernel, and tell themselves apart.
+  const kind = linkinfo?.info_data?.type ?? linkinfo?.info_kind;
+  return {
+    name: ifname,
+    ...(kind !== undefined && { kind }),
+    isUp: flags.includes("UP"),
+    hasCarrier: flags.includes("LOWER_UP"),
+    isPointToPoint: flags.includes("POINTOPOINT"),
+    mtu,
+    addresses: addr_info.filter(({ family }) => family === "inet")
+      .toSorted((a, b) => reluctance(a) - reluctance(b))
+      .map(({ local, prefixlen }) => ({ address: parseIpv4(local)!, prefix: prefixlen })),
+  };
 }
 
 /** How little an address suits as a source. Of one kind, the kernel lists a block's first address before its others. */
 function reluctance({ scope, deprecated }: IpAddress): number {
-  return (deprecated === true ? 2 : 0) + (scope === "global" ? 0 : 1);
+  return (deprecated === true ? 2 : 0) + (scope === GLOBAL ? 0 : 1);
 }
 
 interface IpRule {
@@ -135,15 +153,14 @@ interface IpRule {
   readonly protocol?: string;
 }
 
-/** Reads what `ip -N -json rule show` prints. */
-export function parseRules(json: string): Rule[] {
-  return parseList<IpRule>(json).map(({ priority, src, srclen, fwmark, table, protocol: _, ...others }) => ({
+function parseRule({ priority, src, srclen, fwmark, table, protocol: _, ...others }: IpRule): Rule {
+  return {
     priority,
     src: srclen === undefined ? src : `${src}/${srclen}`,
     ...(fwmark !== undefined && { fwmark }),
     ...(table !== undefined && { table: Number(table) }),
     others: Object.keys(others),
-  }));
+  };
 }
 
 interface IpHop {
@@ -167,13 +184,6 @@ interface IpRoute extends IpHop {
 /** `<linux/rtnetlink.h>`: RTN_PROHIBIT, as `ip -N` writes it. */
 const PROHIBIT = "8";
 
-/** Reads what `ip -N -json -4 route show table all` prints. */
-export function parseRoutes(json: string): Route[] {
-  return parseList<IpRoute>(json).flatMap((route) =>
-    (route.nexthops ?? [route]).map((hop) => parseRoute(route, hop))
-  );
-}
-
 function parseRoute(
   { dst, type, table, prefsrc, metric }: IpRoute,
   { dev, gateway, via, flags }: IpHop,
@@ -195,11 +205,4 @@ function parseRoute(
     ...(source !== undefined && { source }),
     metric: metric ?? 0,
   };
-}
-
-/** `ip -json` prints nothing at all for an empty list, or a list with empty objects. */
-function parseList<T>(json: string): T[] {
-  return json.trim() === ""
-    ? []
-    : (JSON.parse(json) as T[]).filter((item) => Object.keys(item as object).length > 0);
 }

@@ -11,19 +11,32 @@ import { Address, endWell, Vm, VM_NEEDS, words } from "./support/vm.ts";
 const PROGRAMS = ["ip", "nft"];
 
 /**
- * Stands in for a program: numbers the calls of all of them, and kills the run that makes a certain one, before or
- * after the real program has done its work. Three calls at once get three numbers: with -C, none writes over a file
- * that another has made.
+ * Stands in for a program: numbers what all of them are told to do, and kills the run that tells a certain one, before or
+ * after the real program has done its work. Each line of a batch counts. Three calls at once get three numbers: with -C, none
+ * writes over a file that another has made.
  */
 const KILLER = (real: string) =>
   `#!/bin/sh -C
-call=1
-until { true >"$CALLS/$call"; } 2>/dev/null; do call=$((call + 1)); done
-[ "$call $KILL" != "$AT before" ] || { kill -KILL $PPID; exit 1; }
-${real} "$@"
-code=$?
-[ "$call $KILL" != "$AT after" ] || kill -KILL $PPID
-exit $code
+step() {
+  call=1
+  until { true >"$CALLS/$call"; } 2>/dev/null; do call=$((call + 1)); done
+  [ "$call $KILL" != "$AT before" ] || { kill -KILL $PPID; exit 1; }
+  ${real} "$@" </dev/null
+  code=$?
+  [ "$call $KILL" != "$AT after" ] || { kill -KILL $PPID; exit $code; }
+  return $code
+}
+case " $* " in
+  *" -batch - ") ;;
+  *) step "$@"; exit ;;
+esac
+options=
+for word; do case $word in -batch | -) ;; *) options="$options $word" ;; esac; done
+number=0
+while read -r line; do
+  number=$((number + 1))
+  step $options $line || { echo "Command failed -:$number" >&2; exit 1; }
+done
 `;
 
 /** Runs of stage 3 that are killed at a certain step. */

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { OperatorError } from "../../src/errors.ts";
-import { ask, execute, executeBatch, isInstalled, readSysctl, show } from "../../src/host/execute.ts";
+import {
+  ask,
+  askBatch,
+  BatchError,
+  execute,
+  executeBatch,
+  isInstalled,
+  readSysctl,
+  show,
+} from "../../src/host/execute.ts";
 
 Deno.test("a command is shown as a shell takes it", async () => {
   assert.equal(
@@ -93,19 +102,41 @@ Deno.test("a question that Ctrl+C ended is asked again", async () => {
   }
 });
 
-Deno.test("several commands of ip, by one process: the one that fails is named", async () => {
+Deno.test("several commands of ip, by one process: the one that fails is named, and how many went well", async () => {
   await executeBatch([]);
   await executeBatch([["ip", "link", "show", "lo"], ["ip", "address", "show", "lo"]]);
   await assert.rejects(
-    executeBatch([["ip", "link", "show", "lo"], ["ip", "link", "show", "onion-none"]]),
-    new OperatorError(
-      '`ip link show onion-none` failed: Device "onion-none" does not exist.',
-      "run it by hand to see why",
+    executeBatch([["ip", "link", "show", "lo"], ["ip", "link", "show", "onion-none"], ["ip", "link"]]),
+    new BatchError(
+      new OperatorError(
+        '`ip link show onion-none` failed: Device "onion-none" does not exist.',
+        "run it by hand to see why",
+      ),
+      1,
     ),
   );
   await assert.rejects(
+    executeBatch([["ip", "link", "show", "lo"], ["ip", "address", "add", "300.1.1.1/24", "dev", "lo"]]),
+    (error) => error instanceof BatchError && error.done === undefined && /300\.1\.1\.1/.test(error.message),
+    "what it cannot parse, it leaves at once for",
+  );
+  await assert.rejects(
     executeBatch([["ip", "link", "show", "onion-none"]]),
-    (error) => error instanceof OperatorError && error.message.startsWith("`ip link show onion-none` failed"),
+    (error) =>
+      !(error instanceof BatchError) &&
+      error instanceof OperatorError && error.message.startsWith("`ip link show onion-none` failed"),
+  );
+});
+
+Deno.test("several questions to ip, by one process", async () => {
+  const lines = (await askBatch(["-json"], [["ip", "link", "show", "lo"], ["ip", "address", "show", "lo"]]))
+    .trim().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(lines.map(([{ ifname }]) => ifname), ["lo", "lo"]);
+  await assert.rejects(
+    askBatch(["-json"], [["ip", "link", "show", "lo"], ["ip", "link", "show", "onion-none"]]),
+    {
+      message: '`ip -json link show onion-none` failed: Device "onion-none" does not exist.',
+    },
   );
 });
 

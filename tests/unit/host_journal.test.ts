@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { OperatorError } from "../../src/errors.ts";
 import { type Change, makeChanges } from "../../src/host/change.ts";
-import type { Command } from "../../src/host/execute.ts";
+import { BatchError, type Command } from "../../src/host/execute.ts";
 import {
   changesOfLiveRuns,
   Journal,
@@ -71,7 +72,7 @@ const OWN = `${Deno.pid}.journal`;
 async function ownHeader(): Promise<Record<string, unknown>> {
   using scratch = new Scratch();
   await using journal = new Journal(scratch.dir);
-  await journal.change({ change: "x", undo: ["true"] }, () => Promise.resolve());
+  await journal.change([{ change: "x", undo: ["true"] }], () => Promise.resolve());
   return JSON.parse(scratch.read(OWN).split("\n")[0]!);
 }
 
@@ -89,7 +90,7 @@ Deno.test("a change is written down before it is made", async () => {
   const journal = new Journal(scratch.dir);
   const seen: string[] = [];
   for (const name of ["a", "b"]) {
-    await journal.change(entry(name, scratch.say(name)), () => {
+    await journal.change([entry(name, scratch.say(name))], () => {
       seen.push(scratch.read(OWN).split("\n").at(-2)!);
       return Promise.resolve();
     });
@@ -117,6 +118,27 @@ Deno.test("changes are undone in reverse, and nothing stays", async () => {
   assert.deepEqual(scratch.said(), ["undo-c", "undo-b", "undo-a"]);
   assert.ok(scratch.isClean());
   assert.deepEqual(await journal.undo(), [], "once");
+});
+
+Deno.test("changes that one process makes are written down together; of those that fail, only what was done is undone", async () => {
+  using scratch = new Scratch();
+  const failure = new OperatorError("the third failed", "mend it");
+  for (const [done, left] of [[0, []], [2, ["a"]], [3, ["a", "c"]], [undefined, ["a", "c", "d"]]] as const) {
+    const journal = new Journal(scratch.dir);
+    let seen: string[] = [];
+    await assert.rejects(
+      // The second needs no undoing.
+      journal.change([entry("a", ["true"]), undefined, entry("c", ["true"]), entry("d", ["true"])], () => {
+        seen = [...changesOfLiveRuns(scratch.dir).keys()];
+        return Promise.reject(new BatchError(failure, done));
+      }),
+      { name: "OperatorError", message: "the third failed" },
+    );
+    assert.deepEqual(seen, ["a", "c", "d"]);
+    assert.deepEqual([...changesOfLiveRuns(scratch.dir).keys()], left, `${done} done`);
+    assert.deepEqual((await journal.undo()).map(({ change }) => change), left.toReversed());
+  }
+  assert.ok(scratch.isClean());
 });
 
 Deno.test("without a change there is no journal", async () => {
@@ -178,9 +200,9 @@ Deno.test("a run that is over finishes the change that it is at, and begins no o
   const last: Change = {
     ...scratch.change("b"),
     // Looked at when it is begun.
-    get make() {
+    get undo() {
       over.abort("SIGINT");
-      return scratch.say("make-b");
+      return scratch.say("undo-b");
     },
   };
   const changes = [scratch.change("a"), last, scratch.change("c")];
@@ -372,10 +394,10 @@ Deno.test("other files are nobody's business, but those of a writer that was kil
 Deno.test("a directory that another run takes away meanwhile is made again", async () => {
   using scratch = new Scratch();
   const [one, other] = [new Journal(scratch.dir), new Journal(scratch.dir)];
-  await one.change(entry("a", ["true"]), () => Promise.resolve());
+  await one.change([entry("a", ["true"])], () => Promise.resolve());
   await one.undo();
   assert.ok(scratch.isClean());
-  await other.change(entry("b", scratch.say("b")), () => Promise.resolve());
+  await other.change([entry("b", scratch.say("b"))], () => Promise.resolve());
   await other.undo();
   assert.deepEqual(scratch.said(), ["b"]);
 });

@@ -1,9 +1,9 @@
 /**
- * What `ip -json` prints, recorded from iproute2 6.1 in a network namespace.
+ * What `ip -d -N -json` prints, recorded from iproute2 6.1 in a network namespace.
  */
 import assert from "node:assert/strict";
 import { formatCidr } from "../../src/config/cidr.ts";
-import { parseInterfaces, parseRoutes, parseRules } from "../../src/host/state.ts";
+import { parseNetwork } from "../../src/host/state.ts";
 
 const link = (name: string, flags: string[], more: object) => ({
   ifindex: 3,
@@ -12,7 +12,7 @@ const link = (name: string, flags: string[], more: object) => ({
   mtu: 1500,
   qdisc: "noqueue",
   operstate: "UP",
-  group: "default",
+  group: "0",
   txqlen: 1000,
   ...more,
 });
@@ -21,7 +21,7 @@ const address = (local: string, prefixlen: number, more: object = {}) => ({
   family: "inet",
   local,
   prefixlen,
-  scope: "global",
+  scope: "0",
   label: "eth0",
   valid_life_time: 4294967295,
   preferred_life_time: 4294967295,
@@ -30,7 +30,7 @@ const address = (local: string, prefixlen: number, more: object = {}) => ({
 
 /** Interfaces, with their addresses written out. */
 const interfaces = (...links: object[]) =>
-  parseInterfaces(JSON.stringify(links)).map(({ addresses, ...rest }) => ({
+  parseNetwork(JSON.stringify(links)).interfaces.map(({ addresses, ...rest }) => ({
     ...rest,
     addresses: addresses.map(formatCidr),
   }));
@@ -76,17 +76,17 @@ Deno.test("addresses: IPv4's only, and the best source first", () => {
   const [card] = interfaces(link("eth0", ["UP"], {
     addr_info: [
       address("10.0.3.16", 24, { deprecated: true }),
-      address("169.254.7.7", 16, { scope: "link" }),
+      address("169.254.7.7", 16, { scope: "253" }),
       address("10.0.2.15", 24),
       address("10.0.2.16", 24, { secondary: true }),
-      { family: "inet6", local: "fe80::e9:fdff:fe42:1e17", prefixlen: 64, scope: "link" },
+      { family: "inet6", local: "fe80::e9:fdff:fe42:1e17", prefixlen: 64, scope: "253" },
     ],
   }));
   assert.deepEqual(card?.addresses, ["10.0.2.15/24", "10.0.2.16/24", "169.254.7.7/16", "10.0.3.16/24"]);
 });
 
 Deno.test("rules", () => {
-  const rules = parseRules(JSON.stringify([
+  const { rules, routes } = parseNetwork(JSON.stringify([
     { priority: 0, src: "all", table: "255" },
     { priority: 7, src: "all", fwmark: "0x6f6e0001", table: "254" },
     { priority: 7, src: "all", fwmark: "0x6f6e0001", fwmask: "0xff", table: "254" },
@@ -110,10 +110,11 @@ Deno.test("rules", () => {
     { priority: 12, src: "10.0.2.15", others: ["action"] },
     { priority: 13, src: "10.0.2.15", others: ["goto"] },
   ]);
+  assert.deepEqual(routes, [], "one by destination is no route");
 });
 
 Deno.test("routes", () => {
-  const routes = parseRoutes(JSON.stringify([
+  const { routes } = parseNetwork(JSON.stringify([
     { dst: "default", gateway: "10.0.2.2", dev: "eth0", metric: 100, flags: [] },
     { dst: "10.0.2.0/24", dev: "eth0", protocol: "2", scope: "253", prefsrc: "10.0.2.15", flags: [] },
     { dst: "default", gateway: "8.8.8.8", dev: "eth0", table: "904", flags: ["onlink"] },
@@ -148,7 +149,7 @@ Deno.test("routes", () => {
 });
 
 Deno.test("a route with several ways is so many routes", () => {
-  const routes = parseRoutes(JSON.stringify([{
+  const { routes } = parseNetwork(JSON.stringify([{
     dst: "default",
     table: "902",
     flags: [],
@@ -165,6 +166,21 @@ Deno.test("a route with several ways is so many routes", () => {
 
 Deno.test("an empty list, in each way in which `ip` prints one", () => {
   for (const json of ["", "\n", "[]", "[{},{}]", "[ ]\n"]) {
-    assert.deepEqual([parseInterfaces(json), parseRules(json), parseRoutes(json)], [[], [], []], json);
+    assert.deepEqual(parseNetwork(json), { interfaces: [], rules: [], routes: [] }, json);
   }
+});
+
+Deno.test("lists of all three, a line each", () => {
+  const lists = [
+    [link("lo", ["LOOPBACK", "UP"], { addr_info: [address("127.0.0.1", 8, { scope: "254" })] })],
+    [{ priority: 0, src: "all", table: "255", protocol: "2" }],
+    [{ type: "1", dst: "default", gateway: "10.0.2.2", dev: "eth0", table: "254", flags: [] }],
+  ];
+  const { interfaces, rules, routes } = parseNetwork(
+    lists.map((list) => `${JSON.stringify(list)}\n`).join(""),
+  );
+  assert.deepEqual(
+    [interfaces.map(({ name }) => name), rules.map(({ table }) => table), routes.map(({ table }) => table)],
+    [["lo"], [255], [254]],
+  );
 });

@@ -41,7 +41,7 @@ async function changeHost({ options, tool = "nft", dieAfter, dieWriting }: Order
     using tun = await openHostTun(settings.tun);
     await makeChanges(changes.slice(0, dieAfter), journal, tun.existed);
     const next = changes[dieAfter ?? changes.length];
-    if (dieWriting && next !== undefined) await journal.change({ change: next.what, undo: next.undo }, die);
+    if (dieWriting && next !== undefined) await journal.change([{ change: next.what, undo: next.undo }], die);
     if (dieAfter !== undefined) await die();
     const state = { ...await readHostState(), held: new Map() };
     const again = planHost(settings, state, Deno.pid, tool);
