@@ -57,9 +57,10 @@ export async function makeChanges(
         () => commands.every(isOfIp) ? executeBatch(commands) : execute(commands[0]!),
       );
     } catch (error) {
-      const [{ what, isOptional } = {}] = together;
-      if (what === undefined || !isOptional || !(error instanceof OperatorError)) throw error;
-      notMade.push({ what, error: error.message });
+      // An optional change is made by itself.
+      const [first] = together;
+      if (!first?.isOptional || !(error instanceof OperatorError)) throw error;
+      notMade.push({ what: first.what, error: error.message });
     }
   }
   return notMade;

@@ -72,34 +72,25 @@ export async function executeBatch(commands: readonly IpCommand[]): Promise<void
 }
 
 /**
- * Asks the host something: a command that changes nothing. It is there sooner than one that is carried out, but may hear of
- * Ctrl+C; then it is asked again.
- *
- * @returns what it printed
- * @throws {OperatorError} where the program is missing or fails, with its own words
- */
-export async function ask(command: Command): Promise<string> {
-  return printed(command, await unlessEnded((how) => outputOf(command, how)));
-}
-
-/**
- * Asks `ip` several things by one process. Like {@linkcode ask} otherwise.
+ * Asks `ip` several things, which changes nothing, by one process. That is there sooner than one that carries something out, but
+ * may hear of Ctrl+C; then it is asked again.
  *
  * @param options of `ip` itself, e.g. `-json`, which count for all
  * @param commands their words have no blanks in them
  * @returns what they printed, one after the other
+ * @throws {OperatorError} where the program is missing or fails, with its own words
  */
-export async function askBatch(options: readonly string[], commands: readonly IpCommand[]): Promise<string> {
-  return batchPrinted(options, commands, await unlessEnded((how) => batchOutput(options, commands, how)));
+export async function ask(options: readonly string[], commands: readonly IpCommand[]): Promise<string> {
+  const output = await batchOutput(options, commands, {});
+  return batchPrinted(
+    options,
+    commands,
+    output.signal === null ? output : await batchOutput(options, commands, { detached: true }),
+  );
 }
 
 /** How a program is run; see {@linkcode outputOf}. */
 type How = Pick<Deno.CommandOptions, "detached">;
-
-async function unlessEnded(run: (how: How) => Promise<Deno.CommandOutput>): Promise<Deno.CommandOutput> {
-  const output = await run({});
-  return output.signal === null ? output : await run({ detached: true });
-}
 
 async function batchOutput(
   options: readonly string[],

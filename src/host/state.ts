@@ -5,7 +5,7 @@
  */
 import { parseCidr, parseIpv4 } from "../config/cidr.ts";
 import type { Cidr } from "../wire/cidr.ts";
-import { askBatch, readSysctl } from "./execute.ts";
+import { ask, readSysctl } from "./execute.ts";
 import { changesOfLiveRuns } from "./journal.ts";
 
 /** An interface with its IPv4 addresses. */
@@ -73,7 +73,7 @@ export interface HostState {
 export async function readHostState(withRules = true): Promise<HostState> {
   return {
     ...parseNetwork(
-      await askBatch(["-d", "-N", "-json"], [
+      await ask(["-d", "-N", "-json"], [
         ["ip", "address", "show"],
         ...(withRules ? [["ip", "rule", "show"] as const] : []),
         // Those of IPv4, whatever the table.

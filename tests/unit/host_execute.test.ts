@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { OperatorError } from "../../src/errors.ts";
 import {
   ask,
-  askBatch,
   BatchError,
   execute,
   executeBatch,
@@ -93,12 +92,17 @@ Deno.test("a command runs in a session of its own, which Ctrl+C in the terminal 
 });
 
 Deno.test("a question that Ctrl+C ended is asked again", async () => {
-  const mark = await Deno.makeTempFile();
+  const directory = await Deno.makeTempDir();
+  const path = Deno.env.get("PATH") ?? "";
   try {
-    const script = `[ -s ${mark} ] && exec echo answer; echo asked >${mark}; kill -INT $$`;
-    assert.equal(await ask(["sh", "-c", script]), "answer\n");
+    const script =
+      `#!/bin/sh\n[ -s ${directory}/mark ] && exec cat; echo asked >${directory}/mark; kill -INT $$\n`;
+    Deno.writeTextFileSync(`${directory}/ip`, script, { mode: 0o755 });
+    Deno.env.set("PATH", `${directory}:${path}`);
+    assert.equal(await ask([], [["ip", "rule", "show"], ["ip", "link"]]), "rule show\nlink\n");
   } finally {
-    await Deno.remove(mark);
+    Deno.env.set("PATH", path);
+    await Deno.remove(directory, { recursive: true });
   }
 });
 
@@ -129,11 +133,11 @@ Deno.test("several commands of ip, by one process: the one that fails is named, 
 });
 
 Deno.test("several questions to ip, by one process", async () => {
-  const lines = (await askBatch(["-json"], [["ip", "link", "show", "lo"], ["ip", "address", "show", "lo"]]))
+  const lines = (await ask(["-json"], [["ip", "link", "show", "lo"], ["ip", "address", "show", "lo"]]))
     .trim().split("\n").map((line) => JSON.parse(line));
   assert.deepEqual(lines.map(([{ ifname }]) => ifname), ["lo", "lo"]);
   await assert.rejects(
-    askBatch(["-json"], [["ip", "link", "show", "lo"], ["ip", "link", "show", "onion-none"]]),
+    ask(["-json"], [["ip", "link", "show", "lo"], ["ip", "link", "show", "onion-none"]]),
     {
       message: '`ip -json link show onion-none` failed: Device "onion-none" does not exist.',
     },
