@@ -141,6 +141,33 @@ Deno.test("changes that one process makes are written down together; of those th
   assert.ok(scratch.isClean());
 });
 
+Deno.test("what one process undoes is judged one by one, also where it does not say how far it got", async () => {
+  using scratch = new Scratch();
+  const fails: Command = ["ip", "link", "show", "onion-none"];
+  const isLeftAtOnce: Command = ["ip", "address", "add", "300.1.1.1/24", "dev", "lo"];
+  for (const bad of [fails, isLeftAtOnce]) {
+    const journal = new Journal(scratch.dir);
+    const entries = [
+      entry("a", scratch.say("undo-a")),
+      entry("b", ["ip", "link", "show", "lo"]),
+      entry("c", bad),
+      entry("d", ["ip", "link", "show", "lo"]),
+      entry("e", ["ip", "rule", "show"]),
+    ];
+    await journal.change(entries, () => Promise.resolve());
+    assert.deepEqual((await journal.undo()).map(({ change, outcome }) => [change, outcome]), [
+      ["e", "undone"],
+      ["d", "undone"],
+      ["c", "failed"],
+      ["b", "undone"],
+      ["a", "undone"],
+    ]);
+    assert.deepEqual(scratch.said(), ["undo-a"]);
+    assert.deepEqual([...changesOfLiveRuns(scratch.dir).keys()], ["c"], "it is tried again");
+    Deno.removeSync(`${scratch.dir}/${OWN}`);
+  }
+});
+
 Deno.test("without a change there is no journal", async () => {
   using scratch = new Scratch();
   {
