@@ -18,13 +18,13 @@ for (const hosts of [1, 64, 1000]) {
     const { destination } = event;
     const octets = [24, 16, 8, 0].map((shift) => destination >>> shift & 255).join(".");
     const want = `ICMP from tunnel, src: ${SOURCE}, dst: ${octets}, type: 8\n`;
-    assert.equal(text.decode(lines.bytes(event)), want);
-    assert.equal(text.decode(lines.bytes(event)), want, "the second time, too");
+    assert.equal(text.decode(lines.of(event).copies(1)), want);
+    assert.equal(text.decode(lines.of(event).copies(1)), want, "the second time, too");
   }
 
   let at = 0;
   Deno.bench(`a line of the log, ${hosts} ${hosts === 1 ? "host" : "hosts in turn"}`, () => {
     at = (at + 1) % hosts;
-    if (lines.bytes(events[at]!).length < 40) throw new Error("no line");
+    if (lines.of(events[at]!).length < 40) throw new Error("no line");
   });
 }

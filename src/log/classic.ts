@@ -6,6 +6,7 @@
 import { formatCircuit } from "../cell/cell.ts";
 import { type Event, EventKind } from "../trace/events.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
+import { Line } from "./line_file.ts";
 
 /** The proxy's first line. */
 export function proxyLine(port: number): string {
@@ -70,27 +71,26 @@ const KEPT = 8192;
 /** A line and the event that it tells of. */
 interface KeptLine {
   readonly event: Readonly<Event>;
-  readonly bytes: Uint8Array;
+  readonly line: Line;
 }
 
 /**
- * The lines of events as bytes, line end included. The packets of a flood are alike, and so are their lines: the last
+ * The lines of events, ready to be written. The packets of a flood are alike, and so are their lines: the last
  * ones are kept, each at a place that follows from its event, so that most are formatted once. Addresses that follow
  * one another lead to different places.
  */
 export class EventLines {
   readonly #kept = new Array<KeptLine | undefined>(KEPT).fill(undefined);
-  readonly #encoder = new TextEncoder();
 
-  /** The line of an event, good until it is asked for another. */
-  bytes(event: Readonly<Event>): Uint8Array {
+  /** The line of an event. */
+  of(event: Readonly<Event>): Line {
     const { kind, source, destination, detail } = event;
     const place = (source ^ Math.imul(destination, 31) ^ Math.imul(kind, 1021) ^ detail) & (KEPT - 1);
     const kept = this.#kept[place];
-    if (kept !== undefined && isSame(kept.event, event)) return kept.bytes;
-    const bytes = this.#encoder.encode(eventLine(event) + "\n");
-    this.#kept[place] = { event: { ...event }, bytes };
-    return bytes;
+    if (kept !== undefined && isSame(kept.event, event)) return kept.line;
+    const line = new Line(eventLine(event));
+    this.#kept[place] = { event: { ...event }, line };
+    return line;
   }
 }
 

@@ -7,10 +7,40 @@ import { OperatorError } from "../errors.ts";
 import { createOwnedFile, PassingFile } from "../sys/file.ts";
 
 /** Bytes of a chunk: when one is full, it is written without further delay. */
-const CHUNK = 512 * 1024;
+const CHUNK = 1024 * 1024;
 
 /** Chunks that may wait for a disk that does not keep up; what comes then is lost. */
-const MOST_CHUNKS = 16;
+const MOST_CHUNKS = 8;
+
+/** Copies that are kept of a line at most, some 2 KB: to copy many at once costs little more than to copy one. */
+const MOST_COPIES = 32;
+
+const encoder = new TextEncoder();
+
+/** A line as bytes. The lines of a flood come in runs of equal ones, so copies of it are kept. */
+export class Line {
+  /** Bytes of one copy, line end included: at most {@linkcode CHUNK}. */
+  readonly length: number;
+  #copies: Uint8Array;
+
+  /** @param text without its line end */
+  constructor(text: string) {
+    this.#copies = encoder.encode(text + "\n");
+    this.length = this.#copies.length;
+  }
+
+  /** Copies of it in a row, one at least: as many as are wanted or more, or as many as there are. */
+  copies(wanted: number): Uint8Array {
+    const most = Math.min(MOST_COPIES, Math.floor(CHUNK / this.length));
+    while (this.#copies.length < Math.min(wanted, most) * this.length) {
+      const twice = new Uint8Array(Math.min(2 * this.#copies.length, most * this.length));
+      twice.set(this.#copies);
+      twice.set(this.#copies.subarray(0, twice.length - this.#copies.length), this.#copies.length);
+      this.#copies = twice;
+    }
+    return this.#copies;
+  }
+}
 
 /** What the chunks are written to. */
 export interface Disk extends Disposable {
@@ -22,7 +52,6 @@ export interface Disk extends Disposable {
 export class LineFile implements AsyncDisposable {
   readonly #disk: Disk;
   readonly #failed: (reason: string) => void;
-  readonly #encoder = new TextEncoder();
   /** The chunk that is being filled, and how far. */
   #chunk = new Uint8Array(CHUNK);
   #used = 0;
@@ -66,15 +95,11 @@ export class LineFile implements AsyncDisposable {
 
   /** Appends a line. Where the disk does not keep up, lines are lost, and the file says how many. */
   line(text: string): void {
-    this.append(this.#encoder.encode(text + "\n"));
+    this.append(new Line(text));
   }
 
-  /**
-   * Appends a line, or the same one several times.
-   *
-   * @param line encoded already, its line end included: at most {@linkcode CHUNK} bytes
-   */
-  append(line: Uint8Array, times = 1): void {
+  /** Appends a line, or the same one several times. */
+  append(line: Line, times = 1): void {
     if (this.#hasFailed) return;
     for (let left = times; left > 0;) {
       if (this.#used + line.length > CHUNK && !this.#turnOver()) {
@@ -90,19 +115,14 @@ export class LineFile implements AsyncDisposable {
     if (this.#used > 0) this.#turnOver();
   }
 
-  /** Puts a line into the chunk, which has room for one at least: as often as it fits, but not more than `times`. */
-  #fill(line: Uint8Array, times: number): number {
-    const chunk = this.#chunk;
+  /** Puts a line into the chunk, which has room for one at least: how often it did, `times` at most. */
+  #fill(line: Line, times: number): number {
     const start = this.#used;
-    chunk.set(line, start);
-    this.#used += line.length;
-    if (times === 1) return 1;
-    const count = Math.min(times, Math.floor((CHUNK - start) / line.length));
-    const end = start + count * line.length;
-    // Each copy is of all that is there, so there are few of them.
-    for (; this.#used < end; this.#used = Math.min(end, 2 * this.#used - start)) {
-      chunk.copyWithin(this.#used, start, Math.min(this.#used, start + end - this.#used));
-    }
+    const copies = line.copies(times);
+    const count = Math.min(times, Math.floor(Math.min(copies.length, CHUNK - start) / line.length));
+    this.#used += count * line.length;
+    // What is behind the end will be overwritten, and costs less than to cut it off.
+    this.#chunk.set(start + copies.length <= CHUNK ? copies : copies.subarray(0, this.#used - start), start);
     return count;
   }
 

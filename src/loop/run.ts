@@ -26,9 +26,10 @@ export interface Turnable {
 
 /**
  * Milliseconds after which the reader of the event ring is woken. Not at once: its waking would take a core away
- * from the packet that is on its way, and the log can wait.
+ * from the packet that is on its way, and the log can wait. Nor too soon again: a look costs some 0.2 ms, whatever it finds,
+ * because the packets have had the caches to themselves meanwhile.
  */
-const LOG_DELAY = 2;
+const LOG = { delay: 2, pause: 100 } as const;
 
 /**
  * A processor is crowded where so many times in a row somebody else has wanted it for long; then nobody stays awake on it
@@ -61,8 +62,9 @@ class PacketLoop {
   readonly #awake: number;
   #now = monotonic();
   #due = Infinity;
-  /** When the reader of the events is to be woken. */
+  /** When the reader of the events is to be woken, and when it was. */
   #wakeAt = Infinity;
+  #wokenAt = -Infinity;
   /** Whether to stay awake for what follows, how often in a row that was disturbed, and until when to leave it. */
   #isExpectant = false;
   #disturbed = 0;
@@ -121,10 +123,13 @@ class PacketLoop {
 
   /** Tells the reader of the events. */
   #tell(now: number): void {
-    this.#ring.publish();
-    if (this.#wakeAt <= now) {
-      this.#ring.wake();
-      this.#wakeAt = Infinity;
-    } else if (this.#wakeAt === Infinity && this.#ring.isWaitedFor) this.#wakeAt = now + LOG_DELAY;
+    const ring = this.#ring;
+    ring.publish();
+    if (!ring.hasNews) return;
+    if (this.#wakeAt === Infinity) this.#wakeAt = Math.max(now + LOG.delay, this.#wokenAt + LOG.pause);
+    if (now < this.#wakeAt && !ring.isFilling) return;
+    ring.wake();
+    this.#wokenAt = now;
+    this.#wakeAt = Infinity;
   }
 }

@@ -6,24 +6,10 @@
 import { yieldCpu } from "../sys/affinity.ts";
 import { makeDoorbell, ringDoorbell } from "../sys/doorbell.ts";
 import type { Fd } from "../sys/fd.ts";
-import { sleep } from "../sys/timer.ts";
 import type { SocketAddress } from "../sys/udp.ts";
 import { Counters, COUNTERS_BYTES } from "../trace/counters.ts";
 import { type Event, EventRing, ringBytes } from "../trace/events.ts";
 import type { Order, Report, Role, ThreadOptions } from "./packet_thread.ts";
-
-/**
- * Milliseconds between two looks at the event ring while there is something in it: the usual pause, and the one after
- * a look that found more than {@linkcode MUCH}. A look costs some 0.2 ms, whatever it finds, because the packets have
- * had the caches to themselves meanwhile.
- */
-const PAUSE = { usual: 50, short: 20 } as const;
-
-/**
- * A share of the ring. Where a flood has just begun, the first look comes 2 ms after it; what has filled this much by
- * then fills 25 times as much in a usual pause.
- */
-const MUCH = 1 / 64;
 
 /** A packet thread: made early, because a Worker takes its time, and started when its devices are there. */
 export class PacketThread implements AsyncDisposable {
@@ -90,15 +76,12 @@ export class PacketThread implements AsyncDisposable {
     take: (event: Readonly<Event>, times: number) => void,
     burstEnded: () => void,
   ): Promise<void> {
-    while (!this.#isOver) {
-      await this.#sleep();
-      const pause = this.#ring.drainRuns(take, yieldCpu) > MUCH ? PAUSE.short : PAUSE.usual;
+    for (;;) {
+      this.#ring.drainRuns(take, yieldCpu);
       burstEnded();
-      // Being woken for every packet would cost the packet thread a system call each.
-      if (!this.#isOver) await sleep(pause);
+      if (this.#isOver) return;
+      await this.#sleep();
     }
-    this.#ring.drainRuns(take);
-    burstEnded();
   }
 
   /** Stops the thread and waits for its end. Its counters stay readable. */
@@ -113,12 +96,12 @@ export class PacketThread implements AsyncDisposable {
     this.#doorbell[Symbol.dispose]();
   }
 
-  /** Until there is something to drain, or the thread is over. */
+  /** Until the packet thread says that there is something to drain, or it is over. */
   async #sleep(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     // Not by the ring's own wake alone: a sleep over shared memory does not keep Deno alive to hear it.
     this.#rouse = resolve;
-    void this.#ring.untilWritten().then(resolve);
+    void this.#ring.untilWoken().then(resolve);
     await promise;
   }
 

@@ -16,7 +16,7 @@ import type { Output } from "./output.ts";
 export async function logEvents(thread: PacketThread, file: LineFile, output?: Output): Promise<void> {
   const lines = new EventLines();
   await thread.follow((event, times) => {
-    file.append(lines.bytes(event), times);
+    file.append(lines.of(event), times);
     if (output === undefined) return;
     const object = eventObject(event);
     for (let time = 0; time < times; time++) output.event(object);

@@ -124,18 +124,18 @@ export function blankEvent(): Event {
 
 /** Words of 32 bits that the ring keeps for itself in front of the records. */
 const Head = {
-  /** Records ever written, see {@linkcode COUNT}; the writer's, and {@linkcode ASLEEP} where the reader sleeps. */
+  /** Records ever written, see {@linkcode COUNT}; the writer's. */
   written: 0,
   /** Records ever read, likewise; the reader's. */
   read: 1,
+  /** How often the reader has been woken, modulo 2^32. */
+  wakes: 2,
   /** First record, on a cache line of its own. */
   records: 16,
 } as const;
 
-/** The bits of a head that count: from 2^31 - 1 on it goes back to 0. */
+/** The bits that count records: from 2^31 - 1 on it goes back to 0. */
 const COUNT = 0x7fff_ffff;
-/** The bit of `written` that the reader sets when it falls asleep: whoever writes next learns of it by the very same access. */
-const ASLEEP = ~COUNT;
 
 /**
  * Words of a record, half a cache line: the kind and its repeats, and the seven fields of {@linkcode EventSink.emit}. Records
@@ -150,7 +150,7 @@ const REPEATS = 8;
 const MOST_REPEATS = 2 ** (32 - REPEATS) - 1;
 
 /** Records that a reader takes before it draws breath, a power of two. They take some 5 µs. */
-const BREATH = 16;
+const BREATH = 64;
 
 /** Records that the ring of a packet thread holds: where no event is like the one before, 60 ms of a flood. */
 export const RING_RECORDS = 32_768;
@@ -182,8 +182,10 @@ export class EventRing implements EventSink {
   #next = 0;
   #written = 0;
   #knownRead = 0;
-  /** Whether the reader was asleep when something was published, and has not been woken since. */
-  #isWaitedFor = false;
+  /** The writer's own: what was published when it last woke the reader. */
+  #told = 0;
+  /** The reader's own: how often it had been woken when it last looked. */
+  #wakes = 0;
   readonly #event: Event = blankEvent();
 
   /**
@@ -197,8 +199,9 @@ export class EventRing implements EventSink {
     this.#heads = this.#words.subarray(0, Head.records);
     this.#mask = (this.#words.length - Head.records) / RECORD_WORDS - 1;
     this.#lost = lost;
-    this.#next = this.#written = Atomics.load(this.#heads, Head.written) & COUNT;
+    this.#next = this.#written = this.#told = Atomics.load(this.#heads, Head.written);
     this.#knownRead = Atomics.load(this.#heads, Head.read);
+    this.#wakes = Atomics.load(this.#heads, Head.wakes);
   }
 
   /**
@@ -243,25 +246,29 @@ export class EventRing implements EventSink {
     this.#next = (this.#next + 1) & COUNT;
   }
 
-  /** Writer: lets the reader see what has been emitted so far. */
+  /** Writer: lets the reader see what has been emitted so far, if it looks. */
   publish(): void {
     if (this.#next === this.#written) return;
     this.#written = this.#next;
-    if (Atomics.exchange(this.#heads, Head.written, this.#next) < 0) this.#isWaitedFor = true;
+    Atomics.store(this.#heads, Head.written, this.#next);
   }
 
-  /** Writer: whether the reader sleeps although something has been published. */
-  get isWaitedFor(): boolean {
-    return this.#isWaitedFor;
+  /** Writer: whether something has been published since it last woke the reader. */
+  get hasNews(): boolean {
+    return this.#written !== this.#told;
   }
 
-  /** Writer: publishes, and wakes the reader if it sleeps. */
+  /** Writer: whether that is so much that the reader had better look soon. */
+  get isFilling(): boolean {
+    return ((this.#written - this.#told) & COUNT) > this.#mask / 4;
+  }
+
+  /** Writer: publishes, and makes the reader look. */
   wake(): void {
     this.publish();
-    const sleeps = Atomics.and(this.#heads, Head.written, COUNT) < 0;
-    if (!sleeps && !this.#isWaitedFor) return;
-    this.#isWaitedFor = false;
-    Atomics.notify(this.#heads, Head.written);
+    this.#told = this.#written;
+    Atomics.add(this.#heads, Head.wakes, 1);
+    Atomics.notify(this.#heads, Head.wakes);
   }
 
   /**
@@ -278,40 +285,40 @@ export class EventRing implements EventSink {
    * Reader: the same, but tells of equal events in a row at once, and how many they are, and breathes now and then.
    *
    * @param breathe called after every {@linkcode BREATH} records, for others who wait
-   * @returns how full the ring was, 0 to 1
    */
-  drainRuns(take: (event: Readonly<Event>, times: number) => void, breathe: () => void = () => {}): number {
+  drainRuns(take: (event: Readonly<Event>, times: number) => void, breathe: () => void = () => {}): void {
     this.publish(); // nothing, for a reader in another thread
-    const written = Atomics.load(this.#heads, Head.written) & COUNT;
-    const words = this.#words;
-    const event = this.#event;
+    // First: who is woken from here on has something to look for again.
+    this.#wakes = Atomics.load(this.#heads, Head.wakes);
+    const written = Atomics.load(this.#heads, Head.written);
     let read = Atomics.load(this.#heads, Head.read);
-    const waiting = (written - read) & COUNT;
     for (; read !== written; read = (read + 1) & COUNT) {
-      const at = this.#at(read);
-      const first = words[at]!;
-      event.kind = (first & KIND) as EventKind;
-      event.source = words[at + 1]! >>> 0;
-      event.destination = words[at + 2]! >>> 0;
-      event.detail = words[at + 3]! >>> 0;
-      event.port = words[at + 4]! >>> 0;
-      event.incoming = words[at + 5]! >>> 0;
-      event.outgoing = words[at + 6]! >>> 0;
-      event.rewritten = words[at + 7]! >>> 0;
-      take(event, (first >>> REPEATS) + 1);
+      this.#handOver(read, take);
       if ((read + 1) % BREATH === 0) breathe();
     }
     Atomics.store(this.#heads, Head.read, read);
-    return waiting / (this.#mask + 1);
   }
 
-  /** Reader: resolves as soon as there is something to drain, or {@linkcode EventRing.wake} is called. */
-  async untilWritten(): Promise<void> {
-    const read = Atomics.load(this.#heads, Head.read);
-    const asleep = read | ASLEEP;
-    // Where something has been written, or is now, this does not fall asleep.
-    if (Atomics.compareExchange(this.#heads, Head.written, read, asleep) !== read) return;
-    await Atomics.waitAsync(this.#heads, Head.written, asleep).value;
+  /** Hands a record over. It is called for each, and so compiled well long before a loop is that runs ten times a second. */
+  #handOver(record: number, take: (event: Readonly<Event>, times: number) => void): void {
+    const words = this.#words;
+    const event = this.#event;
+    const at = this.#at(record);
+    const first = words[at]!;
+    event.kind = (first & KIND) as EventKind;
+    event.source = words[at + 1]! >>> 0;
+    event.destination = words[at + 2]! >>> 0;
+    event.detail = words[at + 3]! >>> 0;
+    event.port = words[at + 4]! >>> 0;
+    event.incoming = words[at + 5]! >>> 0;
+    event.outgoing = words[at + 6]! >>> 0;
+    event.rewritten = words[at + 7]! >>> 0;
+    take(event, (first >>> REPEATS) + 1);
+  }
+
+  /** Reader: resolves when it has been woken since it last drained the ring. */
+  async untilWoken(): Promise<void> {
+    await Atomics.waitAsync(this.#heads, Head.wakes, this.#wakes).value;
   }
 
   /** Where the record of this number begins. */

@@ -183,12 +183,12 @@ Deno.test("a line that is kept is that of its event, whichever of its words has 
   for (const word of Object.keys(before) as (keyof Event)[]) {
     const after = { ...before, [word]: word === "kind" ? EventKind.relayReply : before[word] + 1 };
     for (const each of [before, after, after, before]) {
-      assert.equal(text.decode(lines.bytes(each)), `${eventLine(each)}\n`, word);
+      assert.equal(text.decode(lines.of(each).copies(1)), `${eventLine(each)}\n`, word);
     }
   }
 });
 
-Deno.test("lines as bytes are those lines, also when more are asked for than are kept, and asked for again", () => {
+Deno.test("lines ready to be written are those lines, also when more are asked for than are kept, and asked for again", () => {
   const lines = new EventLines();
   const text = new TextDecoder();
   const first = address("10.5.0.0");
@@ -201,12 +201,12 @@ Deno.test("lines as bytes are those lines, also when more are asked for than are
   }
   for (const event of [...asked.slice(-1000), ...asked]) {
     for (const _ of ["formatted", "kept"]) {
-      assert.equal(text.decode(lines.bytes(event)), `${eventLine(event)}\n`);
+      assert.equal(text.decode(lines.of(event).copies(1)), `${eventLine(event)}\n`);
     }
   }
   // The ring hands over the same object every time.
   const one = { ...asked[0]! };
-  lines.bytes(one);
+  lines.of(one);
   one.detail = 3;
-  assert.equal(text.decode(lines.bytes(one)), `${eventLine(one)}\n`);
+  assert.equal(text.decode(lines.of(one).copies(1)), `${eventLine(one)}\n`);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { OperatorError } from "../../src/errors.ts";
-import { type Disk, LineFile } from "../../src/log/line_file.ts";
+import { type Disk, Line, LineFile } from "../../src/log/line_file.ts";
 
 /** A directory that is gone after the test. */
 function makeDirectory() {
@@ -29,23 +29,37 @@ Deno.test("lines are written in order, and all of them are there when the file i
 
 Deno.test("a line several times is that line as often, however many fit where it begins", async () => {
   using directory = makeDirectory();
-  const lines = ["a line\n", "ünïcödé 🧅\n", "\n", `${"x".repeat(1000)}\n`];
+  const lines = ["a line", "ünïcödé 🧅", "", "x".repeat(1000), "y".repeat(600_000)];
   const times = [1, 2, 3, 7, 8, 9, 0, 70_000, 1];
   let text = "";
   {
     await using file = LineFile.create(directory.file, assert.fail);
-    for (const line of lines) {
-      const bytes = new TextEncoder().encode(line);
+    for (const line of lines.map((text) => new Line(text))) {
+      const written = new TextDecoder().decode(line.copies(1));
       for (const count of times) {
-        if (bytes.length * count > 2_000_000) continue; // more than may wait for a disk
-        file.append(bytes, count);
-        text += line.repeat(count);
+        if (line.length * count > 2_000_000) continue; // more than may wait for a disk
+        file.append(line, count);
+        text += written.repeat(count);
         file.flush();
         await new Promise((resolve) => setTimeout(resolve));
       }
     }
   }
   assert.ok(Deno.readTextFileSync(directory.file) === text);
+});
+
+Deno.test("copies of a line are that line in a row, as many as are wanted or as many as there are", () => {
+  for (const text of ["", "a line", "ünïcödé 🧅"]) {
+    const line = new Line(text);
+    let before = 0;
+    for (const wanted of [1, 2, 3, 17, 2, 32, 33, 1_000_000]) {
+      const written = new TextDecoder().decode(line.copies(wanted));
+      const count = line.copies(wanted).length / line.length;
+      assert.equal(written, `${text}\n`.repeat(count));
+      assert.ok(count >= Math.min(wanted, 32) && count >= before && count <= 32, `${count}`);
+      before = count;
+    }
+  }
 });
 
 Deno.test("what was there before is gone", async () => {
@@ -137,7 +151,7 @@ Deno.test("a disk that hangs fills no memory: what does not fit is lost, and the
   const count = 20_000; // 20 MB
   for (let number = 0; number < count; number++) file.line(line(number));
   const again = 5000;
-  file.append(new TextEncoder().encode("again".repeat(1000) + "\n"), again);
+  file.append(new Line("again".repeat(1000)), again);
   resolve();
   await file[Symbol.asyncDispose]();
 

@@ -80,7 +80,7 @@ Deno.test("who sleeps over the event ring is woken a little after the turn that 
   const alive = setInterval(() => {}, 2 ** 30);
   using loop = makeLoop(1);
   const [device] = loop.fds as [number];
-  const woken = loop.ring.untilWritten();
+  const woken = loop.ring.untilWoken();
   ringDoorbell(device);
   loop.run({
     sources: [source(() => {
@@ -95,6 +95,52 @@ Deno.test("who sleeps over the event ring is woken a little after the turn that 
   loop.ring.drain(() => events++);
   assert.equal(events, 1);
   clearInterval(alive);
+});
+
+/** A source that emits another event each time, and does something before. */
+function chatter(ring: EventRing, device: number, before: (time: number) => void): Source {
+  let time = 0;
+  return source(() => {
+    answerDoorbell(device);
+    before(time);
+    ring.emit(EventKind.icmpFromTunnel, time++, 2, 8, 0);
+    return 1;
+  });
+}
+
+Deno.test("who sleeps over the event ring is woken early where it fills", () => {
+  using loop = makeLoop(1);
+  const [device] = loop.fds as [number];
+  const hasNews: boolean[] = [];
+  for (let rings = 0; rings < 6; rings++) ringDoorbell(device);
+  loop.run({
+    sources: [chatter(loop.ring, device, (time) => {
+      hasNews.push(loop.ring.hasNews);
+      if (time === 5) ringDoorbell(loop.end);
+    })],
+  });
+  // Two of eight records are a quarter.
+  assert.deepEqual(hasNews, [false, true, false, true, false, true]);
+});
+
+Deno.test("who sleeps over the event ring is not woken again soon where little happens", () => {
+  using loop = makeLoop(1);
+  const [device] = loop.fds as [number];
+  const wakes: number[] = [];
+  const wake = loop.ring.wake.bind(loop.ring);
+  loop.ring.wake = () => {
+    wake();
+    wakes.push(monotonic());
+    if (wakes.length === 1) ringDoorbell(device);
+  };
+  ringDoorbell(device);
+  loop.run({
+    sources: [chatter(loop.ring, device, () => {})],
+    deadline: () => wakes.length === 2 ? 0 : Infinity,
+    expire: () => ringDoorbell(loop.end),
+  });
+  const pause = wakes[1]! - wakes[0]!;
+  assert.ok(pause >= 95, `${pause} ms`);
 });
 
 Deno.test("what happened before a device failed is not lost to the log", () => {
