@@ -10,7 +10,7 @@ import { createOwnedFile, PassingFile } from "../sys/file.ts";
 const CHUNK = 1024 * 1024;
 
 /** Chunks that may wait for a disk that does not keep up; what comes then is lost. */
-const MOST_CHUNKS = 8;
+const MOST_CHUNKS = 16;
 
 /** Copies that are kept of a line at most, some 2 KB: to copy many at once costs little more than to copy one. */
 const MOST_COPIES = 32;
@@ -23,10 +23,14 @@ export class Line {
   readonly length: number;
   #copies: Uint8Array;
 
-  /** @param text without its line end */
+  /**
+   * @param text without its line end
+   * @throws RangeError if no chunk could hold it
+   */
   constructor(text: string) {
     this.#copies = encoder.encode(text + "\n");
     this.length = this.#copies.length;
+    if (this.length > CHUNK) throw new RangeError(`a line of ${this.length} bytes`);
   }
 
   /** Copies of it in a row, one at least: as many as are wanted or more, or as many as there are. */

@@ -149,7 +149,7 @@ const KIND = 0xff;
 const REPEATS = 8;
 const MOST_REPEATS = 2 ** (32 - REPEATS) - 1;
 
-/** Records that a reader takes before it draws breath, a power of two. They take some 5 µs. */
+/** Records that a reader takes before it draws breath, a power of two. They take some 50 µs. */
 const BREATH = 64;
 
 /** Records that the ring of a packet thread holds: where no event is like the one before, 60 ms of a flood. */
@@ -167,6 +167,8 @@ export function ringBytes(records: number = RING_RECORDS): number {
  *
  * The writer does so once for many events, because such an access costs as much as an event. What it has not told of yet is
  * its own, so an event like the one before becomes a repeat of that: the packets of a flood are alike.
+ *
+ * A reader sleeps until it is woken, and then takes all there is. When that is worth it, the writer decides: it knows how much there is.
  *
  * ```
  *   … | read, free again | waits for the reader | not published yet | free …
@@ -253,7 +255,7 @@ export class EventRing implements EventSink {
     Atomics.store(this.#heads, Head.written, this.#next);
   }
 
-  /** Writer: whether something has been published since it last woke the reader. */
+  /** Writer: whether something has been published since the reader was last woken. */
   get hasNews(): boolean {
     return this.#written !== this.#told;
   }

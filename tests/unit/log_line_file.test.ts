@@ -60,6 +60,7 @@ Deno.test("copies of a line are that line in a row, as many as are wanted or as 
       before = count;
     }
   }
+  assert.throws(() => new Line("x".repeat(2 ** 20)), RangeError);
 });
 
 Deno.test("what was there before is gone", async () => {
