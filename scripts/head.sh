@@ -20,8 +20,13 @@ ours() { [ -O "$1" ]; }
 
 # What another user could have put somewhere must never be run: insists on two directories that only we can write.
 guard() { # cache directory_in_it
-  case $(ls -ld "$1" "$2") in
-    d????-??-*"
+  listed=$(ls -ldn "$1" "$2")
+  read -r _ _ owner _ <<LISTED
+$listed
+LISTED
+  # Looked at in the same moment as the rest: in /tmp, one that was ours could be another's by now.
+  case ${uid:-$owner}:$listed in
+    "$owner":d????-??-*"
 "d????-??-*) ;;
     *) fail 1 "$1 must be a directory (and no link) that nobody else can write; remove it: rm -r '$1'" ;;
   esac
@@ -91,7 +96,7 @@ unpack() { # cache
 
 # The first of these that is ours or can be made. Only root can make the first, the second lies in the user's own
 # home, and in the third nobody else can rename what is ours, because /tmp is sticky.
-system=/var/cache/onion last=''
+system=/var/cache/onion last='' uid=''
 case ${XDG_CACHE_HOME-} in
   /*) users=$XDG_CACHE_HOME/onion ;;
   *) users=${HOME:+$HOME/.cache/onion} ;;
@@ -105,7 +110,8 @@ start "$system" "$@"
 start "$users" "$@"
 
 # The first start of this version, or a user without a home.
-[ "${ONION_CACHE_DIR-}" ] || last=${TMPDIR:-/tmp}/onion-$(id -u)
+uid=$(id -u)
+[ "${ONION_CACHE_DIR-}" ] || last=${TMPDIR:-/tmp}/onion-$uid
 start "$last" "$@"
 
 for tool in gzip sha256sum tar; do
