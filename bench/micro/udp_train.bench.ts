@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { PacketBuffer } from "../../src/bytes/packet_buffer.ts";
 import { CellType, wrapCell } from "../../src/cell/cell.ts";
 import { UdpLink } from "../../src/link/udp.ts";
+import { compileCalls } from "../../src/sys/libc.ts";
 import { UdpSocket } from "../../src/sys/udp.ts";
 import { cell } from "../../tests/support/packets.ts";
 import { requestOf, SIZES } from "./packets.ts";
@@ -9,6 +10,7 @@ import { requestOf, SIZES } from "./packets.ts";
 /** 127.0.0.1 */
 const LOOPBACK = 0x7f00_0001;
 
+compileCalls();
 const [from, to] = [UdpSocket.bind(LOOPBACK, 4 << 20), UdpSocket.bind(LOOPBACK, 4 << 20)];
 const sender = new UdpLink(from.fd.number, [{ address: LOOPBACK, port: to.localPort }]);
 const receiver = new UdpLink(to.fd.number, [{ address: LOOPBACK, port: from.localPort }]);

@@ -11,6 +11,7 @@ import { UdpLink } from "../link/udp.ts";
 import { allowCpus, allowedCpus, onlyCpu, waitPatiently } from "../sys/affinity.ts";
 import { monotonic } from "../sys/clock.ts";
 import { answerDoorbell } from "../sys/doorbell.ts";
+import { compileCalls } from "../sys/libc.ts";
 import type { SocketAddress } from "../sys/udp.ts";
 import { Counters } from "../trace/counters.ts";
 import { EventRing, withoutPackets } from "../trace/events.ts";
@@ -90,6 +91,7 @@ let obeying: Promise<void> = Promise.resolve();
 scope.onmessage = ({ data: order }) => {
   obeying = obeying.then(() => hear(order));
 };
+compileCalls();
 scope.postMessage({ kind: "alive" });
 
 async function hear(order: Order): Promise<void> {

@@ -18,7 +18,12 @@ export interface OpenTun extends Tun, Disposable {}
  * @throws {SysError} naming the call and the errno, e.g. `Cannot attach to TUN device "tun1": ioctl failed: EBUSY`
  */
 export async function openTun(name: string): Promise<OpenTun> {
-  const [{ attachTun }, { LinuxTun }] = await Promise.all([import("../sys/tun.ts"), import("./linux.ts")]);
+  const [{ compileCalls }, { attachTun }, { LinuxTun }] = await Promise.all([
+    import("../sys/libc.ts"),
+    import("../sys/tun.ts"),
+    import("./linux.ts"),
+  ]);
+  compileCalls();
   const fd = attachTun(name);
   const tun = new LinuxTun(fd.number);
   return {

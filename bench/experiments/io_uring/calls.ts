@@ -4,6 +4,7 @@
  * @module
  */
 import { checksum } from "../../../src/bytes/checksum.ts";
+import { compileCalls } from "../../../src/sys/libc.ts";
 import { readPacket, writePacket } from "../../../src/sys/tun.ts";
 import {
   LONGEST_TRAIN,
@@ -45,6 +46,7 @@ interface Way {
 
 /** Measures every way in turn and prints JSON: nanoseconds a packet, by way, count and size. */
 export async function measureCalls(): Promise<void> {
+  compileCalls();
   using tun = await makeTun();
   using feeder = UdpSocket.bind(OWN, 4 << 20);
   using from = UdpSocket.bind(LOOPBACK, 4 << 20);

@@ -4,7 +4,7 @@
  * @module
  */
 import { Errno } from "../../../src/sys/errno.ts";
-import { check } from "../../../src/sys/libc.ts";
+import { check, compileCalls } from "../../../src/sys/libc.ts";
 import { Poller } from "../../../src/sys/poll.ts";
 import { NO_PACKET, readPacket, writePacket } from "../../../src/sys/tun.ts";
 import { makeTun } from "./ground.ts";
@@ -121,6 +121,7 @@ function block(fd: number): void {
 }
 
 export async function serve(name: string): Promise<void> {
+  compileCalls();
   using tun = await makeTun();
   console.log("ready");
   const served = { packets: 0, calls: 0 };
