@@ -5,14 +5,13 @@
  * @module
  */
 import { readConfigFile } from "../config/file.ts";
-import type { RawOptions } from "../config/options.ts";
 import type { Settings } from "../config/settings.ts";
 import { validate } from "../config/validate.ts";
 import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import type { Command } from "./command.ts";
 import { findSimilar } from "./optique.ts";
-import { DOCTOR, NOTHING, parseWords, RUN } from "./parse.ts";
+import { DOCTOR, NOTHING, parseRun, parseWords } from "./parse.ts";
 import { versionText } from "./version.ts";
 import { asksFor, shownWords } from "./words.ts";
 
@@ -60,12 +59,9 @@ async function help(): Promise<Command> {
 }
 
 async function runSettings(words: readonly string[]): Promise<Settings> {
-  const { file, ...flags } = parseWords(RUN, words);
+  const { file, options } = parseRun(words);
   const fromFile = file === undefined ? {} : await readConfigFile(file, meantInstead(file));
-  const fromFlags: RawOptions = Object.fromEntries(
-    Object.entries(flags).filter(([, given]) => given !== undefined),
-  );
-  const settings = validate({ ...fromFile, ...fromFlags });
+  const settings = validate({ ...fromFile, ...options });
   await requireDirectory(settings.logDir);
   return settings;
 }

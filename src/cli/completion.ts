@@ -9,7 +9,7 @@ import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import { suggestLab } from "./lab_arguments.ts";
 import { type Suggestion, suggestSync, text } from "./optique.ts";
-import { DOCTOR, NOTHING, RUN } from "./parse.ts";
+import { DOCTOR, NOTHING, runParser } from "./parse.ts";
 import { SHELLS, shownWords, WORDS } from "./words.ts";
 
 const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], ShellCompletion>> = { bash, zsh, fish };
@@ -35,7 +35,10 @@ function suggestions(line: readonly [string, ...string[]]): Suggestion[] {
   if (second === undefined) {
     const words = shownWords().map((word) => literal(word, WORDS[word]?.help ?? ""));
     const flags = [literal("--help", "print the help"), literal("--version", "print the version")];
-    return [...[...words, ...flags].filter((each) => each.text.startsWith(first)), ...suggestSync(RUN, line)];
+    return [
+      ...[...words, ...flags].filter((each) => each.text.startsWith(first)),
+      ...suggestSync(runParser(), line),
+    ];
   }
   if (first === "completion") {
     return rest.length > 0
@@ -45,7 +48,7 @@ function suggestions(line: readonly [string, ...string[]]): Suggestion[] {
   if (first === "lab") return suggestLab([second, ...rest]);
   if (first === "doctor") return [...suggestSync(DOCTOR, [second, ...rest])];
   if (Object.hasOwn(WORDS, first)) return [...suggestSync(NOTHING, [second, ...rest])];
-  return [...suggestSync(RUN, line)];
+  return [...suggestSync(runParser(), line)];
 }
 
 function literal(word: string, help: string) {

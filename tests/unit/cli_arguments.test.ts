@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseArguments } from "../../src/cli/arguments.ts";
 import { helpText } from "../../src/cli/help.ts";
+import { parseRun, parseWords, runParser } from "../../src/cli/parse.ts";
+import { FLAGS } from "../../src/config/options.ts";
 import { ConfigError } from "../../src/errors.ts";
 
 const words = (line: string) => line.split(" ").filter((word) => word !== "");
@@ -176,6 +178,35 @@ Deno.test("the log directory is looked at before anything is started", async () 
     "--stage 1 --log-dir /dev/null/x",
     "--log-dir /dev/null/x: there is no such directory",
     "make it, or choose another",
+  );
+});
+
+Deno.test("a parser of those options that are named reads any command line as a parser of all does", () => {
+  const flags = Object.values(FLAGS).map(({ flag }) => flag);
+  const word = fc.oneof(
+    fc.constantFrom(...flags),
+    fc.constantFrom(...flags).map((flag) => `${flag}=1`),
+    fc.constantFrom("--", "-", "-s", "1", "onion.json", "--stag", "--stages", "--stage:1", ""),
+    fc.string(),
+  );
+  const outcome = (read: () => unknown) => {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof ConfigError) return error;
+      throw error;
+    }
+  };
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 6 }), (words) => {
+      const all = outcome(() => {
+        const { file, ...options } = parseWords(runParser(), words);
+        const given = Object.entries(options).filter(([, value]) => value !== undefined);
+        return { file, options: Object.fromEntries(given) };
+      });
+      assert.deepEqual(outcome(() => parseRun(words)), all);
+    }),
+    { numRuns: 2000 },
   );
 });
 
