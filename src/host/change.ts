@@ -4,7 +4,9 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import { type Command, execute, executeBatch, isOfIp } from "./execute.ts";
+import { after } from "../sys/timer.ts";
+import { directly } from "./direct.ts";
+import { BatchError, type Command, execute, executeBatch, isOfIp } from "./execute.ts";
 import type { Journal } from "./journal.ts";
 import type { NeededRoute } from "./routes.ts";
 
@@ -35,7 +37,8 @@ export interface NotMade {
  * Makes changes in order, each written down before.
  *
  * @param tunStays whether the TUN interface outlives us; else what goes with it needs no writing down
- * @param over when it aborts, what has begun is finished, and nothing else begun
+ * @param over when it aborts, nothing else is begun. What has begun is finished, or is cut short by the same Ctrl+C: it has been
+ *   written down before, and undoing finds out how far it got
  * @returns the optional changes that could not be made
  * @throws the reason of the abort
  */
@@ -54,9 +57,13 @@ export async function makeChanges(
     try {
       await journal.change(
         together.map(entryOf),
-        () => commands.every(isOfIp) ? executeBatch(commands) : execute(commands[0]!),
+        () => commands.length > 1 ? executeBatch(commands.filter(isOfIp), true) : execute(commands[0]!),
       );
     } catch (error) {
+      if (over !== undefined && error instanceof BatchError && error.signal !== null) {
+        await abortOf(over, SAME_SIGNAL);
+        over.throwIfAborted();
+      }
       // An optional change is made by itself.
       const [first] = together;
       if (!first?.isOptional || !(error instanceof OperatorError)) throw error;
@@ -66,12 +73,25 @@ export async function makeChanges(
   return notMade;
 }
 
+/** Milliseconds in which a signal that has ended `ip` is expected to end us too: it may have been meant for all of us. */
+const SAME_SIGNAL = 300;
+
+/** Until a signal aborts, but not longer than so many milliseconds. */
+async function abortOf(signal: AbortSignal, most: number): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const cancel = after(most, resolve);
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+  cancel();
+}
+
 /** Changes that one process can make one after the other, and those that are made by themselves. */
 function batches(changes: readonly Change[]): Change[][] {
   const batches: Change[][] = [];
   let open = false;
   for (const change of changes) {
-    const isPart = isOfIp(change.make) && !change.isOptional;
+    const isPart = isOfIp(change.make) && directly(change.make) === undefined && !change.isOptional;
     if (open && isPart) batches.at(-1)!.push(change);
     else batches.push([change]);
     open = isPart;

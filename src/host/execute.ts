@@ -4,6 +4,8 @@
  * @module
  */
 import { ExitCode, OperatorError } from "../errors.ts";
+import { mayExecute } from "../sys/file.ts";
+import { directly } from "./direct.ts";
 
 /** A program and its arguments, as somebody would type them. */
 export type Command = readonly [program: string, ...args: string[]];
@@ -19,9 +21,6 @@ export function isOfIp(command: Command): command is IpCommand {
 /** Where programs are looked for: many a user's PATH lacks the directories of those that change the network. */
 export const searchPath = (): string => `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
 
-/** `<sys/stat.h>`: S_IXUSR, S_IXGRP and S_IXOTH. */
-const ANY_EXECUTE = 0o111;
-
 /** Programs that have been found, and where they were looked for: where there are many directories, that takes a while. */
 const found = new Map<string, { readonly file: string; readonly searched: string }>();
 
@@ -34,26 +33,39 @@ const PACKAGES: Record<string, string> = {
 };
 
 /**
- * Carries a command out. `sysctl -w NAME=VALUE` is done by writing to /proc, for the program may be missing.
+ * Carries a command out: directly where that can be, else by its program.
  *
- * It gets no signals from the terminal: what Ctrl+C ended half-way, nobody would know how to undo.
+ * That gets no signals from the terminal: what Ctrl+C ended half-way, nobody would know how to undo.
  *
  * @returns what it printed
  * @throws {OperatorError} where the program is missing or fails, with its own words
  */
 export async function execute(command: Command): Promise<string> {
-  if (command[0] === "sysctl") return writeSysctl(command);
-  return printed(command, await outputOf(command, { detached: true }));
+  const deed = directly(command);
+  if (deed === undefined) return printed(command, await outputOf(command, { detached: true }));
+  try {
+    deed();
+    return "";
+  } catch (cause) {
+    throw failure(command, (cause as Error).message, cause);
+  }
 }
 
 /** A batch that came to an early end. */
 export class BatchError extends OperatorError {
   /** How many of its commands were carried out; nothing where `ip` did not say how far it got. */
   readonly done: number | undefined;
+  /** What ended `ip`, if it did not end by itself. */
+  readonly signal: Deno.Signal | null;
 
-  constructor({ message, remedy, exitCode, cause }: OperatorError, done: number | undefined) {
+  constructor(
+    { message, remedy, exitCode, cause }: OperatorError,
+    done: number | undefined,
+    signal: Deno.Signal | null = null,
+  ) {
     super(message, remedy, exitCode, { cause });
     this.done = done;
+    this.signal = signal;
   }
 }
 
@@ -62,13 +74,15 @@ export class BatchError extends OperatorError {
  * than they do. Like {@linkcode execute} otherwise.
  *
  * @param commands their words have no blanks in them
+ * @param mayBeCutShort whether Ctrl+C may end it half-way, because all that it does has been written down to be undone; it is
+ *   there 7 ms sooner then
  * @throws {BatchError} where one of several fails
  */
-export async function executeBatch(commands: readonly IpCommand[]): Promise<void> {
+export async function executeBatch(commands: readonly IpCommand[], mayBeCutShort = false): Promise<void> {
   const [only] = commands;
   if (only === undefined) return;
   if (commands.length === 1) return void await execute(only);
-  batchPrinted([], commands, await batchOutput([], commands, { detached: true }));
+  batchPrinted([], commands, await batchOutput([], commands, { detached: !mayBeCutShort }));
 }
 
 /**
@@ -114,7 +128,7 @@ function batchPrinted(
   try {
     return printed(["ip", ...options, ...words], output);
   } catch (error) {
-    throw error instanceof OperatorError ? new BatchError(error, done) : error;
+    throw error instanceof OperatorError ? new BatchError(error, done, output.signal) : error;
   }
 }
 
@@ -153,13 +167,17 @@ async function outputOf(
 }
 
 /** What a command printed, where it ended well. */
-function printed(command: Command, { success, code, stdout, stderr }: Deno.CommandOutput): string {
+function printed(command: Command, { success, code, signal, stdout, stderr }: Deno.CommandOutput): string {
   if (success) return new TextDecoder().decode(stdout);
   const words = new TextDecoder().decode(stderr).trim().split("\n")[0] ?? "";
-  throw new OperatorError(
-    `\`${show(command)}\` failed: ${words === "" ? `exit code ${code}` : words}`,
-    "run it by hand to see why",
-  );
+  const end = signal === null ? `exit code ${code}` : `ended by ${signal}`;
+  throw failure(command, words === "" ? end : words);
+}
+
+function failure(command: Command, why: string, cause?: unknown): OperatorError {
+  return new OperatorError(`\`${show(command)}\` failed: ${why}`, "run it by hand to see why", undefined, {
+    cause,
+  });
 }
 
 /** A command as a shell takes it. */
@@ -178,45 +196,18 @@ function find(program: string): string | undefined {
   const path = searchPath();
   const known = found.get(program);
   if (known?.searched === path) return known.file;
-  const file = path.split(":").map((dir) => `${dir}/${program}`).find((file) => {
-    try {
-      const { isFile, mode } = Deno.statSync(file);
-      return isFile && (mode! & ANY_EXECUTE) !== 0;
-    } catch {
-      return false;
-    }
-  });
+  const file = path.split(":").map((dir) => `${dir}/${program}`)
+    .find((file) => mayExecute(file) && isFile(file));
   if (file !== undefined) found.set(program, { file, searched: path });
   return file;
 }
 
-/** What a sysctl is set to, e.g. of `net.ipv4.conf.eth0.rp_filter`; undefined where there is none of this name. */
-export function readSysctl(name: string): string | undefined {
+function isFile(path: string): boolean {
   try {
-    return Deno.readTextFileSync(sysctlPath(name)).trim();
+    return Deno.statSync(path).isFile;
   } catch {
-    return undefined;
+    return false; // gone since
   }
-}
-
-function writeSysctl(command: Command): string {
-  const [name, value] = command[2]!.split("=") as [string, string];
-  try {
-    Deno.writeTextFileSync(sysctlPath(name), value);
-    return "";
-  } catch (cause) {
-    throw new OperatorError(
-      `\`${show(command)}\` failed: ${(cause as Error).message}`,
-      "run it by hand to see why",
-      undefined,
-      { cause },
-    );
-  }
-}
-
-/** sysctl(8): dots separate the parts of a name; where a part has dots itself, slashes do. */
-function sysctlPath(name: string): string {
-  return `/proc/sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`;
 }
 
 /** The error of a program that this host does not have. */

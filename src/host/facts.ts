@@ -9,7 +9,7 @@ import { OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
 import { type Capability, hasCapability } from "./capability.ts";
 import type { FirewallTool } from "./capture.ts";
-import { readSysctl } from "./execute.ts";
+import { readSysctl } from "./direct.ts";
 import { leftovers } from "./journal.ts";
 import { firewallTool } from "./plan.ts";
 import { parseUdpPorts } from "./ports.ts";

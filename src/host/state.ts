@@ -5,7 +5,8 @@
  */
 import { parseCidr, parseIpv4 } from "../config/cidr.ts";
 import type { Cidr } from "../wire/cidr.ts";
-import { ask, readSysctl } from "./execute.ts";
+import { readSysctl } from "./direct.ts";
+import { ask } from "./execute.ts";
 import { changesOfLiveRuns } from "./journal.ts";
 
 /** An interface with its IPv4 addresses. */

@@ -238,7 +238,7 @@ class Run {
   /** Brings TUN, addresses, rules, routes and firewall into the state that the stage needs. */
   async #prepareHost() {
     const { tun: name, stage } = this.#settings;
-    // An abort ends this between two changes: one that has begun is finished, so that it can be undone.
+    // An abort ends this between two changes, or half-way through some that Ctrl+C has ended as well.
     this.#sayUndone(await undoLeftovers());
     const tool = firewallTool();
     if (stage.captures && tool === undefined) {

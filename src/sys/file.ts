@@ -3,12 +3,20 @@
  *
  * @module
  */
-import { check, libcWith } from "./libc.ts";
+import { check, cString, libcWith } from "./libc.ts";
 
-const libc = libcWith("fchown", "sync_file_range", "posix_fadvise");
+const libc = libcWith("access", "fchown", "sync_file_range", "posix_fadvise");
+
+/** `<unistd.h>` */
+const X_OK = 1;
 
 /** The descriptors of this process, each a link to what it has open (proc(5)). */
 const DESCRIPTORS = "/proc/self/fd";
+
+/** Whether we may run a file, or look into a directory. Of what is not there no error is made, unlike by Deno's own: 0.1 ms each. */
+export function mayExecute(path: string): boolean {
+  return libc.access(cString(path), X_OK) === 0;
+}
 
 /**
  * Gives an open file to somebody. Whatever has its name by now, be it by another's hand, is left alone: in a directory of

@@ -1,13 +1,102 @@
 /**
- * Network interfaces by name.
+ * Network interfaces by name: what there is, and what `ip` would do to one (rtnetlink(7)).
  *
  * @module
  */
+import { SysError } from "../errors.ts";
 import { cString, libcWith } from "./libc.ts";
+import { type Change, requestChange } from "./netlink.ts";
 
 const libc = libcWith("if_nametoindex");
+
+/** `<bits/socket.h>` */
+const AF_INET = 2;
+/** `<linux/rtnetlink.h>`: messages, and scopes of addresses. */
+const RTM_NEWLINK = ["RTM_NEWLINK", 16] as const;
+const RTM_NEWADDR = ["RTM_NEWADDR", 20] as const;
+const Scope = { universe: 0, host: 254 } as const;
+/** `<linux/netlink.h>`: NLM_F_EXCL and NLM_F_CREATE. */
+const ANEW = 0x200 | 0x400;
+/** `<linux/if_link.h>`, `<linux/if_addr.h>`, `<net/if.h>` */
+const IFLA_MTU = 4;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFF_UP = 1;
 
 /** Whether there is a network interface of this name. */
 export function interfaceExists(name: string): boolean {
   return libc.if_nametoindex(cString(name)) !== 0;
+}
+
+/**
+ * Does what `ip address add ADDRESS/PREFIX dev NAME` does.
+ *
+ * @param address as a 32-bit number
+ * @throws {SysError} e.g. EEXIST where the interface has it
+ */
+export function addAddress(name: string, address: number, prefix: number): void {
+  requestChange(`Cannot give ${name} an address`, addressChange(indexOf(name), address, prefix));
+}
+
+/**
+ * Does what `ip link set NAME up` does.
+ *
+ * @throws {SysError}
+ */
+export function takeUp(name: string): void {
+  requestChange(`Cannot take ${name} up`, upChange(indexOf(name)));
+}
+
+/**
+ * Does what `ip link set NAME mtu BYTES` does.
+ *
+ * @throws {SysError} e.g. EINVAL where the interface can't have it
+ */
+export function setMtu(name: string, mtu: number): void {
+  requestChange(`Cannot set the MTU of ${name}`, mtuChange(indexOf(name), mtu));
+}
+
+/** The change that gives the interface of an index an address. */
+export function addressChange(index: number, address: number, prefix: number): Change {
+  // struct ifaddrmsg: family, length of the prefix, flags, scope, index.
+  const body = new DataView(new ArrayBuffer(8));
+  body.setUint8(0, AF_INET);
+  body.setUint8(1, prefix);
+  body.setUint8(3, address >>> 24 === 127 ? Scope.host : Scope.universe);
+  body.setUint32(4, index, true);
+  const value = new DataView(new ArrayBuffer(4));
+  value.setUint32(0, address);
+  const attributes = [[IFA_LOCAL, bytesOf(value)], [IFA_ADDRESS, bytesOf(value)]] as const;
+  return { message: RTM_NEWADDR, flags: ANEW, body: bytesOf(body), attributes };
+}
+
+/** The change that takes it up. */
+export function upChange(index: number): Change {
+  return { message: RTM_NEWLINK, body: linkMessage(index, IFF_UP), attributes: [] };
+}
+
+/** The change that gives it an MTU. */
+export function mtuChange(index: number, mtu: number): Change {
+  const value = new DataView(new ArrayBuffer(4));
+  value.setUint32(0, mtu, true);
+  return { message: RTM_NEWLINK, body: linkMessage(index, 0), attributes: [[IFLA_MTU, bytesOf(value)]] };
+}
+
+/** `struct ifinfomsg`: family, type, index, flags, and which flags are meant. */
+function linkMessage(index: number, flags: number): Uint8Array {
+  const message = new DataView(new ArrayBuffer(16));
+  message.setUint32(4, index, true);
+  message.setUint32(8, flags, true);
+  message.setUint32(12, flags, true);
+  return bytesOf(message);
+}
+
+function indexOf(name: string): number {
+  const index = libc.if_nametoindex(cString(name));
+  if (index === 0) throw new SysError(`Cannot find device "${name}"`, "if_nametoindex", "ENODEV");
+  return index;
+}
+
+function bytesOf({ buffer }: DataView<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(buffer);
 }

@@ -1,14 +1,15 @@
 /**
- * rtnetlink(7), as far as it tells of changes: the kernel reports what becomes of links, addresses and routes.
+ * rtnetlink(7): the kernel tells what becomes of links, addresses and routes, and is told what is to become of an interface.
  *
  * @module
  */
 import { Errno, errnoName } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { check, errno, libcWith } from "./libc.ts";
+import { pointerTo } from "./pointer.ts";
 import { SysError } from "../errors.ts";
 
-const libc = libcWith("socket", "bind", "recvfrom");
+const libc = libcWith("socket", "bind", "recvfrom", "sendto");
 
 /** `<bits/socket.h>` */
 const AF_NETLINK = 16;
@@ -24,7 +25,10 @@ const GROUPS = 0x01 | 0x10 | 0x40;
 const Message = { newLink: 16, deleteLink: 17, newAddress: 20, deleteAddress: 21, deleteRoute: 25 } as const;
 
 /** `struct nlmsghdr`: total length, type, flags, sequence number, port. */
-const Header = { length: 0, type: 4, size: 16 } as const;
+const Header = { length: 0, type: 4, flags: 6, size: 16 } as const;
+/** `<linux/netlink.h>`: NLM_F_REQUEST and NLM_F_ACK, and the answer's type; a negative error number stands behind its header. */
+const REQUEST = 0x1 | 0x4;
+const NLMSG_ERROR = 2;
 /** `struct ifinfomsg`, behind the header: IFF_UP is the lowest of its flags. */
 const Link = { flags: 24, attributes: 32 } as const;
 const IFF_UP = 1;
@@ -69,8 +73,7 @@ export class NetworkMonitor implements Disposable {
    */
   static open(): NetworkMonitor {
     const doing = "Cannot watch the network";
-    const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
-    const fd = new Fd(check(libc.socket(AF_NETLINK, type, NETLINK_ROUTE), doing, "socket"));
+    const fd = open(doing, SOCK_NONBLOCK);
     try {
       // struct sockaddr_nl: family, padding, port, which the kernel chooses, and groups.
       const address = new Uint8Array(12);
@@ -106,6 +109,64 @@ export class NetworkMonitor implements Disposable {
   [Symbol.dispose](): void {
     this.#fd[Symbol.dispose]();
   }
+}
+
+/** A change to ask for. */
+export interface Change {
+  /** Its message, e.g. RTM_NEWADDR, by name and number. */
+  readonly message: readonly [name: string, type: number];
+  /** What the message says besides that it is a request, e.g. NLM_F_CREATE. */
+  readonly flags?: number;
+  /** What stands behind its header. */
+  readonly body: Uint8Array;
+  /** Its attributes, by type. */
+  readonly attributes: readonly (readonly [type: number, value: Uint8Array])[];
+}
+
+/**
+ * Has the kernel make a change, which it does before it lets go of the call.
+ *
+ * @param doing what the change is for, e.g. `Cannot take tun1 up`
+ * @throws {SysError} with the kernel's reason
+ */
+export function requestChange(doing: string, change: Change): void {
+  using socket = open(doing);
+  const request = encodeChange(change);
+  check(libc.sendto(socket.number, pointerTo(request), request.length, 0, null, 0), doing, "sendto");
+  const answer = new Uint8Array(LONGEST);
+  const length = check(libc.recvfrom(socket.number, answer, LONGEST, 0, null, null), doing, "recvfrom");
+  const view = new DataView(answer.buffer, 0, length);
+  if (length < Header.size + 4 || view.getUint16(Header.type, true) !== NLMSG_ERROR) {
+    throw new SysError(doing, change.message[0], "no answer");
+  }
+  const error = -view.getInt32(Header.size, true);
+  if (error !== 0) throw new SysError(doing, change.message[0], errnoName(error));
+}
+
+/** The bytes of a request. */
+export function encodeChange(
+  { message: [, type], flags = 0, body, attributes }: Change,
+): Uint8Array<ArrayBuffer> {
+  const sizes = attributes.map(([, value]) => aligned(Attribute.size + value.length));
+  const bytes = new Uint8Array(sizes.reduce((sum, size) => sum + size, Header.size + aligned(body.length)));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(Header.length, bytes.length, true);
+  view.setUint16(Header.type, type, true);
+  view.setUint16(Header.flags, REQUEST | flags, true);
+  bytes.set(body, Header.size);
+  let at = Header.size + aligned(body.length);
+  attributes.forEach(([type, value], index) => {
+    view.setUint16(at + Attribute.length, Attribute.size + value.length, true);
+    view.setUint16(at + Attribute.type, type, true);
+    bytes.set(value, at + Attribute.size);
+    at += sizes[index]!;
+  });
+  return bytes;
+}
+
+function open(doing: string, flags = 0): Fd {
+  const type = SOCK_RAW | SOCK_CLOEXEC | flags;
+  return new Fd(check(libc.socket(AF_NETLINK, type, NETLINK_ROUTE), doing, "socket"));
 }
 
 /** Reads a datagram of messages. Those that do not count are left out. */

@@ -1,14 +1,6 @@
 import assert from "node:assert/strict";
 import { OperatorError } from "../../src/errors.ts";
-import {
-  ask,
-  BatchError,
-  execute,
-  executeBatch,
-  isInstalled,
-  readSysctl,
-  show,
-} from "../../src/host/execute.ts";
+import { ask, BatchError, execute, executeBatch, isInstalled, show } from "../../src/host/execute.ts";
 
 Deno.test("a command is shown as a shell takes it", async () => {
   assert.equal(
@@ -141,21 +133,5 @@ Deno.test("several questions to ip, by one process", async () => {
     {
       message: '`ip -json link show onion-none` failed: Device "onion-none" does not exist.',
     },
-  );
-});
-
-Deno.test("sysctls: dots part a name, and slashes one whose parts have dots", async () => {
-  assert.equal(readSysctl("kernel.ostype"), "Linux");
-  assert.equal(readSysctl("kernel/ostype"), "Linux");
-  assert.equal(readSysctl("net.ipv4.conf.lo.rp_filter"), readSysctl("net/ipv4/conf/lo/rp_filter"));
-  assert.equal(readSysctl("net/ipv4/conf/eth0.5/rp_filter"), undefined);
-  assert.equal(readSysctl("kernel.none"), undefined);
-  await assert.rejects(
-    execute(["sysctl", "-w", "net/ipv4/conf/none.5/rp_filter=2"]),
-    (error) =>
-      error instanceof OperatorError &&
-      error.message.startsWith(
-        "`sysctl -w net/ipv4/conf/none.5/rp_filter=2` failed: No such file or directory",
-      ),
   );
 });

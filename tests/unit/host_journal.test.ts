@@ -239,6 +239,37 @@ Deno.test("a run that is over finishes the change that it is at, and begins no o
   assert.ok(scratch.isClean());
 });
 
+Deno.test("`ip`, ended half-way by a signal: with ours that is our end, else a failure; what it may have done is undone", async () => {
+  const path = Deno.env.get("PATH") ?? "";
+  for (const isMeantForUs of [true, false]) {
+    using scratch = new Scratch();
+    const [ip, log] = [`${scratch.dir}-bin/ip`, scratch.say("made").at(-1)];
+    Deno.mkdirSync(`${scratch.dir}-bin`);
+    Deno.writeTextFileSync(ip, `#!/bin/sh\n${log}\nkill -INT $$\n`, { mode: 0o755 });
+    Deno.env.set("PATH", `${scratch.dir}-bin:${path}`);
+    const journal = new Journal(scratch.dir);
+    const over = new AbortController();
+    const changes = ["a", "b"].map((name) => ({ ...scratch.change(name), make: ["ip", name] as const }));
+    try {
+      const making = makeChanges(changes, journal, true, over.signal);
+      const hears = async () => {
+        while (scratch.said().length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+        if (isMeantForUs) over.abort("SIGINT");
+      };
+      const [outcome] = await Promise.allSettled([making, hears()]);
+      assert.equal(outcome.status, "rejected");
+      if (isMeantForUs) assert.equal(outcome.reason, "SIGINT");
+      else assert.equal(outcome.reason.message, "`ip -batch -` failed: ended by SIGINT");
+    } finally {
+      Deno.env.set("PATH", path);
+    }
+    assert.deepEqual((await journal.undo()).map(({ change }) => change), ["b", "a"]);
+    assert.deepEqual(scratch.said(), ["undo-b", "undo-a"]);
+    Deno.removeSync(`${scratch.dir}-bin`, { recursive: true });
+    assert.ok(scratch.isClean());
+  }
+});
+
 Deno.test("so it is where the very first fails", async () => {
   using scratch = new Scratch();
   const journal = new Journal(scratch.dir);

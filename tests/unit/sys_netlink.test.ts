@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { parseEvents } from "../../src/sys/netlink.ts";
+import { encodeChange, parseEvents } from "../../src/sys/netlink.ts";
+import { addressChange, mtuChange, upChange } from "../../src/sys/interface.ts";
 import { concat, hex } from "../support/packets.ts";
 
 /** What a Linux 6.18 sent for these commands; the first one's attributes behind the MTU are left out. */
@@ -66,4 +67,39 @@ Deno.test("any bytes: nothing breaks, and it comes to an end", () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+Deno.test("changes are asked for as ip asks for them", () => {
+  const index = 9;
+  // As strace(1) saw ip 6.1 send them, but for the sequence number, which is ours to choose.
+  const asked = {
+    "ip address add 10.5.51.2/24 dev tun9": [
+      addressChange(index, 0x0a053302, 24),
+      `28000000 1400 0506 00000000 00000000  02 18 00 00 09000000  0800 0200 0a053302  0800 0100 0a053302`,
+    ],
+    "ip address add 127.9.9.9/8 dev lo": [
+      addressChange(1, 0x7f090909, 8),
+      `28000000 1400 0506 00000000 00000000  02 08 00 fe 01000000  0800 0200 7f090909  0800 0100 7f090909`,
+    ],
+    "ip link set tun9 mtu 1392": [
+      mtuChange(index, 1392),
+      `28000000 1000 0500 00000000 00000000  00 00 0000 09000000 00000000 00000000  0800 0400 70050000`,
+    ],
+    "ip link set tun9 up": [
+      upChange(index),
+      `20000000 1000 0500 00000000 00000000  00 00 0000 09000000 01000000 01000000`,
+    ],
+  } as const;
+  for (const [command, [change, bytes]] of Object.entries(asked)) {
+    assert.deepEqual(encodeChange(change), hex(bytes), command);
+  }
+});
+
+Deno.test("an attribute's value is padded, and its length is not", () => {
+  const change = {
+    message: ["RTM_NEWLINK", 16],
+    body: new Uint8Array(16),
+    attributes: [[3, Uint8Array.of(0x61, 0)], [4, Uint8Array.of(1, 2, 3, 4)]],
+  } as const;
+  assert.deepEqual(encodeChange(change).subarray(32), hex("0600 0300 6100 0000  0800 0400 01020304"));
 });
