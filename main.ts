@@ -78,7 +78,7 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
   return await perform(await unlessAborted(parseArguments(argv), root.signal), routers);
 }
 
-/** Starts before the command line is read, which takes 40 ms: where that is refused, the router goes again. */
+/** Starts before the command line is read, which takes 20 ms: where that is refused, the router goes again. */
 async function firstRouter(): Promise<Routers | undefined> {
   const { Routers } = await import("./src/process/routers.ts");
   return await Routers.ahead();

@@ -161,18 +161,15 @@ export class Routers implements AsyncDisposable {
   async #spawn(number: number): Promise<void> {
     // A key each: no router can speak for another.
     const key = makeSessionKey();
-    this.#channel.addParty(number, await FrameCodec.of(key));
     const log = diagnostics(`router ${number}`);
-    const process = new RouterProcess(
-      number,
-      this.#channel.port,
-      key,
-      (line) => log.warn("{line}", { line }),
+    const router = new Router(
+      new RouterProcess(number, this.#channel.port, key, (line) => log.warn("{line}", { line })),
     );
-    wipe(key);
-    const router = new Router(process);
     this.#routers.push(router);
     void this.#awaitEnd(router);
+    // It is not up before we are ready to listen to it.
+    this.#channel.addParty(number, await FrameCodec.of(key));
+    wipe(key);
   }
 
   #router(number: number): Router {
