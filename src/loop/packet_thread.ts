@@ -91,7 +91,6 @@ let obeying: Promise<void> = Promise.resolve();
 scope.onmessage = ({ data: order }) => {
   obeying = obeying.then(() => hear(order));
 };
-compileCalls();
 scope.postMessage({ kind: "alive" });
 
 async function hear(order: Order): Promise<void> {
@@ -109,6 +108,8 @@ async function hear(order: Order): Promise<void> {
 async function obey(order: Order): Promise<void> {
   switch (order.kind) {
     case "start":
+      // Not earlier: now there is time for it, while the control threads tell each other what is ready.
+      compileCalls();
       running = await start(order);
       return;
     case "stop":
