@@ -10,7 +10,7 @@ import type { Command } from "./src/cli/command.ts";
 import { report, wantsStack } from "./src/cli/report.ts";
 import { startsRun } from "./src/cli/words.ts";
 import { ExitCode, OperatorError } from "./src/errors.ts";
-import { unlessAborted } from "./src/process/abort.ts";
+import { unlessAborted } from "./src/sys/abort.ts";
 import type { Routers } from "./src/process/routers.ts";
 
 /** What a shell reports for a process that Ctrl+C ended: 128 + SIGINT. */

@@ -4,7 +4,8 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import { after } from "../sys/timer.ts";
+import { unlessAborted } from "../sys/abort.ts";
+import { sleep } from "../sys/timer.ts";
 import { directly } from "./direct.ts";
 import { BatchError, type Command, execute, executeBatch, isOfIp } from "./execute.ts";
 import type { Journal } from "./journal.ts";
@@ -57,12 +58,14 @@ export async function makeChanges(
     try {
       await journal.change(
         together.map(entryOf),
-        () => commands.length > 1 ? executeBatch(commands.filter(isOfIp), true) : execute(commands[0]!),
+        () =>
+          commands.length > 1 && commands.every(isOfIp)
+            ? executeBatch(commands, true)
+            : execute(commands[0]!),
       );
     } catch (error) {
       if (over !== undefined && error instanceof BatchError && error.signal !== null) {
-        await abortOf(over, SAME_SIGNAL);
-        over.throwIfAborted();
+        await unlessAborted(sleep(SAME_SIGNAL), over);
       }
       // An optional change is made by itself.
       const [first] = together;
@@ -75,16 +78,6 @@ export async function makeChanges(
 
 /** Milliseconds in which a signal that has ended `ip` is expected to end us too: it may have been meant for all of us. */
 const SAME_SIGNAL = 300;
-
-/** Until a signal aborts, but not longer than so many milliseconds. */
-async function abortOf(signal: AbortSignal, most: number): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const cancel = after(most, resolve);
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
-  cancel();
-}
 
 /** Changes that one process can make one after the other, and those that are made by themselves. */
 function batches(changes: readonly Change[]): Change[][] {

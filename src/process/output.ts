@@ -4,7 +4,7 @@
  * @module
  */
 
-import { within } from "./abort.ts";
+import { within } from "../sys/abort.ts";
 
 /** What a run says on stdout. */
 export interface Output {

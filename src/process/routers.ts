@@ -22,7 +22,7 @@ import { OperatorError } from "../errors.ts";
 import { diagnostics } from "../log/diagnostics.ts";
 import { type Cancel, every, sleep } from "../sys/timer.ts";
 import type { Snapshot } from "../trace/counters.ts";
-import { unlessAborted, within } from "./abort.ts";
+import { unlessAborted, within } from "../sys/abort.ts";
 import { RouterProcess } from "./router_process.ts";
 
 /** Milliseconds without a sign of life after which a router counts as dead, and how often that is looked at. */

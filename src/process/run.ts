@@ -28,7 +28,7 @@ import { PacketThread } from "../loop/thread.ts";
 import { currentCpu } from "../sys/affinity.ts";
 import { createOwnedDirectory } from "../sys/file.ts";
 import { UdpSocket } from "../sys/udp.ts";
-import { unlessAborted } from "./abort.ts";
+import { unlessAborted } from "../sys/abort.ts";
 import { LINK_BUFFER, LOOPBACK_ADDRESS } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
 import { exitSettings, networkOf, readKey, threadOptions } from "./members.ts";

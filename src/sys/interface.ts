@@ -5,23 +5,21 @@
  */
 import { SysError } from "../errors.ts";
 import { cString, libcWith } from "./libc.ts";
-import { type Change, requestChange } from "./netlink.ts";
+import { type Change, IFF_UP, LINK_MTU, Message, requestChange } from "./netlink.ts";
 
 const libc = libcWith("if_nametoindex");
 
 /** `<bits/socket.h>` */
 const AF_INET = 2;
 /** `<linux/rtnetlink.h>`: messages, and scopes of addresses. */
-const RTM_NEWLINK = ["RTM_NEWLINK", 16] as const;
-const RTM_NEWADDR = ["RTM_NEWADDR", 20] as const;
+const RTM_NEWLINK = ["RTM_NEWLINK", Message.newLink] as const;
+const RTM_NEWADDR = ["RTM_NEWADDR", Message.newAddress] as const;
 const Scope = { universe: 0, host: 254 } as const;
 /** `<linux/netlink.h>`: NLM_F_EXCL and NLM_F_CREATE. */
 const ANEW = 0x200 | 0x400;
-/** `<linux/if_link.h>`, `<linux/if_addr.h>`, `<net/if.h>` */
-const IFLA_MTU = 4;
+/** `<linux/if_addr.h>` */
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
-const IFF_UP = 1;
 
 /** Whether there is a network interface of this name. */
 export function interfaceExists(name: string): boolean {
@@ -79,7 +77,7 @@ export function upChange(index: number): Change {
 export function mtuChange(index: number, mtu: number): Change {
   const value = new DataView(new ArrayBuffer(4));
   value.setUint32(0, mtu, true);
-  return { message: RTM_NEWLINK, body: linkMessage(index, 0), attributes: [[IFLA_MTU, bytesOf(value)]] };
+  return { message: RTM_NEWLINK, body: linkMessage(index, 0), attributes: [[LINK_MTU, bytesOf(value)]] };
 }
 
 /** `struct ifinfomsg`: family, type, index, flags, and which flags are meant. */

@@ -22,7 +22,13 @@ const NETLINK_ROUTE = 0;
 const GROUPS = 0x01 | 0x10 | 0x40;
 
 /** `<linux/rtnetlink.h>`: the messages that count here. */
-const Message = { newLink: 16, deleteLink: 17, newAddress: 20, deleteAddress: 21, deleteRoute: 25 } as const;
+export const Message = {
+  newLink: 16,
+  deleteLink: 17,
+  newAddress: 20,
+  deleteAddress: 21,
+  deleteRoute: 25,
+} as const;
 
 /** `struct nlmsghdr`: total length, type, flags, sequence number, port. */
 const Header = { length: 0, type: 4, flags: 6, size: 16 } as const;
@@ -31,7 +37,7 @@ const REQUEST = 0x1 | 0x4;
 const NLMSG_ERROR = 2;
 /** `struct ifinfomsg`, behind the header: IFF_UP is the lowest of its flags. */
 const Link = { flags: 24, attributes: 32 } as const;
-const IFF_UP = 1;
+export const IFF_UP = 1;
 /** `struct ifaddrmsg` and `struct rtmsg`: where their attributes begin. */
 const Address = { attributes: 24 } as const;
 const Route = { attributes: 28 } as const;
@@ -39,7 +45,7 @@ const Route = { attributes: 28 } as const;
 const Attribute = { length: 0, type: 2, size: 4 } as const;
 /** Types of attributes: IFLA_IFNAME and IFLA_MTU, IFA_LABEL, RTA_TABLE. */
 const LINK_NAME = 3;
-const LINK_MTU = 4;
+export const LINK_MTU = 4;
 const ADDRESS_LABEL = 3;
 const ROUTE_TABLE = 15;
 

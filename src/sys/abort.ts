@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { after } from "../sys/timer.ts";
+import { after } from "./timer.ts";
 
 /**
  * What `promise` resolves with, unless the signal aborts first.
