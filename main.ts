@@ -11,7 +11,7 @@ import { report, wantsStack } from "./src/cli/report.ts";
 import { startsRun } from "./src/cli/words.ts";
 import { ExitCode, OperatorError } from "./src/errors.ts";
 import { unlessAborted } from "./src/sys/abort.ts";
-import type { Routers } from "./src/process/routers.ts";
+import type { Routers } from "./src/run/routers.ts";
 
 /** What a shell reports for a process that Ctrl+C ended: 128 + SIGINT. */
 const INTERRUPTED = 130;
@@ -67,7 +67,7 @@ Deno.exit(crashed ? ExitCode.failed : exitCode);
 async function main(argv: readonly string[]): Promise<ExitCode> {
   if (isRouter) {
     await closeInspector();
-    const { runRouter } = await import("./src/process/router.ts");
+    const { runRouter } = await import("./src/run/router.ts");
     return await runRouter();
   }
   await using routers = startsRun(argv) ? await firstRouter() : undefined;
@@ -80,7 +80,7 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
 
 /** Starts before the command line is read, which takes 20 ms: where that is refused, the router goes again. */
 async function firstRouter(): Promise<Routers | undefined> {
-  const { Routers } = await import("./src/process/routers.ts");
+  const { Routers } = await import("./src/run/routers.ts");
   return await Routers.ahead();
 }
 
@@ -88,7 +88,7 @@ async function perform(command: Command, routers: Routers | undefined): Promise<
   switch (command.kind) {
     case "run": {
       await closeInspector();
-      const { runStage } = await import("./src/process/run.ts");
+      const { runStage } = await import("./src/run/run.ts");
       return await runStage(command.settings, root.signal, routers);
     }
     case "lab": {

@@ -120,8 +120,8 @@
  *
  * @module
  */
-export { checksum, isIntact, updateChecksum } from "./src/bytes/checksum.ts";
-export { HEADROOM, MAX_PACKET, PacketBuffer } from "./src/bytes/packet_buffer.ts";
+export { checksum, isIntact, updateChecksum } from "./src/buffer/checksum.ts";
+export { HEADROOM, MAX_PACKET, PacketBuffer } from "./src/buffer/packet_buffer.ts";
 export {
   CELL_HEADER,
   cellCircuit,
@@ -133,21 +133,21 @@ export {
   wrapCell,
 } from "./src/cell/cell.ts";
 export { type LinkAddress, readExtend, writeExtend } from "./src/cell/extend.ts";
-export type { RouterDescription } from "./src/circuit/build.ts";
+export type { RouterDescription } from "./src/circuit/origin/builder.ts";
 export {
   BuiltCircuits,
   type BuiltConfig,
   CIRCUIT_LIMITS,
   type CircuitLimits,
   type CircuitOwner,
-} from "./src/circuit/built.ts";
-export { type Circuits, GivenCircuits, type Without } from "./src/circuit/circuits.ts";
+} from "./src/circuit/origin/pool.ts";
+export { type Circuits, GivenCircuits, type Without } from "./src/circuit/origin/circuits.ts";
 export { type Dialect, longestPacket, PLAIN, SEALED } from "./src/circuit/dialect.ts";
-export { HOP_LIMITS, type HopLimits } from "./src/circuit/hop.ts";
+export { HOP_LIMITS, type HopLimits } from "./src/circuit/relay/hop_table.ts";
 export { CircuitIds } from "./src/circuit/ids.ts";
-export { OriginCircuit } from "./src/circuit/origin.ts";
-export { choosePath, routerFor, type RouterIndex } from "./src/circuit/path.ts";
-export { chooseProvider, findProvider } from "./src/crypto/choose.ts";
+export { OriginCircuit } from "./src/circuit/origin/origin_circuit.ts";
+export { choosePath, routerFor, type RouterIndex } from "./src/circuit/origin/path.ts";
+export { chooseProvider, findProvider } from "./src/crypto/provider/choose.ts";
 export { Layer, LAYER_OVERHEAD, type LayerFault, type LayerKeys, SEAL_LIMIT } from "./src/crypto/layer.ts";
 export {
   type Finished,
@@ -170,30 +170,35 @@ export {
 } from "./src/crypto/provider.ts";
 export { REPLAY_WINDOW, ReplayWindow } from "./src/crypto/replay_window.ts";
 export { SysError, WireError } from "./src/errors.ts";
-export { answerEcho } from "./src/exit/echo.ts";
+export { answerEcho } from "./src/exit/echo/echo.ts";
 export type { Deliver, Exit } from "./src/exit/exit.ts";
 export {
   type IdentifierShare,
   TRANSLATOR_LIMITS,
   type TranslatorLimits,
-} from "./src/exit/icmp_translator.ts";
-export { MemoryWorld, type MemoryWorldOptions, type WorldHost, type WorldRouter } from "./src/exit/memory.ts";
+} from "./src/exit/raw_icmp/translator.ts";
+export {
+  MemoryWorld,
+  type MemoryWorldOptions,
+  type WorldHost,
+  type WorldRouter,
+} from "./src/sim/internet.ts";
 export {
   type IcmpSocket,
   type OutgoingFields,
   type RawIcmpConfig,
   RawIcmpExit,
   type SendResult,
-} from "./src/exit/raw_icmp.ts";
-export { FaultLink, type Faults } from "./src/link/fault.ts";
-export { type Link, NOTHING, type Peer, STRANGER } from "./src/link/link.ts";
-export { type Datagram, MemoryLink, MemoryMedium } from "./src/link/memory.ts";
+} from "./src/exit/raw_icmp/raw_icmp.ts";
+export { FaultLink, type Faults } from "./src/sim/fault_link.ts";
+export { type Link, NOTHING, type Peer, STRANGER } from "./src/device/link.ts";
+export { type Datagram, MemoryLink, MemoryMedium } from "./src/sim/link.ts";
 export {
   type MemoryCircuits,
   type MemoryExit,
   MemoryNetwork,
   type MemoryNetworkOptions,
-} from "./src/loop/memory_network.ts";
+} from "./src/sim/memory_network.ts";
 export {
   type CircuitPlan,
   longestOf,
@@ -201,14 +206,14 @@ export {
   type NetworkRouter,
   proxyConfig,
   routerConfig,
-} from "./src/loop/network.ts";
+} from "./src/node/network.ts";
 export {
   type CircuitSource,
   type ProxyConfig,
   ProxyCore,
   type ProxyNeighbour,
   type ProxyOutbox,
-} from "./src/proxy/proxy.ts";
+} from "./src/node/proxy.ts";
 export {
   type GivenCircuit,
   type RouterConfig,
@@ -216,7 +221,7 @@ export {
   type RouterNeighbour,
   type RouterOutbox,
   type RouterSecrets,
-} from "./src/router/router.ts";
+} from "./src/node/router.ts";
 export {
   type CounterName,
   COUNTERS,
@@ -235,10 +240,10 @@ export {
   SILENT,
 } from "./src/trace/events.ts";
 export type { Tap, Trace } from "./src/trace/trace.ts";
-export { MemoryTun } from "./src/tun/memory.ts";
-export { type OpenTun, openTun } from "./src/tun/open.ts";
-export type { Tun } from "./src/tun/tun.ts";
-export type { Cidr } from "./src/wire/cidr.ts";
+export { MemoryTun } from "./src/sim/tun.ts";
+export { type OpenTun, openTun } from "./src/device/open_tun.ts";
+export type { Tun } from "./src/device/tun.ts";
+export type { Cidr } from "./src/ip/cidr.ts";
 export {
   echoIdentifier,
   echoRequest,
@@ -250,7 +255,7 @@ export {
   IcmpType,
   icmpType,
   turnIntoEchoReply,
-} from "./src/wire/icmp.ts";
+} from "./src/ip/icmp.ts";
 export {
   formatIpv4,
   fragmentIpv4,
@@ -260,10 +265,10 @@ export {
   isHostAddress,
   Protocol,
   writeIpv4Header,
-} from "./src/wire/ipv4.ts";
+} from "./src/ip/ipv4.ts";
 export {
   Reassembler,
   REASSEMBLY_LIMITS,
   type ReassemblyFault,
   type ReassemblyLimits,
-} from "./src/wire/reassembly.ts";
+} from "./src/ip/reassembly.ts";

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { PacketBuffer } from "../src/bytes/packet_buffer.ts";
-import { findProvider } from "../src/crypto/choose.ts";
+import { PacketBuffer } from "../src/buffer/packet_buffer.ts";
+import { findProvider } from "../src/crypto/provider/choose.ts";
 import { Layer, LAYER_OVERHEAD } from "../src/crypto/layer.ts";
 import { type CryptoProvider, KEY, TAG } from "../src/crypto/provider.ts";
 import { ExitCode, OperatorError } from "../src/errors.ts";

@@ -8,7 +8,7 @@
  * @module
  */
 import { ExitCode, OperatorError } from "../src/errors.ts";
-import type { ExecutableKind } from "../src/process/self.ts";
+import type { ExecutableKind } from "../src/run/self.ts";
 import { denoCompile } from "./deno_compile.ts";
 import { DIST, exists, ROOT, sha256 } from "./project.ts";
 import { selfExtracting } from "./self_extracting.ts";

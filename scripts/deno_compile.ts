@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { V8_FLAGS, VERSION } from "../src/process/self.ts";
+import { V8_FLAGS, VERSION } from "../src/run/self.ts";
 import { deno, exists, STARTED_MODULES } from "./project.ts";
 
 /** How long the server of the runtime base may take to answer. */

@@ -11,7 +11,7 @@ export const ROOT = decodeURIComponent(new URL("..", import.meta.url).pathname);
 export const DIST = `${ROOT}dist`;
 
 /** Modules that are started, not imported, so that no tool finds them by itself. */
-export const STARTED_MODULES: readonly string[] = ["src/loop/packet_thread.ts"];
+export const STARTED_MODULES: readonly string[] = ["src/runtime/packet_thread.ts"];
 
 /** How long a Deno command of the build may take, a download included, before it is ended. */
 const LIMIT_MS = 300_000;

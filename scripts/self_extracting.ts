@@ -7,7 +7,7 @@
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { OperatorError } from "../src/errors.ts";
-import { RUN_BUNDLE, VERSION } from "../src/process/self.ts";
+import { RUN_BUNDLE, VERSION } from "../src/run/self.ts";
 import { deno, DIST, exists, sha256, STARTED_MODULES } from "./project.ts";
 
 /** A file of the archive. */

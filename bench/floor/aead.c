@@ -29,7 +29,7 @@ int EVP_CIPHER_CTX_ctrl(EVP_CIPHER_CTX *, int type, int argument, void *pointer)
 enum { EVP_CTRL_AEAD_GET_TAG = 0x10, EVP_CTRL_AEAD_SET_TAG = 0x11 };
 
 enum { KEY = 32, NONCE = 12, TAG = 16, COUNTER_AT = 4 };
-/* As in src/bytes/packet_buffer.ts. */
+/* As in src/buffer/packet_buffer.ts. */
 enum { HEADROOM = 128, CAPACITY = HEADROOM + 65535 };
 /* As in bench/aead.ts. */
 enum { BATCH = 16 };

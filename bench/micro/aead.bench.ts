@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { PacketBuffer } from "../../src/bytes/packet_buffer.ts";
-import { findProvider } from "../../src/crypto/choose.ts";
+import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
+import { findProvider } from "../../src/crypto/provider/choose.ts";
 import { Layer } from "../../src/crypto/layer.ts";
 import { KEY, PROVIDERS } from "../../src/crypto/provider.ts";
 import { concat, hex, pattern } from "../../tests/support/packets.ts";

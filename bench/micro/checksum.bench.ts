@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checksum, isIntact, updateChecksum } from "../../src/bytes/checksum.ts";
+import { checksum, isIntact, updateChecksum } from "../../src/buffer/checksum.ts";
 import { pattern, plainChecksum } from "../../tests/support/packets.ts";
 import { SIZES } from "./packets.ts";
 

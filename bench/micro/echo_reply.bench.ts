@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { PacketBuffer } from "../../src/bytes/packet_buffer.ts";
-import { EchoExit } from "../../src/exit/echo.ts";
+import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
+import { EchoExit } from "../../src/exit/echo/echo.ts";
 import { Counters, COUNTERS_BYTES } from "../../src/trace/counters.ts";
 import { SILENT } from "../../src/trace/events.ts";
-import { Ipv4View } from "../../src/wire/ipv4.ts";
+import { Ipv4View } from "../../src/ip/ipv4.ts";
 import { address } from "../../tests/support/packets.ts";
 import { replyOf, requestOf, SIZES } from "./packets.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { PacketBuffer } from "../../src/bytes/packet_buffer.ts";
-import { Ipv4View } from "../../src/wire/ipv4.ts";
+import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
+import { Ipv4View } from "../../src/ip/ipv4.ts";
 import { address, readIpv4 } from "../../tests/support/packets.ts";
 import { requestOf, SIZES } from "./packets.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { IcmpTranslator } from "../../src/exit/icmp_translator.ts";
-import { randomFrom } from "../../src/link/fault.ts";
+import { IcmpTranslator } from "../../src/exit/raw_icmp/translator.ts";
+import { randomFrom } from "../../src/sim/fault_link.ts";
 import { address } from "../../tests/support/packets.ts";
 
 const CIRCUIT = 1;

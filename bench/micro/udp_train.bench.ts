@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { PacketBuffer } from "../../src/bytes/packet_buffer.ts";
+import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import { CellType, wrapCell } from "../../src/cell/cell.ts";
-import { UdpLink } from "../../src/link/udp.ts";
+import { UdpLink } from "../../src/device/udp_link.ts";
 import { compileCalls } from "../../src/sys/libc.ts";
 import { UdpSocket } from "../../src/sys/udp.ts";
 import { cell } from "../../tests/support/packets.ts";

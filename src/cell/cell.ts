@@ -16,7 +16,7 @@
  *
  * @module
  */
-import type { PacketBuffer } from "../bytes/packet_buffer.ts";
+import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 
 /** Byte offsets in a cell. */
 const At = { type: 0, circuit: 4 } as const;

@@ -13,7 +13,7 @@
  *
  * @module
  */
-import type { PacketBuffer } from "../bytes/packet_buffer.ts";
+import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 
 /** Byte offsets in the body. */
 const At = { address: 0, port: 4, handshake: 6 } as const;

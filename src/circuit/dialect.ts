@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { MAX_PACKET } from "../bytes/packet_buffer.ts";
+import { MAX_PACKET } from "../buffer/packet_buffer.ts";
 import { CELL_HEADER, CellType } from "../cell/cell.ts";
 import { LAYER_OVERHEAD } from "../crypto/layer.ts";
 

@@ -6,7 +6,7 @@
 import { ExitCode } from "../errors.ts";
 import { bringUp, requireUp, takeDown } from "../lab/build.ts";
 import { inside } from "../lab/exec.ts";
-import { selfCommand } from "../process/self.ts";
+import { selfCommand } from "../run/self.ts";
 import type { LabCommand } from "./lab_arguments.ts";
 
 /** Does what was asked for. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { VERSION } from "../process/self.ts";
+import { VERSION } from "../run/self.ts";
 import { BRIEF, MANUAL } from "./help.ts";
 
 /** The manual page, in the man(7) macros. */

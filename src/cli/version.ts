@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { executableKind, VERSION } from "../process/self.ts";
+import { executableKind, VERSION } from "../run/self.ts";
 
 /** The version, what it runs on and how it was made, e.g. `onion 0.1.0 (Deno 2.9.6, deno compile)`. */
 export function versionText(): string {

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Cidr } from "../wire/cidr.ts";
-import { formatIpv4 } from "../wire/ipv4.ts";
+import type { Cidr } from "../ip/cidr.ts";
+import { formatIpv4 } from "../ip/ipv4.ts";
 
 /** One octet of an address: no sign, no blank, and no leading zero, which some programs read as octal. */
 const OCTET = /^(0|[1-9]\d{0,2})$/;

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { Cidr } from "../wire/cidr.ts";
+import type { Cidr } from "../ip/cidr.ts";
 import type { Stage } from "./stages.ts";
 
-export type { Cidr } from "../wire/cidr.ts";
+export type { Cidr } from "../ip/cidr.ts";
 
 /** How much the diagnostics on stderr may say, from most to nothing. */
 export const LOG_LEVELS = ["debug", "info", "warning", "error", "off"] as const;

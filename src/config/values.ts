@@ -5,8 +5,8 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import { broadcast, type Cidr, contains, network } from "../wire/cidr.ts";
-import { formatIpv4, isHostAddress } from "../wire/ipv4.ts";
+import { broadcast, type Cidr, contains, network } from "../ip/cidr.ts";
+import { formatIpv4, isHostAddress } from "../ip/ipv4.ts";
 import { formatCidr, parseCidr, parseIpv4 } from "./cidr.ts";
 import type { ExitChoice } from "./settings.ts";
 

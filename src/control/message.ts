@@ -19,8 +19,8 @@
  * @module
  */
 import { WireError } from "../errors.ts";
-import type { RouterNodeConfig } from "../loop/node.ts";
-import type { ThreadOptions } from "../loop/packet_thread.ts";
+import type { RouterNodeConfig } from "../runtime/node.ts";
+import type { ThreadOptions } from "../runtime/packet_thread.ts";
 import type { RawIcmpBinding } from "../sys/raw_icmp.ts";
 import type { Snapshot } from "../trace/counters.ts";
 

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import type { PacketBuffer } from "../bytes/packet_buffer.ts";
+import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { readUint64, writeUint64 } from "./aead.ts";
 import { type Aead, type CryptoProvider, TAG } from "./provider.ts";
 import { ReplayWindow } from "./replay_window.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { PacketBuffer } from "../bytes/packet_buffer.ts";
-import type { Ipv4View } from "../wire/ipv4.ts";
+import type { PacketBuffer } from "../buffer/packet_buffer.ts";
+import type { Ipv4View } from "../ip/ipv4.ts";
 
 /**
  * Takes an answer back into the onion, on the circuit that its request came by. The buffer is used up.

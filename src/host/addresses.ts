@@ -5,8 +5,8 @@
  */
 import { formatCidr } from "../config/cidr.ts";
 import { OperatorError } from "../errors.ts";
-import { type Cidr, contains, overlaps } from "../wire/cidr.ts";
-import { formatIpv4 } from "../wire/ipv4.ts";
+import { type Cidr, contains, overlaps } from "../ip/cidr.ts";
+import { formatIpv4 } from "../ip/ipv4.ts";
 import type { Change } from "./change.ts";
 import { type HostState, type Interface, type Route, Table } from "./state.ts";
 

@@ -6,8 +6,8 @@
 import { formatCidr } from "../config/cidr.ts";
 import type { Settings } from "../config/settings.ts";
 import { OperatorError } from "../errors.ts";
-import { overlaps } from "../wire/cidr.ts";
-import { formatIpv4 } from "../wire/ipv4.ts";
+import { overlaps } from "../ip/cidr.ts";
+import { formatIpv4 } from "../ip/ipv4.ts";
 import type { Change } from "./change.ts";
 import type { HostExit } from "./exits.ts";
 import { planLooseFilter } from "./reverse_path.ts";

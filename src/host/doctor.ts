@@ -10,7 +10,7 @@ import { type Stage, STAGES } from "../config/stages.ts";
 import { validate } from "../config/validate.ts";
 import { OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
-import { formatIpv4 } from "../wire/ipv4.ts";
+import { formatIpv4 } from "../ip/ipv4.ts";
 import { planCapture, planFirewall } from "./capture.ts";
 import { type Capability } from "./capability.ts";
 import { conclude, type Diagnosis, type Finding } from "./diagnosis.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { chooseProvider } from "../crypto/choose.ts";
+import { chooseProvider } from "../crypto/provider/choose.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
 import { OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { formatCidr } from "../config/cidr.ts";
-import type { Cidr } from "../wire/cidr.ts";
+import type { Cidr } from "../ip/cidr.ts";
 import { isSame } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import type { Route } from "./state.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import { formatIpv4 } from "../wire/ipv4.ts";
+import { formatIpv4 } from "../ip/ipv4.ts";
 import type { Change } from "./change.ts";
 import { type Rule, Table } from "./state.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { parseCidr, parseIpv4 } from "../config/cidr.ts";
-import type { Cidr } from "../wire/cidr.ts";
+import type { Cidr } from "../ip/cidr.ts";
 import { readSysctl } from "./direct.ts";
 import { ask } from "./execute.ts";
 import { changesOfLiveRuns } from "./journal.ts";

@@ -8,7 +8,7 @@ import type { Fd } from "../sys/fd.ts";
 import { interfaceExists } from "../sys/interface.ts";
 import { sleep } from "../sys/timer.ts";
 import { attachTun } from "../sys/tun.ts";
-import type { Cidr } from "../wire/cidr.ts";
+import type { Cidr } from "../ip/cidr.ts";
 import { planAddress, planUp, refuseTakenBlock } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import type { HostState } from "./state.ts";

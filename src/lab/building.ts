@@ -13,10 +13,10 @@
  *
  * @module
  */
-import { PacketBuffer } from "../bytes/packet_buffer.ts";
+import { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { CellType } from "../cell/cell.ts";
 import { readExtend } from "../cell/extend.ts";
-import { formatIpv4 } from "../wire/ipv4.ts";
+import { formatIpv4 } from "../ip/ipv4.ts";
 import { listed, PROXY, The } from "./parties.ts";
 import { type Cell, type Passage, pathOf } from "./passages.ts";
 

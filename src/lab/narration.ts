@@ -5,7 +5,7 @@
  */
 import { CELL_HEADER } from "../cell/cell.ts";
 import type { Stage } from "../config/stages.ts";
-import { IcmpType } from "../wire/icmp.ts";
+import { IcmpType } from "../ip/icmp.ts";
 import { kindOf, NOBODY, packetText } from "./packet.ts";
 import { listed, PING, PROXY, The, the, WORLD } from "./parties.ts";
 import type { Passage } from "./passages.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { PacketBuffer } from "../bytes/packet_buffer.ts";
-import { echoSequence, icmpFault, IcmpType, icmpType } from "../wire/icmp.ts";
-import { formatIpv4, Ipv4View, Protocol } from "../wire/ipv4.ts";
+import { PacketBuffer } from "../buffer/packet_buffer.ts";
+import { echoSequence, icmpFault, IcmpType, icmpType } from "../ip/icmp.ts";
+import { formatIpv4, Ipv4View, Protocol } from "../ip/ipv4.ts";
 
 /** An IP packet. */
 export interface Packet {

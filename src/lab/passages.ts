@@ -12,13 +12,13 @@
  *
  * @module
  */
-import { PacketBuffer } from "../bytes/packet_buffer.ts";
+import { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { CELL_HEADER, cellCircuit, CellType, cellType, isCell } from "../cell/cell.ts";
 import type { PacketItem, PcapngItem } from "../pcap/pcapng_reader.ts";
 import { readUdpFrame } from "../pcap/udp_frame.ts";
-import { Note, SEALED_PROTOCOL } from "../tap/devices.ts";
-import { IcmpType } from "../wire/icmp.ts";
-import { IPV4_HEADER } from "../wire/ipv4.ts";
+import { Note, SEALED_PROTOCOL } from "../device/tap/devices.ts";
+import { IcmpType } from "../ip/icmp.ts";
+import { IPV4_HEADER } from "../ip/ipv4.ts";
 import { type Packet, readPacket } from "./packet.ts";
 import { partyOf, PING, PROXY, WORLD } from "./parties.ts";
 

@@ -5,7 +5,7 @@
  */
 import { formatCircuit } from "../cell/cell.ts";
 import { type Event, EventKind } from "../trace/events.ts";
-import { formatIpv4 } from "../wire/ipv4.ts";
+import { formatIpv4 } from "../ip/ipv4.ts";
 import { Line } from "./line_file.ts";
 
 /** The proxy's first line. */

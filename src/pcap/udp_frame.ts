@@ -19,9 +19,9 @@
  *
  * @module
  */
-import { checksum } from "../bytes/checksum.ts";
-import { MAX_PACKET, PacketBuffer } from "../bytes/packet_buffer.ts";
-import { IPV4_HEADER, Ipv4View, Protocol, writeIpv4Header } from "../wire/ipv4.ts";
+import { checksum } from "../buffer/checksum.ts";
+import { MAX_PACKET, PacketBuffer } from "../buffer/packet_buffer.ts";
+import { IPV4_HEADER, Ipv4View, Protocol, writeIpv4Header } from "../ip/ipv4.ts";
 
 /** Byte offsets in a UDP header (RFC 768). */
 const At = { source: 0, destination: 2, length: 4, checksum: 6 } as const;

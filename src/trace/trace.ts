@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { PacketBuffer } from "../bytes/packet_buffer.ts";
+import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { Counters } from "./counters.ts";
 import type { EventSink } from "./events.ts";
 

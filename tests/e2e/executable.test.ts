@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { compileArguments } from "../../scripts/deno_compile.ts";
 import { deno, ROOT, STARTED_MODULES } from "../../scripts/project.ts";
-import { type ExecutableKind, selfCommand, VERSION } from "../../src/process/self.ts";
+import { type ExecutableKind, selfCommand, VERSION } from "../../src/run/self.ts";
 import { ONION, run, scratchDirectory, selfExtractingOnion } from "./support/program.ts";
 
 const versionOf = (kind: ExecutableKind) => `onion ${VERSION} (Deno ${Deno.version.deno}, ${kind})\n`;
@@ -33,14 +33,14 @@ Deno.test("deno compile accepts the program and embeds every module, the worker'
   const text = (path: string) => new TextDecoder("latin1").decode(Deno.readFileSync(path));
   const binary = text(made);
   const { files, packages } = await modulesOf(["main.ts", ...STARTED_MODULES]);
-  assert.ok(files.includes(`${ROOT}src/loop/packet_thread.ts`) && files.length > 20, files.join());
+  assert.ok(files.includes(`${ROOT}src/runtime/packet_thread.ts`) && files.length > 20, files.join());
   for (const file of files) assert.ok(binary.includes(text(file)), `${file} is not embedded`);
   assert.ok(packages.length > 0);
   for (const name of packages) assert.ok(binary.includes(`"name": "${name}"`), `${name} is not embedded`);
 });
 
 Deno.test("a router loads no command line: it is ready sooner", async () => {
-  const { files, packages } = await modulesOf(["src/process/router.ts", ...STARTED_MODULES]);
+  const { files, packages } = await modulesOf(["src/run/router.ts", ...STARTED_MODULES]);
   assert.deepEqual(files.filter((file) => file.startsWith(`${ROOT}src/cli/`)), []);
   assert.deepEqual(packages.filter((name) => name.startsWith("@optique/")), []);
 });

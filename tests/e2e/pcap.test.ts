@@ -2,7 +2,7 @@
  * `--pcap`: what passes each link, and what each party sees, in files that tcpdump reads.
  */
 import assert from "node:assert/strict";
-import { partyAddress } from "../../src/tap/party.ts";
+import { partyAddress } from "../../src/device/tap/party.ts";
 import { dotted } from "../support/ping.ts";
 import { firstPath, membersOf, type Path } from "./support/circuit_logs.ts";
 import { needing, run, scratchDirectory } from "./support/program.ts";

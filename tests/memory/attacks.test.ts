@@ -9,7 +9,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { WorldHost } from "../../src/exit/memory.ts";
+import type { WorldHost } from "../../src/sim/internet.ts";
 import {
   assertGenuine,
   assertUseless,

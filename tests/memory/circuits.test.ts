@@ -12,10 +12,10 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { CIRCUIT_LIMITS } from "../../src/circuit/built.ts";
-import { MemoryWorld, type MemoryWorldOptions, type WorldHost } from "../../src/exit/memory.ts";
+import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
+import { MemoryWorld, type MemoryWorldOptions, type WorldHost } from "../../src/sim/internet.ts";
 import { eventLine } from "../../src/log/classic.ts";
-import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/loop/memory_network.ts";
+import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/memory_network.ts";
 import type { Snapshot } from "../../src/trace/counters.ts";
 import { EventKind, withoutPackets } from "../../src/trace/events.ts";
 import { PROVIDER } from "../support/crypto.ts";

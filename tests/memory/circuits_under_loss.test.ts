@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { type Dialect, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
 import type { CryptoProvider } from "../../src/crypto/provider.ts";
-import type { Faults } from "../../src/link/fault.ts";
+import type { Faults } from "../../src/sim/fault_link.ts";
 import { type Way, waysOf } from "../support/attack.ts";
 import { type Crossing, HOP, Onion, VM } from "../support/circuits.ts";
 import { PROVIDER } from "../support/crypto.ts";

@@ -5,17 +5,17 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { CircuitLimits } from "../../src/circuit/built.ts";
+import type { CircuitLimits } from "../../src/circuit/origin/pool.ts";
 import { Layer, LAYER_OVERHEAD } from "../../src/crypto/layer.ts";
 import { HANDSHAKE_OVERHEAD } from "../../src/crypto/noise.ts";
-import { MemoryWorld } from "../../src/exit/memory.ts";
-import type { MemoryCircuits, MemoryNetwork } from "../../src/loop/memory_network.ts";
-import { type Network, proxyConfig, routerConfig } from "../../src/loop/network.ts";
-import { proxyNode, routerNode } from "../../src/loop/node.ts";
-import { MemoryMedium } from "../../src/link/memory.ts";
+import { MemoryWorld } from "../../src/sim/internet.ts";
+import type { MemoryCircuits, MemoryNetwork } from "../../src/sim/memory_network.ts";
+import { type Network, proxyConfig, routerConfig } from "../../src/node/network.ts";
+import { proxyNode, routerNode } from "../../src/runtime/node.ts";
+import { MemoryMedium } from "../../src/sim/link.ts";
 import { Counters, DROP_REASONS, type DropReason } from "../../src/trace/counters.ts";
 import { SILENT } from "../../src/trace/events.ts";
-import { MemoryTun } from "../../src/tun/memory.ts";
+import { MemoryTun } from "../../src/sim/tun.ts";
 import { flip, PROVIDER } from "../support/crypto.ts";
 import { address, cell, cutPlainly, echo, hex, ipv4, pattern } from "../support/packets.ts";
 import { BLOCK, dropped, exchange, makeNetwork } from "../support/network.ts";

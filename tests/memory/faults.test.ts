@@ -13,7 +13,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { Faults } from "../../src/link/fault.ts";
+import type { Faults } from "../../src/sim/fault_link.ts";
 import { address, cutPlainly, echo, ipv4, pattern, readIpv4 } from "../support/packets.ts";
 import { dropped, droppedBy, exchange, hostReceives, makeNetwork } from "../support/network.ts";
 import { Random } from "../support/random.ts";

@@ -7,15 +7,15 @@
  */
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { PacketBuffer } from "../../src/bytes/packet_buffer.ts";
+import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import { Conversation } from "../../src/control/conversation.ts";
 import { FrameCodec, FrameKind, PROXY } from "../../src/control/message.ts";
 import { WireError } from "../../src/errors.ts";
-import { EchoExit } from "../../src/exit/echo.ts";
-import { type IcmpSocket, RawIcmpExit } from "../../src/exit/raw_icmp.ts";
-import { type Network, proxyConfig, routerConfig } from "../../src/loop/network.ts";
-import { ProxyCore } from "../../src/proxy/proxy.ts";
-import { RouterCore } from "../../src/router/router.ts";
+import { EchoExit } from "../../src/exit/echo/echo.ts";
+import { type IcmpSocket, RawIcmpExit } from "../../src/exit/raw_icmp/raw_icmp.ts";
+import { type Network, proxyConfig, routerConfig } from "../../src/node/network.ts";
+import { ProxyCore } from "../../src/node/proxy.ts";
+import { RouterCore } from "../../src/node/router.ts";
 import type { CounterName, Snapshot } from "../../src/trace/counters.ts";
 import { isProperFragment, Malformed } from "../support/malformed.ts";
 import { address, concat, echo, ipv4, pattern } from "../support/packets.ts";

@@ -13,12 +13,12 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { PacketBuffer } from "../../src/bytes/packet_buffer.ts";
-import { CIRCUIT_LIMITS } from "../../src/circuit/built.ts";
-import { type IcmpSocket, RawIcmpExit } from "../../src/exit/raw_icmp.ts";
-import { type Network, proxyConfig, routerConfig } from "../../src/loop/network.ts";
-import { ProxyCore } from "../../src/proxy/proxy.ts";
-import { RouterCore } from "../../src/router/router.ts";
+import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
+import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
+import { type IcmpSocket, RawIcmpExit } from "../../src/exit/raw_icmp/raw_icmp.ts";
+import { type Network, proxyConfig, routerConfig } from "../../src/node/network.ts";
+import { ProxyCore } from "../../src/node/proxy.ts";
+import { RouterCore } from "../../src/node/router.ts";
 import type { Snapshot } from "../../src/trace/counters.ts";
 import { SILENT } from "../../src/trace/events.ts";
 import { PROVIDER } from "../support/crypto.ts";

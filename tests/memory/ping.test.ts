@@ -10,7 +10,7 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formatIpv4 } from "../../src/wire/ipv4.ts";
+import { formatIpv4 } from "../../src/ip/ipv4.ts";
 import {
   address,
   concat,

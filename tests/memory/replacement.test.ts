@@ -5,11 +5,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { PacketBuffer } from "../../src/bytes/packet_buffer.ts";
+import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import { CellType } from "../../src/cell/cell.ts";
-import { BuiltCircuits, CIRCUIT_LIMITS } from "../../src/circuit/built.ts";
+import { BuiltCircuits, CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
 import { PLAIN, SEALED } from "../../src/circuit/dialect.ts";
-import { OriginCircuit } from "../../src/circuit/origin.ts";
+import { OriginCircuit } from "../../src/circuit/origin/origin_circuit.ts";
 import { Layer } from "../../src/crypto/layer.ts";
 import type { CryptoProvider } from "../../src/crypto/provider.ts";
 import { Counters } from "../../src/trace/counters.ts";

@@ -3,7 +3,7 @@
  * The network is drawn in tests/support/stage3.ts.
  */
 import assert from "node:assert/strict";
-import { TRANSLATOR_LIMITS } from "../../src/exit/icmp_translator.ts";
+import { TRANSLATOR_LIMITS } from "../../src/exit/raw_icmp/translator.ts";
 import { address, echo, hex, ipv4 } from "../support/packets.ts";
 import { assertAnswers, dotted, packetsOf, pingOf } from "../support/ping.ts";
 import { CSAIL, DEAD, EXIT, MIT, Stage3, VM } from "../support/stage3.ts";

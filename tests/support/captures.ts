@@ -9,9 +9,9 @@ import { LinkType } from "../../src/pcap/format.ts";
 import { PcapngWriter } from "../../src/pcap/pcapng.ts";
 import { type PcapngItem, readPcapng } from "../../src/pcap/pcapng_reader.ts";
 import { udpFrame } from "../../src/pcap/udp_frame.ts";
-import { Note, SEALED_PROTOCOL } from "../../src/tap/devices.ts";
-import { type Party, partyAddress, partyName, partyNames } from "../../src/tap/party.ts";
-import { linkName } from "../../src/tap/taps.ts";
+import { Note, SEALED_PROTOCOL } from "../../src/device/tap/devices.ts";
+import { type Party, partyAddress, partyName, partyNames } from "../../src/device/tap/party.ts";
+import { linkName } from "../../src/device/tap/taps.ts";
 import { cell, concat, echo, ipv4, pattern } from "./packets.ts";
 
 /** Bytes that a layer adds. */

@@ -12,11 +12,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { CircuitLimits } from "../../src/circuit/built.ts";
+import type { CircuitLimits } from "../../src/circuit/origin/pool.ts";
 import type { CryptoProvider } from "../../src/crypto/provider.ts";
-import { MemoryWorld, type MemoryWorldOptions } from "../../src/exit/memory.ts";
+import { MemoryWorld, type MemoryWorldOptions } from "../../src/sim/internet.ts";
 import { eventLine } from "../../src/log/classic.ts";
-import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/loop/memory_network.ts";
+import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/memory_network.ts";
 import type { CounterName, DropReason, Snapshot } from "../../src/trace/counters.ts";
 import { drops } from "../../src/trace/counters.ts";
 import type { EventSink } from "../../src/trace/events.ts";

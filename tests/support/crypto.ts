@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { findProvider } from "../../src/crypto/choose.ts";
+import { findProvider } from "../../src/crypto/provider/choose.ts";
 import {
   type CryptoProvider,
   type KeyPair,

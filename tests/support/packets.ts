@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { HEADROOM, MAX_PACKET, PacketBuffer } from "../../src/bytes/packet_buffer.ts";
+import { HEADROOM, MAX_PACKET, PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 
 /** Bytes from hex digits; blanks and line breaks are for the reader. */
 export function hex(text: string): Uint8Array<ArrayBuffer> {

@@ -10,13 +10,13 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { Build, type RouterDescription } from "../../src/circuit/build.ts";
-import { CIRCUIT_LIMITS } from "../../src/circuit/built.ts";
+import { Build, type RouterDescription } from "../../src/circuit/origin/builder.ts";
+import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
 import { PLAIN, SEALED } from "../../src/circuit/dialect.ts";
-import { OriginCircuit } from "../../src/circuit/origin.ts";
+import { OriginCircuit } from "../../src/circuit/origin/origin_circuit.ts";
 import type { Deliver } from "../../src/exit/exit.ts";
-import { type Network, routerConfig } from "../../src/loop/network.ts";
-import { type RouterConfig, RouterCore } from "../../src/router/router.ts";
+import { type Network, routerConfig } from "../../src/node/network.ts";
+import { type RouterConfig, RouterCore } from "../../src/node/router.ts";
 import { Counters, type Snapshot } from "../../src/trace/counters.ts";
 import { PROVIDER } from "./crypto.ts";
 import { EventMemory } from "./events.ts";

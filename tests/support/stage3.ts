@@ -13,9 +13,9 @@
  *
  * @module
  */
-import { MemoryWorld, type MemoryWorldOptions, type WorldHost } from "../../src/exit/memory.ts";
+import { MemoryWorld, type MemoryWorldOptions, type WorldHost } from "../../src/sim/internet.ts";
 import { eventLine } from "../../src/log/classic.ts";
-import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/loop/memory_network.ts";
+import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/memory_network.ts";
 import { type CounterName, type DropReason, drops, type Snapshot } from "../../src/trace/counters.ts";
 import type { EventSink } from "../../src/trace/events.ts";
 import { address, readIpv4 } from "./packets.ts";

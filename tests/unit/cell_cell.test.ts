@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { HEADROOM } from "../../src/bytes/packet_buffer.ts";
+import { HEADROOM } from "../../src/buffer/packet_buffer.ts";
 import {
   CELL_HEADER,
   cellCircuit,

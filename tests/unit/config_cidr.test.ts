@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatCidr, parseCidr, parseIpv4 } from "../../src/config/cidr.ts";
-import { formatIpv4 } from "../../src/wire/ipv4.ts";
+import { formatIpv4 } from "../../src/ip/ipv4.ts";
 
 const address = fc.integer({ min: 0, max: 0xffffffff });
 

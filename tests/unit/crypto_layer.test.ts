@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { HEADROOM, MAX_PACKET, PacketBuffer } from "../../src/bytes/packet_buffer.ts";
+import { HEADROOM, MAX_PACKET, PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import { Layer, LAYER_OVERHEAD } from "../../src/crypto/layer.ts";
 import { KEY, TAG } from "../../src/crypto/provider.ts";
 import { REPLAY_WINDOW } from "../../src/crypto/replay_window.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chooseProvider, findProvider } from "../../src/crypto/choose.ts";
+import { chooseProvider, findProvider } from "../../src/crypto/provider/choose.ts";
 import { type CryptoProvider, KEY } from "../../src/crypto/provider.ts";
 import { ExitCode, OperatorError } from "../../src/errors.ts";
 import { PROVIDER, testEach } from "../support/crypto.ts";

@@ -5,25 +5,25 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { PacketBuffer } from "../../src/bytes/packet_buffer.ts";
+import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import { CELL_HEADER, CellType } from "../../src/cell/cell.ts";
-import { CIRCUIT_LIMITS } from "../../src/circuit/built.ts";
+import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
 import { type Dialect, longestPacket, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
-import { HOP_LIMITS } from "../../src/circuit/hop.ts";
+import { HOP_LIMITS } from "../../src/circuit/relay/hop_table.ts";
 import { PROLOGUE } from "../../src/circuit/prologue.ts";
 import { LAYER_OVERHEAD, SEAL_LIMIT } from "../../src/crypto/layer.ts";
 import { HANDSHAKE_OVERHEAD, initiate, respond } from "../../src/crypto/noise.ts";
 import type { CryptoProvider, KeyPair } from "../../src/crypto/provider.ts";
 import { REPLAY_WINDOW } from "../../src/crypto/replay_window.ts";
-import { EchoExit } from "../../src/exit/echo.ts";
-import { TRANSLATOR_LIMITS } from "../../src/exit/icmp_translator.ts";
-import { ProxyCore } from "../../src/proxy/proxy.ts";
-import { RouterCore } from "../../src/router/router.ts";
+import { EchoExit } from "../../src/exit/echo/echo.ts";
+import { TRANSLATOR_LIMITS } from "../../src/exit/raw_icmp/translator.ts";
+import { ProxyCore } from "../../src/node/proxy.ts";
+import { RouterCore } from "../../src/node/router.ts";
 import { Counters, DROP_REASONS } from "../../src/trace/counters.ts";
 import { SILENT } from "../../src/trace/events.ts";
-import { echoRequest } from "../../src/wire/icmp.ts";
-import { LONGEST_ERROR } from "../../src/wire/icmp_error.ts";
-import { REASSEMBLY_LIMITS } from "../../src/wire/reassembly.ts";
+import { echoRequest } from "../../src/ip/icmp.ts";
+import { LONGEST_ERROR } from "../../src/ip/icmp_error.ts";
+import { REASSEMBLY_LIMITS } from "../../src/ip/reassembly.ts";
 import { keyPair, PROVIDER, testEach } from "../support/crypto.ts";
 import { address, concat, plainChecksum } from "../support/packets.ts";
 import { nonceOf, sealPlainly } from "../support/plain_aead.ts";

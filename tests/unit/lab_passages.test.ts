@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { kindOf, packetText } from "../../src/lab/packet.ts";
 import { type Passage, passages, pathOf } from "../../src/lab/passages.ts";
 import type { PcapngItem } from "../../src/pcap/pcapng_reader.ts";
-import { Note } from "../../src/tap/devices.ts";
+import { Note } from "../../src/device/tap/devices.ts";
 import { answeredInside, Captures } from "../support/captures.ts";
 import { cell, concat, hex, ipv4, pattern } from "../support/packets.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { broadcast, network } from "../../src/wire/cidr.ts";
+import { broadcast, network } from "../../src/ip/cidr.ts";
 import { parseCidr, parseIpv4 } from "../../src/config/cidr.ts";
 import { hostsFile, plan } from "../../src/lab/plan.ts";
 import { type Faults, NO_FAULTS, topology } from "../../src/lab/topology.ts";

@@ -7,114 +7,131 @@ import assert from "node:assert/strict";
 
 /**
  * What each room may import. From the top: the rooms that know nothing, those that know bytes, the cores, the devices,
- * the thread that joins them, and the program around it. A new room or a new arrow is written down here first.
+ * the thread that joins them, and the program around it. A room may have rooms in it, one level deep; each has a row of
+ * its own. Write a new room or a new arrow down here first.
  */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
-  bytes: [],
-  trace: ["bytes"],
+  buffer: [],
+  trace: ["buffer"],
   errors: [],
-  wire: ["bytes"],
-  cell: ["bytes"],
-  pcap: ["bytes", "errors", "wire"],
+  ip: ["buffer"],
+  cell: ["buffer"],
+  pcap: ["buffer", "errors", "ip"],
 
-  crypto: ["bytes", "cell", "errors", "sys"],
-  circuit: ["bytes", "cell", "crypto", "trace", "wire"],
-  exit: ["bytes", "sys", "trace", "wire"],
-  proxy: ["bytes", "cell", "circuit", "crypto", "trace", "wire"],
-  router: ["bytes", "cell", "circuit", "crypto", "exit", "trace", "wire"],
+  crypto: ["buffer", "errors"],
+  "crypto/provider": ["crypto", "errors", "sys"],
+  circuit: ["buffer", "cell", "crypto"],
+  "circuit/origin": ["buffer", "cell", "circuit", "crypto", "trace"],
+  "circuit/relay": ["circuit", "crypto"],
+  exit: ["buffer", "ip"],
+  "exit/echo": ["buffer", "exit", "ip", "trace"],
+  "exit/raw_icmp": ["buffer", "exit", "exit/echo", "ip", "sys", "trace"],
+  node: ["buffer", "cell", "circuit", "circuit/origin", "circuit/relay", "crypto", "exit", "ip", "trace"],
 
   sys: ["errors"],
-  tun: ["bytes", "sys"],
-  link: ["bytes", "sys"],
-  // Around the devices: what passes is taken down.
-  tap: ["bytes", "cell", "exit", "link", "pcap", "sys", "trace", "tun", "wire"],
-  loop: [
-    "bytes",
-    "cell",
-    "circuit",
+  device: ["buffer", "sys"],
+  // Around the devices: records what passes.
+  "device/tap": ["buffer", "cell", "device", "exit/raw_icmp", "ip", "pcap", "sys", "trace"],
+  runtime: [
+    "buffer",
     "crypto",
+    "crypto/provider",
+    "device",
+    "device/tap",
     "exit",
-    "link",
-    "proxy",
-    "router",
+    "exit/echo",
+    "exit/raw_icmp",
+    "ip",
+    "node",
     "sys",
-    "tap",
     "trace",
-    "tun",
-    "wire",
+  ],
+  sim: [
+    "buffer",
+    "circuit/origin",
+    "crypto",
+    "crypto/provider",
+    "device",
+    "exit/echo",
+    "exit/raw_icmp",
+    "ip",
+    "node",
+    "runtime",
+    "trace",
   ],
 
-  config: ["errors", "wire"],
-  // What is said over the control channel: a router's settings, and what it counted.
-  control: ["errors", "loop", "sys", "tap", "trace"],
-  host: ["config", "crypto", "errors", "sys", "wire"],
-  // A line of the log for each event; a log file belongs to the user behind sudo, which is for sys to do.
-  log: ["cell", "config", "errors", "sys", "trace", "wire"],
+  config: ["errors", "ip"],
+  // A router's settings, and its counters.
+  control: ["errors", "runtime", "sys", "trace"],
+  host: ["config", "crypto", "crypto/provider", "errors", "ip", "sys"],
+  // A line of the log for each event. A log file belongs to the user behind sudo, so its owner is set through sys.
+  log: ["cell", "config", "errors", "ip", "sys", "trace"],
   // Joins everything below it into a run.
-  process: [
-    "bytes",
-    "cell",
-    "circuit",
+  run: [
+    "circuit/origin",
     "config",
     "control",
     "crypto",
+    "crypto/provider",
     "errors",
-    "exit",
+    "exit/raw_icmp",
     "host",
-    "link",
+    "ip",
     "log",
-    "loop",
-    "proxy",
-    "router",
+    "node",
+    "runtime",
     "sys",
-    "tap",
     "trace",
-    "tun",
-    "wire",
   ],
-  // A demo reads what a run has taken down; files that it keeps belong to the user behind sudo.
-  lab: ["bytes", "cell", "config", "errors", "host", "pcap", "sys", "tap", "wire"],
-  cli: ["config", "errors", "host", "lab", "process", "sys"],
-  main: ["cli", "errors", "process", "sys"],
+  // A demo reads what a run has recorded. The files that it keeps belong to the user behind sudo.
+  lab: ["buffer", "cell", "config", "device/tap", "errors", "host", "ip", "pcap", "sys"],
+  cli: ["config", "errors", "host", "lab", "run", "sys"],
+  main: ["cli", "errors", "run", "sys"],
   // The library surface: nothing of the program around the packet's way.
   mod: [
-    "bytes",
+    "buffer",
     "cell",
     "circuit",
+    "circuit/origin",
+    "circuit/relay",
     "crypto",
+    "crypto/provider",
+    "device",
     "errors",
     "exit",
-    "link",
-    "loop",
-    "proxy",
-    "router",
+    "exit/echo",
+    "exit/raw_icmp",
+    "ip",
+    "node",
+    "runtime",
+    "sim",
     "trace",
-    "tun",
-    "wire",
   ],
 };
 
 /** Packages from npm, and who may import them. Of Node's, only what stands in for libcrypto. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   cli: ["@optique/core", "@optique/run"],
-  crypto: ["node:crypto"],
+  "crypto/provider": ["node:crypto"],
   log: ["@logtape/logtape", "@logtape/pretty"],
 };
 
 /** Rooms that get bytes and the time and do no I/O, and in them the few files that are the door to the outside. */
 const PURE: Readonly<Record<string, readonly string[]>> = {
-  bytes: [],
-  wire: [],
+  buffer: [],
+  ip: [],
   cell: [],
   pcap: [],
   trace: [],
-  crypto: ["libcrypto.ts", "node.ts"],
+  crypto: [],
   circuit: [],
-  proxy: [],
-  router: [],
-  exit: ["raw_icmp_socket.ts"],
-  tun: ["linux.ts", "open.ts"],
-  link: ["udp.ts"],
+  "circuit/origin": [],
+  "circuit/relay": [],
+  node: [],
+  exit: [],
+  "exit/echo": [],
+  "exit/raw_icmp": ["socket.ts"],
+  device: ["linux_tun.ts", "open_tun.ts", "udp_link.ts"],
   control: ["channel.ts"],
 };
 
@@ -127,7 +144,7 @@ const IMPORT = /^(?:import|export)\b[^;"]*\bfrom\s*"([^"]+)"|^import\s*"([^"]+)"
 const ROOT = new URL("../../", import.meta.url);
 
 interface Source {
-  /** The path from the root, e.g. `src/wire/ipv4.ts`. */
+  /** The path from the root, e.g. `src/ip/ipv4.ts`. */
   readonly path: string;
   readonly room: string;
   /** Its name in its room, e.g. `ipv4.ts`. */
@@ -143,33 +160,43 @@ function read(path: string): Source {
   // Comments begin a line or follow a blank, which a string of ours with `//` in it, an URL, does not.
   const code = text.replace(/^\s*\/\*[\s\S]*?\*\//gm, "").replace(/(^|\s)\/\/.*$/gm, "");
   const specifiers = [...code.matchAll(IMPORT)].map((groups) => groups.slice(1).find((name) => name)!);
-  const parts = path.split("/");
-  const name = parts.at(-1)!;
-  return { path, room: parts.length === 3 ? parts[1]! : name.replace(/\.ts$/, ""), name, code, specifiers };
+  return { path, room: roomOfPath(path), name: path.split("/").at(-1)!, code, specifiers };
+}
+
+/** The room of a file: its folder below `src/`; a file that lies in none is a room by itself. */
+function roomOfPath(path: string): string {
+  const inside = path.replace(/^src\//, "");
+  const slash = inside.lastIndexOf("/");
+  return slash < 0 ? inside.replace(/\.ts$/, "") : inside.slice(0, slash);
 }
 
 function* sources(): Generator<Source> {
   yield read("main.ts");
   yield read("mod.ts");
-  for (const entry of Deno.readDirSync(new URL("src/", ROOT))) {
-    if (entry.isFile) yield read(`src/${entry.name}`);
-    else {
-      for (const file of Deno.readDirSync(new URL(`src/${entry.name}/`, ROOT))) {
-        assert.ok(file.isFile, `src/${entry.name}/${file.name}: rooms have no rooms in them`);
-        yield read(`src/${entry.name}/${file.name}`);
-      }
-    }
+  yield* sourcesIn("src/", 0);
+}
+
+function* sourcesIn(folder: string, depth: number): Generator<Source> {
+  assert.ok(depth <= 2, `${folder}: rooms are at most one level deep`);
+  for (const { name, isFile } of Deno.readDirSync(new URL(folder, ROOT))) {
+    if (isFile) yield read(folder + name);
+    else yield* sourcesIn(`${folder}${name}/`, depth + 1);
   }
 }
 
 const SOURCES = [...sources()];
 
+/** The path of the file that a relative specifier means; undefined for a package. */
+function targetOf(source: Source, specifier: string): string | undefined {
+  if (!specifier.startsWith(".") || specifier.endsWith(".json")) return undefined;
+  return new URL(specifier, new URL(source.path, ROOT)).href.slice(ROOT.href.length);
+}
+
 /** The room that a file imports by a relative path; undefined where it stays in its own or leaves the source tree. */
 function roomOf(source: Source, specifier: string): string | undefined {
-  if (!specifier.startsWith(".") || specifier.endsWith(".json")) return undefined;
-  const { href } = new URL(specifier, new URL(source.path, ROOT));
-  const [first, second] = href.slice(ROOT.href.length).split("/").filter((part) => part !== "src");
-  const room = second === undefined ? first!.replace(/\.ts$/, "") : first!;
+  const target = targetOf(source, specifier);
+  if (target === undefined) return undefined;
+  const room = roomOfPath(target);
   return room === source.room ? undefined : room;
 }
 
@@ -270,7 +297,7 @@ Deno.test("pure rooms know no clock, no chance and no system", () => {
     if (doors === undefined || doors.includes(name)) continue;
     const line = code.split("\n").find((line) => OUTSIDE.test(line));
     if (line !== undefined) complaints.push(`${path} is pure, but has: ${line.trim()}`);
-    const forbidden = specifiers.find((specifier) => /^\.\.\/(?:sys|host|process)\//.test(specifier));
+    const forbidden = specifiers.find((specifier) => /^(?:\.\.\/)+(?:sys|host|run)\//.test(specifier));
     // A type of sys is bytes' business too; what counts is that nothing of it runs here.
     if (forbidden !== undefined && !new RegExp(`import type [^;]*"${forbidden}"`).test(code)) {
       complaints.push(`${path} is pure, but imports "${forbidden}"`);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checksum } from "../../../src/bytes/checksum.ts";
+import { checksum } from "../../../src/buffer/checksum.ts";
 import { compileCalls } from "../../../src/sys/libc.ts";
 import { readPacket, writePacket } from "../../../src/sys/tun.ts";
 import {

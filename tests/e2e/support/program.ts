@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { VERSION } from "../../../src/process/self.ts";
+import { VERSION } from "../../../src/run/self.ts";
 import { DIST, exists, ROOT } from "../../../scripts/project.ts";
 import { selfExtracting } from "../../../scripts/self_extracting.ts";
 

@@ -1,0 +1,125 @@
+/**
+ * Building one circuit, hop by hop.
+ *
+ * ```
+ *   ┌──────────┐ begun     ┌──────────┐ extended     ┌──────────┐ extended     ┌───────┐
+ *   │ no hop   ├──────────►│ 1 hop    ├─────────────►│ 2 hops   ├─── … ───────►│ built │
+ *   └──────────┘           └──────────┘              └──────────┘              └───────┘
+ *    asks with begin        asks with extend          asks with extend
+ * ```
+ *
+ * Each question is asked once. What gets no answer is for the owner to notice: then this circuit is given up, and
+ * another one tried by another path.
+ *
+ * @module
+ */
+import type { PacketBuffer } from "../../buffer/packet_buffer.ts";
+import type { CellType } from "../../cell/cell.ts";
+import { type LinkAddress, readExtend, writeExtend } from "../../cell/extend.ts";
+import { Layer } from "../../crypto/layer.ts";
+import { initiate, type Initiation } from "../../crypto/noise.ts";
+import type { CryptoProvider } from "../../crypto/provider.ts";
+import { wipe } from "../../crypto/wipe.ts";
+import type { DropReason } from "../../trace/counters.ts";
+import type { OriginCircuit } from "./origin_circuit.ts";
+import type { RouterIndex } from "./path.ts";
+import { PROLOGUE } from "../prologue.ts";
+
+/** A router as a proxy has to know it to build circuits by it. */
+export interface RouterDescription {
+  /** Where its data link is. */
+  readonly link: LinkAddress;
+  /** Its static public key; needed where circuits are sealed. */
+  readonly key?: Uint8Array<ArrayBuffer>;
+}
+
+/** A circuit that is being built. */
+export class Build implements Disposable {
+  readonly circuit: OriginCircuit;
+  /** The routers that it is to pass, in order. */
+  readonly path: readonly RouterIndex[];
+  readonly #routers: readonly RouterDescription[];
+  readonly #crypto: CryptoProvider | undefined;
+  /** Hops that have answered. */
+  #hops = 0;
+  /** The handshake with the hop that is to answer next, where the circuit is sealed. */
+  #handshake: Initiation | undefined;
+
+  /**
+   * @param crypto needed where the circuit is sealed
+   */
+  constructor(
+    circuit: OriginCircuit,
+    path: readonly RouterIndex[],
+    routers: readonly RouterDescription[],
+    crypto: CryptoProvider | undefined,
+  ) {
+    this.circuit = circuit;
+    this.path = path;
+    this.#routers = routers;
+    this.#crypto = crypto;
+  }
+
+  /** The router that is to answer next; undefined once all have. */
+  get next(): RouterIndex | undefined {
+    return this.path[this.#hops];
+  }
+
+  /** The type of the answer that is waited for. */
+  get awaited(): CellType {
+    const { dialect } = this.circuit;
+    return this.#hops === 0 ? dialect.begun : dialect.extended;
+  }
+
+  /** Makes `buffer` hold the cell that asks the next hop. There is one. */
+  ask(buffer: PacketBuffer): void {
+    const { link, key } = this.#routers[this.next!]!;
+    const { dialect } = this.circuit;
+    let message = new Uint8Array();
+    if (dialect.isSealed) {
+      this.#handshake = initiate(this.#crypto!, { remoteStatic: key!, prologue: PROLOGUE });
+      message = this.#handshake.message;
+    }
+    if (this.#hops === 0) buffer.load(message);
+    else writeExtend(buffer, link, message);
+    this.circuit.seal(buffer, this.#hops === 0 ? dialect.begin : dialect.extend);
+  }
+
+  /**
+   * Takes an answer of the {@linkcode Build.awaited} type: what is wrong with it, or undefined. After a fault, the
+   * build waits as before.
+   *
+   * @param cell whole, and used up
+   */
+  take(cell: PacketBuffer): DropReason | undefined {
+    const fault = this.circuit.peel(cell, this.awaited);
+    if (fault !== undefined) return fault;
+    if (!this.circuit.dialect.isSealed) {
+      if (!this.#isFromNext(cell)) return "unexpected-cell";
+    } else {
+      const keys = this.#handshake!.finish(cell.copy());
+      if (keys === undefined) return "bad-handshake";
+      this.circuit.addLayer(new Layer(this.#crypto!, keys));
+      wipe(keys.send, keys.receive);
+      this.#handshake = undefined;
+    }
+    this.#hops++;
+    return undefined;
+  }
+
+  /** Whether an answer in the clear is from the hop that was asked: the first is known by its link, the others are named. */
+  #isFromNext(body: PacketBuffer): boolean {
+    if (this.#hops > 0) {
+      const { link } = this.#routers[this.next!]!;
+      const who = readExtend(body);
+      if (who?.address !== link.address || who.port !== link.port) return false;
+    }
+    return body.length === 0;
+  }
+
+  /** Wipes what is left of a handshake; the circuit is its owner's. */
+  [Symbol.dispose](): void {
+    this.#handshake?.[Symbol.dispose]();
+    this.#handshake = undefined;
+  }
+}

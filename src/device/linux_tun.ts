@@ -1,0 +1,31 @@
+/**
+ * The TUN interface of Linux.
+ *
+ * @module
+ */
+import { HEADROOM, MAX_PACKET, type PacketBuffer } from "../buffer/packet_buffer.ts";
+import { NO_PACKET, readPacket, writePacket } from "../sys/tun.ts";
+import type { Tun } from "./tun.ts";
+
+/** A TUN interface, by the descriptor that is attached to it. */
+export class LinuxTun implements Tun {
+  readonly #fd: number;
+
+  /** @param fd a descriptor that somebody else owns and keeps open */
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** {@inheritDoc Tun.receive} */
+  receive(into: PacketBuffer): boolean {
+    const length = readPacket(this.#fd, into.from(HEADROOM), MAX_PACKET);
+    if (length === NO_PACKET) return false;
+    into.hold(length);
+    return true;
+  }
+
+  /** {@inheritDoc Tun.send} */
+  send(packet: PacketBuffer): boolean {
+    return writePacket(this.#fd, packet.from(packet.start), packet.length);
+  }
+}

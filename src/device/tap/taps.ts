@@ -1,0 +1,102 @@
+/**
+ * The capture files of one member of a network:
+ *
+ * ```
+ *   tunnel.pcapng             the proxy: packets of the TUN interface
+ *   proxy-router1.pcapng      a link: its cells, both ways; written by the end with the lower number
+ *   router1.inside.pcapng     a router: contents of cells, without its own layer
+ *   router1.world.pcapng      a router: what leaves by its raw ICMP socket, and comes in
+ * ```
+ *
+ * @module
+ */
+import type { IcmpSocket } from "../../exit/raw_icmp/raw_icmp.ts";
+import type { Link } from "../link.ts";
+import type { Tap } from "../../trace/trace.ts";
+import type { Tun } from "../tun.ts";
+import { tapInside, TapLink, TapSocket, TapTun } from "./devices.ts";
+import { type Party, partyAddress, partyName } from "./party.ts";
+import { RecorderFile } from "./recorder.ts";
+
+/** Who captures, and where to. */
+export interface TapOptions {
+  /** An existing directory. */
+  readonly directory: string;
+  /** The program and its version. */
+  readonly application: string;
+  /** Who we are, with the port of our data link. */
+  readonly self: { readonly party: Party; readonly port: number };
+  /** The link's peers, in order. */
+  readonly peers: readonly { readonly party: Party; readonly port: number }[];
+}
+
+/** The files of one member, and the devices that write to them. */
+export class Taps implements Disposable {
+  readonly #options: TapOptions;
+  readonly #now: () => number;
+  readonly #failed: (reason: string) => void;
+  readonly #files = new DisposableStack();
+
+  /**
+   * @param now the time in ms since the Unix epoch
+   * @param failed told in a sentence when a file can take no more
+   */
+  constructor(options: TapOptions, now: () => number, failed: (reason: string) => void) {
+    this.#options = options;
+    this.#now = now;
+    this.#failed = failed;
+  }
+
+  /** Takes down what passes a link. */
+  link(inner: Link): Link {
+    const { self, peers } = this.#options;
+    const tapped = peers.map(({ party, port }) => ({
+      end: { address: partyAddress(party), port },
+      recorder: self.party < party
+        ? this.#open(linkName(self.party, party), "cells", [self.party, party])
+        : undefined,
+    }));
+    return new TapLink(inner, { address: partyAddress(self.party), port: self.port }, tapped);
+  }
+
+  /** Takes down what passes a TUN interface. */
+  tun(inner: Tun): Tun {
+    return new TapTun(inner, this.#open("tunnel", "packets between the host and the proxy", []));
+  }
+
+  /** Takes down what passes a raw ICMP socket that is bound to an address. */
+  socket(inner: IcmpSocket, address: number): IcmpSocket {
+    const name = partyName(this.#options.self.party);
+    return new TapSocket(
+      inner,
+      address,
+      this.#open(`${name}.world`, `packets between ${name} and the world`, []),
+    );
+  }
+
+  /** Takes down what a router has in its hands. */
+  inside(): Tap {
+    const { party } = this.#options.self;
+    const name = partyName(party);
+    const recorder = this.#open(`${name}.inside`, `contents of cells, without the layer of ${name}`, [party]);
+    return tapInside(recorder, partyAddress(party));
+  }
+
+  /** Closes the files. */
+  [Symbol.dispose](): void {
+    this.#files[Symbol.dispose]();
+  }
+
+  #open(name: string, description: string, parties: readonly Party[]): RecorderFile {
+    const { directory, application } = this.#options;
+    const path = `${directory}/${name}.pcapng`;
+    return this.#files.use(
+      new RecorderFile(path, application, description, parties, this.#now, this.#failed),
+    );
+  }
+}
+
+/** What a link is called, by its two ends. */
+export function linkName(one: Party, other: Party): string {
+  return [one, other].toSorted((a, b) => a - b).map(partyName).join("-");
+}

@@ -1,0 +1,112 @@
+/**
+ * Data links over UDP.
+ *
+ * @module
+ */
+import { HEADROOM, type PacketBuffer } from "../buffer/packet_buffer.ts";
+import {
+  LONGEST_TRAIN,
+  NO_DATAGRAM,
+  SockaddrIn,
+  type SocketAddress,
+  UdpReceiver,
+  UdpSender,
+} from "../sys/udp.ts";
+import { type Link, NOTHING, type Peer, STRANGER } from "./link.ts";
+
+/**
+ * A data link over a UDP socket. Datagrams of anyone but its peers are a {@linkcode STRANGER}'s. Datagrams of one
+ * length travel by the train where there are many: most of what one costs is its way through the kernel.
+ */
+export class UdpLink implements Link {
+  readonly #receiver: UdpReceiver;
+  readonly #sender: UdpSender;
+  readonly #peers: readonly SockaddrIn[];
+  /** The rest of the train that was received last: its sender, its length, and where the next datagram begins. */
+  readonly #train = new Uint8Array(LONGEST_TRAIN);
+  #from: Peer = STRANGER;
+  #length = 0;
+  #next = 0;
+  /** Whether what is sent waits for others. */
+  #isCorked = false;
+  /** Datagrams that were refused when a train left to make room. */
+  #refused = 0;
+
+  /**
+   * @param fd a bound UDP socket that somebody else owns and keeps open
+   * @param peers the neighbours; their index is their {@linkcode Peer}
+   */
+  constructor(fd: number, peers: readonly SocketAddress[]) {
+    this.#receiver = new UdpReceiver(fd);
+    this.#sender = new UdpSender(fd);
+    this.#peers = peers.map((peer) => new SockaddrIn(peer));
+  }
+
+  /** {@inheritDoc Link.receive} */
+  receive(into: PacketBuffer): Peer {
+    if (this.hasMore) return this.#receiveRest(into);
+    const length = this.#receiver.receive(into.bytes, HEADROOM);
+    if (length === NO_DATAGRAM) return NOTHING;
+    this.#from = this.#sentBy();
+    const { segment } = this.#receiver;
+    if (segment >= length) {
+      into.hold(length);
+      return this.#from;
+    }
+    this.#train.set(into.bytes.subarray(HEADROOM + segment, HEADROOM + length));
+    this.#next = 0;
+    this.#length = length - segment;
+    into.hold(segment);
+    return this.#from;
+  }
+
+  /** {@inheritDoc Link.hasMore} */
+  get hasMore(): boolean {
+    return this.#next < this.#length;
+  }
+
+  /** {@inheritDoc Link.send} */
+  send(peer: Peer, datagram: PacketBuffer): boolean {
+    if (datagram.length > LONGEST_TRAIN) return false;
+    const { bytes, start, end } = datagram;
+    const to = this.#peers[peer]!;
+    if (!this.#isCorked) return this.#sender.send(bytes, start, end, to);
+    this.#refused += this.#sender.add(bytes, start, end, to);
+    return true;
+  }
+
+  /** {@inheritDoc Link.cork} */
+  cork(): void {
+    this.#isCorked = true;
+  }
+
+  /** {@inheritDoc Link.uncork} */
+  uncork(): number {
+    this.#isCorked = false;
+    const refused = this.#refused + this.#sender.flush();
+    this.#refused = 0;
+    return refused;
+  }
+
+  /** {@inheritDoc Link.deadline} */
+  readonly deadline: number = Infinity;
+
+  /** {@inheritDoc Link.expire} */
+  expire(): void {}
+
+  #receiveRest(into: PacketBuffer): Peer {
+    const end = Math.min(this.#next + this.#receiver.segment, this.#length);
+    into.load(this.#train.subarray(this.#next, end));
+    this.#next = end;
+    return this.#from;
+  }
+
+  #sentBy(): Peer {
+    const { port, address } = this.#receiver.sender;
+    for (let peer = 0; peer < this.#peers.length; peer++) {
+      const known = this.#peers[peer]!;
+      if (known.port === port && known.address === address) return peer;
+    }
+    return STRANGER;
+  }
+}

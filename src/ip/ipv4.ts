@@ -1,0 +1,326 @@
+/**
+ * IPv4 packets (RFC 791).
+ *
+ * ```
+ *  0                   1                   2                   3
+ *  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ * +-------+-------+---------------+-------------------------------+
+ * |Version|  IHL  |Type of Service|         Total Length          |
+ * +-------+-------+---------------+-----+-------------------------+
+ * |        Identification         |Flags|     Fragment Offset     |
+ * +---------------+---------------+-----+-------------------------+
+ * | Time to Live  |   Protocol    |        Header Checksum        |
+ * +---------------+---------------+-------------------------------+
+ * |                        Source Address                         |
+ * +---------------------------------------------------------------+
+ * |                      Destination Address                      |
+ * +---------------------------------------------------------------+
+ * |                    Options, if IHL > 5 …                      |
+ * ```
+ *
+ * @module
+ */
+import { checksum, checksumOfSum, isIntact, replaceUint16, replaceUint32 } from "../buffer/checksum.ts";
+import type { PacketBuffer } from "../buffer/packet_buffer.ts";
+
+/** Byte offsets in an IPv4 header (RFC 791 §3.1). */
+const At = {
+  versionAndLength: 0,
+  typeOfService: 1,
+  totalLength: 2,
+  identification: 4,
+  fragment: 6,
+  ttl: 8,
+  protocol: 9,
+  checksum: 10,
+  source: 12,
+  destination: 16,
+  options: 20,
+} as const;
+
+/** Bits of the 16-bit word at offset 6: flags, then the fragment offset in units of 8 bytes. */
+const Fragment = { dontFragment: 0x4000, moreFragments: 0x2000, offset: 0x1fff } as const;
+
+/** Bytes of a header without options. */
+export const IPV4_HEADER = 20;
+
+/** Bytes of the longest header: IHL counts up to 15 words. */
+export const MAX_IPV4_HEADER = 60;
+
+/** Bytes of a packet that every network carries (RFC 791 §3.2): the longest header, and 8 of data. */
+export const MIN_MTU = 68;
+
+/** Protocol numbers (IANA "Assigned Internet Protocol Numbers"). */
+export const Protocol = {
+  /** RFC 792. */
+  icmp: 1,
+  /** RFC 9293. */
+  tcp: 6,
+  /** RFC 768. */
+  udp: 17,
+} as const;
+
+/** What can be wrong with an IPv4 packet. */
+export type Ipv4Fault = "not-ipv4" | "bad-length" | "header-checksum" | "bad-fragment";
+
+/**
+ * A view of an IPv4 packet: {@linkcode Ipv4View.wrap} checks it once, and the getters trust it from then on.
+ * One view serves any number of packets in turn. Addresses are unsigned 32-bit numbers.
+ */
+export class Ipv4View {
+  #view: DataView = new DataView(new ArrayBuffer(IPV4_HEADER));
+  #start = 0;
+  #headerLength = IPV4_HEADER;
+  #end = IPV4_HEADER;
+  /** Flags and fragment offset. */
+  #fragment = 0;
+
+  /**
+   * Looks at the packet in `packet`, and cuts off what lies behind its total length (padding of a lower layer).
+   *
+   * @returns what is wrong with it, or undefined: then the view shows this packet. After a fault the view must
+   * not be read.
+   */
+  wrap(packet: PacketBuffer): Ipv4Fault | undefined {
+    const { view, start, length } = packet;
+    if (length < IPV4_HEADER) {
+      return length > 0 && view.getUint8(start) >>> 4 === 4 ? "bad-length" : "not-ipv4";
+    }
+    const first = view.getUint32(start);
+    if (first >>> 28 !== 4) return "not-ipv4";
+    const headerLength = (first >>> 24 & 0x0f) * 4;
+    const totalLength = first & 0xffff;
+    if (headerLength < IPV4_HEADER || totalLength < headerLength || totalLength > length) return "bad-length";
+    if (!isIntact(view, start, start + headerLength)) return "header-checksum";
+    const fragment = view.getUint16(start + At.fragment);
+    const payload = totalLength - headerLength;
+    const offset = (fragment & Fragment.offset) * 8;
+    // All but the last fragment end on a multiple of 8 bytes, and none reaches past the longest packet.
+    if ((fragment & Fragment.moreFragments) !== 0 && (payload === 0 || payload % 8 !== 0)) {
+      return "bad-fragment";
+    }
+    if (offset > 0 && (payload === 0 || headerLength + offset + payload > 0xffff)) return "bad-fragment";
+    packet.end = start + totalLength;
+    this.#view = view;
+    this.#start = start;
+    this.#headerLength = headerLength;
+    this.#end = packet.end;
+    this.#fragment = fragment;
+    return undefined;
+  }
+
+  /** Bytes of the header, options included: 20 to 60. */
+  get headerLength(): number {
+    return this.#headerLength;
+  }
+
+  /** Bytes of header and payload. */
+  get totalLength(): number {
+    return this.#end - this.#start;
+  }
+
+  /** Offset in the packet buffer of the header's first byte. */
+  get start(): number {
+    return this.#start;
+  }
+
+  /** Offset in the packet buffer of the payload's first byte. */
+  get payload(): number {
+    return this.#start + this.#headerLength;
+  }
+
+  /** Offset in the packet buffer after the payload's last byte. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** The type of service byte, today DSCP and ECN (RFC 2474). */
+  get typeOfService(): number {
+    return this.#view.getUint8(this.#start + At.typeOfService);
+  }
+
+  /** The identification that fragments of one datagram share. */
+  get identification(): number {
+    return this.#view.getUint16(this.#start + At.identification);
+  }
+
+  /** Whether no router may fragment this packet. */
+  get dontFragment(): boolean {
+    return (this.#fragment & Fragment.dontFragment) !== 0;
+  }
+
+  /** Whether this is not the last fragment of its datagram. */
+  get moreFragments(): boolean {
+    return (this.#fragment & Fragment.moreFragments) !== 0;
+  }
+
+  /** Where the payload stands in its datagram's payload, in bytes. */
+  get fragmentOffset(): number {
+    return (this.#fragment & Fragment.offset) * 8;
+  }
+
+  /** Whether the datagram has further fragments before or behind this one. */
+  get isFragment(): boolean {
+    return (this.#fragment & (Fragment.moreFragments | Fragment.offset)) !== 0;
+  }
+
+  /** Hops that the packet may still make. */
+  get ttl(): number {
+    return this.#view.getUint8(this.#start + At.ttl);
+  }
+
+  /** Number of the protocol that the payload belongs to, see {@linkcode Protocol}. */
+  get protocol(): number {
+    return this.#view.getUint8(this.#start + At.protocol);
+  }
+
+  /** The source address. */
+  get source(): number {
+    return this.#view.getUint32(this.#start + At.source);
+  }
+
+  /** The destination address. */
+  get destination(): number {
+    return this.#view.getUint32(this.#start + At.destination);
+  }
+}
+
+/** The fields of an IPv4 header that its writer chooses; the rest follows from the packet. */
+export interface Ipv4Fields {
+  /** The type of service byte. */
+  readonly typeOfService: number;
+  /** What fragments of one datagram share. */
+  readonly identification: number;
+  /** Whether no router may fragment the packet. */
+  readonly dontFragment: boolean;
+  /** Hops that it may make. */
+  readonly ttl: number;
+  /** See {@linkcode Protocol}. */
+  readonly protocol: number;
+  /** The source address. */
+  readonly source: number;
+  /** The destination address. */
+  readonly destination: number;
+}
+
+/**
+ * Writes a header without options at `start`, for a packet that ends at `end`, every byte of the 20.
+ *
+ * @param view the packet buffer's view
+ */
+export function writeIpv4Header(view: DataView, start: number, end: number, fields: Ipv4Fields): void {
+  const { typeOfService, identification, dontFragment, ttl, protocol, source, destination } = fields;
+  const flags = dontFragment ? Fragment.dontFragment : 0;
+  const first = (0x45 << 24 | typeOfService << 16 | end - start) >>> 0;
+  const second = (identification << 16 | flags) >>> 0;
+  const third = (ttl << 24 | protocol << 16) >>> 0;
+  view.setUint32(start, first);
+  view.setUint32(start + At.identification, second);
+  view.setUint32(start + At.ttl, third | checksumOfSum(first + second + third + source + destination));
+  view.setUint32(start + At.source, source);
+  view.setUint32(start + At.destination, destination);
+}
+
+/**
+ * Cuts a packet that is longer than `mtu` into fragments (RFC 791 §2.3), each written over the bytes of the one
+ * before it, so nothing is copied but headers: `emit` must have consumed a fragment when it returns.
+ * The caller has seen to don't-fragment. Options whose copied flag is set go into every fragment (§3.1).
+ *
+ * @param packet a checked packet, perhaps a fragment itself; its content is used up
+ * @param mtu bytes of the largest fragment, at least {@linkcode MIN_MTU}
+ * @param emit called for each fragment in turn, which then lies in `packet`
+ * @throws {RangeError} where the MTU is so small that it might have no room for data
+ */
+export function fragmentIpv4(packet: PacketBuffer, mtu: number, emit: () => void): void {
+  const { view, bytes, start, end } = packet;
+  if (end - start <= mtu) return emit();
+  if (mtu < MIN_MTU) throw new RangeError(`cannot cut a packet into fragments of ${mtu} bytes`);
+  const headerLength = (view.getUint8(start) & 0x0f) * 4;
+  const header = bytes.slice(start, start + headerLength);
+  const laterHeader = headerOfLaterFragments(header);
+  const flags = view.getUint16(start + At.fragment);
+  const firstOffset = flags & Fragment.offset;
+  const payload = start + headerLength;
+
+  for (let at = payload; at < end;) {
+    const mine = at === payload ? header : laterHeader;
+    const room = (mtu - mine.length) & ~7;
+    const last = end - at <= mtu - mine.length;
+    packet.start = at - mine.length;
+    packet.end = last ? end : at + room;
+    bytes.set(mine, packet.start);
+    const more = last ? flags & Fragment.moreFragments : Fragment.moreFragments;
+    const offset = firstOffset + (at - payload) / 8;
+    view.setUint16(packet.start + At.totalLength, packet.length);
+    view.setUint16(packet.start + At.fragment, (flags & Fragment.dontFragment) | more | offset);
+    view.setUint16(packet.start + At.checksum, 0);
+    view.setUint16(packet.start + At.checksum, checksum(view, packet.start, packet.start + mine.length));
+    at = packet.end;
+    emit();
+  }
+}
+
+/** The header of every fragment but the first: options without the copied flag are left out. */
+function headerOfLaterFragments(header: Uint8Array): Uint8Array {
+  const kept: number[] = [];
+  for (let at: number = At.options; at < header.length;) {
+    const type = header[at]!;
+    if (type === 0) break; // end of option list
+    const length = type === 1 ? 1 : header[at + 1] ?? 0; // 1 is the one-byte no-operation
+    if (type !== 1 && (length < 2 || at + length > header.length)) break; // malformed: nothing behind it is one
+    if (type & 0x80) kept.push(...header.subarray(at, at + length));
+    at += length;
+  }
+  while (kept.length % 4 !== 0) kept.push(0);
+  const later = new Uint8Array(IPV4_HEADER + kept.length);
+  later.set(header.subarray(0, IPV4_HEADER));
+  later.set(kept, IPV4_HEADER);
+  later[0] = 0x40 | (later.length / 4);
+  return later;
+}
+
+/** Lowers the time to live by one and mends the header checksum (RFC 1141 §2). The TTL must be above zero. */
+export function decrementTtl(view: DataView, start: number): void {
+  replaceUint16(view, start + At.ttl, view.getUint16(start + At.ttl) - 0x100, start + At.checksum);
+}
+
+/** Gives the packet at `start` another source address and mends the header checksum. */
+export function replaceSource(view: DataView, start: number, address: number): void {
+  replaceUint32(view, start + At.source, address, start + At.checksum);
+}
+
+/** Gives the packet at `start` another destination address and mends the header checksum. */
+export function replaceDestination(view: DataView, start: number, address: number): void {
+  replaceUint32(view, start + At.destination, address, start + At.checksum);
+}
+
+/** An address as text, e.g. `10.5.51.7`. */
+export function formatIpv4(address: number): string {
+  return `${address >>> 24}.${(address >>> 16) & 0xff}.${(address >>> 8) & 0xff}.${address & 0xff}`;
+}
+
+/** Whether one host can have this address: not "this network", loopback, multicast, reserved or broadcast (RFC 1122 §3.2.1.3). */
+export function isHostAddress(address: number): boolean {
+  const first = address >>> 24;
+  return first !== 0 && first !== 127 && first < 224;
+}
+
+/** The protocol in a header that only a part of a packet follows, such as an ICMP error quotes. */
+export function quotedProtocol(view: DataView, start: number): number {
+  return view.getUint8(start + At.protocol);
+}
+
+/** Whether such a header is that of a fragment other than the first. */
+export function quotesLaterFragment(view: DataView, start: number): boolean {
+  return (view.getUint16(start + At.fragment) & Fragment.offset) !== 0;
+}
+
+/** The source address in such a header. */
+export function quotedSource(view: DataView, start: number): number {
+  return view.getUint32(start + At.source);
+}
+
+/** The destination address in such a header. */
+export function quotedDestination(view: DataView, start: number): number {
+  return view.getUint32(start + At.destination);
+}

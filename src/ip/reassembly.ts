@@ -1,0 +1,198 @@
+/**
+ * Putting fragmented IPv4 datagrams together again (RFC 791 §3.2 "An Example Reassembly Procedure").
+ *
+ * @module
+ */
+import { MAX_PACKET, PacketBuffer } from "../buffer/packet_buffer.ts";
+import { IPV4_HEADER, type Ipv4Fields, type Ipv4View, writeIpv4Header } from "./ipv4.ts";
+
+/** What a reassembler may use up. */
+export interface ReassemblyLimits {
+  /** Unfinished datagrams at a time. */
+  readonly datagrams: number;
+  /** Bytes of memory for them; each takes {@linkcode MAX_PACKET}, whatever its length turns out to be. */
+  readonly memory: number;
+  /** Milliseconds that a datagram may take from its first fragment to its last. */
+  readonly lifetime: number;
+}
+
+/** The usual limits: 64 datagrams in 4 MiB, and the 30 s that Linux gives them (`ipfrag_time`). */
+export const REASSEMBLY_LIMITS: ReassemblyLimits = { datagrams: 64, memory: 4 << 20, lifetime: 30_000 };
+
+/** Why fragments were given up. */
+export type ReassemblyFault = "fragment-overlap" | "reassembly-full" | "reassembly-timeout";
+
+/** Blocks of 8 bytes, the unit of fragment offsets, in the longest datagram, and the words of a bitmap of them. */
+const BITMAP_WORDS = 8192 / 32;
+
+/** A datagram of which some fragments have come. */
+class Unfinished {
+  flow = 0;
+  readonly packet = new PacketBuffer();
+  readonly #have = new Uint32Array(BITMAP_WORDS);
+  /** Blocks that have come, and blocks in all once the last fragment has told. */
+  #count = 0;
+  #total: number | undefined;
+  #payloadLength = 0;
+  source = 0;
+  destination = 0;
+  protocol = 0;
+  identification = 0;
+  #typeOfService = 0;
+  #ttl = 0;
+  deadline = 0;
+
+  begin(ip: Ipv4View, flow: number, deadline: number): void {
+    this.flow = flow;
+    this.packet.hold(0);
+    this.#have.fill(0);
+    this.#count = 0;
+    this.#total = undefined;
+    this.#payloadLength = 0;
+    this.source = ip.source;
+    this.destination = ip.destination;
+    this.protocol = ip.protocol;
+    this.identification = ip.identification;
+    this.deadline = deadline;
+  }
+
+  isOf(ip: Ipv4View, flow: number): boolean {
+    return this.identification === ip.identification && this.flow === flow && this.source === ip.source &&
+      this.destination === ip.destination && this.protocol === ip.protocol;
+  }
+
+  /** Takes a fragment in: whether it fits with the others, an exact duplicate included. */
+  take(from: PacketBuffer, ip: Ipv4View): boolean {
+    const length = ip.end - ip.payload;
+    const first = ip.fragmentOffset >>> 3;
+    const behind = first + Math.ceil(length / 8);
+    // Behind every fragment but the last there is more: none of them may reach the datagram's end.
+    if (!ip.moreFragments) {
+      if (this.#total !== undefined && this.#payloadLength !== ip.fragmentOffset + length) return false;
+      if (this.#total === undefined && this.#reachesBehind(behind - 1)) return false;
+      this.#total = behind;
+      this.#payloadLength = ip.fragmentOffset + length;
+    } else if (this.#total !== undefined && behind >= this.#total) return false;
+    // The header is the first fragment's, which the others' may differ from (RFC 791 §3.2).
+    if (first === 0) {
+      this.#typeOfService = ip.typeOfService;
+      this.#ttl = ip.ttl;
+    }
+
+    const to = this.packet.start + IPV4_HEADER + ip.fragmentOffset;
+    let already = 0;
+    for (let block = first; block < behind; block++) if (this.#has(block)) already++;
+    if (already > 0) {
+      return already === behind - first && sameBytes(this.packet.bytes, to, from.bytes, ip.payload, length);
+    }
+    for (let block = first; block < behind; block++) this.#have[block >>> 5]! |= 1 << (block & 31);
+    this.#count += behind - first;
+    this.packet.bytes.set(from.bytes.subarray(ip.payload, ip.end), to);
+    return true;
+  }
+
+  get isComplete(): boolean {
+    return this.#count === this.#total;
+  }
+
+  /** Gives the datagram a header of its own; options do not survive the journey in pieces. */
+  finish(): PacketBuffer {
+    this.packet.hold(IPV4_HEADER + this.#payloadLength);
+    const fields: Ipv4Fields = {
+      typeOfService: this.#typeOfService,
+      identification: this.identification,
+      dontFragment: false,
+      ttl: this.#ttl,
+      protocol: this.protocol,
+      source: this.source,
+      destination: this.destination,
+    };
+    writeIpv4Header(this.packet.view, this.packet.start, this.packet.end, fields);
+    return this.packet;
+  }
+
+  #has(block: number): boolean {
+    return (this.#have[block >>> 5]! & (1 << (block & 31))) !== 0;
+  }
+
+  #reachesBehind(block: number): boolean {
+    for (let at = block; at < BITMAP_WORDS * 32; at++) if (this.#has(at)) return true;
+    return false;
+  }
+}
+
+/**
+ * Collects fragments until their datagram is whole. Fragments that overlap without being the same bytes make the
+ * whole datagram void, as nobody sends such by accident (RFC 1858 §3, RFC 5722 §4 for IPv6).
+ */
+export class Reassembler {
+  readonly #limits: ReassemblyLimits;
+  readonly #gaveUp: (reason: ReassemblyFault) => void;
+  /** Oldest first. */
+  readonly #unfinished: Unfinished[] = [];
+  readonly #spare: Unfinished[] = [];
+
+  /**
+   * A reassembler that holds nothing yet.
+   *
+   * @param gaveUp told once for each datagram that is given up
+   */
+  constructor(gaveUp: (reason: ReassemblyFault) => void, limits: ReassemblyLimits = REASSEMBLY_LIMITS) {
+    this.#gaveUp = gaveUp;
+    this.#limits = limits;
+  }
+
+  /** When {@linkcode Reassembler.expire} next has something to do, in ms; Infinity where nothing waits. */
+  get deadline(): number {
+    return this.#unfinished[0]?.deadline ?? Infinity;
+  }
+
+  /**
+   * Takes a fragment in.
+   *
+   * @param packet holds the fragment that `ip` shows
+   * @param now the time in ms, of a clock that never goes back
+   * @param flow tells fragments apart that look alike but came by different ways
+   * @returns the whole datagram as soon as it is, good until the next call; undefined before
+   */
+  add(packet: PacketBuffer, ip: Ipv4View, now: number, flow = 0): PacketBuffer | undefined {
+    const index = this.#find(ip, flow, now);
+    const datagram = this.#unfinished[index]!;
+    if (!datagram.take(packet, ip)) {
+      this.#giveUp(index, "fragment-overlap");
+      return undefined;
+    }
+    if (!datagram.isComplete) return undefined;
+    this.#release(index);
+    return datagram.finish();
+  }
+
+  /** Gives up the datagrams whose time is over. */
+  expire(now: number): void {
+    while (this.#unfinished.length > 0 && this.deadline <= now) this.#giveUp(0, "reassembly-timeout");
+  }
+
+  #find(ip: Ipv4View, flow: number, now: number): number {
+    const index = this.#unfinished.findIndex((datagram) => datagram.isOf(ip, flow));
+    if (index >= 0) return index;
+    const most = Math.max(1, Math.min(this.#limits.datagrams, Math.floor(this.#limits.memory / MAX_PACKET)));
+    if (this.#unfinished.length >= most) this.#giveUp(0, "reassembly-full");
+    const datagram = this.#spare.pop() ?? new Unfinished();
+    datagram.begin(ip, flow, now + this.#limits.lifetime);
+    return this.#unfinished.push(datagram) - 1;
+  }
+
+  #giveUp(index: number, reason: ReassemblyFault): void {
+    this.#release(index);
+    this.#gaveUp(reason);
+  }
+
+  #release(index: number): void {
+    this.#spare.push(...this.#unfinished.splice(index, 1));
+  }
+}
+
+function sameBytes(a: Uint8Array, atA: number, b: Uint8Array, atB: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (a[atA + i] !== b[atB + i]) return false;
+  return true;
+}

@@ -1,0 +1,93 @@
+/**
+ * What the members of one network have to agree on: who is whose neighbour, and by which circuits packets go.
+ *
+ * @module
+ */
+import type { LinkAddress } from "../cell/extend.ts";
+import type { RouterDescription } from "../circuit/origin/builder.ts";
+import type { CircuitLimits } from "../circuit/origin/pool.ts";
+import { longestPacket, PLAIN, SEALED } from "../circuit/dialect.ts";
+import { HOP_LIMITS } from "../circuit/relay/hop_table.ts";
+import type { ProxyConfig } from "./proxy.ts";
+import type { RouterConfig } from "./router.ts";
+
+/** By which circuits packets go. */
+export type CircuitPlan =
+  /** One of one hop to each router, which is there from the start. */
+  | { readonly kind: "given" }
+  /** One for each client, built by a random path. */
+  | {
+    readonly kind: "built";
+    readonly isSealed: boolean;
+    readonly hops: number;
+    readonly limits: CircuitLimits;
+    /** A client that will certainly come. */
+    readonly firstClient?: number;
+  };
+
+/** A router of a network. */
+export interface NetworkRouter extends RouterDescription {
+  /** The address that it leaves by; 0 where it stays inside. */
+  readonly address: number;
+}
+
+/** A network: a proxy and its routers. */
+export interface Network {
+  /** By which circuits packets go. */
+  readonly circuits: CircuitPlan;
+  /** Bytes of the longest IP packet that the links between the members take. */
+  readonly linkMtu: number;
+  /** Bytes of the longest packet that the TUN interface takes. */
+  readonly tunMtu: number;
+  /** Where the proxy's data link is. */
+  readonly proxy: LinkAddress;
+  /** In the order of their numbers, which count from 1. */
+  readonly routers: readonly NetworkRouter[];
+}
+
+/** Milliseconds beyond a circuit's lifetime in which its routers still know it. */
+const FORGOTTEN_AFTER = 60_000;
+
+/** The dialect of a network's circuits. */
+function dialectOf({ circuits }: Pick<Network, "circuits">) {
+  return circuits.kind === "built" && circuits.isSealed ? SEALED : PLAIN;
+}
+
+/** Bytes of the longest packet that the network carries in one piece. */
+export function longestOf(network: Pick<Network, "circuits" | "linkMtu">): number {
+  const { circuits, linkMtu } = network;
+  return longestPacket(linkMtu, dialectOf(network), circuits.kind === "built" ? circuits.hops : 1);
+}
+
+/** What the proxy is to know. Its link's peers are the routers, in order. */
+export function proxyConfig(network: Network, refuseAs?: number): ProxyConfig {
+  const { circuits, routers, linkMtu } = network;
+  return {
+    routers,
+    circuits: circuits.kind === "given"
+      ? { kind: "given", ids: routers.map((_, index) => index + 1) }
+      : circuits,
+    linkMtu,
+    ...(refuseAs !== undefined && { refuseAs }),
+  };
+}
+
+/** What a router is to know. Its link's peers are the proxy and then the other routers, in order. */
+export function routerConfig(network: Network, number: number): RouterConfig {
+  const { circuits, proxy, routers, tunMtu } = network;
+  const others = routers.filter((_, index) => index + 1 !== number);
+  return {
+    number,
+    address: routers[number - 1]!.address,
+    neighbours: [
+      { ...proxy, isRouter: false },
+      ...others.map(({ link: { address, port } }) => ({ address, port, isRouter: true })),
+    ],
+    given: circuits.kind === "given" ? [{ neighbour: 0, id: number }] : [],
+    begins: circuits.kind === "given" ? "none" : circuits.isSealed ? "sealed" : "plain",
+    mtu: Math.min(tunMtu, longestOf(network)),
+    limits: circuits.kind === "given"
+      ? HOP_LIMITS
+      : { ...HOP_LIMITS, idle: circuits.limits.lifetime + FORGOTTEN_AFTER },
+  };
+}

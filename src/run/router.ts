@@ -1,0 +1,146 @@
+/**
+ * A router's process, from the inside: what the proxy starts with `onion router`.
+ *
+ * @module
+ */
+import { ControlChannel } from "../control/channel.ts";
+import {
+  FrameCodec,
+  PROXY,
+  type ProxyMessage,
+  type RouterMessage,
+  type RouterSettings,
+  SESSION_KEY,
+} from "../control/message.ts";
+import { chooseProvider } from "../crypto/provider/choose.ts";
+import { wipe } from "../crypto/wipe.ts";
+import { ConfigError, ExitCode } from "../errors.ts";
+import { routerLine } from "../log/classic.ts";
+import { LineFile } from "../log/line_file.ts";
+import { PacketThread } from "../runtime/thread.ts";
+import { openRawIcmp } from "../sys/raw_icmp.ts";
+import { after, every } from "../sys/timer.ts";
+import { UdpSocket } from "../sys/udp.ts";
+import { LINK_BUFFER } from "./data_link.ts";
+import { logEvents } from "./event_log.ts";
+import { RouterEnvironment } from "./router_process.ts";
+import { moduleUrl } from "./self.ts";
+
+/** Milliseconds between two signs of life. */
+const HEARTBEAT = 1000;
+
+/** Milliseconds that the proxy has to take our last words. */
+const FAREWELL = 1000;
+
+/** Milliseconds in which the proxy is expected to say stop, after a SIGTERM that may have been meant for it too. */
+const SAME_SIGNAL = 300;
+
+/** Plays a router until the proxy says stop, or is no more. */
+export async function runRouter(): Promise<ExitCode> {
+  // Ctrl+C reaches every process of the terminal, but it is the proxy that says when a router stops. SIGTERM reaches
+  // every process of a service, or only this one.
+  for (const signal of ["SIGINT", "SIGHUP"] as const) Deno.addSignalListener(signal, () => {});
+  const terminated = Promise.withResolvers<void>();
+  Deno.addSignalListener("SIGTERM", () => void after(SAME_SIGNAL, terminated.resolve));
+  const thread = new PacketThread(moduleUrl("src/runtime/packet_thread.ts"));
+  const number = environmentNumber(RouterEnvironment.number);
+  const controlPort = environmentNumber(RouterEnvironment.controlPort);
+  const parent = await Parent.meet();
+
+  const stop = Promise.withResolvers<void>();
+  const settings = Promise.withResolvers<RouterSettings>();
+  await using channel = new ControlChannel<RouterMessage, ProxyMessage>({
+    self: number,
+    take: (_, message) => message.type === "stop" ? stop.resolve() : settings.resolve(message.settings),
+  });
+  channel.addParty(PROXY, await FrameCodec.of(parent.sessionKey), controlPort);
+  using socket = UdpSocket.bindLoopback(LINK_BUFFER);
+  const port = socket.localPort;
+  channel.say(PROXY, { type: "up", pid: Deno.pid, port });
+
+  const counts = () => ({ counters: thread.counters.snapshot(), rejected: channel.rejected });
+  const stopHeartbeat = every(HEARTBEAT, () => {
+    // While the proxy does not answer, e.g. stopped with Ctrl+Z, the newest sign of life would only queue behind others.
+    if (channel.isQuiet) channel.say(PROXY, { type: "alive", ...counts() });
+  });
+  const end = Promise.race([
+    stop.promise.then(() => ({ kind: "stopped" }) as const),
+    parent.gone.then(() => ({ kind: "orphaned" }) as const),
+    thread.failed.then((message) => ({ kind: "failed", message }) as const),
+    terminated.promise.then(() => ({ kind: "failed", message: "ended by SIGTERM" }) as const),
+  ]);
+  try {
+    const first = await Promise.race([
+      settings.promise.then((settings) => ({ kind: "settings", settings }) as const),
+      end,
+    ]);
+    const reason = first.kind === "settings" ? await serve(first.settings) : first;
+    if (reason.kind === "orphaned") Deno.exit(ExitCode.failed);
+    if (reason.kind === "failed") {
+      console.error(reason.message);
+      channel.say(PROXY, { type: "failed", message: reason.message });
+    } else channel.say(PROXY, { type: "stopped", ...counts() });
+    await channel.flush(FAREWELL);
+    return reason.kind === "stopped" ? ExitCode.ok : ExitCode.failed;
+  } finally {
+    stopHeartbeat();
+    await thread[Symbol.asyncDispose]();
+  }
+
+  /** Carries packets until the end, with everything written down by then. */
+  async function serve({ logFile, traffic }: RouterSettings): Promise<Awaited<typeof end>> {
+    await using log = LineFile.create(logFile, console.error);
+    const { begins = "none", address } = traffic?.node ?? {};
+    // Where no packet travels, all that there is to be seen passes between the ports of the control channel.
+    const seen = traffic === undefined ? channel.port : port;
+    log.line(routerLine(number, Deno.pid, seen, begins === "none" ? undefined : address));
+    log.flush();
+    if (traffic === undefined) {
+      channel.say(PROXY, { type: "ready" });
+      return await end;
+    }
+    const keys = begins === "sealed" ? (await chooseProvider()).generateKeyPair() : undefined;
+    using world = traffic.socket === undefined ? undefined : openRawIcmp(traffic.socket, LINK_BUFFER);
+    const role = { kind: "router", config: traffic.node, keys, socket: world?.number } as const;
+    await thread.start(role, socket.fd.number, traffic.node.neighbours, traffic.thread);
+    if (keys !== undefined) wipe(keys.privateKey);
+    const logging = logEvents(thread, log);
+    channel.say(PROXY, { type: "ready", ...(keys && { key: keys.publicKey.toHex() }) });
+    const reason = await end;
+    await thread[Symbol.asyncDispose]();
+    await logging;
+    return reason;
+  }
+}
+
+/** The proxy, as a router knows it: it holds the other end of stdin, gives the session key, and is gone when that closes. */
+class Parent {
+  private constructor(readonly sessionKey: Uint8Array<ArrayBuffer>, readonly gone: Promise<void>) {}
+
+  static async meet(): Promise<Parent> {
+    // Not by a stream: to make the first one takes 9 ms, and the proxy waits.
+    const bytes = new Uint8Array(2 * SESSION_KEY + 1);
+    let text = "";
+    while (!text.includes("\n")) {
+      const length = await Deno.stdin.read(bytes);
+      if (length === null) throw notForPeople();
+      text += new TextDecoder().decode(bytes.subarray(0, length));
+    }
+    const digits = text.slice(0, text.indexOf("\n"));
+    if (!new RegExp(`^[0-9a-f]{${2 * SESSION_KEY}}$`).test(digits)) throw notForPeople();
+    const gone = (async () => {
+      while (await Deno.stdin.read(bytes) !== null);
+    })();
+    return new Parent(Uint8Array.fromHex(digits), gone);
+  }
+}
+
+function environmentNumber(name: string): number {
+  const text = Deno.env.get(name) ?? "";
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw notForPeople();
+  return Number(text);
+}
+
+function notForPeople(): ConfigError {
+  return new ConfigError("`onion router` is what the proxy starts", "run `onion --stage 2`");
+}

@@ -1,0 +1,304 @@
+/**
+ * One run: the proxy's process from start to end.
+ *
+ * ```
+ *   check the host ─► start routers ─► "I'm up" ─► settings ─► ready ─► packets … ─► stop ─► undo
+ *                     └ TUN meanwhile ┘
+ * ```
+ *
+ * @module
+ */
+import { formatCidr } from "../config/cidr.ts";
+import type { Settings } from "../config/settings.ts";
+import { ExitCode, OperatorError } from "../errors.ts";
+import { hopOf } from "../exit/raw_icmp/raw_icmp.ts";
+import { hasCapability } from "../host/capability.ts";
+import { Journal, undoLeftovers, type Undone } from "../host/journal.ts";
+import { requireLoopback, requireTunHost } from "../host/preflight.ts";
+import { makeChanges } from "../host/change.ts";
+import { firewallTool, planCommands, planHost } from "../host/plan.ts";
+import { readHostState } from "../host/state.ts";
+import { openHostTun } from "../host/tun.ts";
+import { HostWatch } from "../host/watch.ts";
+import { proxyLine, routerLine } from "../log/classic.ts";
+import { diagnostics, diagnosticsWritten, setUpDiagnostics } from "../log/diagnostics.ts";
+import { LineFile } from "../log/line_file.ts";
+import { longestOf, type Network, proxyConfig, routerConfig } from "../node/network.ts";
+import { PacketThread } from "../runtime/thread.ts";
+import { currentCpu } from "../sys/affinity.ts";
+import { createOwnedDirectory } from "../sys/file.ts";
+import { UdpSocket } from "../sys/udp.ts";
+import { unlessAborted } from "../sys/abort.ts";
+import { LINK_BUFFER, LOOPBACK_ADDRESS } from "./data_link.ts";
+import { logEvents } from "./event_log.ts";
+import { exitSettings, networkOf, readKey, threadOptions } from "./members.ts";
+import { makeOutput, type Output } from "./output.ts";
+import { Routers } from "./routers.ts";
+import { moduleUrl } from "./self.ts";
+import { type RunReport, summaryObject, summaryText } from "./summary.ts";
+
+/**
+ * Runs a stage until `signal` aborts.
+ *
+ * @param signal aborts with the name of what ended the run, e.g. `SIGINT`
+ * @param ahead the routers that have been started already
+ * @throws {OperatorError} when something failed; everything has been undone by then
+ */
+export async function runStage(
+  settings: Settings,
+  signal: AbortSignal,
+  ahead: Routers | undefined,
+): Promise<ExitCode> {
+  const started = performance.now();
+  setUpDiagnostics(settings.logLevel);
+  const output = makeOutput(settings.json);
+  if (settings.printCommands) {
+    const longest = longestOf(networkOf(settings, undefined));
+    console.log(planCommands(settings, await readHostState(), Deno.pid, longest).join("\n"));
+    return ExitCode.ok;
+  }
+  requireLoopback();
+  if (settings.stage.traffic) requireTunHost(settings.stage);
+  const failure = new AbortController();
+  let run: Run | undefined;
+  {
+    await using stack = new AsyncDisposableStack();
+    try {
+      run = new Run(
+        settings,
+        stack,
+        output,
+        AbortSignal.any([signal, failure.signal]),
+        (e) => failure.abort(e),
+      );
+      await run.start(ahead);
+      await run.untilOver();
+    } catch (error) {
+      if (!signal.aborted) failure.abort(error);
+    }
+  }
+  await diagnosticsWritten();
+  if (failure.signal.aborted) {
+    await output.close();
+    throw failure.signal.reason;
+  }
+  const report = run?.report(String(signal.reason), performance.now() - started);
+  if (report !== undefined) output.result(summaryText(report), summaryObject(report));
+  await output.close();
+  return ExitCode.ok;
+}
+
+/** The parts of a run. They lie on a stack that closes them in reverse order, whatever happens. */
+class Run {
+  readonly #settings: Settings;
+  readonly #output: Output;
+  readonly #over: AbortSignal;
+  readonly #fail: (error: unknown) => void;
+  readonly #log = diagnostics("proxy");
+  readonly #journal = new Journal();
+  /** What the packet thread uses: closed after it. */
+  readonly #devices: DisposableStack;
+  readonly #stack: AsyncDisposableStack;
+  readonly #file: LineFile;
+  #thread: PacketThread | undefined;
+  #routers: Routers | undefined;
+
+  constructor(
+    settings: Settings,
+    stack: AsyncDisposableStack,
+    output: Output,
+    over: AbortSignal,
+    fail: (error: unknown) => void,
+  ) {
+    this.#settings = settings;
+    this.#output = output;
+    this.#over = over;
+    this.#fail = fail;
+    this.#stack = stack;
+    stack.defer(async () => {
+      const undone = await this.#journal.undo();
+      this.#sayUndone(undone);
+      const failed = undone.filter(({ outcome }) => outcome === "failed");
+      if (failed.length === 0) return;
+      const what = failed.map(({ change, reason }) => `${change} (${reason})`).join(", ");
+      fail(new OperatorError(`cannot undo: ${what}`, "mend the cause, then run `onion down`"));
+    });
+    this.#devices = stack.use(new DisposableStack());
+    this.#file = stack.use(
+      LineFile.create(this.#logFile("proxy"), (why) => this.#log.warn("{why}", { why })),
+    );
+  }
+
+  async start(ahead: Routers | undefined): Promise<void> {
+    const { stage, tun, address } = this.#settings;
+    // The slow parts, processes and a Worker, start now and come up while the host is prepared. The processes first, for
+    // they take longest, and the making of a Worker holds up this thread; but they are closed before it.
+    const threads = this.#stack.use(new AsyncDisposableStack());
+    const routers = this.#routers = this.#stack.use(ahead ?? new Routers());
+    // A signal may have been meant for routers and proxy alike, and the proxy may have heard it without having got as far as to
+    // stop them: it finishes the change to the host that it is at.
+    routers.failed.then((error) => this.#over.aborted || this.#fail(error));
+    await routers.start(this.#settings.routers);
+    if (stage.traffic) this.#thread = this.#startThread(threads);
+    for (const { number, pid } of routers.all) this.#log.debug(`started router ${number}, pid ${pid}`);
+    const proxyPort = this.#thread === undefined
+      ? await this.#startIdle(routers)
+      : await this.#startTraffic(routers, this.#thread);
+    const who = routers.all.map(({ number, pid }) => `router ${number} pid ${pid}`).join(", ");
+    this.#output.result(
+      stage.traffic
+        ? `ready: stage ${stage.number}, ${tun} ${formatCidr(address)}, ${who}`
+        : `ready: stage ${stage.number}, ${who}`,
+      {
+        event: "ready",
+        stage: stage.number,
+        proxyPort,
+        ...(stage.traffic && { tun, address: formatCidr(address) }),
+        routers: routers.all.map(({ number, pid }) => ({ router: number, pid })),
+      },
+    );
+  }
+
+  /** Waits for the end. */
+  untilOver(): Promise<never> {
+    return unlessAborted(new Promise<never>(() => {}), this.#over);
+  }
+
+  report(endedBy: string, uptime: number): RunReport {
+    const routers = this.#routers?.all ?? [];
+    return {
+      endedBy,
+      uptime,
+      parties: [
+        ...(this.#thread === undefined
+          ? []
+          : [{ party: "proxy", counters: this.#thread.counters.snapshot() }]),
+        ...(this.#settings.stage.traffic ? routers : []).map(({ number, counters }) => ({
+          party: `router ${number}`,
+          counters,
+        })),
+      ],
+      rejected: this.#routers?.rejected ?? {},
+    };
+  }
+
+  async #startIdle(routers: Routers): Promise<number> {
+    // It changes nothing on the host, but what a run that died has left is undone by any start that may.
+    if (hasCapability("CAP_NET_ADMIN")) this.#sayUndone(await undoLeftovers());
+    this.#file.line(proxyLine(routers.controlPort));
+    await Promise.all(routers.all.map(async ({ number }) => {
+      await routers.up(number, this.#over);
+      await routers.configure(number, { logFile: this.#logFile(`router${number}`) }, this.#over);
+      this.#introduce(number, routers.controlPortOf(number));
+    }));
+    return routers.controlPort;
+  }
+
+  async #startTraffic(routers: Routers, thread: PacketThread): Promise<number> {
+    const { address, stage } = this.#settings;
+    if (this.#settings.pcap !== undefined) prepareDirectory(this.#settings.pcap);
+    const { tun, mtu, exits, from } = await this.#prepareHost();
+    const socket = this.#devices.use(UdpSocket.bindLoopback(LINK_BUFFER));
+    const proxyPort = socket.localPort;
+    this.#file.line(proxyLine(proxyPort));
+    // They come up in any order, and are told about each other when all have.
+    const ports = await Promise.all(routers.all.map(({ number }) => routers.up(number, this.#over)));
+    const network: Network = {
+      ...networkOf(this.#settings, from),
+      tunMtu: mtu,
+      proxy: { address: LOOPBACK_ADDRESS, port: proxyPort },
+      routers: ports.map((port, index) => ({
+        link: { address: LOOPBACK_ADDRESS, port },
+        address: exits[index]?.address ?? 0,
+      })),
+    };
+    const cpu = this.#settings.placement === "auto" ? currentCpu() : undefined;
+    const keys = await Promise.all(routers.all.map(({ number }) =>
+      routers.configure(number, {
+        logFile: this.#logFile(`router${number}`),
+        traffic: {
+          thread: threadOptions(this.#settings, network, number, cpu),
+          ...exitSettings(address, exits, number, routerConfig(network, number)),
+        },
+      }, this.#over)
+    ));
+    network.routers.forEach(({ link, address }, index) => this.#introduce(index + 1, link.port, address));
+    const known = network.routers.map((router, index) => {
+      const key = keys[index];
+      return key === undefined ? router : { ...router, key: readKey(key, index + 1) };
+    });
+    const config = proxyConfig({ ...network, routers: known }, stage.captures ? hopOf(address) : undefined);
+    const role = { kind: "proxy", config, tun: tun.fd.number } as const;
+    const peers = network.routers.map(({ link }) => link);
+    const options = threadOptions(this.#settings, network, 0, cpu);
+    await unlessAborted(thread.start(role, socket.fd.number, peers, options), this.#over);
+    return proxyPort;
+  }
+
+  /** Brings TUN, addresses, rules, routes and firewall into the state that the stage needs. */
+  async #prepareHost() {
+    const { tun: name, stage } = this.#settings;
+    // An abort ends this between two changes, or half-way through some that Ctrl+C has ended as well.
+    this.#sayUndone(await undoLeftovers());
+    const tool = firewallTool();
+    if (stage.captures && tool === undefined) {
+      this.#log.warn(
+        "neither nft nor iptables is here: packets of sockets that are bound to no address are not captured",
+      );
+    }
+    const { changes, exits, mtu, from, needs } = planHost(
+      this.#settings,
+      await readHostState(stage.captures),
+      Deno.pid,
+      tool,
+      longestOf(networkOf(this.#settings, undefined)),
+    );
+    const tun = this.#devices.use(await openHostTun(name));
+    for (const { what, error } of await makeChanges(changes, this.#journal, tun.existed, this.#over)) {
+      this.#log.warn("cannot be changed, and is done without: {what}: {error}", { what, error });
+    }
+    this.#stack.use(new HostWatch(needs, ({ level, text }) => this.#log[level]("{text}", { text })));
+    return { tun, exits, mtu, from };
+  }
+
+  #startThread(stack: AsyncDisposableStack): PacketThread {
+    const thread = new PacketThread(moduleUrl("src/runtime/packet_thread.ts"));
+    thread.failed.then((reason) =>
+      this.#fail(new OperatorError(`packets stopped: ${reason}`, "see `ip link`"))
+    );
+    const logging = logEvents(thread, this.#file, this.#settings.json ? this.#output : undefined);
+    stack.defer(() => logging);
+    return stack.use(thread);
+  }
+
+  #introduce(number: number, port: number, address?: number): void {
+    const { pid } = this.#routers!.all[number - 1]!;
+    const isNamedByAddress = this.#settings.stage.circuits !== "given";
+    this.#file.line(routerLine(number, pid, port, isNamedByAddress ? address : undefined));
+    this.#file.flush();
+  }
+
+  #logFile(party: string): string {
+    const { stage, logDir } = this.#settings;
+    return `${logDir}/stage${stage.number}.${party}.out`;
+  }
+
+  #sayUndone(undone: readonly Undone[]): void {
+    for (const { change, outcome, reason } of undone) {
+      if (outcome === "failed") this.#log.warn("cannot undo: {change}: {reason}", { change, reason });
+      else this.#log.debug("{outcome}: {change}", { outcome, change });
+    }
+  }
+}
+
+/** Makes a directory for captures where there is none, and makes sure that it takes files: those who capture come later. */
+function prepareDirectory(path: string): void {
+  try {
+    createOwnedDirectory(path);
+    Deno.removeSync(Deno.makeTempFileSync({ dir: path, prefix: "onion." }));
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    const remedy = "choose another directory with --pcap";
+    throw new OperatorError(`cannot write captures to ${path}: ${reason}`, remedy, undefined, { cause });
+  }
+}

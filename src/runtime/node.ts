@@ -1,0 +1,137 @@
+/**
+ * Nodes: a core joined to the devices that feed it. The packet thread turns one; a network in memory turns several.
+ *
+ * @module
+ */
+import { PacketBuffer } from "../buffer/packet_buffer.ts";
+import { EchoExit } from "../exit/echo/echo.ts";
+import type { Deliver, Exit } from "../exit/exit.ts";
+import { type IcmpSocket, type RawIcmpConfig, RawIcmpExit } from "../exit/raw_icmp/raw_icmp.ts";
+import type { CryptoProvider } from "../crypto/provider.ts";
+import type { Link } from "../device/link.ts";
+import { type ProxyConfig, ProxyCore } from "../node/proxy.ts";
+import { type RouterConfig, RouterCore, type RouterSecrets } from "../node/router.ts";
+import type { Trace } from "../trace/trace.ts";
+import type { Tun } from "../device/tun.ts";
+import type { Cidr } from "../ip/cidr.ts";
+import { countRefused, DeviceSource, LinkSource, type Source } from "./source.ts";
+
+/** A core with its devices. */
+export interface Node {
+  /** The devices to read from, the most urgent first. */
+  readonly sources: readonly Source[];
+  /** When {@linkcode Node.expire} next has something to do, in ms; Infinity for never. */
+  deadline(): number;
+  /** Does what is due. */
+  expire(now: number): void;
+  /** Takes its leave, where it has begun something with others that ends now. */
+  end?(): void;
+}
+
+/** A router's node. */
+export interface RouterNode extends Node {
+  /** Circuits that it knows at present. */
+  circuits(): number;
+}
+
+/**
+ * An onion proxy with its TUN interface and its link. Sources: link, TUN.
+ *
+ * @param crypto needed where circuits are sealed
+ * @param random numbers in [0, 1) that an outsider cannot guess
+ */
+export function proxyNode(
+  config: ProxyConfig,
+  tun: Tun,
+  link: Link,
+  trace: Trace,
+  crypto?: CryptoProvider,
+  random: () => number = unguessable,
+): Node {
+  const outbox = {
+    toTun: (packet: PacketBuffer) => tun.send(packet),
+    toRouter: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell),
+  };
+  const buffer = new PacketBuffer();
+  const core = new ProxyCore(config, outbox, trace, random, crypto);
+  return {
+    sources: [
+      new LinkSource(link, buffer, trace, core),
+      new DeviceSource(tun, buffer, link, trace, (packet, now) => core.fromTun(packet, now)),
+    ],
+    ...timed(core, link, trace),
+    end: () => core.end(),
+  };
+}
+
+/** The exit of a router. */
+export type ExitConfig =
+  | {
+    readonly kind: "echo";
+    /** The hosts that answer, and the tunnel's own address, which does not. */
+    readonly block: Cidr;
+  }
+  | { readonly kind: "raw-icmp" } & RawIcmpConfig;
+
+/** What a router's node needs to know. */
+export interface RouterNodeConfig extends RouterConfig {
+  readonly exit: ExitConfig;
+}
+
+/**
+ * An onion router with its link and its exit. Sources: link, and the exit's socket where it has one.
+ *
+ * @param socket what a raw ICMP exit sends by
+ * @param secrets needed where sealed circuits are begun
+ * @param random numbers in [0, 1) that an outsider cannot guess
+ */
+export function routerNode(
+  config: RouterNodeConfig,
+  link: Link,
+  trace: Trace,
+  socket?: IcmpSocket,
+  secrets?: RouterSecrets,
+  random: () => number = unguessable,
+): RouterNode {
+  const outbox = { toNeighbour: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell) };
+  const buffer = new PacketBuffer();
+  const sources: Source[] = [];
+  const makeExit = (deliver: Deliver): Exit => {
+    if (config.exit.kind === "echo") return new EchoExit(config.exit.block, deliver, trace);
+    if (socket === undefined) throw new TypeError("a raw ICMP exit needs a socket");
+    const exit = new RawIcmpExit(config.exit, socket, deliver, trace, random);
+    sources.push(new DeviceSource(socket, buffer, link, trace, (packet, now) => exit.fromWorld(packet, now)));
+    return exit;
+  };
+  const core = new RouterCore(config, outbox, trace, makeExit, secrets);
+  sources.unshift(new LinkSource(link, buffer, trace, core));
+  return {
+    sources,
+    circuits: () => core.circuits,
+    ...timed(core, link, trace),
+  };
+}
+
+/** Something that has to be done at its time. */
+interface Timed {
+  readonly deadline: number;
+  expire(now: number): void;
+}
+
+/** What a core and its link do at their time. */
+function timed(core: Timed, link: Link, trace: Trace): Pick<Node, "deadline" | "expire"> {
+  return {
+    deadline: () => Math.min(core.deadline, link.deadline),
+    expire(now) {
+      link.cork();
+      core.expire(now);
+      link.expire(now);
+      countRefused(link.uncork(), trace);
+    },
+  };
+}
+
+/** A number in [0, 1) that an outsider cannot guess. */
+function unguessable(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32;
+}

@@ -1,0 +1,178 @@
+/**
+ * The packet thread: a Worker that blocks in poll(2) and moves packets. It takes orders by message; whoever sends
+ * one rings the doorbell first, once for each, because a blocked thread hears nothing else.
+ *
+ * @module
+ */
+import { chooseProvider } from "../crypto/provider/choose.ts";
+import type { KeyPair } from "../crypto/provider.ts";
+import { DelayLink } from "../device/delay_link.ts";
+import { UdpLink } from "../device/udp_link.ts";
+import { allowCpus, allowedCpus, onlyCpu, waitPatiently } from "../sys/affinity.ts";
+import { monotonic } from "../sys/clock.ts";
+import { answerDoorbell } from "../sys/doorbell.ts";
+import { compileCalls } from "../sys/libc.ts";
+import type { SocketAddress } from "../sys/udp.ts";
+import { Counters } from "../trace/counters.ts";
+import { EventRing, withoutPackets } from "../trace/events.ts";
+import { LinuxTun } from "../device/linux_tun.ts";
+import { type TapOptions, Taps } from "../device/tap/taps.ts";
+import { RawIcmpSocket } from "../exit/raw_icmp/socket.ts";
+import type { ProxyConfig } from "../node/proxy.ts";
+import { proxyNode, routerNode, type RouterNodeConfig } from "./node.ts";
+import { Placement } from "./placement.ts";
+import { runUntilDoorbell, type Turnable } from "./loop.ts";
+
+/** The role that a packet thread plays: what its node needs, and the descriptors of its devices. */
+export type Role =
+  | { readonly kind: "proxy"; readonly config: ProxyConfig; readonly tun: number }
+  | {
+    readonly kind: "router";
+    readonly config: RouterNodeConfig;
+    /** The router's static keys where it begins sealed circuits. */
+    readonly keys: KeyPair | undefined;
+    /** The raw ICMP socket of an exit that has one. */
+    readonly socket: number | undefined;
+  };
+
+/** How a packet thread goes about it. */
+export interface ThreadOptions {
+  /** Whether single packets become events, and not only what happens to circuits. */
+  readonly logsPackets: boolean;
+  /** Milliseconds that every cell is held back before it is sent. */
+  readonly latency: number;
+  /** Where everything that passes is taken down, if anywhere. */
+  readonly taps?: TapOptions;
+  /** The processor that all packet threads of the network share while there is little to do; any where it is undefined. */
+  readonly cpu?: number;
+}
+
+/** An order to the packet thread. */
+export type Order =
+  | {
+    readonly kind: "start";
+    readonly role: Role;
+    /** Descriptor of the data link's socket, and the neighbours' addresses. */
+    readonly link: number;
+    readonly peers: readonly SocketAddress[];
+    readonly doorbell: number;
+    readonly counters: SharedArrayBuffer;
+    readonly ring: SharedArrayBuffer;
+    readonly options: ThreadOptions;
+  }
+  | { readonly kind: "stop" };
+
+/** What the packet thread says. */
+export type Report =
+  | { readonly kind: "alive" }
+  | { readonly kind: "stopped" }
+  | { readonly kind: "failed"; readonly message: string };
+
+/** The part of a Worker's global scope that is used here. */
+interface WorkerScope {
+  onmessage: ((event: MessageEvent<Order>) => void) | null;
+  postMessage(report: Report): void;
+  close(): void;
+}
+
+const scope = self as unknown as WorkerScope;
+let running: (Turnable & { readonly doorbell: number }) | undefined;
+
+/**
+ * Milliseconds that the proxy's thread stays awake after an answer. Who has got one often asks at once for the next, and
+ * to get a processor out of its sleep takes longer than that. A router's thread does not: it would keep the others from
+ * the processor that they share. See docs/adr/0011-threads-together-and-awake.md.
+ */
+const AWAKE = 0.02;
+
+/** Orders are obeyed one after the other, although the start has to wait for what it loads. */
+let obeying: Promise<void> = Promise.resolve();
+
+scope.onmessage = ({ data: order }) => {
+  obeying = obeying.then(() => hear(order));
+};
+scope.postMessage({ kind: "alive" });
+
+async function hear(order: Order): Promise<void> {
+  try {
+    await obey(order);
+    if (running === undefined) return;
+    answerDoorbell(running.doorbell);
+    runUntilDoorbell(running, running.doorbell);
+  } catch (error) {
+    running = undefined;
+    scope.postMessage({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+async function obey(order: Order): Promise<void> {
+  switch (order.kind) {
+    case "start":
+      // Not earlier: now there is time for it, while the control threads tell each other what is ready.
+      compileCalls();
+      running = await start(order);
+      return;
+    case "stop":
+      running?.node.end?.();
+      running = undefined;
+      scope.postMessage({ kind: "stopped" });
+      scope.close();
+      return;
+  }
+}
+
+/** Moves this thread to and from the processor that the network's threads share; `undefined` where it is left to the kernel. */
+function placementOn(cpu: number | undefined): Placement | undefined {
+  const all = allowedCpus();
+  if (cpu === undefined || all === undefined) return undefined;
+  return new Placement({
+    free() {
+      allowCpus(all);
+      waitPatiently(false);
+    },
+    gather() {
+      allowCpus(onlyCpu(cpu));
+      waitPatiently(false);
+    },
+    spread() {
+      allowCpus(all);
+      waitPatiently(true);
+    },
+  });
+}
+
+async function start(
+  order: Extract<Order, { kind: "start" }>,
+): Promise<Turnable & { readonly doorbell: number }> {
+  const counters = new Counters(order.counters);
+  const ring = new EventRing(order.ring, () => counters.count("log-lost"));
+  const { logsPackets, latency, taps: tapped } = order.options;
+  const taps = tapped && new Taps(tapped, () => performance.timeOrigin + performance.now(), console.error);
+  const trace = { counters, events: logsPackets ? ring : withoutPackets(ring) };
+  const udp = new UdpLink(order.link, order.peers);
+  const slow = latency === 0 ? udp : new DelayLink(udp, latency, monotonic);
+  const link = taps?.link(slow) ?? slow;
+  const { doorbell, role } = order;
+  const placement = placementOn(order.options.cpu);
+  switch (role.kind) {
+    case "proxy": {
+      const { circuits } = role.config;
+      const crypto = circuits.kind === "built" && circuits.isSealed ? await chooseProvider() : undefined;
+      const linux = new LinuxTun(role.tun);
+      const node = proxyNode(role.config, taps?.tun(linux) ?? linux, link, trace, crypto);
+      return { node, fds: [order.link, role.tun], ring, doorbell, placement, awake: AWAKE };
+    }
+    case "router": {
+      const secrets = role.keys && { crypto: await chooseProvider(), keys: role.keys };
+      const seen = { ...trace, ...(taps && { tap: taps.inside() }) };
+      if (role.socket === undefined) {
+        const node = routerNode(role.config, link, seen, undefined, secrets);
+        return { node, fds: [order.link], ring, doorbell, placement };
+      }
+      const raw = new RawIcmpSocket(role.socket);
+      const socket = taps?.socket(raw, role.config.address) ?? raw;
+      const node = routerNode(role.config, link, seen, socket, secrets);
+      return { node, fds: [order.link, role.socket], ring, doorbell, placement };
+    }
+  }
+}

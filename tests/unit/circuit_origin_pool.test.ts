@@ -1,0 +1,550 @@
+/**
+ * The life of circuits, told by a clock that only the test moves. The test plays the routers too:
+ *
+ * ```
+ *   client ── choose ──► BuiltCircuits ── send ──► test
+ *                          expire ▲    ◄─ answer ── test
+ *                           clock ┘
+ * ```
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { BuiltCircuits, CIRCUIT_LIMITS, type CircuitLimits } from "../../src/circuit/origin/pool.ts";
+import { type Dialect, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import type { OriginCircuit } from "../../src/circuit/origin/origin_circuit.ts";
+import type { DropReason } from "../../src/trace/counters.ts";
+import { Counters } from "../../src/trace/counters.ts";
+import { EventKind } from "../../src/trace/events.ts";
+import { PROVIDER } from "../support/crypto.ts";
+import { event, EventMemory } from "../support/events.ts";
+import { address, cell, hex, pattern, poisoned } from "../support/packets.ts";
+import { Random } from "../support/random.ts";
+import { Routers } from "../support/routers.ts";
+
+const [ALICE, BOB] = [address("10.0.2.15"), address("10.0.2.16")];
+const [EXTEND, EXTEND_DONE, DESTROY] = [0x52, 0x53, 0x66];
+const LINKS = [40_001, 40_002, 40_003, 40_004].map((port) => ({ address: address("127.0.0.1"), port }));
+const { lifetime: LIFETIME, answer: ANSWER, pause: PAUSE, draining: DRAINING } = CIRCUIT_LIMITS;
+const REPLACE_AT = 0.9 * LIFETIME;
+
+/** A cell that was sent, taken apart. */
+interface Sent {
+  readonly to: number;
+  readonly type: number;
+  readonly id: number;
+  readonly body: Uint8Array;
+}
+
+interface Options {
+  readonly dialect?: Dialect;
+  readonly hops?: number;
+  readonly limits?: Partial<CircuitLimits>;
+  readonly firstClient?: number;
+  readonly seed?: number;
+  /** Real routers, where circuits are sealed. */
+  readonly routers?: Routers;
+}
+
+/** Circuits of two hops by four routers, unless told otherwise, at the time zero. */
+class Rig {
+  now = 0;
+  readonly circuits: BuiltCircuits;
+  readonly counters = new Counters();
+  readonly log = new EventMemory();
+  readonly opened: [client: number, id: number][] = [];
+  readonly failed: number[] = [];
+  readonly #hops: number;
+  /** What was asked last, by circuit. */
+  readonly #asked = new Map<number, Uint8Array>();
+  #sent: Sent[] = [];
+
+  constructor({ dialect = PLAIN, hops = 2, limits = {}, firstClient, seed = 1, routers }: Options = {}) {
+    const random = new Random(seed);
+    this.#hops = hops;
+    this.circuits = new BuiltCircuits(
+      {
+        dialect,
+        hops,
+        routers: routers?.descriptions ?? LINKS.map((link) => ({ link })),
+        limits: { ...CIRCUIT_LIMITS, ...limits },
+        ...(firstClient !== undefined && { firstClient }),
+      },
+      {
+        send: (to, buffer) => {
+          const bytes = buffer.copy();
+          const id = new DataView(bytes.buffer).getUint32(4);
+          const body = bytes.subarray(8);
+          this.#sent.push({ to, type: bytes[0]!, id, body });
+          if (bytes[0] === EXTEND) this.#asked.set(id, body);
+        },
+        opened: (client, { id }, now) => {
+          assert.equal(now, this.now);
+          this.opened.push([client, id]);
+        },
+        failed: (client) => this.failed.push(client),
+      },
+      { counters: this.counters, events: this.log },
+      () => random.word() / 2 ** 32,
+      dialect.isSealed ? PROVIDER : undefined,
+    );
+  }
+
+  /** What was sent since this was last asked, as `type id`. */
+  sent(): string[] {
+    return this.sentCells().map(({ type, id }) => `${type.toString(16)} ${id}`);
+  }
+
+  sentCells(): Sent[] {
+    const sent = this.#sent;
+    this.#sent = [];
+    return sent;
+  }
+
+  /** Lets the clock go on to `now`, as the packet loop does: nothing that is due waits for what comes after it. */
+  until(now: number): this {
+    while (this.circuits.deadline <= now) {
+      this.now = Math.max(this.now, this.circuits.deadline);
+      this.circuits.expire(this.now);
+      assert.ok(this.circuits.deadline > this.now, "what was due has been done");
+    }
+    this.now = now;
+    return this;
+  }
+
+  /** What comes of a packet: the id of its circuit, or what it is to do without one. */
+  packet(client = ALICE): number | string {
+    const circuit = this.circuits.choose(client, address("128.30.2.155"), this.now);
+    return typeof circuit === "string" ? circuit : circuit.id;
+  }
+
+  find(id: number): OriginCircuit | undefined {
+    return LINKS.keys().map((router) => this.circuits.find(router, id)).find((circuit) =>
+      circuit !== undefined
+    );
+  }
+
+  /**
+   * A cell comes by a circuit that there is: why it was dropped, or undefined. Unless said otherwise it is the answer, which
+   * in the clear names whom the question named.
+   */
+  hears(id: number, type = EXTEND_DONE, body = this.#asked.get(id) ?? hex("")): DropReason | undefined {
+    return this.circuits.answer(this.find(id)!, poisoned(cell(type, id, body)), this.now);
+  }
+
+  /** All hops of a circuit answer at once. */
+  build(id: number): this {
+    for (let hop = 0; hop < this.#hops; hop++) assert.equal(this.hears(id), undefined);
+    return this;
+  }
+}
+
+/** A rig whose client Alice has had the circuit 1 since the time zero. */
+function open(options: Options = {}): Rig {
+  const rig = new Rig(options);
+  rig.packet();
+  rig.build(1).sent();
+  return rig;
+}
+
+Deno.test("the usual limits: ten minutes to live, as Tor's; half a second to answer; fifteen seconds to try", () => {
+  assert.deepEqual(CIRCUIT_LIMITS, {
+    lifetime: 600_000,
+    answer: 500,
+    pause: 100,
+    longestPause: 2000,
+    building: 15_000,
+    draining: 10_000,
+    clients: 256,
+    cells: 2 ** 32,
+  });
+});
+
+Deno.test("nothing to trying: a client's first packet begins a circuit, and every packet waits until it is open", () => {
+  const rig = new Rig();
+  assert.equal(rig.circuits.deadline, Infinity);
+  assert.equal(rig.packet(), "wait");
+  const [begin, ...more] = rig.sentCells();
+  assert.deepEqual([begin!.type, begin!.id, begin!.body, more], [EXTEND, 1, hex(""), []]);
+  assert.equal(rig.packet(), "wait");
+  assert.deepEqual(rig.sent(), []);
+  assert.equal(rig.circuits.deadline, ANSWER);
+  assert.equal(rig.circuits.find(begin!.to, 1)!.isOpen, false);
+  assert.equal(
+    rig.circuits.find((begin!.to + 1) % 4, 1),
+    undefined,
+    "another router knows of no such circuit",
+  );
+});
+
+Deno.test("trying to open: each answer leads to the next question, and the last one opens the circuit", () => {
+  const rig = new Rig({ hops: 3 });
+  rig.packet();
+  const first = rig.sentCells()[0]!.to;
+  rig.until(400);
+  assert.equal(rig.hears(1), undefined);
+  assert.equal(rig.circuits.deadline, 400 + ANSWER, "each hop has its own time to answer");
+  assert.deepEqual(rig.sent(), ["52 1"]);
+  rig.until(800);
+  assert.equal(rig.hears(1), undefined);
+  assert.deepEqual(rig.sent(), ["52 1"]);
+  assert.deepEqual(rig.opened, []);
+  rig.until(900);
+  assert.equal(rig.hears(1), undefined);
+  assert.deepEqual(rig.opened, [[ALICE, 1]]);
+  assert.deepEqual(rig.sent(), []);
+  assert.equal(rig.packet(), 1);
+  assert.equal(rig.find(1)!.isOpen, true);
+  assert.equal(rig.circuits.deadline, 900 + REPLACE_AT);
+  assert.deepEqual(rig.counters.snapshot(), { "circuits-built": 1, "build-time": 900_000 });
+
+  const done = event(EventKind.extendDone, { port: LINKS[first]!.port, incoming: 1 });
+  const [one, two, three, ...heard] = rig.log.events;
+  assert.deepEqual(heard, [done, done, done]);
+  const hops = [one, two, three].map((hop) => hop!.port);
+  assert.deepEqual(
+    [one, two, three],
+    hops.map((port, index) => event(EventKind.hop, { detail: index + 1, port })),
+  );
+  assert.equal(new Set(hops).size, 3, "distinct routers, counted from 1");
+  assert.equal(hops[0], first + 1);
+});
+
+Deno.test("building to pausing: without an answer the circuit is given up, and its id forgotten", () => {
+  const rig = new Rig();
+  rig.packet();
+  rig.sent();
+  rig.until(ANSWER - 1);
+  assert.deepEqual(rig.sent(), []);
+  assert.ok(rig.find(1));
+  rig.until(ANSWER);
+  assert.deepEqual(rig.sent(), ["66 1"]);
+  assert.equal(rig.find(1), undefined);
+  assert.equal(rig.packet(), "wait");
+  assert.deepEqual(rig.sent(), [], "a pause is a pause");
+  assert.equal(rig.circuits.deadline, ANSWER + PAUSE);
+  assert.deepEqual(rig.counters.snapshot(), { "builds-failed": 1 });
+});
+
+Deno.test("pausing to building: by another circuit, and by a path without the router that was silent", () => {
+  for (let seed = 0; seed < 100; seed++) {
+    for (const answers of [0, 1, 2]) {
+      const rig = new Rig({ hops: 3, seed });
+      rig.packet();
+      for (let hop = 0; hop < answers; hop++) rig.hears(1);
+      const path = rig.log.events.filter(({ kind }) => kind === EventKind.hop).map(({ port }) => port);
+      rig.log.events.length = 0;
+      rig.until(ANSWER + PAUSE);
+      assert.equal(rig.sent().at(-1), "52 2");
+      const other = rig.log.events.map(({ port }) => port);
+      assert.equal(other.length, 3);
+      assert.ok(!other.includes(path[answers]!), `${path} was followed by ${other}, seed ${seed}`);
+    }
+  }
+});
+
+Deno.test("trying to gone: pauses double up to two seconds, and fifteen seconds after the first try there is no other", () => {
+  const rig = new Rig();
+  rig.packet();
+  const begun: number[] = [];
+  while (rig.circuits.deadline < Infinity) {
+    if (rig.sent().some((each) => each.startsWith("52"))) begun.push(rig.now);
+    rig.until(rig.circuits.deadline);
+  }
+  // Half a second for the answer, and pauses of 100, 200, 400, 800, 1600, 2000 … ms.
+  assert.deepEqual(begun, [0, 600, 1300, 2200, 3500, 5600, 8100, 10_600, 13_100]);
+  assert.equal(rig.now, 13_600);
+  assert.deepEqual(rig.failed, [ALICE]);
+  assert.deepEqual(rig.counters.snapshot(), { "builds-failed": 9 });
+  for (let id = 1; id <= 9; id++) assert.equal(rig.find(id), undefined);
+});
+
+Deno.test("gone, a client may come again: it is tried anew, from the first pause on", () => {
+  const rig = new Rig();
+  rig.packet();
+  rig.until(20_000);
+  assert.deepEqual(rig.failed, [ALICE]);
+  rig.sent();
+  assert.equal(rig.packet(), "wait");
+  assert.deepEqual(rig.sent(), ["52 10"]);
+  rig.until(20_000 + ANSWER);
+  assert.equal(rig.circuits.deadline, 20_000 + ANSWER + PAUSE);
+});
+
+Deno.test("open to replacing: a circuit that is in use is replaced before it ends, and meanwhile goes on carrying", () => {
+  const rig = open();
+  rig.until(REPLACE_AT - 1);
+  assert.equal(rig.packet(), 1);
+  assert.deepEqual(rig.sent(), []);
+  rig.until(REPLACE_AT);
+  assert.deepEqual(rig.sent(), ["52 2"]);
+  assert.equal(rig.packet(), 1);
+  assert.equal(rig.circuits.deadline, REPLACE_AT + ANSWER);
+});
+
+Deno.test("replacing to open: packets take the new circuit, answers come in by the old one for ten seconds more", () => {
+  const rig = open();
+  rig.until(REPLACE_AT - 1).packet();
+  rig.until(REPLACE_AT + 10).build(2);
+  assert.deepEqual(rig.opened, [[ALICE, 1], [ALICE, 2]]);
+  assert.equal(rig.packet(), 2);
+  assert.equal(rig.find(1)!.isOpen, true);
+  rig.sent();
+  assert.equal(rig.circuits.deadline, REPLACE_AT + 10 + DRAINING);
+  rig.until(REPLACE_AT + 10 + DRAINING - 1);
+  assert.ok(rig.find(1));
+  rig.until(REPLACE_AT + 10 + DRAINING);
+  assert.deepEqual(rig.sent(), ["66 1"], "its hops are told");
+  assert.equal(rig.find(1), undefined);
+  assert.equal(rig.packet(), 2);
+  assert.equal(rig.circuits.deadline, 2 * REPLACE_AT + 10, "the new one lives as long as the old one did");
+});
+
+Deno.test("replacing, a build that fails is tried again until the circuit's own end", () => {
+  const rig = open();
+  rig.until(REPLACE_AT - 1).packet();
+  rig.until(LIFETIME - 1);
+  assert.equal(rig.packet(), 1, "as long as it lives");
+  assert.deepEqual(rig.failed, []);
+  assert.ok(rig.counters.get("builds-failed") > 20);
+});
+
+Deno.test("replacing to trying: a circuit's time is a promise, and what comes then waits for the next one", () => {
+  const rig = open();
+  rig.until(REPLACE_AT - 1).packet();
+  rig.until(LIFETIME - 1).sent();
+  rig.until(LIFETIME);
+  assert.ok(rig.sent().includes("66 1"));
+  assert.equal(rig.find(1), undefined);
+  assert.equal(rig.packet(), "wait");
+  assert.deepEqual(rig.failed, []);
+  // The attempt that was under way goes on.
+  let building: Sent | undefined;
+  while (building === undefined) {
+    rig.until(rig.circuits.deadline);
+    building = rig.sentCells().find(({ type }) => type === EXTEND);
+  }
+  rig.build(building.id);
+  assert.equal(rig.packet(), building.id);
+});
+
+Deno.test("replacing to trying: the attempt goes on from where it stands, be it a pause or a question", () => {
+  const cases: [lifetime: number, begun: number][] = [
+    // Replaced from 4950 on: given up at 5450, and tried again at 5550, after its end at 5500.
+    [5500, 5550],
+    // Replaced from 9000 on: tried again at 9600, and the answer comes after its end at 10,000.
+    [10_000, 9600],
+  ];
+  for (const [lifetime, begun] of cases) {
+    const rig = open({ limits: { lifetime } });
+    rig.until(0.9 * lifetime - 1).packet();
+    rig.until(begun);
+    const { id } = rig.sentCells().findLast(({ type }) => type === EXTEND)!;
+    rig.until(Math.max(begun, lifetime) + 1);
+    assert.equal(rig.find(1), undefined);
+    assert.equal(rig.packet(), "wait");
+    rig.build(id);
+    assert.equal(rig.packet(), id);
+    assert.equal(rig.circuits.deadline, rig.now + 0.9 * lifetime);
+  }
+});
+
+Deno.test("open to gone: a circuit that nobody has used in the second half of its life is not missed", () => {
+  const rig = open();
+  rig.until(LIFETIME / 2).packet();
+  rig.until(REPLACE_AT);
+  assert.deepEqual(rig.sent(), ["66 1"]);
+  assert.equal(rig.find(1), undefined);
+  assert.equal(rig.circuits.deadline, Infinity);
+  assert.deepEqual(rig.failed, []);
+  assert.equal(rig.packet(), "wait");
+
+  const used = open();
+  used.until(LIFETIME / 2 + 1).packet();
+  used.until(REPLACE_AT);
+  assert.deepEqual(used.sent(), ["52 2"]);
+});
+
+Deno.test("open to gone: nobody looked until its time was over, used or not", () => {
+  const rig = open();
+  rig.until(REPLACE_AT - 1).packet();
+  rig.now = LIFETIME;
+  rig.circuits.expire(LIFETIME);
+  assert.deepEqual(rig.sent(), ["66 1"]);
+  assert.equal(rig.packet(), "wait");
+});
+
+Deno.test("a circuit whose key has sealed its share is replaced, however young it is", () => {
+  const routers = new Routers(4, true);
+  const rig = new Rig({ dialect: SEALED, routers, hops: 1, limits: { cells: 3 } });
+  /** Real routers answer what was sent last. */
+  const answer = () => {
+    const { to, type, id, body } = rig.sentCells().at(-1)!;
+    const [reply] = routers.send(to + 1, [cell(type, id, body)]);
+    assert.equal(rig.circuits.answer(rig.find(id)!, poisoned(reply!), rig.now), undefined);
+  };
+  rig.packet();
+  answer();
+  for (let packet = 0; packet < 3; packet++) {
+    assert.equal(rig.packet(), 1);
+    assert.deepEqual(rig.sent(), []);
+    rig.find(1)!.seal(poisoned(pattern(28)), SEALED.relay);
+  }
+  assert.equal(rig.packet(), 1, "it goes on while the next one is built");
+  assert.equal(rig.packet(), 1);
+  answer();
+  assert.equal(rig.packet(), 2);
+  assert.equal(rig.circuits.deadline, DRAINING);
+});
+
+Deno.test("each client has a circuit of its own", () => {
+  const rig = new Rig();
+  rig.packet(ALICE);
+  rig.packet(BOB);
+  assert.deepEqual(rig.sent(), ["52 1", "52 2"]);
+  rig.build(2);
+  assert.deepEqual([rig.packet(ALICE), rig.packet(BOB)], ["wait", 2]);
+  rig.build(1);
+  assert.deepEqual([rig.packet(ALICE), rig.packet(BOB)], [1, 2]);
+  assert.deepEqual([rig.find(1)!.client, rig.find(2)!.client], [ALICE, BOB]);
+});
+
+Deno.test("no more clients than there may be; who is gone makes room", () => {
+  const rig = new Rig({ limits: { clients: 1 } });
+  rig.packet(ALICE);
+  assert.equal(rig.packet(BOB), "full");
+  rig.build(1);
+  assert.equal(rig.packet(BOB), "full");
+  rig.until(LIFETIME);
+  assert.equal(rig.packet(BOB), "wait");
+});
+
+Deno.test("a client that will certainly come has its circuit built before its first packet", () => {
+  const rig = new Rig({ firstClient: ALICE });
+  assert.equal(rig.circuits.deadline, -Infinity);
+  rig.circuits.expire(0);
+  assert.deepEqual(rig.sent(), ["52 1"]);
+  assert.equal(rig.circuits.deadline, ANSWER);
+  rig.build(1);
+  assert.equal(rig.packet(), 1);
+});
+
+Deno.test("and only once, where its first packet was faster; somebody else's is not in its way", () => {
+  const fast = new Rig({ firstClient: ALICE });
+  fast.packet(ALICE);
+  fast.build(1).sent();
+  fast.until(1000);
+  assert.deepEqual(fast.sent(), []);
+  assert.equal(fast.packet(), 1);
+
+  const other = new Rig({ firstClient: ALICE });
+  other.packet(BOB);
+  assert.equal(other.circuits.deadline, -Infinity);
+  other.circuits.expire(0);
+  assert.deepEqual(other.sent(), ["52 1", "52 2"]);
+  assert.deepEqual([other.find(1)!.client, other.find(2)!.client], [BOB, ALICE]);
+});
+
+Deno.test("what is no answer is dropped, and changes nothing", () => {
+  const wrong: [what: string, type: number, body: string][] = [
+    ["a packet", 0x54, "45"],
+    ["a question", EXTEND, ""],
+    ["an answer that says more than yes", EXTEND_DONE, "00"],
+    ["another dialect's answer", 0x65, ""],
+    ["another dialect's answer to the next question", 0x63, ""],
+    ["an end", DESTROY, ""],
+  ];
+  for (const [what, type, body] of wrong) {
+    const rig = new Rig();
+    rig.packet();
+    rig.sent();
+    assert.equal(rig.hears(1, type, hex(body)), "unexpected-cell", what);
+    assert.deepEqual(rig.sent(), [], what);
+    assert.equal(rig.circuits.deadline, ANSWER, what);
+    rig.build(1);
+    assert.equal(rig.packet(), 1, what);
+  }
+});
+
+Deno.test("an answer that nobody waits for is dropped: after the last one, and while another circuit is built or waited for", () => {
+  const rig = open();
+  assert.equal(rig.hears(1), "unexpected-cell", "open");
+  rig.until(REPLACE_AT - 1).packet();
+  rig.until(REPLACE_AT);
+  assert.equal(rig.hears(1), "unexpected-cell", "the old one of two");
+  const second = rig.find(2)!;
+  rig.until(REPLACE_AT + ANSWER);
+  assert.equal(
+    rig.circuits.answer(second, poisoned(cell(EXTEND_DONE, 2, hex(""))), rig.now),
+    "unexpected-cell",
+    "given up",
+  );
+  rig.until(REPLACE_AT + ANSWER + PAUSE).build(3);
+  assert.equal(rig.hears(1), "unexpected-cell", "draining");
+  assert.equal(rig.hears(3), "unexpected-cell");
+});
+
+Deno.test("the end of all: every hop of every circuit is told, be it open, draining or half built", () => {
+  const rig = open();
+  rig.until(REPLACE_AT - 1).packet();
+  rig.until(REPLACE_AT).build(2);
+  rig.packet(BOB);
+  rig.sent();
+  rig.circuits.closeAll();
+  assert.deepEqual(rig.sent().toSorted(), ["66 1", "66 2", "66 3"]);
+  assert.equal(rig.circuits.deadline, Infinity);
+  for (const id of [1, 2, 3]) assert.equal(rig.find(id), undefined);
+});
+
+Deno.test("whatever happens in whatever order, each circuit is ended once and none is left behind", () => {
+  const step = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({ kind: fc.constant("packet"), client: fc.integer({ min: 1, max: 3 }) }),
+    },
+    { weight: 6, arbitrary: fc.record({ kind: fc.constant("answer"), nth: fc.nat(5) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant("wait"),
+        ms: fc.oneof(fc.nat(1000), fc.constantFrom(5000, 9000, 30_000)),
+      }),
+    },
+  ) as fc.Arbitrary<
+    { kind: "packet"; client: number } | { kind: "answer"; nth: number } | { kind: "wait"; ms: number }
+  >;
+  const limits = { lifetime: 60_000, clients: 2 };
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 150 }), fc.nat(), fc.boolean(), (steps, seed, hasFirst) => {
+      const rig = new Rig({ seed, limits, ...(hasFirst && { firstClient: 1 }) });
+      const alive = new Set<number>();
+      const look = () => {
+        for (const { type, id } of rig.sentCells()) {
+          if (type === DESTROY) assert.ok(alive.delete(id), `${id} was ended twice, or never begun`);
+          else alive.add(id);
+        }
+        for (const id of alive) assert.ok(rig.find(id), `${id} is lost`);
+        // For each of two clients one in use, one being built, and those that drain.
+        assert.ok(alive.size <= 6, `${alive.size} circuits`);
+      };
+      for (const step of steps) {
+        if (step.kind === "packet") {
+          const chosen = rig.packet(step.client);
+          if (typeof chosen === "number") assert.equal(rig.find(chosen)?.client, step.client);
+        } else if (step.kind === "wait") rig.until(rig.now + step.ms);
+        else {
+          const id = [...alive][step.nth % alive.size];
+          if (id !== undefined) rig.hears(id);
+        }
+        look();
+      }
+      rig.until(rig.now + 1e6);
+      look();
+      assert.deepEqual([...alive], []);
+      assert.equal(rig.circuits.deadline, Infinity);
+      assert.equal(rig.counters.get("circuits-built"), rig.opened.length);
+    }),
+    { numRuns: 300 },
+  );
+});

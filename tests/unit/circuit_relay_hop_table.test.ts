@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { HOP_LIMITS, type HopCircuit, HopTable } from "../../src/circuit/relay/hop_table.ts";
+import { Layer } from "../../src/crypto/layer.ts";
+import { KEY } from "../../src/crypto/provider.ts";
+import { PROVIDER } from "../support/crypto.ts";
+import { pattern, poisoned } from "../support/packets.ts";
+
+/** Router 3 among four neighbours: the proxy, and routers 1, 2 and 4. */
+const [PROXY, ONE, TWO] = [0, 1, 2];
+const IDLE = 1000;
+
+function table(circuits = 4096): HopTable {
+  return new HopTable(3, 4, { circuits, idle: IDLE });
+}
+
+/** Adds a circuit without layer. */
+function add(table: HopTable, peer: number, id: number, now = 0, isGiven = false) {
+  return table.add(peer, id, isGiven, undefined, now);
+}
+
+Deno.test("a circuit is found from both sides, by the neighbour and the id on the link to it", () => {
+  const hops = table();
+  const circuit = add(hops, PROXY, 0x01);
+  assert.equal(hops.incoming(PROXY, 0x01), circuit);
+  assert.equal(hops.incoming(ONE, 0x01), undefined, "another neighbour's");
+  assert.equal(hops.incoming(PROXY, 0x02), undefined);
+  assert.equal(hops.outgoing(PROXY, 0x01), undefined, "the other direction");
+
+  const next = hops.extend(circuit, TWO);
+  assert.deepEqual(next, { peer: TWO, id: 0x301, isOpen: false });
+  assert.equal(circuit.next, next);
+  assert.equal(hops.outgoing(TWO, 0x301), circuit);
+  assert.equal(hops.outgoing(ONE, 0x301), undefined);
+  assert.equal(hops.incoming(TWO, 0x301), undefined);
+  assert.equal(hops.incoming(PROXY, 0x01), circuit, "still");
+});
+
+Deno.test("one id on several links is several circuits", () => {
+  const hops = table();
+  const circuits = [PROXY, ONE, TWO].map((peer) => add(hops, peer, 0x101));
+  assert.deepEqual([PROXY, ONE, TWO].map((peer) => hops.incoming(peer, 0x101)), circuits);
+  assert.equal(hops.size, 3);
+});
+
+Deno.test("every circuit has a handle of its own, and none gets one that another has had", () => {
+  const hops = table();
+  const first = add(hops, PROXY, 0x01);
+  hops.remove(first);
+  const second = add(hops, PROXY, 0x01);
+  assert.notEqual(first.handle, second.handle);
+  assert.ok(first.handle > 0);
+  assert.equal(hops.byHandle(second.handle), second);
+  assert.equal(hops.byHandle(first.handle), undefined);
+});
+
+Deno.test("a circuit that is removed is gone from both sides, and its keys with it", () => {
+  const hops = table();
+  const [send, receive] = [pattern(KEY, 1), pattern(KEY, 2)];
+  const layer = new Layer(PROVIDER, { send, receive });
+  const circuit = hops.add(PROXY, 0x01, false, layer, 0);
+  hops.extend(circuit, TWO);
+  hops.remove(circuit);
+  assert.equal(hops.incoming(PROXY, 0x01), undefined);
+  assert.equal(hops.outgoing(TWO, 0x301), undefined);
+  assert.equal(hops.size, 0);
+  assert.throws(() => layer.seal(poisoned(), 0x64), "a key that has been wiped seals nothing");
+});
+
+Deno.test("ids on a link outwards are the router's own, and none is taken that is in use", () => {
+  const hops = table();
+  const circuits = [0x01, 0x02, 0x03].map((id) => add(hops, PROXY, id));
+  assert.deepEqual(circuits.map((circuit) => hops.extend(circuit, TWO).id), [0x301, 0x302, 0x303]);
+});
+
+Deno.test("a table is full when it holds as many as it may, given ones too", () => {
+  const hops = table(2);
+  add(hops, PROXY, 0x01, 0, true);
+  assert.equal(hops.isFull, false);
+  const circuit = add(hops, PROXY, 0x02);
+  assert.equal(hops.isFull, true);
+  hops.remove(circuit);
+  assert.equal(hops.isFull, false);
+  assert.deepEqual(HOP_LIMITS, { circuits: 4096, idle: 660_000 });
+});
+
+Deno.test("who has not been used for too long is forgotten, within a quarter of that time", () => {
+  const hops = table();
+  assert.equal(hops.deadline, Infinity);
+  const used = add(hops, PROXY, 0x01, 0);
+  add(hops, PROXY, 0x02, 100);
+  assert.equal(hops.deadline, IDLE);
+  used.usedAt = 900;
+  hops.expire(IDLE - 1);
+  assert.equal(hops.size, 2);
+  hops.expire(IDLE);
+  assert.equal(hops.size, 2, "the one was used, the other is younger");
+  assert.equal(hops.deadline, IDLE + IDLE / 4);
+  hops.expire(IDLE + IDLE / 4);
+  assert.deepEqual([hops.size, hops.incoming(PROXY, 0x02)], [1, undefined]);
+  assert.equal(hops.deadline, IDLE + IDLE / 2);
+  hops.expire(2 * IDLE);
+  assert.equal(hops.size, 0);
+  assert.equal(hops.deadline, Infinity, "and then there is nothing to look at");
+});
+
+Deno.test("to the millisecond: idle is as long as the limit, and not a moment less", () => {
+  for (const [now, left] of [[IDLE + 99, 1], [IDLE + 100, 0]] as const) {
+    const hops = table();
+    add(hops, PROXY, 0x01, 0).usedAt = 100;
+    hops.expire(now);
+    assert.equal(hops.size, left, `at ${now} ms`);
+  }
+});
+
+Deno.test("a given circuit is never forgotten, and nobody looks for it", () => {
+  const hops = table();
+  add(hops, PROXY, 0x01, 0, true);
+  assert.equal(hops.deadline, Infinity);
+  add(hops, PROXY, 0x02);
+  hops.expire(1e9);
+  assert.equal(hops.size, 1);
+  assert.equal(hops.deadline, Infinity);
+});
+
+Deno.test("agrees with a plain list, whatever happens in whatever order", () => {
+  interface Plain {
+    readonly circuit: HopCircuit;
+    readonly previous: number;
+    readonly incoming: number;
+  }
+  const step = fc.record({
+    kind: fc.constantFrom("add", "add", "extend", "use", "remove", "wait"),
+    nth: fc.nat(20),
+    peer: fc.nat(3),
+    ms: fc.nat(400),
+  });
+  fc.assert(fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+    const hops = table(8);
+    let list: Plain[] = [];
+    let now = 0;
+    for (const { kind, nth, peer, ms } of steps) {
+      const one = list[nth % list.length];
+      if (kind === "add") {
+        const isTaken = list.some(({ previous, incoming }) => previous === peer && incoming === nth + 1);
+        if (hops.isFull || isTaken) continue;
+        const circuit = add(hops, peer, nth + 1, now, nth === 0);
+        list.push({ circuit, previous: peer, incoming: nth + 1 });
+      } else if (kind === "wait") {
+        now += ms;
+        hops.expire(now);
+        for (const { circuit } of list) {
+          const idle = now - circuit.usedAt;
+          const isThere = hops.byHandle(circuit.handle) === circuit;
+          if (circuit.isGiven || idle < IDLE) assert.ok(isThere, `forgotten after ${idle} ms`);
+          // Nobody has looked for up to a quarter of the time, and for the longest step.
+          else if (idle >= IDLE + IDLE / 4 + 400) assert.ok(!isThere, `still there after ${idle} ms`);
+        }
+        list = list.filter(({ circuit }) => hops.byHandle(circuit.handle) === circuit);
+      } else if (one !== undefined && kind === "extend") {
+        if (one.circuit.next === undefined) hops.extend(one.circuit, peer);
+      } else if (one !== undefined && kind === "use") one.circuit.usedAt = now;
+      else if (one !== undefined) {
+        hops.remove(one.circuit);
+        list = list.filter((each) => each !== one);
+      }
+      assert.equal(hops.size, list.length);
+      assert.equal(hops.isFull, list.length >= 8);
+      assert.ok(list.every(({ circuit }) => circuit.isGiven) || hops.deadline < Infinity);
+      for (const { circuit, previous, incoming } of list) {
+        assert.equal(hops.incoming(previous, incoming), circuit);
+        const { next } = circuit;
+        if (next !== undefined) assert.equal(hops.outgoing(next.peer, next.id), circuit);
+      }
+    }
+  }));
+});

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { DelayLink } from "../../src/device/delay_link.ts";
+import { NOTHING } from "../../src/device/link.ts";
+import { MemoryMedium } from "../../src/sim/link.ts";
+import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
+
+/** Two ends, of which the first takes 20 ms for everything that it sends, and a clock. */
+function makeLinks() {
+  const medium = new MemoryMedium();
+  const [near, far] = [medium.link(1), medium.link(2)];
+  near.addPeer(2);
+  far.addPeer(1);
+  const clock = { now: 0 };
+  const slow = new DelayLink(near, 20, () => clock.now);
+  const buffer = new PacketBuffer();
+  return {
+    clock,
+    slow,
+    send(...bytes: number[]): boolean {
+      buffer.load(Uint8Array.from(bytes));
+      const taken = slow.send(0, buffer);
+      buffer.bytes.fill(0xa5); // it is the caller's again
+      return taken;
+    },
+    /** What has come to the other end. */
+    arrived(): number[][] {
+      const all: number[][] = [];
+      while (far.receive(buffer) !== NOTHING) all.push([...buffer.copy()]);
+      return all;
+    },
+  };
+}
+
+Deno.test("what is sent arrives when its time has come, as it was, and in order", () => {
+  const { clock, slow, send, arrived } = makeLinks();
+  assert.equal(slow.deadline, Infinity);
+  send(1);
+  clock.now = 5;
+  send(2, 2);
+  assert.equal(slow.deadline, 20);
+  slow.expire(19);
+  assert.deepEqual(arrived(), []);
+  slow.expire(20);
+  assert.deepEqual(arrived(), [[1]]);
+  assert.equal(slow.deadline, 25);
+  slow.expire(30);
+  assert.deepEqual(arrived(), [[2, 2]]);
+  assert.equal(slow.deadline, Infinity);
+});
+
+Deno.test("what comes in is not held back", () => {
+  const medium = new MemoryMedium();
+  const [near, far] = [medium.link(1), medium.link(2)];
+  near.addPeer(2);
+  far.addPeer(1);
+  const slow = new DelayLink(near, 20, () => 0);
+  const buffer = new PacketBuffer();
+  buffer.load(Uint8Array.of(7));
+  far.send(0, buffer);
+  assert.equal(slow.receive(buffer), 0);
+  assert.deepEqual([...buffer.copy()], [7]);
+});
+
+Deno.test("so many may be under way, and no more", () => {
+  const { slow, send, arrived } = makeLinks();
+  let taken = 0;
+  while (send(taken & 0xff)) taken++;
+  assert.equal(taken, 16_384);
+  slow.expire(20);
+  assert.equal(arrived().length, taken);
+  assert.ok(send(1), "and then there is room again");
+});

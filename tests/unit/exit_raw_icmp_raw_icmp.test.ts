@@ -1,0 +1,181 @@
+/**
+ * The raw ICMP exit by itself: what a whole network does not show. The rest is in `tests/memory/stage3_*.test.ts`.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { TRANSLATOR_LIMITS } from "../../src/exit/raw_icmp/translator.ts";
+import { MemoryWorld } from "../../src/sim/internet.ts";
+import { hopOf, RawIcmpExit } from "../../src/exit/raw_icmp/raw_icmp.ts";
+import { Counters } from "../../src/trace/counters.ts";
+import { Ipv4View } from "../../src/ip/ipv4.ts";
+import { address, concat, echo, hex, ipv4, pattern, poisoned } from "../support/packets.ts";
+import { dotted } from "../support/ping.ts";
+
+const EXIT = "192.168.201.2";
+const VM = "10.0.2.15";
+const CSAIL = "128.30.2.155";
+
+/** An exit whose first external identifier is 0x1234, and the next ones behind it. */
+function makeExit() {
+  const world = new MemoryWorld({ address: address(EXIT), host: () => "silent" });
+  const counters = new Counters();
+  const delivered: [circuit: number, packet: Uint8Array][] = [];
+  const exit = new RawIcmpExit(
+    { address: address(EXIT), mtu: 1500, hop: address("10.5.51.1") },
+    world,
+    (circuit, packet) => delivered.push([circuit, packet.copy()]),
+    { counters, events: { emit: () => {} } },
+    () => 0x1234 / 0x1_0000,
+  );
+  const ip = new Ipv4View();
+  return {
+    exit,
+    send: (packet: Uint8Array, circuit = 1, now = 0) => {
+      const buffer = poisoned(packet);
+      assert.equal(ip.wrap(buffer), undefined);
+      exit.send(circuit, buffer, ip, now);
+      return world.take();
+    },
+    fromWorld: (packet: Uint8Array, now = 0) => {
+      exit.fromWorld(poisoned(packet), now);
+      return delivered.splice(0);
+    },
+    delivered: () => delivered.splice(0),
+    counters,
+  };
+}
+
+/** `ping 128.30.2.155` of Linux, identifier 7, and the same on its way between exit and world. */
+const DATA = pattern(56);
+const REQUEST = concat(hex("45 00 0054 1c46 4000 3d 01 929b 0a00020f 801e029b  08 00 5dfa 0007 0001"), DATA);
+const OUTSIDE = concat(hex("45 00 0054 0001 4000 3c 01 3244 c0a8c902 801e029b  08 00 4bcd 1234 0001"), DATA);
+
+Deno.test("golden: a request on its way out has another source, identifier and number, and one hop less", () => {
+  assert.deepEqual(makeExit().send(REQUEST), [OUTSIDE]);
+});
+
+Deno.test("golden: a reply on its way back has its destination and identifier restored, and one hop less", () => {
+  const { send, fromWorld } = makeExit();
+  send(REQUEST);
+  const reply = concat(hex("45 00 0054 beef 0000 3c 01 b355 801e029b c0a8c902  00 00 53cd 1234 0001"), DATA);
+  const back = concat(hex("45 00 0054 beef 0000 3b 01 31f2 801e029b 0a00020f  00 00 65fa 0007 0001"), DATA);
+  assert.deepEqual(fromWorld(reply), [[1, back]]);
+});
+
+Deno.test("golden: an error on its way back quotes the request as it was sent, but for the hops it has made; its checksum stays", () => {
+  const { send, fromWorld } = makeExit();
+  send(REQUEST);
+  const about = hex("45 00 0054 0001 4000 01 01 6d44 c0a8c902 801e029b  08 00 4bcd 1234 0001");
+  const error = concat(hex("45 c0 0038 0000 4000 3f 01 4c19 64400101 c0a8c902  0b 00 8efd 0000 0000"), about);
+  const restored = hex("45 00 0054 0001 4000 01 01 eae0 0a00020f 801e029b  08 00 5dfa 0007 0001");
+  const back = concat(
+    hex("45 c0 0038 0000 4000 3e 01 cab5 64400101 0a00020f  0b 00 8efd 0000 0000"),
+    restored,
+  );
+  assert.deepEqual(fromWorld(error), [[1, back]]);
+});
+
+Deno.test("the same ping over two circuits is two sessions: each answer goes back where its request came from", () => {
+  const { send, fromWorld } = makeExit();
+  const request = ipv4({ source: VM, destination: CSAIL }, echo());
+  const ids = [1, 2].map((circuit) => send(request, circuit)[0]!.subarray(24, 26).toHex());
+  assert.deepEqual(ids, ["1234", "1235"]);
+  for (const [circuit, id] of [[2, 0x1235], [1, 0x1234]] as const) {
+    const [back] = fromWorld(ipv4({ source: CSAIL, destination: EXIT }, echo({ type: 0, id })));
+    assert.equal(back![0], circuit);
+  }
+});
+
+Deno.test("the exit wants to be woken when its first session ends, and not any more when its last one has", () => {
+  const { exit, send, fromWorld } = makeExit();
+  assert.equal(exit.deadline, Infinity);
+  send(ipv4({ source: VM, destination: CSAIL }, echo()), 1, 1000);
+  send(ipv4({ source: VM, destination: "18.9.22.69" }, echo()), 1, 3000);
+  assert.equal(exit.deadline, 1000 + TRANSLATOR_LIMITS.idle);
+  exit.expire(exit.deadline);
+  assert.equal(exit.deadline, 3000 + TRANSLATOR_LIMITS.idle);
+  exit.expire(exit.deadline);
+  assert.equal(exit.deadline, Infinity);
+  assert.deepEqual(
+    fromWorld(ipv4({ source: CSAIL, destination: EXIT }, echo({ type: 0, id: 0x1234 })), 1e6),
+    [],
+  );
+});
+
+Deno.test("what is said about a packet that the kernel found too long quotes it as the client sent it", () => {
+  const { send, delivered } = makeExit();
+  const request = ipv4(
+    { source: VM, destination: CSAIL, dontFragment: true, ttl: 9 },
+    echo({ data: pattern(1473) }),
+  );
+  assert.deepEqual(send(request), []);
+  const [[, error]] = delivered() as [[number, Uint8Array]];
+  assert.deepEqual(error.subarray(28), request.subarray(0, 548));
+});
+
+Deno.test("the hop is the tunnel's lowest host, or the next one where that is the tunnel's own", () => {
+  for (
+    const [own, prefix, hop] of [
+      ["10.5.51.2", 24, "10.5.51.1"],
+      ["10.5.51.1", 24, "10.5.51.2"],
+      ["10.5.51.200", 25, "10.5.51.129"],
+      ["10.5.51.5", 30, "10.5.51.6"],
+      ["10.200.3.4", 8, "10.0.0.1"],
+    ] as const
+  ) {
+    assert.equal(dotted(hopOf({ address: address(own), prefix })), hop, `${own}/${prefix}`);
+  }
+});
+
+Deno.test("what the world has sent is told from what the exit says itself", () => {
+  const world = new MemoryWorld({ address: address(EXIT), mtu: 1400, host: () => "silent" });
+  const origins: boolean[] = [];
+  const exit = new RawIcmpExit(
+    { address: address(EXIT), mtu: 1400, hop: address("10.5.51.1") },
+    world,
+    (_circuit, _packet, isFromWorld) => origins.push(isFromWorld),
+    { counters: new Counters(), events: { emit: () => assert.fail("the router logs, not its exit") } },
+    () => 0x1234 / 0x1_0000,
+  );
+  const ip = new Ipv4View();
+  const send = (packet: Uint8Array) => {
+    const buffer = poisoned(packet);
+    assert.equal(ip.wrap(buffer), undefined);
+    exit.send(1, buffer, ip, 0);
+    return origins.splice(0);
+  };
+  const asked = { source: VM, destination: CSAIL };
+  assert.deepEqual(send(ipv4({ source: VM, destination: EXIT }, echo())), [false], "its own answer");
+  assert.deepEqual(send(ipv4({ ...asked, ttl: 1 }, echo())), [false], "time exceeded");
+  const long = echo({ data: pattern(1400) });
+  assert.deepEqual(send(ipv4({ ...asked, dontFragment: true }, long)), [false], "too long for its link");
+  assert.deepEqual(send(ipv4(asked, echo())), []);
+  exit.fromWorld(poisoned(ipv4({ source: CSAIL, destination: EXIT }, echo({ type: 0, id: 0x1234 }))), 0);
+  assert.deepEqual(origins, [true]);
+});
+
+Deno.test("exits that share an address each hear all answers, and each takes its own", () => {
+  const taken: number[] = [];
+  const exits = [0, 1].map((index) =>
+    new RawIcmpExit(
+      { address: address(EXIT), mtu: 1500, hop: address("10.5.51.1"), share: { index, of: 2 } },
+      new MemoryWorld({ address: address(EXIT), host: () => "silent" }),
+      () => taken.push(index),
+      { counters: new Counters(), events: { emit: () => {} } },
+      () => 0.5,
+    )
+  );
+  const ip = new Ipv4View();
+  for (const exit of exits) {
+    const buffer = poisoned(ipv4({ source: VM, destination: CSAIL }, echo()));
+    assert.equal(ip.wrap(buffer), undefined);
+    exit.send(1, buffer, ip, 0);
+  }
+  for (const id of [0x8001, 0x8000]) {
+    for (const exit of exits) {
+      exit.fromWorld(poisoned(ipv4({ source: CSAIL, destination: EXIT }, echo({ type: 0, id }))), 0);
+    }
+  }
+  assert.deepEqual(taken, [1, 0]);
+});

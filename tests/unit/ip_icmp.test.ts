@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  echoIdentifier,
+  echoRequest,
+  echoSequence,
+  icmpCode,
+  icmpFault,
+  IcmpType,
+  icmpType,
+  replaceEchoIdentifier,
+  turnIntoEchoReply,
+} from "../../src/ip/icmp.ts";
+import {
+  address,
+  assertPoisonOutside,
+  concat,
+  echo,
+  hex,
+  pattern,
+  plainChecksum,
+  poisoned,
+  readIpv4,
+} from "../support/packets.ts";
+
+/** The first `ping` of Windows and its answer: identifier 1, sequence number 1, 32 letters. */
+const LETTERS = new TextEncoder().encode("abcdefghijklmnopqrstuvwabcdefghi");
+const REQUEST = concat(hex("08 00 4d5a 0001 0001"), LETTERS);
+const REPLY = concat(hex("00 00 555a 0001 0001"), LETTERS);
+
+const anyMessage = fc.record({
+  code: fc.nat(255),
+  id: fc.nat(0xffff),
+  sequence: fc.nat(0xffff),
+  data: fc.uint8Array({ maxLength: 100 }),
+});
+
+/** Messages of nothing but zeros, to whose checksum RFC 1624 is blind. */
+const zeros = fc.record({ code: fc.constant(0), id: fc.constant(0), sequence: fc.constant(0) })
+  .chain((fields) => fc.nat(20).map((length) => ({ ...fields, data: new Uint8Array(length) })));
+
+Deno.test("golden: the fields of a request", () => {
+  const { view, start, end } = poisoned(REQUEST);
+  assert.equal(icmpFault(view, start, end), undefined);
+  assert.equal(icmpType(view, start), IcmpType.echoRequest);
+  assert.equal(icmpCode(view, start), 0);
+  assert.equal(echoIdentifier(view, start), 1);
+  assert.equal(echoSequence(view, start), 1);
+});
+
+Deno.test("golden: a request turns into its reply, in place and touching nothing beside it", () => {
+  const buffer = poisoned(REQUEST);
+  turnIntoEchoReply(buffer.view, buffer.start, buffer.end);
+  assert.deepEqual(buffer.copy(), REPLY);
+  assertPoisonOutside(buffer, buffer.start, buffer.end);
+});
+
+Deno.test("a reply is what its sender would have computed anew, whatever the request", () => {
+  fc.assert(fc.property(fc.oneof(anyMessage, zeros), (message) => {
+    const buffer = poisoned(echo(message));
+    turnIntoEchoReply(buffer.view, buffer.start, buffer.end);
+    assert.deepEqual(buffer.copy(), echo({ ...message, type: 0, code: 0 }));
+    assert.equal(icmpFault(buffer.view, buffer.start, buffer.end), undefined);
+  }));
+});
+
+Deno.test("a request of nothing but zeros is answered with the checksum ffff, or nobody would take the reply", () => {
+  // `ping -e 0 -p 00`, sequence number 0: behind the type only zeros, and in the reply nothing else at all.
+  const buffer = poisoned(hex("08 00 f7ff 0000 0000 0000 0000"));
+  turnIntoEchoReply(buffer.view, buffer.start, buffer.end);
+  assert.deepEqual(buffer.copy(), hex("00 00 ffff 0000 0000 0000 0000"));
+  assert.equal(icmpFault(buffer.view, buffer.start, buffer.end), undefined);
+});
+
+Deno.test("another identifier is what its sender would have computed anew, in requests and replies", () => {
+  const anyType = fc.constantFrom(IcmpType.echoRequest, IcmpType.echoReply);
+  const anyIdentifier = fc.oneof(fc.constantFrom(0, 1, 0xffff), fc.nat(0xffff));
+  fc.assert(fc.property(fc.oneof(anyMessage, zeros), anyType, anyIdentifier, (message, type, id) => {
+    const buffer = poisoned(echo({ ...message, type, id: 7 }));
+    replaceEchoIdentifier(buffer.view, buffer.start, buffer.end, id);
+    assert.deepEqual(buffer.copy(), echo({ ...message, type, id }));
+  }));
+});
+
+Deno.test("each truncation of a message is found out", () => {
+  for (let length = 0; length < REQUEST.length; length++) {
+    const { view, start, end } = poisoned(REQUEST.subarray(0, length));
+    const want = length < 8 ? "bad-length" : "icmp-checksum";
+    assert.equal(icmpFault(view, start, end), want, `${length} bytes`);
+  }
+});
+
+Deno.test("each flipped bit is found out", () => {
+  for (let bit = 0; bit < REQUEST.length * 8; bit++) {
+    const buffer = poisoned(REQUEST);
+    buffer.bytes[buffer.start + (bit >>> 3)]! ^= 0x80 >>> (bit & 7);
+    assert.equal(icmpFault(buffer.view, buffer.start, buffer.end), "icmp-checksum", `bit ${bit}`);
+  }
+});
+
+Deno.test("the checksum of a first fragment covers bytes that are elsewhere, so only its length counts", () => {
+  const { view, start } = poisoned(REQUEST);
+  assert.equal(icmpFault(view, start, start + 16), "icmp-checksum");
+  assert.equal(icmpFault(view, start, start + 16, false), undefined);
+  assert.equal(icmpFault(view, start, start + 7, false), "bad-length");
+});
+
+Deno.test("echoRequest: a whole packet as ping sends it", () => {
+  const data = pattern(56);
+  const packet = readIpv4(echoRequest({
+    source: address("10.5.51.2"),
+    destination: address("10.5.51.7"),
+    identifier: 0xbeef,
+    sequence: 4711,
+    data,
+    ttl: 3,
+  }));
+  assert.deepEqual(packet.payload, echo({ id: 0xbeef, sequence: 4711, data }));
+  const { source, destination, protocol, ttl, dontFragment, moreFragments, offset } = packet;
+  assert.deepEqual(
+    { source, destination, protocol, ttl, dontFragment, moreFragments, offset },
+    {
+      source: address("10.5.51.2"),
+      destination: address("10.5.51.7"),
+      protocol: 1,
+      ttl: 3,
+      dontFragment: false,
+      moreFragments: false,
+      offset: 0,
+    },
+  );
+});
+
+Deno.test("echoRequest: right for any fields", () => {
+  fc.assert(fc.property(anyMessage, ({ id, sequence, data }) => {
+    const { payload } = readIpv4(echoRequest({ source: 1, destination: 2, identifier: id, sequence, data }));
+    assert.deepEqual(payload, echo({ id, sequence, data }));
+    const zeroed = payload.slice();
+    zeroed.set([0, 0], 2);
+    assert.equal(new DataView(payload.buffer, payload.byteOffset).getUint16(2), plainChecksum(zeroed));
+  }));
+});
+
+Deno.test("echoRequest: 65,507 bytes of data are the most, and one more is an error", () => {
+  const fields = { source: 1, destination: 2, identifier: 3, sequence: 4 };
+  assert.equal(readIpv4(echoRequest({ ...fields, data: new Uint8Array(65_507) })).payload.length, 65_515);
+  assert.throws(
+    () => echoRequest({ ...fields, data: new Uint8Array(65_508) }),
+    new RangeError("no packet holds 65508 bytes of data"),
+  );
+});

@@ -1,0 +1,347 @@
+/**
+ * ICMP errors. The golden bytes are what the routers of Linux 6.18 said when they were given these packets in a
+ * network namespace: `ip addr add 10.5.51.1/24`, forwarding on, a link of 1280 bytes behind, one prohibited block.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
+import { IcmpType, Unreachable } from "../../src/ip/icmp.ts";
+import {
+  findQuote,
+  type IcmpError,
+  mayCauseError,
+  redirectAnswer,
+  writeIcmpError,
+} from "../../src/ip/icmp_error.ts";
+import { Ipv4View } from "../../src/ip/ipv4.ts";
+import {
+  address,
+  assertPoisonOutside,
+  concat,
+  cutPlainly,
+  echo,
+  hex,
+  ipv4,
+  type Ipv4Header,
+  pattern,
+  plainSum,
+  poisoned,
+  readIpv4,
+} from "../support/packets.ts";
+
+/** `ping -t 1 -Q 0x28 -s 16 -M do 192.0.2.7`, and time exceeded. */
+const SHORT_LIVED = hex(`
+  4528 002c 4711 4000 0101 338a 0a053302 c0000207
+  08 00 6d4b beef 0001 001f3e5d7c9bbad9f81736557493b2d1`);
+const TIME_EXCEEDED = hex(`
+  45c8 0048 0b82 0000 4001 f45e 0a053301 0a053302
+  0b 00 f4ff 0000 0000
+  4528 002c 4711 4000 0101 338a 0a053302 c0000207
+  08 00 6d4b beef 0001 001f3e5d7c9bbad9f81736557493b2d1`);
+
+/** `ping -s 1472 -M do`, and fragmentation needed for a link of 1280 bytes; its quote ends in the middle. */
+const TOO_LONG = concat(
+  hex("4500 05dc 4712 4000 4001 ef00 0a053302 c0000207  08 00 c97e beef 0002"),
+  pattern(1472),
+);
+const FRAGMENTATION_NEEDED = concat(
+  hex(`
+    45c0 0240 0b83 0000 4001 f26d 0a053301 0a053302
+    03 04 b961 0000 0500
+    4500 05dc 4712 4000 4001 ef00 0a053302 c0000207  08 00 c97e beef 0002`),
+  pattern(1472).subarray(0, 520),
+);
+
+/** A question to a name server in a prohibited block, and the refusal. */
+const REFUSED = hex(`
+  4500 0020 4713 0000 4011 cc78 0a053302 c6336407
+  c350 0035 000c 0000 61626364`);
+const PROHIBITED = hex(`
+  45c0 003c 0b8c 0000 4001 f468 0a053301 0a053302
+  03 0d 749a 0000 0000
+  4500 0020 4713 0000 4011 cc78 0a053302 c6336407
+  c350 0035 000c 0000 61626364`);
+
+/** Time exceeded for `ping -R -t 1`: a record route option in the error's header, and another in the quote. */
+const WITH_OPTIONS = hex(`
+  47c0 004c 0b8d 0000 4001 dd13 0a053301 0a053302 0707080a 05330100
+  0b 00 eac2 0000 0000
+  4700 0028 4714 0000 0101 66ac 0a053302 c0000207 0707080a 05330100
+  08 00 b979 0007 0003 001f3e5d`);
+
+const ROUTER = address("10.5.51.1");
+const CLIENT = address("10.5.51.2");
+const { timeExceeded, destinationUnreachable } = IcmpType;
+
+function view(packet: PacketBuffer): Ipv4View {
+  const ip = new Ipv4View();
+  assert.equal(ip.wrap(packet), undefined);
+  return ip;
+}
+
+/** The error about a packet, whole; nothing beside it may have been touched. */
+function say(error: IcmpError, about: Uint8Array): Uint8Array<ArrayBuffer> {
+  const from = poisoned(about);
+  const into = poisoned();
+  writeIcmpError(into, error, from, view(from), ROUTER);
+  assertPoisonOutside(into, into.start, into.end);
+  assert.deepEqual(from.copy(), about, "the packet it is about is left as it was");
+  return into.copy();
+}
+
+/** Where the quote of an error begins and its payload, counted from the ICMP message. */
+function quoteIn(message: Uint8Array): { header: number; payload: number } | undefined {
+  const buffer = poisoned(message);
+  const quote = findQuote(buffer.view, buffer.start, buffer.end);
+  return quote && { header: quote.header - buffer.start, payload: quote.payload - buffer.start };
+}
+
+function asks(header: Partial<Ipv4Header> = {}, payload = echo({ data: pattern(24) })): boolean {
+  const packet = poisoned(ipv4(header, payload));
+  return mayCauseError(packet, view(packet));
+}
+
+Deno.test("golden: an error says what a router of Linux says", () => {
+  const { administrativelyProhibited, fragmentationNeeded } = Unreachable;
+  const cases: [name: string, error: IcmpError, about: Uint8Array, linux: Uint8Array][] = [
+    ["time exceeded", { type: timeExceeded, code: 0 }, SHORT_LIVED, TIME_EXCEEDED],
+    [
+      "fragmentation needed",
+      { type: destinationUnreachable, code: fragmentationNeeded, mtu: 1280 },
+      TOO_LONG,
+      FRAGMENTATION_NEEDED,
+    ],
+    ["prohibited", { type: destinationUnreachable, code: administrativelyProhibited }, REFUSED, PROHIBITED],
+  ];
+  for (const [name, error, about, linux] of cases) {
+    const ours = readIpv4(say(error, about));
+    const theirs = readIpv4(linux);
+    assert.deepEqual(ours.payload, theirs.payload, name);
+    const { source, destination, ttl, protocol, offset, moreFragments, options } = ours;
+    assert.deepEqual(
+      { source, destination, ttl, protocol, offset, moreFragments, options },
+      {
+        source: theirs.source,
+        destination: theirs.destination,
+        ttl: theirs.ttl,
+        protocol: 1,
+        offset: 0,
+        moreFragments: false,
+        options: theirs.options,
+      },
+    );
+    // Where we differ: nobody will cut our error up, so it needs no number to be put together by (RFC 6864 §4.1).
+    assert.deepEqual([ours.dontFragment, ours.id, ours.tos], [true, 0, 0xc0]);
+  }
+});
+
+Deno.test("golden: where the quotes of Linux stand", () => {
+  for (const error of [TIME_EXCEEDED, FRAGMENTATION_NEEDED, PROHIBITED]) {
+    assert.deepEqual(quoteIn(readIpv4(error).payload), { header: 8, payload: 28 });
+  }
+  assert.deepEqual(quoteIn(readIpv4(WITH_OPTIONS).payload), { header: 8, payload: 36 }, "behind its options");
+});
+
+Deno.test("an error is right about any packet: its addresses, checksums, and a quote of what is there", () => {
+  const anyPacket = fc.record({
+    tos: fc.nat(255),
+    ttl: fc.nat(255),
+    id: fc.nat(0xffff),
+    dontFragment: fc.boolean(),
+    protocol: fc.nat(255),
+    options: fc.nat(10).map((words) => pattern(4 * words)),
+    payload: fc.oneof(
+      fc.uint8Array({ maxLength: 64 }),
+      fc.integer({ min: 480, max: 3000 }).map((n) => pattern(n)),
+    ),
+  });
+  const anyError = fc.record({ type: fc.nat(255), code: fc.nat(255), mtu: fc.nat(0xffff) });
+  fc.assert(fc.property(anyPacket, anyError, ({ payload, ...header }, error) => {
+    const about = ipv4({ ...header, source: "10.5.51.2", destination: "192.0.2.7" }, payload);
+    const whole = say(error, about);
+    assert.ok(whole.length <= 576);
+    const { source, destination, payload: message } = readIpv4(whole);
+    assert.deepEqual([source, destination], [ROUTER, CLIENT]);
+    assert.equal(plainSum(message), 0xffff, "the ICMP checksum");
+    assert.deepEqual(message.subarray(0, 2), Uint8Array.of(error.type, error.code));
+    assert.deepEqual(message.subarray(4, 8), Uint8Array.of(0, 0, error.mtu >>> 8, error.mtu));
+    assert.deepEqual(message.subarray(8), about.subarray(0, whole.length - 28));
+    assert.equal(whole.length, Math.min(28 + about.length, 576));
+  }));
+});
+
+Deno.test("a quote ends where the packet ends, or where the error is as long as every host takes: 576 bytes", () => {
+  const exceeded = { type: timeExceeded, code: 0 };
+  for (const [length, want] of [[28, 56], [547, 575], [548, 576], [549, 576], [65_535, 576]] as const) {
+    assert.equal(say(exceeded, ipv4({}, pattern(length - 20))).length, want, `about ${length} bytes`);
+  }
+});
+
+Deno.test("what an error may be sent about (RFC 1122 §3.2.2)", () => {
+  assert.ok(asks(), "a ping");
+  assert.ok(asks({ protocol: 17 }, pattern(8)), "a datagram of any other protocol");
+  assert.ok(asks({ protocol: 6 }, new Uint8Array()), "even an empty one");
+  assert.ok(asks({ moreFragments: true }), "a first fragment");
+  for (const type of [0, 8, 9, 10, 13, 14, 15, 16, 17, 18, 42]) {
+    assert.ok(asks({}, echo({ type })), `ICMP type ${type}, which asks or answers`);
+  }
+});
+
+Deno.test("what no error may be sent about (RFC 1122 §3.2.2)", () => {
+  for (const type of [3, 4, 5, 11, 12]) {
+    assert.ok(!asks({}, echo({ type })), `ICMP type ${type}: an error, so two routers could go on for ever`);
+  }
+  assert.ok(!asks({}, new Uint8Array()), "ICMP without even a type: it may have been an error");
+  assert.ok(!asks({ offset: 8 }), "a later fragment");
+  assert.ok(!asks({ offset: 1480, moreFragments: true }), "a fragment in the middle");
+  assert.ok(!asks({ protocol: 17, offset: 1480 }), "of whatever protocol");
+  for (
+    const destination of ["255.255.255.255", "224.0.0.1", "239.1.2.3", "240.0.0.1", "0.0.0.0", "127.0.0.1"]
+  ) {
+    assert.ok(!asks({ destination }), `to ${destination}`);
+  }
+  for (const source of ["0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.5", "255.255.255.255", "240.0.0.1"]) {
+    assert.ok(!asks({ source }), `from ${source}: nobody, or nobody in particular`);
+  }
+});
+
+Deno.test("the fragments of one datagram cause one error: its first does, whatever order they come in", () => {
+  const fragments = cutPlainly({ ttl: 1 }, echo({ data: pattern(4000) }), 1480);
+  const causes = fragments.toReversed().map((fragment) => {
+    const packet = poisoned(fragment);
+    return mayCauseError(packet, view(packet));
+  });
+  assert.deepEqual(causes, [false, false, true]);
+});
+
+Deno.test("a quote is found from 8 bytes of payload on: the least that RFC 792 asks for", () => {
+  const message = readIpv4(TIME_EXCEEDED).payload;
+  for (let length = 0; length < message.length; length++) {
+    const found = quoteIn(message.subarray(0, length)) !== undefined;
+    assert.equal(found, length >= 8 + 20 + 8, `${length} bytes`);
+  }
+  const options = readIpv4(WITH_OPTIONS).payload;
+  for (let length = 0; length < options.length; length++) {
+    assert.equal(quoteIn(options.subarray(0, length)) !== undefined, length >= 8 + 28 + 8, `${length} bytes`);
+  }
+});
+
+Deno.test("no quote is found where none can be trusted", () => {
+  const message = readIpv4(TIME_EXCEEDED).payload;
+  const changed = (at: number, value: number) => message.with(at, value);
+  const cases: [name: string, message: Uint8Array][] = [
+    ["IPv6", changed(8, 0x65)],
+    ["version 0", changed(8, 0x05)],
+    ["a header of 16 bytes", changed(8, 0x44)],
+    ["a header of none", changed(8, 0x40)],
+    ["a header longer than the quote", changed(8, 0x4f)],
+    [
+      "the second fragment: what it carries is no ICMP header",
+      concat(message.subarray(0, 14), hex("0001"), message.subarray(16)),
+    ],
+    [
+      "the last fragment that there can be",
+      concat(message.subarray(0, 14), hex("1fff"), message.subarray(16)),
+    ],
+  ];
+  for (const [name, message] of cases) assert.equal(quoteIn(message), undefined, name);
+  assert.ok(
+    quoteIn(concat(message.subarray(0, 14), hex("2000"), message.subarray(16))),
+    "a first fragment is fine",
+  );
+});
+
+Deno.test("any bytes: a quote that is found lies within them, 8 bytes of payload included", () => {
+  const almost = fc.tuple(
+    fc.uint8Array({ minLength: 8, maxLength: 8 }),
+    fc.integer({ min: 0x40, max: 0x4f }),
+    fc.uint8Array({ maxLength: 90 }),
+  )
+    .map(([start, first, rest]) => concat(start, Uint8Array.of(first), rest));
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 100 }), almost), (message) => {
+      const quote = quoteIn(message);
+      if (quote === undefined) return;
+      assert.equal(quote.header, 8);
+      assert.ok(quote.payload >= 28 && quote.payload + 8 <= message.length);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+/** Brings an answer to 10.0.2.15, in a poisoned buffer. */
+function redirected(answer: Uint8Array): Uint8Array {
+  const [buffer, ip] = [poisoned(answer), new Ipv4View()];
+  assert.equal(ip.wrap(buffer), undefined);
+  redirectAnswer(buffer, ip, address("10.0.2.15"));
+  assertPoisonOutside(buffer, buffer.start, buffer.end);
+  return buffer.copy();
+}
+
+Deno.test("an answer is redirected: only its destination changes, and the header's checksum with it", () => {
+  const message = echo({ type: 0, data: pattern(56) });
+  const from = { source: "128.30.2.155", id: 9, ttl: 50 };
+  for (const destination of ["192.168.203.2", "0.0.0.0", "255.255.255.255"]) {
+    assert.deepEqual(
+      redirected(ipv4({ ...from, destination }, message)),
+      ipv4({ ...from, destination: "10.0.2.15" }, message),
+    );
+  }
+});
+
+Deno.test("an error is redirected with the packet that it quotes, and its own checksum stays right", () => {
+  const [source, exit] = ["100.64.1.1", "192.168.203.2"];
+  const quoteOf = (from: string) => ipv4({ source: from, destination: "128.30.2.155", ttl: 1 }, echo());
+  for (const type of [3, 11, 12]) {
+    for (const own of [exit, "0.0.0.0"]) {
+      const error = echo({ type, id: 0, sequence: 0, data: quoteOf(own) });
+      const want = echo({ type, id: 0, sequence: 0, data: quoteOf("10.0.2.15") });
+      assert.deepEqual(
+        redirected(ipv4({ source, destination: own }, error)),
+        ipv4({ source, destination: "10.0.2.15" }, want),
+      );
+    }
+  }
+});
+
+Deno.test("what an error quotes stays as it is where it is somebody else's, or is no quote", () => {
+  const exit = "192.168.203.2";
+  const cases: [what: string, data: Uint8Array][] = [
+    ["somebody else's packet", ipv4({ source: "192.0.2.1", destination: exit }, echo())],
+    ["too little of a packet", ipv4({ source: exit }, echo()).subarray(0, 27)],
+    ["no packet", pattern(40)],
+    ["a later fragment", ipv4({ source: exit, offset: 8 }, echo())],
+  ];
+  for (const [what, data] of cases) {
+    const error = echo({ type: 11, data });
+    const back = readIpv4(redirected(ipv4({ source: "100.64.1.1", destination: exit }, error)));
+    assert.deepEqual(back.payload, error, what);
+    assert.equal(back.destination, address("10.0.2.15"), what);
+  }
+  // Nor does a reply quote anything, whatever it carries, nor the second half of an error.
+  const quote = ipv4({ source: exit }, echo());
+  for (const header of [{ type: 0 }, { type: 11, offset: 8 }]) {
+    const message = echo({ type: header.type, data: quote });
+    const { payload } = readIpv4(
+      redirected(ipv4({ destination: exit, offset: header.offset ?? 0 }, message)),
+    );
+    assert.deepEqual(payload, message);
+  }
+});
+
+Deno.test("there and back again: who redirects an answer twice has it as it was", () => {
+  const anyAddress = fc.integer({ min: 0, max: 0xffff_ffff });
+  fc.assert(fc.property(anyAddress, anyAddress, fc.nat(100), (one, other, length) => {
+    const dotted = [24, 16, 8, 0].map((shift) => (one >>> shift) & 255).join(".");
+    const quote = ipv4({ source: dotted, ttl: 1 }, echo({ data: pattern(length) }));
+    const answer = ipv4({ source: "100.64.1.1", destination: dotted }, echo({ type: 11, data: quote }));
+    const [buffer, ip] = [poisoned(answer), new Ipv4View()];
+    assert.equal(ip.wrap(buffer), undefined);
+    redirectAnswer(buffer, ip, other);
+    assert.equal(plainSum(readIpv4(buffer.copy()).payload), 0xffff);
+    redirectAnswer(buffer, ip, one);
+    assert.deepEqual(buffer.copy(), answer);
+  }));
+});

@@ -1,0 +1,332 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
+import {
+  decrementTtl,
+  formatIpv4,
+  fragmentIpv4,
+  Ipv4View,
+  isHostAddress,
+  Protocol,
+  writeIpv4Header,
+} from "../../src/ip/ipv4.ts";
+import {
+  address,
+  assertPoisonOutside,
+  concat,
+  cutPlainly,
+  hex,
+  ipv4,
+  type Ipv4Header,
+  joinPlainly,
+  pattern,
+  poisoned,
+  readIpv4,
+} from "../support/packets.ts";
+
+/** A datagram of UDP with nothing in it but its header (Wikipedia, "Internet checksum"), and padding to its 115 bytes. */
+const GOLDEN = concat(
+  hex("45 00 0073  0000 4000  40 11 b861  c0a80001  c0a800c7"),
+  pattern(95),
+);
+
+function faultOf(packet: Uint8Array): string | undefined {
+  return new Ipv4View().wrap(poisoned(packet));
+}
+
+/** Every fragment that `fragmentIpv4` cuts, copied. */
+function cut(buffer: PacketBuffer, mtu: number): Uint8Array[] {
+  const fragments: Uint8Array[] = [];
+  fragmentIpv4(buffer, mtu, () => fragments.push(buffer.copy()));
+  return fragments;
+}
+
+const anyAddress = fc.integer({ min: 0, max: 0xffff_ffff }).map(formatIpv4);
+
+/** Well-formed options of 0 to 40 bytes: no-operations, copied and not copied ones, and what they are padded with. */
+const anyOptions = fc.array(
+  fc.oneof(
+    fc.constant(hex("01")),
+    fc.tuple(fc.constantFrom(7, 68, 130, 131, 136, 137, 148), fc.uint8Array({ maxLength: 9 }))
+      .map(([type, data]) => concat(Uint8Array.of(type, 2 + data.length), data)),
+  ),
+  { maxLength: 12 },
+).map((options) => {
+  const whole = concat(...options.filter((_, index) => concat(...options.slice(0, index + 1)).length <= 40));
+  return concat(whole, new Uint8Array((4 - whole.length % 4) % 4));
+});
+
+const anyHeader: fc.Arbitrary<Partial<Ipv4Header>> = fc.record({
+  tos: fc.nat(255),
+  id: fc.nat(0xffff),
+  dontFragment: fc.boolean(),
+  ttl: fc.nat(255),
+  protocol: fc.nat(255),
+  source: anyAddress,
+  destination: anyAddress,
+  options: anyOptions,
+});
+
+Deno.test("golden: every field of a header", () => {
+  const packet = poisoned(GOLDEN);
+  const ip = new Ipv4View();
+  assert.equal(ip.wrap(packet), undefined);
+  assert.equal(ip.headerLength, 20);
+  assert.equal(ip.totalLength, 115);
+  assert.equal(ip.start, packet.start);
+  assert.equal(ip.payload, packet.start + 20);
+  assert.equal(ip.end, packet.start + 115);
+  assert.equal(ip.typeOfService, 0);
+  assert.equal(ip.identification, 0);
+  assert.equal(ip.dontFragment, true);
+  assert.equal(ip.moreFragments, false);
+  assert.equal(ip.fragmentOffset, 0);
+  assert.equal(ip.isFragment, false);
+  assert.equal(ip.ttl, 64);
+  assert.equal(ip.protocol, Protocol.udp);
+  assert.equal(formatIpv4(ip.source), "192.168.0.1");
+  assert.equal(formatIpv4(ip.destination), "192.168.0.199");
+});
+
+Deno.test("every field of any header with any options", () => {
+  const ip = new Ipv4View();
+  fc.assert(fc.property(anyHeader, fc.uint8Array({ maxLength: 64 }), (header, payload) => {
+    const bytes = ipv4(header, payload);
+    const packet = poisoned(bytes);
+    assert.equal(ip.wrap(packet), undefined);
+    const plain = readIpv4(bytes);
+    assert.equal(ip.headerLength, 20 + plain.options.length);
+    assert.equal(ip.totalLength, bytes.length);
+    assert.equal(ip.typeOfService, plain.tos);
+    assert.equal(ip.identification, plain.id);
+    assert.equal(ip.dontFragment, plain.dontFragment);
+    assert.equal(ip.ttl, plain.ttl);
+    assert.equal(ip.protocol, plain.protocol);
+    assert.equal(ip.source, plain.source);
+    assert.equal(ip.destination, plain.destination);
+    assert.deepEqual(packet.bytes.slice(ip.payload, ip.end), payload);
+  }));
+});
+
+Deno.test("a header is written whole into poison, and read back", () => {
+  fc.assert(fc.property(anyHeader, fc.nat(64), (header, length) => {
+    const buffer = poisoned();
+    buffer.hold(20 + length);
+    writeIpv4Header(buffer.view, buffer.start, buffer.end, {
+      typeOfService: header.tos!,
+      identification: header.id!,
+      dontFragment: header.dontFragment!,
+      ttl: header.ttl!,
+      protocol: header.protocol!,
+      source: address(header.source!),
+      destination: address(header.destination!),
+    });
+    assertPoisonOutside(buffer, buffer.start, buffer.start + 20);
+    const { options: _, ...fields } = header;
+    assert.deepEqual(buffer.copy(), ipv4(fields, new Uint8Array(length).fill(0xa5)));
+  }));
+});
+
+Deno.test("each truncation is a bad length, and nothing at all is no IPv4", () => {
+  for (const packet of [GOLDEN, ipv4({ options: hex("07 07 04 00000000 00") }, pattern(8))]) {
+    assert.equal(faultOf(packet), undefined);
+    for (let length = 0; length < packet.length; length++) {
+      const want = length === 0 ? "not-ipv4" : "bad-length";
+      assert.equal(faultOf(packet.subarray(0, length)), want, `${length} bytes`);
+    }
+  }
+});
+
+Deno.test("every fault has its name", () => {
+  const payload = pattern(16);
+  const cases: [what: string, packet: Uint8Array, want: string | undefined][] = [
+    ["IPv6", ipv4({ version: 6 }, payload), "not-ipv4"],
+    ["version 0", ipv4({ version: 0 }, payload), "not-ipv4"],
+    ["one byte of version 4", hex("45"), "bad-length"],
+    ["a header of no words", ipv4({ ihl: 0 }, payload), "bad-length"],
+    ["a header of four words", ipv4({ ihl: 4 }, payload), "bad-length"],
+    ["a header longer than the packet", ipv4({ ihl: 15 }, payload), "bad-length"],
+    ["a header longer than the total length", ipv4({ ihl: 9, totalLength: 35 }, payload), "bad-length"],
+    ["a header that is the whole packet", ipv4({ ihl: 9 }, payload), undefined],
+    ["total length shorter than a header", ipv4({ totalLength: 19 }, payload), "bad-length"],
+    ["total length zero", ipv4({ totalLength: 0 }, payload), "bad-length"],
+    ["total length one too long", ipv4({ totalLength: 37 }, payload), "bad-length"],
+    ["total length far too long", ipv4({ totalLength: 0xffff }, payload), "bad-length"],
+    ["no payload", ipv4({}, new Uint8Array()), undefined],
+    ["a checksum that is wrong by one", ipv4({ checksum: 1 }, payload), "header-checksum"],
+    ["a first fragment of no multiple of 8", ipv4({ moreFragments: true }, pattern(15)), "bad-fragment"],
+    ["a first fragment of nothing", ipv4({ moreFragments: true }, new Uint8Array()), "bad-fragment"],
+    ["a last fragment of nothing", ipv4({ offset: 16 }, new Uint8Array()), "bad-fragment"],
+    ["a last fragment of one byte", ipv4({ offset: 16 }, pattern(1)), undefined],
+    // 20 + 65,512 + 3 is the longest packet there is, 65,535.
+    ["a fragment up to the last byte", ipv4({ offset: 65_512 }, pattern(3)), undefined],
+    ["a fragment beyond it", ipv4({ offset: 65_512 }, pattern(4)), "bad-fragment"],
+    ["a middle fragment beyond it", ipv4({ offset: 65_512, moreFragments: true }, payload), "bad-fragment"],
+  ];
+  for (const [what, packet, want] of cases) assert.equal(faultOf(packet), want, what);
+});
+
+Deno.test("each flipped bit of the header is found out", () => {
+  for (let bit = 0; bit < 160; bit++) {
+    const packet = GOLDEN.slice();
+    packet[bit >>> 3]! ^= 0x80 >>> (bit & 7);
+    assert.notEqual(faultOf(packet), undefined, `bit ${bit}`);
+  }
+});
+
+Deno.test("bytes behind the total length are a lower layer's padding, and are cut off", () => {
+  const packet = poisoned(concat(GOLDEN, new Uint8Array(11)));
+  const ip = new Ipv4View();
+  assert.equal(ip.wrap(packet), undefined);
+  assert.equal(ip.end, packet.start + GOLDEN.length);
+  assert.deepEqual(packet.copy(), GOLDEN);
+});
+
+Deno.test("one view serves any number of packets", () => {
+  const ip = new Ipv4View();
+  ip.wrap(poisoned(GOLDEN));
+  ip.wrap(poisoned(ipv4({ ttl: 7, options: pattern(40) }, pattern(8))));
+  assert.equal(ip.ttl, 7);
+  assert.equal(ip.headerLength, 60);
+  ip.wrap(poisoned(GOLDEN));
+  assert.equal(ip.ttl, 64);
+  assert.equal(ip.headerLength, 20);
+});
+
+Deno.test("the time to live goes down by one, and the header stays intact", () => {
+  fc.assert(fc.property(anyHeader, fc.integer({ min: 1, max: 255 }), (header, ttl) => {
+    const buffer = poisoned(ipv4({ ...header, ttl }, hex("")));
+    decrementTtl(buffer.view, buffer.start);
+    assert.deepEqual(buffer.copy(), ipv4({ ...header, ttl: ttl - 1 }, hex("")));
+  }));
+});
+
+Deno.test("addresses print as four decimal octets", () => {
+  for (const text of ["0.0.0.0", "10.5.51.2", "128.0.0.1", "255.255.255.255"]) {
+    assert.equal(formatIpv4(address(text)), text);
+  }
+});
+
+Deno.test("who can be a host (RFC 1122 §3.2.1.3)", () => {
+  const cases: [address: string, host: boolean][] = [
+    ["0.0.0.0", false], // this network
+    ["0.1.2.3", false],
+    ["1.0.0.0", true],
+    ["10.5.51.2", true],
+    ["126.255.255.255", true],
+    ["127.0.0.1", false], // loopback
+    ["128.0.0.0", true],
+    ["223.255.255.255", true],
+    ["224.0.0.1", false], // multicast
+    ["240.0.0.1", false], // reserved
+    ["255.255.255.255", false], // broadcast
+  ];
+  for (const [text, host] of cases) assert.equal(isHostAddress(address(text)), host, text);
+});
+
+Deno.test("golden: the fragments of RFC 791 appendix A, example 2", () => {
+  // 452 data octets of TCP with the identification 111, for a network that takes 280 octets:
+  // the first fragment has 256 of them and a total length of 276, the second 196 at offset 32 (words of 8) and 216.
+  const data = pattern(452);
+  const header = { id: 111, ttl: 123, protocol: Protocol.tcp };
+  const [first, second, ...more] = cut(poisoned(ipv4(header, data)), 280);
+  assert.deepEqual(first, ipv4({ ...header, moreFragments: true, offset: 0 }, data.subarray(0, 256)));
+  assert.deepEqual(second, ipv4({ ...header, moreFragments: false, offset: 256 }, data.subarray(256)));
+  assert.equal(first!.length, 276);
+  assert.equal(second!.length, 216);
+  assert.deepEqual(more, []);
+});
+
+Deno.test("golden: the options whose copied flag is set are in every fragment, the others in the first only", () => {
+  const recordRoute = hex("07 07 04 00000000"); // type 7: not copied
+  const looseRoute = hex("83 07 04 c0000201"); // type 131: copied
+  const routerAlert = hex("94 04 0000"); // type 148: copied
+  const noOperation = hex("01");
+  const options = concat(recordRoute, noOperation, looseRoute, noOperation, routerAlert);
+  assert.equal(options.length, 20);
+  const data = pattern(64);
+  // 20 + 20 + 24 is the most that fits into 68 bytes; later headers are 32 long, and 32 + 32 fits.
+  const fragments = cut(poisoned(ipv4({ options }, data)), 68);
+  const later = concat(looseRoute, routerAlert, hex("00"));
+  assert.deepEqual(fragments, [
+    ipv4({ options, moreFragments: true }, data.subarray(0, 24)),
+    ipv4({ options: later, moreFragments: true, offset: 24 }, data.subarray(24, 56)),
+    ipv4({ options: later, offset: 56 }, data.subarray(56)),
+  ]);
+});
+
+Deno.test("options that cannot be read are left out of later fragments, and so is what stands behind them", () => {
+  const cases: [what: string, options: string, later: string][] = [
+    ["an end of list hides the rest", "94040000 00 940400", "94040000"],
+    ["a length of zero", "94040000 8300 0000", "94040000"],
+    ["a length of one", "94040000 8301 0000", "94040000"],
+    ["a length beyond the header", "94040000 8305 0000", "94040000"],
+    ["a type without a length", "94040000 010101 83", "94040000"],
+    ["no-operations only", "01010101", ""],
+  ];
+  for (const [what, text, later] of cases) {
+    const [first, second] = cut(poisoned(ipv4({ options: hex(text) }, pattern(64))), 68);
+    assert.deepEqual(readIpv4(first!).options, hex(text), what);
+    assert.deepEqual(readIpv4(second!).options, hex(later), what);
+  }
+});
+
+Deno.test("the smallest MTU carries the longest header: 60 bytes, and 8 of data a fragment (RFC 791 §3.2)", () => {
+  const looseRoute = hex("83 27 04"); // 39 bytes, all copied
+  const options = concat(looseRoute, pattern(36), hex("00"));
+  const data = pattern(41);
+  const fragments = cut(poisoned(ipv4({ options }, data)), 68);
+  assert.deepEqual(fragments.map((fragment) => fragment.length), [68, 68, 68, 68, 68, 61]);
+  assert.deepEqual(joinPlainly(fragments), data);
+});
+
+Deno.test("an MTU that no network has is an error, and not a loop without end", () => {
+  const options = new Uint8Array(40).fill(1);
+  for (const mtu of [67, 60, 20, 0]) {
+    assert.throws(() => cut(poisoned(ipv4({ options }, pattern(41))), mtu), RangeError);
+  }
+});
+
+Deno.test("a packet that fits is left alone, to the byte", () => {
+  const packet = ipv4({ dontFragment: true }, pattern(100));
+  assert.deepEqual(cut(poisoned(packet), packet.length), [packet]);
+  assert.equal(cut(poisoned(packet), packet.length - 1).length, 2);
+});
+
+Deno.test("fragments of any datagram fit, tile it exactly, and carry its header; nothing outside it is touched", () => {
+  const size = fc.oneof(fc.nat(300), fc.nat(5000), fc.constant(65_475));
+  fc.assert(
+    fc.property(anyHeader, size, fc.integer({ min: 68, max: 1500 }), (header, length, mtu) => {
+      const payload = pattern(length);
+      const datagram = ipv4(header, payload);
+      const buffer = poisoned(datagram, datagram.length + 32);
+      const { start, end } = buffer;
+      const fragments = cut(buffer, mtu);
+      assertPoisonOutside(buffer, start, end);
+      assert.deepEqual(joinPlainly(fragments), payload);
+      for (const [index, fragment] of fragments.entries()) {
+        assert.ok(fragment.length <= mtu, `${fragment.length} bytes where ${mtu} are the most`);
+        const { moreFragments: _more, offset: _offset, payload: _, options, ...fields } = readIpv4(fragment);
+        const { moreFragments: _1, offset: _2, payload: _3, options: whole, ...same } = readIpv4(datagram);
+        assert.deepEqual(fields, same);
+        if (index === 0) assert.deepEqual(options, whole);
+      }
+    }),
+  );
+});
+
+Deno.test("fragments can be cut again on a narrower network, and are still pieces of the same datagram", () => {
+  fc.assert(
+    fc.property(
+      anyHeader,
+      fc.integer({ min: 1, max: 3000 }),
+      fc.integer({ min: 68, max: 300 }),
+      fc.integer({ min: 8, max: 200 }).map((eighths) => eighths * 8),
+      (header, length, mtu, step) => {
+        const payload = pattern(length);
+        const wide = cutPlainly(header, payload, step);
+        assert.deepEqual(joinPlainly(wide.flatMap((fragment) => cut(poisoned(fragment), mtu))), payload);
+      },
+    ),
+  );
+});

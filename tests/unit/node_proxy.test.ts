@@ -1,0 +1,247 @@
+import assert from "node:assert/strict";
+import { CellType } from "../../src/cell/cell.ts";
+import { type ProxyConfig, ProxyCore } from "../../src/node/proxy.ts";
+import { Counters, type Snapshot } from "../../src/trace/counters.ts";
+import { EventKind } from "../../src/trace/events.ts";
+import { event, EventMemory } from "../support/events.ts";
+import {
+  address,
+  cell as makeCell,
+  concat,
+  echo,
+  hex,
+  ipv4,
+  joinPlainly,
+  pattern,
+  poisoned,
+  readIpv4,
+} from "../support/packets.ts";
+
+const PORT = 40_001;
+const CIRCUIT = 0x51;
+const HOST = "10.5.51.2";
+const PEER = "10.5.51.7";
+/** Bytes of the longest packet that fits a cell: 65,535, less 20 of the IPv4 header, 8 of UDP's and 8 of the cell's. */
+const MAX_CELL_PACKET = 65_499;
+
+/*
+ *   test plays the host ── TUN ──► proxy ──► link ── test plays router 1
+ *                       ◄── TUN ─── proxy ◄── link ──
+ */
+function makeProxy(config: Partial<ProxyConfig> = {}, takes = true) {
+  const counters = new Counters();
+  const toTun: Uint8Array[] = [];
+  const toRouter: Uint8Array[] = [];
+  const log = new EventMemory();
+  const core = new ProxyCore(
+    {
+      routers: [{ link: { address: 0, port: PORT }, address: 0 }],
+      circuits: { kind: "given", ids: [CIRCUIT] },
+      linkMtu: 65_535,
+      ...config,
+    },
+    {
+      toTun: (packet) => takes && toTun.push(packet.copy()) > 0,
+      toRouter: (neighbour, cell) => {
+        assert.equal(neighbour, 0);
+        return takes && toRouter.push(cell.copy()) > 0;
+      },
+    },
+    { counters, events: log },
+    () => assert.fail("a given circuit needs no chance"),
+  );
+  return {
+    /** What comes of a packet from the host, or of a datagram from the router. */
+    fromTun: (packet: Uint8Array) => core.fromTun(poisoned(packet), 0),
+    fromLink: (datagram: Uint8Array) => core.fromLink(0, poisoned(datagram), 0),
+    toTun,
+    toRouter,
+    events: log.events,
+    counted: () => counters.snapshot(),
+  };
+}
+
+/** A cell of this link. */
+function cell(packet: Uint8Array, type: number = CellType.returnData, circuit = CIRCUIT): Uint8Array {
+  return makeCell(type, circuit, packet);
+}
+
+const REQUEST = ipv4({}, echo({ data: pattern(56) }));
+const REPLY = ipv4({ source: PEER, destination: HOST }, echo({ type: 0, data: pattern(56) }));
+
+Deno.test("a ping goes out as one cell, as it is, and is logged", () => {
+  const proxy = makeProxy();
+  proxy.fromTun(REQUEST);
+  assert.deepEqual(proxy.toRouter, [concat(hex("51 000000 00000051"), REQUEST)]);
+  assert.deepEqual(proxy.toTun, []);
+  assert.deepEqual(proxy.counted(), { "tun-in": 1, "link-out": 1 });
+  assert.deepEqual(proxy.events, [
+    event(EventKind.icmpFromTunnel, { source: address(HOST), destination: address(PEER), detail: 8 }),
+  ]);
+});
+
+Deno.test("its answer goes to the host, as it is, and is logged", () => {
+  const proxy = makeProxy();
+  proxy.fromLink(cell(REPLY));
+  assert.deepEqual(proxy.toTun, [REPLY]);
+  assert.deepEqual(proxy.toRouter, []);
+  assert.deepEqual(proxy.counted(), { "link-in": 1, "tun-out": 1 });
+  assert.deepEqual(proxy.events, [
+    event(EventKind.icmpFromPort, { source: address(PEER), destination: address(HOST), port: PORT }),
+  ]);
+});
+
+Deno.test("fragments pass one by one, and only the first is logged", () => {
+  const proxy = makeProxy();
+  const data = pattern(100);
+  const first = ipv4({ moreFragments: true }, echo({ data }).subarray(0, 48));
+  const last = ipv4({ offset: 48 }, echo({ data }).subarray(48));
+  proxy.fromTun(first);
+  proxy.fromTun(last);
+  assert.deepEqual(proxy.toRouter, [first, last].map((packet) => cell(packet, CellType.relayData)));
+  assert.equal(proxy.events.length, 1);
+});
+
+Deno.test("what is wrong with a packet of the host is counted, and nothing else happens", () => {
+  const cases: [what: string, packet: Uint8Array, reason: keyof Snapshot][] = [
+    ["an IPv6 router solicitation, a new TUN's first packet", concat(hex("60"), pattern(55)), "not-ipv4"],
+    ["nothing", hex(""), "not-ipv4"],
+    ["half a header", REQUEST.subarray(0, 10), "bad-length"],
+    ["cut short", REQUEST.subarray(0, -1), "bad-length"],
+    ["a wrong header checksum", ipv4({ checksum: 1 }, echo()), "header-checksum"],
+    ["a fragment beyond the longest packet", ipv4({ offset: 65_528 }, pattern(8)), "bad-fragment"],
+    ["from nobody", ipv4({ source: "0.0.0.0" }, echo()), "bad-source"],
+    ["from loopback", ipv4({ source: "127.0.0.1" }, echo()), "bad-source"],
+    ["from a group", ipv4({ source: "224.0.0.1" }, echo()), "bad-source"],
+    ["UDP", ipv4({ protocol: 17 }, pattern(8)), "not-carried"],
+    ["half an ICMP header", ipv4({}, echo().subarray(0, 7)), "bad-length"],
+    ["a wrong ICMP checksum", ipv4({}, echo({ checksum: 1 })), "icmp-checksum"],
+    ["an echo reply", ipv4({}, echo({ type: 0 })), "not-echo-request"],
+    ["a timestamp request", ipv4({}, echo({ type: 13 })), "not-echo-request"],
+    [
+      "a first fragment of another type",
+      ipv4({ moreFragments: true }, echo({ type: 13 })),
+      "not-echo-request",
+    ],
+  ];
+  for (const [what, packet, reason] of cases) {
+    const proxy = makeProxy();
+    proxy.fromTun(packet);
+    assert.deepEqual(proxy.counted(), { "tun-in": 1, [reason]: 1 }, what);
+    assert.deepEqual([proxy.toTun, proxy.toRouter, proxy.events], [[], [], []], what);
+  }
+});
+
+Deno.test("what is wrong with a datagram of the router is counted, and nothing reaches the host", () => {
+  const cases: [what: string, datagram: Uint8Array, reason: keyof Snapshot][] = [
+    ["nothing", hex(""), "bad-cell"],
+    ["half a cell header", cell(hex("")).subarray(0, 7), "bad-cell"],
+    ["a reserved bit", concat(hex("54 000001 00000051"), REPLY), "bad-cell"],
+    ["the circuit zero", cell(REPLY, CellType.returnData, 0), "bad-cell"],
+    ["a packet without a cell", REPLY, "bad-cell"],
+    ["our own, turned back", cell(REPLY, CellType.relayData), "unexpected-cell"],
+    ["an unknown type", cell(REPLY, 0xff), "unexpected-cell"],
+    ["another circuit", cell(REPLY, CellType.returnData, CIRCUIT + 1), "unknown-circuit"],
+    ["a cell of nothing", cell(hex("")), "not-ipv4"],
+    ["cut short", cell(REPLY.subarray(0, -1)), "bad-length"],
+    ["a wrong header checksum", cell(ipv4({ checksum: 1 }, echo({ type: 0 }))), "header-checksum"],
+    ["UDP", cell(ipv4({ protocol: 17 }, pattern(8))), "not-carried"],
+    ["half an ICMP header", cell(ipv4({}, echo({ type: 0 }).subarray(0, 7))), "bad-length"],
+    ["a wrong ICMP checksum", cell(ipv4({}, echo({ type: 0, checksum: 1 }))), "icmp-checksum"],
+    ["an echo request", cell(REQUEST), "not-a-reply"],
+    ["a redirect", cell(ipv4({}, echo({ type: 5 }))), "not-a-reply"],
+  ];
+  for (const [what, datagram, reason] of cases) {
+    const proxy = makeProxy();
+    proxy.fromLink(datagram);
+    assert.deepEqual(proxy.counted(), { "link-in": 1, [reason]: 1 }, what);
+    assert.deepEqual([proxy.toTun, proxy.toRouter], [[], []], what);
+  }
+});
+
+Deno.test("reports about a request come back as replies do: unreachable, time exceeded, parameter problem", () => {
+  for (const type of [3, 11, 12]) {
+    const proxy = makeProxy();
+    const report = ipv4({ source: "192.0.2.1", destination: HOST }, echo({ type, data: REQUEST }));
+    proxy.fromLink(cell(report));
+    assert.deepEqual(proxy.toTun, [report]);
+  }
+});
+
+Deno.test("an unknown circuit is logged with its id and the port it came from", () => {
+  const proxy = makeProxy();
+  proxy.fromLink(cell(REPLY, CellType.returnData, 0xdead_beef));
+  assert.deepEqual(proxy.events, [event(EventKind.unknownCircuit, { detail: 0xdead_beef, port: PORT })]);
+});
+
+Deno.test("a packet longer than a cell carries goes out in fragments, each a cell, each counted", () => {
+  const proxy = makeProxy();
+  const message = echo({ data: pattern(65_535 - 28) });
+  proxy.fromTun(ipv4({}, message));
+  assert.equal(proxy.toRouter.length, 2);
+  for (const sent of proxy.toRouter) assert.ok(sent.length <= 65_507, "a datagram that UDP takes");
+  assert.deepEqual(joinPlainly(proxy.toRouter.map((sent) => sent.subarray(8))), message);
+  assert.deepEqual(proxy.counted(), { "tun-in": 1, "link-out": 2 });
+
+  const longest = ipv4({}, echo({ data: pattern(MAX_CELL_PACKET - 28) }));
+  proxy.toRouter.length = 0;
+  proxy.fromTun(longest);
+  assert.deepEqual(proxy.toRouter.map((sent) => sent.length), [65_507]);
+});
+
+Deno.test("what the kernel does not take is counted, each fragment of it", () => {
+  const proxy = makeProxy({}, false);
+  proxy.fromTun(REQUEST);
+  proxy.fromTun(ipv4({}, echo({ data: pattern(65_500) })));
+  proxy.fromLink(cell(REPLY));
+  assert.deepEqual(proxy.counted(), { "tun-in": 2, "link-in": 1, "link-refused": 3, "tun-refused": 1 });
+});
+
+Deno.test("refusing aloud: the host is told at once what is not carried, where errors may be told at all", () => {
+  const hop = "10.5.51.1";
+  const told: [what: string, packet: Uint8Array, reason: keyof Snapshot][] = [
+    ["UDP", ipv4({ protocol: 17 }, pattern(8)), "not-carried"],
+    ["a timestamp request", ipv4({}, echo({ type: 13 })), "not-echo-request"],
+  ];
+  for (const [what, packet, reason] of told) {
+    const proxy = makeProxy({ refuseAs: address(hop) });
+    proxy.fromTun(packet);
+    assert.deepEqual(proxy.counted(), { "tun-in": 1, [reason]: 1, "tun-out": 1 }, what);
+    const answer = readIpv4(proxy.toTun[0]!);
+    assert.deepEqual([answer.source, answer.destination], [address(hop), address(HOST)]);
+    assert.deepEqual(
+      [answer.payload[0], answer.payload[1]],
+      [3, 13],
+      "communication administratively prohibited",
+    );
+    assert.deepEqual(answer.payload.subarray(8), packet, "and about which packet");
+  }
+  const silent: [what: string, packet: Uint8Array][] = [
+    ["an error is not answered with an error", ipv4({}, echo({ type: 3 }))],
+    ["a fragment behind the first", ipv4({ protocol: 17, offset: 8 }, pattern(8))],
+    ["to a group", ipv4({ protocol: 17, destination: "224.0.0.251" }, pattern(8))],
+    ["to everybody", ipv4({ protocol: 17, destination: "255.255.255.255" }, pattern(8))],
+  ];
+  for (const [what, packet] of silent) {
+    const proxy = makeProxy({ refuseAs: address(hop) });
+    proxy.fromTun(packet);
+    assert.deepEqual(proxy.toTun, [], what);
+  }
+});
+
+Deno.test("a packet too long for a cell is cut, unless it says that it must not be: then the host hears what would fit", () => {
+  const long = { destination: "10.5.51.7" };
+  const whole = ipv4(long, echo({ data: pattern(65_507) }));
+  assert.equal(whole.length, 65_535);
+  const cut = makeProxy({ refuseAs: address("10.5.51.1") });
+  cut.fromTun(whole);
+  assert.deepEqual(cut.counted(), { "tun-in": 1, "link-out": 2 });
+
+  const mustStayWhole = ipv4({ ...long, dontFragment: true }, echo({ data: pattern(65_507) }));
+  const proxy = makeProxy({ refuseAs: address("10.5.51.1") });
+  proxy.fromTun(mustStayWhole);
+  assert.deepEqual(proxy.counted(), { "tun-in": 1, "too-long": 1, "tun-out": 1 });
+  const answer = readIpv4(proxy.toTun[0]!).payload;
+  assert.deepEqual([answer[0], answer[1]], [3, 4], "fragmentation needed and DF set");
+  assert.equal(new DataView(answer.buffer, answer.byteOffset).getUint16(6), MAX_CELL_PACKET, "next-hop MTU");
+});

@@ -1,0 +1,455 @@
+/**
+ * The proxy where circuits are built. The routers behind it are real; the test plays the host, and what is at the exits.
+ *
+ * ```
+ *   test plays the host ── TUN ──► proxy ──► routers ──► test plays the exits
+ *                       ◄── TUN ─── proxy ◄── routers ◄──
+ * ```
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { CellType } from "../../src/cell/cell.ts";
+import { CIRCUIT_LIMITS, type CircuitLimits } from "../../src/circuit/origin/pool.ts";
+import { longestPacket, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import { ProxyCore } from "../../src/node/proxy.ts";
+import { Counters, type Snapshot } from "../../src/trace/counters.ts";
+import { type Event, EventKind } from "../../src/trace/events.ts";
+import { flip, PROVIDER } from "../support/crypto.ts";
+import { event, EventMemory } from "../support/events.ts";
+import {
+  address,
+  cell,
+  concat,
+  cutPlainly,
+  echo,
+  hex,
+  ipv4,
+  joinPlainly,
+  pattern,
+  poisoned,
+  readIpv4,
+} from "../support/packets.ts";
+import { Random } from "../support/random.ts";
+import { type AtExit, Routers } from "../support/routers.ts";
+
+const [ALICE, BOB, CSAIL, HOP] = ["10.0.2.15", "10.0.2.16", "128.30.2.155", "10.5.51.1"];
+
+interface Options {
+  readonly isSealed?: boolean;
+  readonly hops?: number;
+  readonly limits?: Partial<CircuitLimits>;
+  readonly linkMtu?: number;
+  readonly firstClient?: string;
+  /** Whether the host is told what is not carried. */
+  readonly isLoud?: boolean;
+}
+
+/** A proxy that builds circuits of three of four routers, sealed ones, unless told otherwise. */
+class Rig {
+  readonly routers: Routers;
+  readonly core: ProxyCore;
+  readonly log = new EventMemory();
+  readonly toTun: Uint8Array[] = [];
+  /** Cells that have been sent, each to the router of this number. */
+  readonly sent: { readonly router: number; readonly cell: Uint8Array }[] = [];
+  /** What becomes of cells on their way to the proxy. */
+  tamper: (cell: Uint8Array) => Uint8Array[] = (cell) => [cell];
+  /** Whether the first routers get what is sent; nothing is lost where not, but for what is kept in {@linkcode Rig.sent}. */
+  isJoined = true;
+  takes = true;
+  now = 0;
+  readonly #counters = new Counters();
+  readonly #underWay: { readonly router: number; readonly cell: Uint8Array }[] = [];
+
+  constructor(options: Options = {}) {
+    const { isSealed = true, hops = 3, limits, linkMtu = 65_535, firstClient, isLoud = false } = options;
+    const random = new Random(1);
+    this.routers = new Routers(4, isSealed);
+    const routers = this.routers.descriptions.map((router) => ({ ...router, address: 0 }));
+    this.core = new ProxyCore(
+      {
+        routers,
+        circuits: {
+          kind: "built",
+          isSealed,
+          hops,
+          limits: { ...CIRCUIT_LIMITS, ...limits },
+          ...(firstClient !== undefined && { firstClient: address(firstClient) }),
+        },
+        linkMtu,
+        ...(isLoud && { refuseAs: address(HOP) }),
+      },
+      {
+        toTun: (packet) => this.takes && this.toTun.push(packet.copy()) > 0,
+        toRouter: (neighbour, buffer) => {
+          const sent = { router: neighbour + 1, cell: buffer.copy() };
+          this.sent.push(sent);
+          this.#underWay.push(sent);
+          return this.takes;
+        },
+      },
+      { counters: this.#counters, events: this.log },
+      () => random.word() / 2 ** 32,
+      isSealed ? PROVIDER : undefined,
+    );
+  }
+
+  /** The host sends packets, and everything moves until nothing does. */
+  fromTun(...packets: readonly Uint8Array[]): this {
+    for (const packet of packets) this.core.fromTun(poisoned(packet), this.now);
+    return this.settle();
+  }
+
+  /** A datagram comes from a router, 1 unless told otherwise. */
+  fromLink(datagram: Uint8Array, router = 1): this {
+    this.core.fromLink(router - 1, poisoned(datagram), this.now);
+    return this;
+  }
+
+  settle(): this {
+    for (let next = this.#underWay.shift(); next !== undefined; next = this.#underWay.shift()) {
+      if (!this.isJoined) continue;
+      const { router, cell } = next;
+      for (const answer of this.routers.send(router, [cell], 0, this.now)) {
+        for (const each of this.tamper(answer)) this.fromLink(each, router);
+      }
+    }
+    return this;
+  }
+
+  /** Lets the clock go on, as the packet loop does. */
+  until(now: number): this {
+    while (this.core.deadline <= now) {
+      this.now = Math.max(this.now, this.core.deadline);
+      this.core.expire(this.now);
+      this.settle();
+    }
+    this.now = now;
+    return this;
+  }
+
+  /** An exit answers what came to it. */
+  answer(at: AtExit, message: Uint8Array, from = CSAIL): this {
+    const packet = ipv4({ source: from, destination: `192.168.20${at.router}.2` }, message);
+    const first = this.sent[0]!.router;
+    for (const bytes of this.routers.answer(at, packet)) {
+      for (const each of this.tamper(bytes)) this.fromLink(each, first);
+    }
+    return this;
+  }
+
+  /** The id of the circuit that was begun last, and the number of its first router. */
+  get circuit(): { id: number; router: number } {
+    const { router, cell } = this.sent.at(-1)!;
+    return { id: new DataView(cell.buffer).getUint32(4), router };
+  }
+
+  /** The sequence numbers of what has come to the exits. */
+  get arrived(): number[] {
+    return this.routers.atExit.map(({ packet }) => packet[27]!);
+  }
+
+  counted(): Snapshot {
+    return this.#counters.snapshot();
+  }
+
+  /** What was dropped, and why. */
+  dropped(): Snapshot {
+    const moved = ["tun-in", "tun-out", "link-in", "link-out", "circuits-built", "builds-failed"];
+    return Object.fromEntries(Object.entries(this.counted()).filter(([name]) => !moved.includes(name)));
+  }
+}
+
+/** A ping of the host. */
+function ping(sequence: number, source = ALICE, data = pattern(56)): Uint8Array<ArrayBuffer> {
+  return ipv4({ source, destination: CSAIL }, echo({ sequence, data }));
+}
+
+/** What the host has been told instead of an answer: type, code, MTU, and about what. */
+function told(packet: Uint8Array) {
+  const { source, payload } = readIpv4(packet);
+  assert.equal(source, address(HOP));
+  const view = new DataView(payload.buffer, payload.byteOffset);
+  return { type: payload[0], code: payload[1], mtu: view.getUint16(6), about: payload.subarray(8) };
+}
+
+for (const isSealed of [false, true]) {
+  const kind = isSealed ? "sealed" : "plain";
+
+  Deno.test(`${kind}: packets wait for the first circuit, and then go in the order in which they came, none lost`, () => {
+    const rig = new Rig({ isSealed });
+    rig.isJoined = false;
+    rig.fromTun(ping(1), ping(2), ping(3));
+    assert.deepEqual([rig.sent.length, rig.arrived], [1, []], "only the question has gone");
+    rig.isJoined = true;
+    rig.until(CIRCUIT_LIMITS.answer + CIRCUIT_LIMITS.pause);
+    assert.deepEqual(rig.arrived, [1, 2, 3]);
+    rig.fromTun(ping(4));
+    assert.deepEqual(rig.arrived, [1, 2, 3, 4]);
+    assert.deepEqual(rig.dropped(), {});
+    assert.equal(rig.counted()["circuits-built"], 1);
+  });
+
+  Deno.test(`${kind}: an answer comes to the client that asked, from whom was asked, and is logged with its circuit`, () => {
+    const rig = new Rig({ isSealed });
+    rig.fromTun(ping(1));
+    const { id } = rig.circuit;
+    rig.log.events.length = 0;
+    rig.answer(rig.routers.atExit[0]!, echo({ type: 0, data: pattern(56) }));
+    assert.deepEqual(rig.toTun, [
+      ipv4({ source: CSAIL, destination: ALICE }, echo({ type: 0, data: pattern(56) })),
+    ]);
+    const [source, destination] = [address(CSAIL), address(ALICE)];
+    assert.deepEqual(rig.log.events, [
+      event(EventKind.incomingPacket, { source, destination, incoming: id }),
+    ]);
+  });
+
+  Deno.test(`${kind}: an error quotes the packet as the client has sent it`, () => {
+    const rig = new Rig({ isSealed });
+    const sent = ping(1);
+    rig.fromTun(sent);
+    const at = rig.routers.atExit[0]!;
+    rig.answer(at, echo({ type: 11, id: 0, sequence: 0, data: at.packet }), "100.64.1.1");
+    const { source, destination, payload } = readIpv4(rig.toTun[0]!);
+    assert.deepEqual([source, destination], [address("100.64.1.1"), address(ALICE)]);
+    assert.deepEqual(payload, echo({ type: 11, id: 0, sequence: 0, data: sent }));
+  });
+
+  Deno.test(`${kind}: two clients have a circuit each, and each gets its own answers`, () => {
+    const rig = new Rig({ isSealed });
+    rig.fromTun(ping(1, ALICE), ping(2, BOB));
+    assert.equal(rig.counted()["circuits-built"], 2);
+    const [one, other] = rig.routers.atExit as [AtExit, AtExit];
+    for (const [index, at] of [one, other].entries()) {
+      const packet = ipv4({ source: CSAIL, destination: `192.168.20${at.router}.2` }, echo({ type: 0 }));
+      const firsts = rig.sent.filter(({ cell }) => cell[7] === index + 1).map(({ router }) => router);
+      for (const bytes of rig.routers.answer(at, packet)) rig.fromLink(bytes, firsts[0]);
+    }
+    assert.deepEqual(rig.toTun.map((packet) => readIpv4(packet).destination), [ALICE, BOB].map(address));
+  });
+
+  Deno.test(`${kind}: a packet that is too long is cut for the tunnel, and the exit gets it whole`, () => {
+    const hops = 3;
+    const rig = new Rig({ isSealed, linkMtu: 1500, hops });
+    const [message, longest] = [
+      echo({ data: pattern(3000) }),
+      longestPacket(1500, isSealed ? SEALED : PLAIN, hops),
+    ];
+    rig.fromTun(ipv4({ source: ALICE, destination: CSAIL }, message));
+    assert.deepEqual(rig.routers.atExit.map(({ packet }) => readIpv4(packet).payload), [message]);
+    const cells = rig.sent.filter(({ cell }) => cell[0] === (isSealed ? 0x61 : 0x51));
+    assert.equal(cells.length, Math.ceil(message.length / ((longest - 20) & ~7)));
+    for (const { cell } of cells) assert.ok(cell.length <= 1500 - 20 - 8, "a datagram for this link");
+    assert.deepEqual(rig.dropped(), {});
+  });
+
+  Deno.test(`${kind}: fragments of the host wait like any packet, and are put together at the exit`, () => {
+    const rig = new Rig({ isSealed });
+    const message = echo({ data: pattern(4000) });
+    rig.fromTun(...cutPlainly({ source: ALICE, destination: CSAIL }, message, 1480));
+    assert.deepEqual(rig.routers.atExit.map(({ packet }) => readIpv4(packet).payload), [message]);
+    assert.equal(rig.log.events.filter(({ kind }) => kind === EventKind.icmpFromTunnel).length, 1);
+  });
+
+  Deno.test(`${kind}: the answer to a packet of the old circuit still comes in when there is a new one`, () => {
+    const rig = new Rig({ isSealed, limits: { lifetime: 10_000 } });
+    rig.fromTun(ping(1));
+    const [at] = rig.routers.atExit as [AtExit];
+    rig.until(8000).fromTun(ping(2));
+    rig.until(9000);
+    assert.equal(rig.counted()["circuits-built"], 2);
+    rig.answer(at, echo({ type: 0 }));
+    assert.equal(rig.toTun.length, 1);
+    rig.until(30_000);
+    rig.toTun.length = 0;
+    rig.answer(at, echo({ type: 0 }));
+    assert.deepEqual(rig.toTun, [], "later nobody knows it any more");
+  });
+
+  Deno.test(`${kind}: where no circuit can be built, the host is told of each packet that has waited`, () => {
+    for (const isLoud of [true, false]) {
+      const rig = new Rig({ isSealed, isLoud });
+      rig.isJoined = false;
+      rig.fromTun(ping(1), ping(2));
+      rig.until(30_000);
+      assert.deepEqual(rig.dropped(), { "no-circuit": 2 });
+      const want = [ping(1), ping(2)].map((about) => ({ type: 3, code: 0, mtu: 0, about }));
+      assert.deepEqual(rig.toTun.map(told), isLoud ? want : []);
+      assert.equal(rig.core.deadline, Infinity);
+    }
+  });
+
+  Deno.test(`${kind}: the 257th packet that waits is one too many, and the host is told`, () => {
+    const rig = new Rig({ isSealed, isLoud: true });
+    rig.isJoined = false;
+    for (let sequence = 0; sequence < 257; sequence++) rig.fromTun(ping(sequence & 0xff, ALICE, hex("")));
+    assert.deepEqual(rig.dropped(), { "queue-full": 1 });
+    assert.deepEqual(rig.toTun.map(told), [{ type: 3, code: 0, mtu: 0, about: ping(0, ALICE, hex("")) }]);
+    rig.isJoined = true;
+    rig.until(1000);
+    assert.equal(rig.arrived.length, 256, "and those before it are carried");
+  });
+
+  Deno.test(`${kind}: a client too many is told so at once`, () => {
+    const rig = new Rig({ isSealed, isLoud: true, limits: { clients: 1 } });
+    rig.fromTun(ping(1, ALICE), ping(2, BOB));
+    assert.deepEqual(rig.dropped(), { "circuits-full": 1 });
+    assert.deepEqual(rig.toTun.map(told), [{ type: 3, code: 0, mtu: 0, about: ping(2, BOB) }]);
+    assert.deepEqual(rig.arrived, [1]);
+  });
+
+  Deno.test(`${kind}: a packet that must not be cut and does not fit is refused with the MTU that would`, () => {
+    const rig = new Rig({ isSealed, isLoud: true, linkMtu: 1500 });
+    const longest = isSealed ? 1392 : 1464;
+    const header = { source: ALICE, destination: CSAIL, dontFragment: true };
+    const [fits, not] = [longest - 28, longest - 27].map((size) =>
+      ipv4(header, echo({ data: pattern(size) }))
+    );
+    rig.fromTun(fits!, not!);
+    assert.deepEqual(rig.dropped(), { "too-long": 1 });
+    const { type, code, mtu } = told(rig.toTun[0]!);
+    assert.deepEqual([type, code, mtu], [3, 4, longest]);
+    assert.equal(rig.arrived.length, 1);
+  });
+
+  Deno.test(`${kind}: what is no answer to the host is dropped at the end of its circuit`, () => {
+    const cases: [what: string, message: Uint8Array, protocol: number, reason: keyof Snapshot][] = [
+      ["a request", echo(), 1, "not-a-reply"],
+      ["a redirect", echo({ type: 5 }), 1, "not-a-reply"],
+      ["a wrong checksum", echo({ type: 0, checksum: 1 }), 1, "icmp-checksum"],
+      ["half a message", echo({ type: 0 }).subarray(0, 7), 1, "bad-length"],
+      ["UDP", pattern(8), 17, "not-carried"],
+    ];
+    for (const [what, message, protocol, reason] of cases) {
+      const rig = new Rig({ isSealed });
+      rig.fromTun(ping(1));
+      const at = rig.routers.atExit[0]!;
+      const packet = ipv4({ source: CSAIL, destination: `192.168.20${at.router}.2`, protocol }, message);
+      for (const bytes of rig.routers.answer(at, packet)) rig.fromLink(bytes, rig.circuit.router);
+      assert.deepEqual(rig.dropped(), { [reason]: 1 }, what);
+      assert.deepEqual(rig.toTun, [], what);
+    }
+  });
+
+  Deno.test(`${kind}: a cell in the wrong state, of the wrong dialect, or of a type that no proxy takes`, () => {
+    const back = isSealed ? CellType.returnSealed : CellType.returnData;
+    for (let type = 0; type < 256; type++) {
+      const what = `0x${type.toString(16)}`;
+      const building = new Rig({ isSealed });
+      building.isJoined = false;
+      building.fromTun(ping(1));
+      const { id, router } = building.circuit;
+      building.fromLink(cell(type, id, hex("00")), router);
+      // An answer that says the wrong thing, where answers are waited for.
+      const answer = isSealed && type === CellType.handshake ? "bad-handshake" : "unexpected-cell";
+      assert.deepEqual(building.dropped(), { [answer]: 1 }, `${what}, building`);
+      assert.equal(building.sent.length, 1);
+
+      if (type === back) continue;
+      const open = new Rig({ isSealed, hops: 1 });
+      open.fromTun(ping(1));
+      const known = open.circuit;
+      open.fromLink(cell(type, known.id, hex("00")), known.router);
+      assert.deepEqual(open.dropped(), { "unexpected-cell": 1 }, `${what}, open`);
+      open.fromTun(ping(2));
+      assert.deepEqual(open.arrived, [1, 2], "and the circuit goes on");
+    }
+  });
+
+  Deno.test(`${kind}: a circuit that there is not, or that is another router's, is logged with its id and the port`, () => {
+    const rig = new Rig({ isSealed, hops: 1 });
+    rig.fromTun(ping(1));
+    const { id, router } = rig.circuit;
+    rig.log.events.length = 0;
+    const other = router % 4 + 1;
+    const type = isSealed ? CellType.returnSealed : CellType.returnData;
+    rig.fromLink(cell(type, 0xdead_beef, ping(1)), router);
+    rig.fromLink(cell(type, id, ping(1)), other);
+    assert.deepEqual(rig.log.events, [
+      event(EventKind.unknownCircuit, { detail: 0xdead_beef, port: 40_000 + router }),
+      event(EventKind.unknownCircuit, { detail: id, port: 40_000 + other }),
+    ]);
+    assert.deepEqual(rig.dropped(), { "unknown-circuit": 2 });
+  });
+}
+
+Deno.test("sealed: the client's address does not leave the proxy, not even under all layers", () => {
+  const rig = new Rig({ hops: 1 });
+  rig.isJoined = false;
+  rig.fromTun(ping(1));
+  rig.isJoined = true;
+  rig.until(600).fromTun(ping(2));
+  const events = rig.routers.logs.flatMap(({ events }) => events).filter(({ kind }) =>
+    kind === EventKind.outgoingPacket
+  );
+  assert.deepEqual(events.map(({ source }: Event) => source), [0, 0], "those that have waited, too");
+});
+
+Deno.test("plain: the first router knows the client, as it says in its log", () => {
+  const rig = new Rig({ isSealed: false, hops: 1 });
+  rig.fromTun(ping(1));
+  const events = rig.routers.logs.flatMap(({ events }) => events);
+  assert.deepEqual(events.map(({ source }) => source), [address(ALICE)]);
+});
+
+Deno.test("sealed: what is not authentic, has come before, or is too short never reaches the host", () => {
+  const ways: [reason: keyof Snapshot, tamper: (cell: Uint8Array) => Uint8Array[], arrive: number][] = [
+    ["forged", (bytes) => [flip(bytes, 8 * bytes.length - 1)], 0],
+    ["replayed", (bytes) => [bytes, bytes], 1],
+    ["truncated", (bytes) => [bytes.subarray(0, 8 + 23)], 0],
+    ["bad-cell", (bytes) => [bytes.subarray(0, 7)], 0],
+  ];
+  for (const [reason, tamper, arrive] of ways) {
+    const rig = new Rig();
+    rig.fromTun(ping(1));
+    rig.tamper = tamper;
+    rig.answer(rig.routers.atExit[0]!, echo({ type: 0 }));
+    assert.deepEqual(rig.dropped(), { [reason]: 1 });
+    assert.equal(rig.toTun.length, arrive, reason);
+  }
+});
+
+Deno.test("sealed: an answer to a handshake that is not the router's own is as good as none", () => {
+  const rig = new Rig();
+  rig.tamper = (bytes) =>
+    bytes[0] === CellType.handshake ? [concat(bytes.subarray(0, 8), pattern(48))] : [bytes];
+  rig.fromTun(ping(1));
+  assert.deepEqual(rig.dropped(), { "bad-handshake": 1 });
+  rig.tamper = (bytes) => [bytes];
+  rig.until(1000);
+  assert.deepEqual(rig.arrived, [1], "by another circuit");
+});
+
+Deno.test("a client that will certainly come finds its circuit open", () => {
+  const rig = new Rig({ firstClient: ALICE });
+  assert.equal(rig.core.deadline, -Infinity);
+  rig.until(0);
+  assert.equal(rig.counted()["circuits-built"], 1);
+  const sent = rig.sent.length;
+  rig.fromTun(ping(1));
+  assert.equal(rig.sent.length, sent + 1);
+  assert.deepEqual(rig.arrived, [1]);
+});
+
+Deno.test("what a link or the host does not take is counted", () => {
+  const rig = new Rig({ isSealed: false, hops: 1 });
+  rig.takes = false;
+  rig.fromTun(ping(1));
+  rig.answer(rig.routers.atExit[0]!, echo({ type: 0 }));
+  const { "link-refused": cells, "tun-refused": packets } = rig.counted();
+  assert.deepEqual([cells, packets], [2, 1]);
+});
+
+Deno.test("pieces of an answer come to the host one by one, each redirected", () => {
+  for (const isSealed of [false, true]) {
+    const rig = new Rig({ isSealed });
+    rig.fromTun(ping(1));
+    const message = echo({ type: 0, data: pattern(4000) });
+    rig.answer(rig.routers.atExit[0]!, message);
+    assert.equal(rig.toTun.length, 3);
+    for (const piece of rig.toTun) assert.equal(readIpv4(piece).destination, address(ALICE));
+    assert.deepEqual(joinPlainly(rig.toTun), message);
+  }
+});

@@ -1,0 +1,262 @@
+import assert from "node:assert/strict";
+import { CellType } from "../../src/cell/cell.ts";
+import type { Deliver, Exit } from "../../src/exit/exit.ts";
+import { HOP_LIMITS } from "../../src/circuit/relay/hop_table.ts";
+import { RouterCore } from "../../src/node/router.ts";
+import { Counters, type Snapshot } from "../../src/trace/counters.ts";
+import { type Event, EventKind } from "../../src/trace/events.ts";
+import { event, EventMemory } from "../support/events.ts";
+import {
+  address,
+  cell as makeCell,
+  concat,
+  cutPlainly,
+  echo,
+  hex,
+  ipv4,
+  joinPlainly,
+  pattern,
+  poisoned,
+} from "../support/packets.ts";
+
+const PORT = 40_000;
+const CIRCUIT = 0x51;
+const MTU = 1500;
+const ADDRESS = address("192.168.201.2");
+/** The router's own number for the only circuit that it has. */
+const HANDLE = 1;
+
+/*
+ *   test plays the proxy ──► router ──► test plays the exit
+ *                        ◄── router ◄──
+ */
+function makeRouter(takes = true) {
+  const counters = new Counters();
+  const toNeighbour: Uint8Array[] = [];
+  const atExit: [circuit: number, packet: Uint8Array][] = [];
+  const log = new EventMemory();
+  let deliver: Deliver | undefined;
+  const exit = {
+    deadline: Infinity,
+    expired: 0,
+    send(circuit: number, packet: { copy(): Uint8Array }) {
+      atExit.push([circuit, packet.copy()]);
+    },
+    expire() {
+      this.expired++;
+    },
+  } satisfies Exit & { expired: number };
+  const core = new RouterCore(
+    {
+      number: 1,
+      address: ADDRESS,
+      neighbours: [{ address: 0, port: PORT, isRouter: false }],
+      given: [{ neighbour: 0, id: CIRCUIT }],
+      begins: "none",
+      mtu: MTU,
+      limits: HOP_LIMITS,
+    },
+    {
+      toNeighbour: (neighbour, cell) => {
+        assert.equal(neighbour, 0);
+        return takes && toNeighbour.push(cell.copy()) > 0;
+      },
+    },
+    { counters, events: log },
+    (given) => {
+      deliver = given;
+      return exit;
+    },
+  );
+  return {
+    core,
+    exit,
+    fromLink: (datagram: Uint8Array, now = 0) => core.fromLink(0, poisoned(datagram), now),
+    fromExit: (packet: Uint8Array, circuit = HANDLE, isFromWorld = false) =>
+      deliver!(circuit, poisoned(packet), isFromWorld),
+    toNeighbour,
+    atExit,
+    events: log.events,
+    counted: () => counters.snapshot(),
+  };
+}
+
+/** A cell of this link. */
+function cell(packet: Uint8Array, type: number = CellType.relayData, circuit = CIRCUIT): Uint8Array {
+  return makeCell(type, circuit, packet);
+}
+
+const REQUEST = ipv4({}, echo({ data: pattern(56) }));
+
+Deno.test("a packet comes to the exit as it is, with the router's number for the circuit that it came by, and is logged", () => {
+  const router = makeRouter();
+  router.fromLink(cell(REQUEST));
+  assert.deepEqual(router.atExit, [[HANDLE, REQUEST]]);
+  assert.deepEqual(router.counted(), { "link-in": 1 });
+  assert.deepEqual(router.events, [
+    event(EventKind.icmpFromPort, {
+      source: address("10.5.51.2"),
+      destination: address("10.5.51.7"),
+      detail: 8,
+      port: PORT,
+    }),
+  ]);
+});
+
+Deno.test("what the exit delivers goes back as one cell", () => {
+  const router = makeRouter();
+  router.fromExit(REQUEST);
+  assert.deepEqual(router.toNeighbour, [concat(hex("54 000000 00000051"), REQUEST)]);
+  assert.deepEqual(router.counted(), { "link-out": 1 });
+});
+
+Deno.test("what is too long for the way back is cut to its MTU, each piece a cell", () => {
+  const router = makeRouter();
+  const message = echo({ type: 0, data: pattern(5000) });
+  router.fromExit(ipv4({}, message));
+  assert.equal(router.toNeighbour.length, 4);
+  for (const sent of router.toNeighbour) assert.ok(sent.length <= 8 + MTU);
+  assert.deepEqual(joinPlainly(router.toNeighbour.map((sent) => sent.subarray(8))), message);
+  assert.deepEqual(router.counted(), { "link-out": 4 });
+});
+
+Deno.test("what the kernel does not take is counted", () => {
+  const router = makeRouter(false);
+  router.fromExit(REQUEST);
+  assert.deepEqual(router.counted(), { "link-refused": 1 });
+});
+
+Deno.test("fragments wait for each other: the exit sees the whole datagram, and the log one line", () => {
+  const router = makeRouter();
+  const message = echo({ data: pattern(5000) });
+  const fragments = cutPlainly({}, message, 1480);
+  for (const fragment of fragments.toReversed()) {
+    assert.deepEqual(router.atExit, []);
+    router.fromLink(cell(fragment));
+  }
+  assert.deepEqual(router.atExit, [[HANDLE, ipv4({}, message)]]);
+  assert.equal(router.events.length, 1);
+  assert.deepEqual(router.counted(), { "link-in": fragments.length });
+  assert.equal(router.core.deadline, Infinity);
+});
+
+Deno.test("what is wrong with a datagram is counted, and nothing comes to the exit", () => {
+  const cases: [what: string, datagram: Uint8Array, reason: keyof Snapshot][] = [
+    ["nothing", hex(""), "bad-cell"],
+    ["half a cell header", cell(hex("")).subarray(0, 7), "bad-cell"],
+    ["a packet without a cell", REQUEST, "bad-cell"],
+    ["our own, turned back", cell(REQUEST, CellType.returnData), "unexpected-cell"],
+    ["an unknown type", cell(REQUEST, 0), "unexpected-cell"],
+    ["another circuit", cell(REQUEST, CellType.relayData, CIRCUIT + 1), "unknown-circuit"],
+    ["a cell of nothing", cell(hex("")), "not-ipv4"],
+    ["IPv6", cell(concat(hex("60"), pattern(39))), "not-ipv4"],
+    ["cut short", cell(REQUEST.subarray(0, -1)), "bad-length"],
+    ["a wrong header checksum", cell(ipv4({ checksum: 1 }, echo())), "header-checksum"],
+    ["a fragment of no multiple of 8", cell(ipv4({ moreFragments: true }, pattern(9))), "bad-fragment"],
+    ["TCP", cell(ipv4({ protocol: 6 }, pattern(20))), "not-carried"],
+    ["a fragment of UDP", cell(ipv4({ protocol: 17, offset: 8 }, pattern(8))), "not-carried"],
+    ["half an ICMP header", cell(ipv4({}, echo().subarray(0, 7))), "bad-length"],
+    ["a wrong ICMP checksum", cell(ipv4({}, echo({ checksum: 1 }))), "icmp-checksum"],
+  ];
+  for (const [what, datagram, reason] of cases) {
+    const router = makeRouter();
+    router.fromLink(datagram);
+    assert.deepEqual(router.counted(), { "link-in": 1, [reason]: 1 }, what);
+    assert.deepEqual(router.atExit, [], what);
+  }
+});
+
+Deno.test("a datagram that is whole but damaged is counted once, not once for each of its pieces", () => {
+  const router = makeRouter();
+  const message = echo({ data: pattern(100) });
+  message[50]! ^= 1;
+  for (const fragment of cutPlainly({}, message, 48)) router.fromLink(cell(fragment));
+  assert.deepEqual(router.atExit, []);
+  assert.deepEqual(router.counted(), { "link-in": 3, "icmp-checksum": 1 });
+});
+
+Deno.test("fragments that contradict, that are too many, or that wait in vain are counted", () => {
+  const router = makeRouter();
+  const [first] = cutPlainly({ id: 1 }, echo({ data: pattern(100) }), 48) as [Uint8Array];
+  const other = first.slice();
+  other[30]! ^= 1;
+  router.fromLink(cell(first));
+  router.fromLink(cell(other));
+  assert.equal(router.counted()["fragment-overlap"], 1);
+
+  for (let id = 0; id < 65; id++) {
+    router.fromLink(cell(cutPlainly({ id }, echo({ data: pattern(100) }), 48)[0]!), 1000);
+  }
+  assert.equal(router.counted()["reassembly-full"], 1);
+  assert.equal(router.core.deadline, 31_000);
+  router.core.expire(30_999);
+  assert.equal(router.counted()["reassembly-timeout"], undefined);
+  router.core.expire(31_000);
+  assert.equal(router.counted()["reassembly-timeout"], 64);
+  assert.equal(router.core.deadline, Infinity);
+});
+
+Deno.test("an unknown circuit is logged with its id, the port it came from, and whose packet it is where that can be read", () => {
+  const id = { detail: 0xdead_beef, port: PORT };
+  const addresses = { source: address("10.5.51.2"), destination: address("10.5.51.7") };
+  const cases: [what: string, packet: Uint8Array, type: CellType, fields: Partial<Event>][] = [
+    ["a packet", REQUEST, CellType.relayData, { ...id, ...addresses }],
+    ["a packet on its way back", REQUEST, CellType.returnData, { ...id, ...addresses }],
+    ["no packet", hex("00"), CellType.relayData, id],
+    ["an extension", hex("00000000 0001"), CellType.extend, id],
+  ];
+  for (const [what, packet, type, fields] of cases) {
+    const router = makeRouter();
+    router.fromLink(cell(packet, type, 0xdead_beef));
+    assert.deepEqual(router.events, [event(EventKind.unknownCircuit, fields)], what);
+  }
+});
+
+Deno.test("a given circuit carries packets, and nothing else: it cannot be extended, begun or ended", () => {
+  for (let type = 0; type < 256; type++) {
+    if (type === CellType.relayData) continue;
+    const router = makeRouter();
+    router.fromLink(cell(hex("00000000 0001"), type));
+    assert.deepEqual(router.counted(), { "link-in": 1, "unexpected-cell": 1 }, `0x${type.toString(16)}`);
+    assert.equal(router.core.circuits, 1);
+  }
+});
+
+Deno.test("where circuits are given, none can be begun", () => {
+  const router = makeRouter();
+  router.fromLink(cell(hex(""), CellType.extend, CIRCUIT + 1));
+  router.fromLink(cell(pattern(48), CellType.handshake, CIRCUIT + 1));
+  assert.deepEqual(router.counted(), { "link-in": 2, "unknown-circuit": 1, "unexpected-cell": 1 });
+  assert.deepEqual([router.core.circuits, router.toNeighbour], [1, []]);
+});
+
+Deno.test("what the world says to a given circuit is logged with the router's own address; what the exit says itself is not", () => {
+  const router = makeRouter();
+  const answer = ipv4({ source: "10.5.51.7", destination: "10.5.51.2" }, echo({ type: 11 }));
+  router.fromExit(answer, HANDLE, false);
+  assert.deepEqual(router.events, []);
+  router.fromExit(answer, HANDLE, true);
+  const [told] = router.events;
+  assert.deepEqual(
+    told,
+    event(EventKind.icmpFromRawSocket, { source: address("10.5.51.7"), destination: ADDRESS, detail: 11 }),
+  );
+  assert.deepEqual(router.toNeighbour.map((sent) => sent.subarray(8)), [answer, answer], "as it is");
+});
+
+Deno.test("an answer to a circuit that there is not is dropped", () => {
+  const router = makeRouter();
+  router.fromExit(REQUEST, HANDLE + 1);
+  assert.deepEqual(router.counted(), { "unknown-circuit": 1 });
+  assert.deepEqual(router.toNeighbour, []);
+});
+
+Deno.test("the exit's own deadline is kept too", () => {
+  const router = makeRouter();
+  router.exit.deadline = 500;
+  assert.equal(router.core.deadline, 500);
+  router.core.expire(499);
+  assert.equal(router.exit.expired, 0);
+  router.core.expire(500);
+  assert.equal(router.exit.expired, 1);
+});

@@ -1,0 +1,571 @@
+/**
+ * Routers that begin circuits, extend them, and hand cells on. The test plays the proxy, and now and then a neighbour who
+ * does not keep to the rules.
+ *
+ * ```
+ *   test ── 0x01 ──► router 1 ── 0x101 ──► router 2 ── 0x201 ──► router 3 ──► exit
+ *   10.0.2.15        192.168.201.2         192.168.202.2         192.168.203.2
+ * ```
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { CellType } from "../../src/cell/cell.ts";
+import { HOP_LIMITS } from "../../src/circuit/relay/hop_table.ts";
+import type { OriginCircuit } from "../../src/circuit/origin/origin_circuit.ts";
+import { PROLOGUE } from "../../src/circuit/prologue.ts";
+import { Layer } from "../../src/crypto/layer.ts";
+import { initiate } from "../../src/crypto/noise.ts";
+import type { Snapshot } from "../../src/trace/counters.ts";
+import { type Event, EventKind } from "../../src/trace/events.ts";
+import { flip, PROVIDER } from "../support/crypto.ts";
+import { event } from "../support/events.ts";
+import {
+  address,
+  cell,
+  concat,
+  cutPlainly,
+  echo,
+  hex,
+  ipv4,
+  joinPlainly,
+  pattern,
+  poisoned,
+  readIpv4,
+} from "../support/packets.ts";
+import { Routers } from "../support/routers.ts";
+
+const [VM, CSAIL] = ["10.0.2.15", "128.30.2.155"];
+const [ONE, TWO, THREE] = ["192.168.201.2", "192.168.202.2", "192.168.203.2"].map(address) as [
+  number,
+  number,
+  number,
+];
+const { extend: EXTEND, extendDone: EXTEND_DONE, relayData: RELAY, returnData: RETURN, destroy: DESTROY } =
+  CellType;
+const { sealedExtend, sealedExtendDone, relaySealed, returnSealed, handshake } = CellType;
+const NOTHING = hex("");
+
+const REQUEST = ipv4({ source: VM, destination: CSAIL }, echo({ data: pattern(56) }));
+
+/** The body that extends a circuit to a router. */
+function to(router: number): Uint8Array {
+  return hex(`7f000001 ${(40_000 + router).toString(16)}`);
+}
+
+/** What a circuit makes of a packet on its way out. */
+function sealed(
+  circuit: OriginCircuit,
+  body: Uint8Array,
+  type: CellType = circuit.dialect.relay,
+): Uint8Array {
+  const buffer = poisoned(body);
+  assert.equal(circuit.seal(buffer, type), true);
+  return buffer.copy();
+}
+
+/** What is in the cells that have come back by a circuit. */
+function peeled(circuit: OriginCircuit, cells: readonly Uint8Array[]): Uint8Array[] {
+  return cells.map((bytes) => {
+    assert.equal(bytes[0], circuit.dialect.back);
+    const buffer = poisoned(bytes);
+    assert.equal(circuit.peel(buffer, circuit.dialect.back), undefined);
+    return buffer.copy();
+  });
+}
+
+/** What a router has dropped, and why. */
+function dropped(routers: Routers, router: number): Snapshot {
+  const { "link-in": _in, "link-out": _out, ...rest } = routers.counted(router);
+  return rest;
+}
+
+for (const isSealed of [false, true]) {
+  const kind = isSealed ? "sealed" : "plain";
+
+  Deno.test(`${kind}: a packet comes to the exit with the last router's address, and its answer to whom it asked`, () => {
+    const routers = new Routers(4, isSealed);
+    const circuit = routers.build([1, 2, 3]);
+    assert.deepEqual(routers.send(1, [sealed(circuit, REQUEST)]), []);
+    const [{ router, handle, packet }, ...more] = routers.atExit as [Routers["atExit"][0]];
+    assert.deepEqual([router, more], [3, []]);
+    assert.deepEqual(packet, ipv4({ source: "192.168.203.2", destination: CSAIL }, REQUEST.subarray(20)));
+
+    const reply = echo({ type: 0, data: pattern(56) });
+    const answer = ipv4({ source: CSAIL, destination: "192.168.203.2", ttl: 50 }, reply);
+    const [back, ...others] = peeled(circuit, routers.answer({ router, handle }, answer));
+    assert.deepEqual(others, []);
+    assert.deepEqual(back, ipv4({ source: CSAIL, destination: VM, ttl: 50 }, reply));
+    for (const each of [1, 2, 3, 4]) assert.deepEqual(dropped(routers, each), {});
+  });
+
+  Deno.test(`${kind}: an error quotes the packet as its sender knows it, whoever sent it on; every checksum stays right`, () => {
+    for (const path of [[2], [2, 1], [4, 2, 1, 3]]) {
+      const routers = new Routers(4, isSealed);
+      const circuit = routers.build(path);
+      routers.send(path[0]!, [sealed(circuit, REQUEST)]);
+      const [{ packet, ...at }] = routers.atExit as [Routers["atExit"][0]];
+      const source = "100.64.1.1";
+      const own = `192.168.20${at.router}.2`;
+      const error = ipv4({ source, destination: own }, echo({ type: 11, id: 0, sequence: 0, data: packet }));
+      const [back] = peeled(circuit, routers.answer(at, error));
+      const { payload, ...header } = readIpv4(back!);
+      assert.deepEqual([header.source, header.destination], [address(source), address(VM)]);
+      assert.deepEqual(payload, echo({ type: 11, id: 0, sequence: 0, data: REQUEST }));
+    }
+  });
+
+  Deno.test(`${kind}: an error that quotes somebody else is left as it is, but for whom it is for`, () => {
+    const routers = new Routers(2, isSealed);
+    const circuit = routers.build([1]);
+    routers.send(1, [sealed(circuit, REQUEST)]);
+    const quote = ipv4({ source: "192.0.2.1", destination: CSAIL }, echo());
+    const error = ipv4({ source: CSAIL, destination: "192.168.201.2" }, echo({ type: 3, data: quote }));
+    const [back] = peeled(circuit, routers.answer(routers.atExit[0]!, error));
+    assert.deepEqual(readIpv4(back!).payload, echo({ type: 3, data: quote }));
+    assert.equal(readIpv4(back!).destination, address(VM));
+  });
+
+  Deno.test(`${kind}: fragments wait for each other at the exit, and answers that are too long are cut, each piece a cell`, () => {
+    const routers = new Routers(3, isSealed);
+    const circuit = routers.build([1, 2]);
+    const message = echo({ data: pattern(4000) });
+    const fragments = cutPlainly({ source: VM, destination: CSAIL }, message, 1400);
+    routers.send(1, fragments.toReversed().map((fragment) => sealed(circuit, fragment)));
+    assert.deepEqual(
+      routers.atExit.map(({ packet }) => packet),
+      [ipv4({ source: "192.168.202.2", destination: CSAIL }, message)],
+    );
+    const answer = ipv4({ source: CSAIL, destination: "192.168.202.2" }, message);
+    const pieces = peeled(circuit, routers.answer(routers.atExit[0]!, answer));
+    assert.equal(pieces.length, 3);
+    for (const piece of pieces) {
+      assert.ok(piece.length <= 1500 && readIpv4(piece).destination === address(VM));
+    }
+    assert.deepEqual(joinPlainly(pieces), message);
+  });
+
+  Deno.test(`${kind}: fragments that look alike but came by two circuits are not put together`, () => {
+    const routers = new Routers(3, isSealed);
+    const [one, other] = [routers.build([1, 2], 1), routers.build([1, 2], 2)];
+    const header = { source: VM, destination: CSAIL, id: 7 };
+    const [mine, theirs] = [echo({ data: pattern(1000) }), echo({ data: pattern(1000, 99) })];
+    const [first, second] = cutPlainly(header, mine, 520) as [Uint8Array, Uint8Array];
+    const [theirFirst, theirSecond] = cutPlainly(header, theirs, 520) as [Uint8Array, Uint8Array];
+    routers.send(1, [sealed(one, first), sealed(other, theirSecond)]);
+    assert.equal(routers.atExit.length, 0);
+    routers.send(1, [sealed(other, theirFirst), sealed(one, second)]);
+    assert.deepEqual(routers.atExit.map(({ packet }) => readIpv4(packet).payload), [theirs, mine]);
+    assert.notEqual(routers.atExit[0]!.handle, routers.atExit[1]!.handle);
+  });
+
+  Deno.test(`${kind}: an end goes to every hop, and then none of them knows the circuit`, () => {
+    const routers = new Routers(3, isSealed);
+    const circuit = routers.build([1, 2, 3]);
+    const late = sealed(circuit, REQUEST);
+    routers.send(1, [late]);
+    assert.deepEqual(routers.send(1, [sealed(circuit, NOTHING, DESTROY)]), []);
+    assert.deepEqual(routers.cores.map(({ circuits }) => circuits), [0, 0, 0]);
+    routers.send(1, [late]);
+    assert.deepEqual(dropped(routers, 1), { "unknown-circuit": 1 });
+
+    const answer = ipv4({ source: CSAIL, destination: "192.168.203.2" }, echo({ type: 0 }));
+    assert.deepEqual(routers.answer(routers.atExit[0]!, answer), [], "an answer that comes now is nobody's");
+    assert.deepEqual(dropped(routers, 3), { "unknown-circuit": 1 });
+  });
+
+  Deno.test(`${kind}: a circuit that is extended ends beyond the one who has asked for it`, () => {
+    const routers = new Routers(3, isSealed);
+    const circuit = routers.build([1, 2]);
+    const body = isSealed ? concat(to(1), pattern(48)) : to(1);
+    const wrong: [what: string, body: Uint8Array][] = [
+      ["back to where it came from", body],
+      ["to the proxy", concat(hex("7f000001 9c40"), body.subarray(6))],
+      ["to itself", concat(to(2), body.subarray(6))],
+      ["to a port of nobody's", concat(hex("7f000001 9c4a"), body.subarray(6))],
+      ["to an address of nobody's", concat(hex("7f000002 9c43"), body.subarray(6))],
+      ["to the port zero", concat(hex("7f000001 0000"), body.subarray(6))],
+      ["to half a port", body.subarray(0, 5)],
+    ];
+    for (const [index, [what, body]] of wrong.entries()) {
+      assert.deepEqual(routers.send(1, [sealed(circuit, body, circuit.dialect.extend)]), [], what);
+      assert.deepEqual(dropped(routers, 2), { "bad-extend": index + 1 }, what);
+      assert.equal(routers.cores[2]!.circuits, 0, what);
+    }
+  });
+
+  Deno.test(`${kind}: while the next router has not answered, nothing goes on to it, nor to another one`, () => {
+    const routers = new Routers(3, isSealed);
+    const circuit = routers.build([1]);
+    routers.isDeaf = (router) => router === 2;
+    const ask = (router: number) =>
+      routers.send(1, [
+        sealed(circuit, concat(to(router), pattern(isSealed ? 48 : 0)), circuit.dialect.extend),
+      ]);
+    ask(2);
+    routers.carried.length = 0;
+    routers.send(1, [sealed(circuit, REQUEST)]);
+    assert.deepEqual(dropped(routers, 1), { "unexpected-cell": 1 });
+    ask(3);
+    ask(2);
+    assert.deepEqual(dropped(routers, 1), { "unexpected-cell": 1, "bad-extend": 2 });
+    assert.deepEqual([routers.carried, routers.atExit], [[], []]);
+  });
+
+  Deno.test(`${kind}: a router takes as many circuits as it may, and one more when one has ended`, () => {
+    const routers = new Routers(2, isSealed, { limits: { ...HOP_LIMITS, circuits: 2 } });
+    const circuit = routers.build([1], 1);
+    routers.build([1], 2);
+    assert.throws(() => routers.build([1], 3), /router 1 does not answer/);
+    assert.deepEqual(dropped(routers, 1), { "circuits-full": 1 });
+    routers.send(1, [sealed(circuit, NOTHING, DESTROY)]);
+    routers.build([1], 3);
+  });
+
+  Deno.test(`${kind}: a circuit that nobody uses is forgotten; what comes for it from the exit does not count as use`, () => {
+    const routers = new Routers(2, isSealed);
+    const { idle } = routers.configs[0]!.limits;
+    assert.equal(idle, 660_000, "its lifetime, and a minute");
+    const circuit = routers.build([1]);
+    const [core] = routers.cores;
+    assert.equal(core!.deadline, idle);
+    routers.send(1, [sealed(circuit, REQUEST)], 0, 1000);
+    const answer = ipv4({ source: CSAIL, destination: "192.168.201.2" }, echo({ type: 0 }));
+    core!.expire(idle);
+    assert.equal(core!.circuits, 1);
+    assert.equal(routers.answer(routers.atExit[0]!, answer).length, 1);
+    core!.expire(idle + idle / 4);
+    assert.equal(core!.circuits, 0);
+    assert.equal(core!.deadline, Infinity);
+    assert.deepEqual(routers.answer(routers.atExit[0]!, answer), []);
+  });
+}
+
+/** Events of each router of the path 1, 2, 3. */
+function logs(routers: Routers): Event[][] {
+  return routers.logs.slice(0, 3).map(({ events }) => events);
+}
+
+Deno.test("plain, logged: who extends, who forwards, and by which ids", () => {
+  const routers = new Routers(3, false);
+  routers.send(1, [cell(EXTEND, 1, NOTHING)]);
+  assert.deepEqual(logs(routers), [[], [], []], "a beginning is not told");
+  assert.deepEqual(routers.send(1, [cell(EXTEND, 1, to(2))]), [cell(EXTEND_DONE, 1, to(2))]);
+  assert.deepEqual(routers.send(1, [cell(EXTEND, 1, to(3))]), [cell(EXTEND_DONE, 1, to(3))]);
+  const [one, two] = [{ incoming: 0x01, outgoing: 0x101, port: 40_002 }, {
+    incoming: 0x101,
+    outgoing: 0x201,
+    port: 40_003,
+  }];
+  assert.deepEqual(logs(routers), [
+    [event(EventKind.newExtend, one), event(EventKind.forwardExtend, one)],
+    [event(EventKind.newExtend, two)],
+    [],
+  ]);
+  assert.deepEqual(routers.carried.map(({ from, to, cell }) => [from, to, cell.toHex()]), [
+    [1, 0, "5300000000000001"],
+    [1, 2, "5200000000000101"],
+    [2, 1, "5300000000000101"],
+    [1, 0, `5300000000000001${to(2).toHex()}`],
+    [1, 2, `5200000000000101${to(3).toHex()}`],
+    [2, 3, "5200000000000201"],
+    [3, 2, "5300000000000201"],
+    [2, 1, `5300000000000101${to(3).toHex()}`],
+    [1, 0, `5300000000000001${to(3).toHex()}`],
+  ]);
+});
+
+Deno.test("plain, logged: each hop puts its own address in the place of the source, and back what was there before", () => {
+  const routers = new Routers(3, false);
+  const circuit = routers.build([1, 2, 3]);
+  routers.send(1, [sealed(circuit, REQUEST)]);
+  const [vm, destination] = [address(VM), address(CSAIL)];
+  assert.deepEqual(logs(routers), [
+    [event(EventKind.relayPacket, {
+      source: vm,
+      destination,
+      incoming: 0x01,
+      outgoing: 0x101,
+      rewritten: ONE,
+    })],
+    [event(EventKind.relayPacket, {
+      source: ONE,
+      destination,
+      incoming: 0x101,
+      outgoing: 0x201,
+      rewritten: TWO,
+    })],
+    [event(EventKind.outgoingPacket, { source: TWO, destination, incoming: 0x201, rewritten: THREE })],
+  ]);
+  const sources = routers.carried.map(({ cell }) => readIpv4(cell.subarray(8)).source);
+  assert.deepEqual(sources, [ONE, TWO]);
+
+  routers.carried.length = 0;
+  for (const { events } of routers.logs) events.length = 0;
+  routers.answer(
+    routers.atExit[0]!,
+    ipv4({ source: CSAIL, destination: "192.168.203.2" }, echo({ type: 0 })),
+  );
+  const source = address(CSAIL);
+  assert.deepEqual(logs(routers), [
+    [event(EventKind.relayReply, {
+      source,
+      destination: ONE,
+      incoming: 0x101,
+      outgoing: 0x01,
+      rewritten: vm,
+    })],
+    [event(EventKind.relayReply, {
+      source,
+      destination: TWO,
+      incoming: 0x201,
+      outgoing: 0x101,
+      rewritten: ONE,
+    })],
+    [event(EventKind.packetFromWorld, { source, destination: THREE, outgoing: 0x201 })],
+  ]);
+  const destinations = routers.carried.map(({ cell }) => readIpv4(cell.subarray(8)).destination);
+  assert.deepEqual(destinations, [TWO, ONE, vm]);
+});
+
+Deno.test("sealed, logged: only the last hop can say more than by which ids a cell went", () => {
+  const routers = new Routers(3, true);
+  const circuit = routers.build([1, 2, 3]);
+  // The proxy has blanked the source.
+  const blank = ipv4({ source: "0.0.0.0", destination: CSAIL }, REQUEST.subarray(20));
+  routers.send(1, [sealed(circuit, blank)]);
+  routers.answer(
+    routers.atExit[0]!,
+    ipv4({ source: CSAIL, destination: "192.168.203.2" }, echo({ type: 0 })),
+  );
+  assert.deepEqual(logs(routers), [
+    [
+      event(EventKind.relaySealed, { incoming: 0x01, outgoing: 0x101 }),
+      event(EventKind.relayReplySealed, { incoming: 0x101, outgoing: 0x01 }),
+    ],
+    [
+      event(EventKind.relaySealed, { incoming: 0x101, outgoing: 0x201 }),
+      event(EventKind.relayReplySealed, { incoming: 0x201, outgoing: 0x101 }),
+    ],
+    [
+      event(EventKind.outgoingPacket, { destination: address(CSAIL), incoming: 0x201, rewritten: THREE }),
+      event(EventKind.packetFromWorld, { source: address(CSAIL), destination: THREE, outgoing: 0x201 }),
+    ],
+  ]);
+});
+
+Deno.test("what the exit says itself did not come from the world, and is not logged as if it had", () => {
+  for (const isSealed of [false, true]) {
+    const routers = new Routers(2, isSealed);
+    const circuit = routers.build([1]);
+    routers.send(1, [sealed(circuit, REQUEST)]);
+    routers.logs[0]!.events.length = 0;
+    const own = ipv4(
+      { source: "10.5.51.1", destination: "192.168.201.2" },
+      echo({ type: 11, data: REQUEST }),
+    );
+    assert.equal(routers.answer(routers.atExit[0]!, own, false).length, 1);
+    assert.deepEqual(routers.logs[0]!.events, []);
+  }
+});
+
+Deno.test("plain: begun once more, because the answer was lost, is answered once more and is the same circuit", () => {
+  const routers = new Routers(2, false);
+  for (let time = 0; time < 3; time++) {
+    assert.deepEqual(routers.send(1, [cell(EXTEND, 1, NOTHING)]), [cell(EXTEND_DONE, 1, NOTHING)]);
+  }
+  assert.equal(routers.cores[0]!.circuits, 1);
+  assert.deepEqual(dropped(routers, 1), {});
+});
+
+Deno.test("plain: what every state does with every cell, from the one neighbour and from the other", () => {
+  /** Neither a packet nor an extension. */
+  const junk = hex("00");
+  /** From the proxy by circuit 1, in each state of it; `…` where nothing is dropped. */
+  const outward: Record<string, Partial<Record<number, keyof Snapshot | "…">>> = {
+    none: {
+      [RELAY]: "unknown-circuit",
+      [EXTEND]: "bad-extend",
+      [EXTEND_DONE]: "unknown-circuit",
+      [RETURN]: "unknown-circuit",
+      [DESTROY]: "unknown-circuit",
+    },
+    begun: { [RELAY]: "not-ipv4", [EXTEND]: "bad-extend", [DESTROY]: "…" },
+    extending: { [EXTEND]: "bad-extend", [DESTROY]: "…" },
+    // The extension is passed on, and refused by router 2.
+    extended: { [RELAY]: "not-ipv4", [EXTEND]: "…", [DESTROY]: "…" },
+  };
+  /** From router 2 by circuit 0x101. */
+  const homeward: Record<string, Partial<Record<number, keyof Snapshot | "…">>> = {
+    // That it has begun says nothing else; the empty answer is taken in the test of what is logged.
+    extending: {},
+    extended: { [RETURN]: "not-ipv4", [EXTEND_DONE]: "…" },
+  };
+  for (const [table, from, id] of [[outward, 0, 0x01], [homeward, 2, 0x101]] as const) {
+    for (const [state, verdicts] of Object.entries(table)) {
+      for (let type = 0; type < 256; type++) {
+        const routers = new Routers(2, false);
+        if (state !== "none") routers.send(1, [cell(EXTEND, 1, NOTHING)]);
+        routers.isDeaf = (router) => router === 2 && state === "extending";
+        if (state.startsWith("extend")) routers.send(1, [cell(EXTEND, 1, to(2))]);
+        assert.deepEqual(dropped(routers, 1), {});
+        routers.send(1, [cell(type, id, junk)], from);
+        const want = verdicts[type] ?? "unexpected-cell";
+        const what = `${state}, 0x${type.toString(16)} from ${from}`;
+        assert.deepEqual(dropped(routers, 1), want === "…" ? {} : { [want]: 1 }, what);
+        const ends = type === DESTROY && want === "…";
+        assert.equal(routers.cores[0]!.circuits, state === "none" || ends ? 0 : 1, what);
+      }
+    }
+  }
+});
+
+Deno.test("sealed: what every state does with every cell that is not authentic", () => {
+  const junk = pattern(100);
+  const outward: Record<string, Partial<Record<number, keyof Snapshot>>> = {
+    none: {
+      [handshake]: "bad-handshake",
+      [relaySealed]: "unknown-circuit",
+      [sealedExtend]: "unknown-circuit",
+      [returnSealed]: "unknown-circuit",
+      [sealedExtendDone]: "unknown-circuit",
+      [DESTROY]: "unknown-circuit",
+    },
+    begun: { [relaySealed]: "forged", [sealedExtend]: "forged", [DESTROY]: "forged" },
+    extended: { [relaySealed]: "forged", [sealedExtend]: "forged", [DESTROY]: "forged" },
+  };
+  for (const [state, verdicts] of Object.entries(outward)) {
+    const routers = new Routers(2, true);
+    if (state !== "none") routers.build(state === "begun" ? [1] : [1, 2]);
+    const counts: Record<string, number> = {};
+    for (let type = 0; type < 256; type++) {
+      assert.deepEqual(routers.send(1, [cell(type, 1, junk)]), []);
+      const want = verdicts[type] ?? "unexpected-cell";
+      counts[want] = (counts[want] ?? 0) + 1;
+      assert.deepEqual(dropped(routers, 1), counts, `${state}, 0x${type.toString(16)}`);
+    }
+    assert.equal(routers.cores[0]!.circuits, state === "none" ? 0 : 1);
+    assert.deepEqual(
+      routers.carried.filter(({ to }) => to === 2),
+      [],
+      "nothing unauthenticated is handed on",
+    );
+  }
+  // From the next hop a router takes what that one alone can judge, and seals it: the proxy finds out.
+  const routers = new Routers(2, true);
+  routers.build([1, 2]);
+  for (let type = 0; type < 256; type++) routers.send(1, [cell(type, 0x101, junk)], 2);
+  assert.deepEqual(dropped(routers, 1), { "unexpected-cell": 254 });
+  assert.deepEqual(routers.carried.map(({ to, cell }) => [to, cell[0]]), [[0, sealedExtendDone], [
+    0,
+    returnSealed,
+  ]]);
+});
+
+Deno.test("sealed: a forged beginning is refused, and a handshake for another router, and one on a circuit that there is", () => {
+  const routers = new Routers(2, true);
+  const circuit = routers.build([1]);
+  const keyOf = (router: number) => routers.descriptions[router - 1]!.key!;
+  const begin = (router: number, prologue: Uint8Array) =>
+    initiate(PROVIDER, { remoteStatic: keyOf(router), prologue }).message;
+  const another = new TextEncoder().encode("onion circuit 2");
+  const cases: [what: string, id: number, body: Uint8Array, reason: keyof Snapshot][] = [
+    ["noise", 2, pattern(48), "bad-handshake"],
+    ["nothing", 3, NOTHING, "bad-handshake"],
+    ["another router's", 5, begin(2, PROLOGUE), "bad-handshake"],
+    ["another version's", 6, begin(1, another), "bad-handshake"],
+    ["a point of low order", 4, new Uint8Array(48), "bad-handshake"],
+    ["the circuit is there already", circuit.id, begin(1, PROLOGUE), "unexpected-cell"],
+  ];
+  for (const [what, id, body, reason] of cases) {
+    const before = dropped(routers, 1)[reason] ?? 0;
+    assert.deepEqual(routers.send(1, [cell(handshake, id, body)]), [], what);
+    assert.equal(dropped(routers, 1)[reason], before + 1, what);
+  }
+  assert.equal(routers.cores[0]!.circuits, 1);
+  assert.equal(routers.send(1, [cell(handshake, 7, begin(1, PROLOGUE))]).length, 1);
+});
+
+Deno.test("sealed: every flipped bit and every repetition is found out by the next hop, and goes no further", () => {
+  const routers = new Routers(2, true);
+  const circuit = routers.build([1, 2]);
+  const bytes = sealed(circuit, REQUEST);
+  // Behind the header and the counter: one that has come before would be replayed.
+  for (let bit = 128; bit < 8 * bytes.length; bit += 7) routers.send(1, [flip(bytes, bit)]);
+  const { forged } = dropped(routers, 1);
+  assert.deepEqual(dropped(routers, 1), { forged: Math.ceil((8 * bytes.length - 128) / 7) });
+  assert.equal(routers.carried.length, 0);
+  routers.isDeaf = (router) => router === 2;
+  routers.send(1, [bytes, bytes]);
+  assert.deepEqual(dropped(routers, 1), { forged, replayed: 1 });
+  assert.equal(routers.carried.length, 1);
+
+  // On the link behind it, too.
+  routers.isDeaf = () => false;
+  const between = routers.carried[0]!.cell;
+  routers.send(2, [flip(between, 8 * between.length - 1), between, between], 1);
+  assert.deepEqual(dropped(routers, 2), { forged: 1, replayed: 1 });
+  assert.equal(routers.atExit.length, 1);
+});
+
+Deno.test("sealed: a key that may seal no more ends what would go back by it, and is counted", () => {
+  const routers = new Routers(2, true);
+  const circuit = routers.build([1]);
+  routers.send(1, [sealed(circuit, REQUEST)]);
+  const { seal } = Layer.prototype;
+  // 2^48 cells later.
+  Layer.prototype.seal = () => false;
+  try {
+    const answer = ipv4({ source: CSAIL, destination: "192.168.201.2" }, echo({ type: 0 }));
+    assert.deepEqual(routers.answer(routers.atExit[0]!, answer), []);
+  } finally {
+    Layer.prototype.seal = seal;
+  }
+  assert.deepEqual(dropped(routers, 1), { "worn-out": 1 });
+});
+
+Deno.test("sealed: a cell of one type is not authentic as another", () => {
+  const routers = new Routers(2, true);
+  const circuit = routers.build([1]);
+  const bytes = sealed(circuit, REQUEST);
+  bytes[0] = DESTROY;
+  routers.send(1, [bytes]);
+  assert.deepEqual(dropped(routers, 1), { forged: 1 });
+  assert.equal(routers.cores[0]!.circuits, 1);
+});
+
+Deno.test("sealed: no link but the exit's carries anything of the packet", () => {
+  const routers = new Routers(3, true);
+  const circuit = routers.build([1, 2, 3]);
+  const first = sealed(circuit, REQUEST);
+  routers.send(1, [first]);
+  const answer = ipv4({ source: CSAIL, destination: "192.168.203.2" }, echo({ type: 0, data: pattern(56) }));
+  routers.answer(routers.atExit[0]!, answer);
+  const links = [first, ...routers.carried.map(({ cell }) => cell)];
+  assert.equal(links.length, 1 + 2 + 3);
+  for (const bytes of links) {
+    const text = bytes.toHex();
+    for (const piece of [VM, CSAIL].map((each) => address(each).toString(16).padStart(8, "0"))) {
+      assert.ok(!text.includes(piece), piece);
+    }
+    assert.ok(!text.includes(pattern(8).toHex()));
+  }
+});
+
+Deno.test("plain: an answer for another address than the router's own is nobody's", () => {
+  const routers = new Routers(2, false);
+  routers.build([1, 2]);
+  const answer = ipv4({ source: CSAIL, destination: "192.168.202.2" }, echo({ type: 0 }));
+  assert.deepEqual(routers.send(1, [cell(RETURN, 0x101, answer)], 2), []);
+  assert.deepEqual(dropped(routers, 1), { "bad-destination": 1 });
+});
+
+Deno.test("the same id on two links is two circuits: one neighbour cannot reach into another's", () => {
+  const routers = new Routers(2, false);
+  routers.build([1], 0x201);
+  assert.deepEqual(routers.send(1, [cell(EXTEND, 0x201, NOTHING)], 2), []);
+  assert.equal(routers.cores[0]!.circuits, 2);
+  routers.send(1, [cell(DESTROY, 0x201, NOTHING)], 2);
+  assert.equal(routers.cores[0]!.circuits, 1);
+  assert.deepEqual(routers.send(1, [cell(EXTEND, 0x201, NOTHING)]), [cell(EXTEND_DONE, 0x201, NOTHING)]);
+});

@@ -1,0 +1,257 @@
+import assert from "node:assert/strict";
+import type { Node } from "../../src/runtime/node.ts";
+import { runUntilDoorbell } from "../../src/runtime/loop.ts";
+import type { Source } from "../../src/runtime/source.ts";
+import { SysError } from "../../src/errors.ts";
+import { monotonic } from "../../src/sys/clock.ts";
+import { answerDoorbell, makeDoorbell, ringDoorbell } from "../../src/sys/doorbell.ts";
+import { EventKind, EventRing, ringBytes } from "../../src/trace/events.ts";
+
+/** A loop over doorbells: one ends it, the others stand for devices. */
+function makeLoop(devices: number) {
+  const stack = new DisposableStack();
+  const end = stack.use(makeDoorbell()).number;
+  const fds = Array.from({ length: devices }, () => stack.use(makeDoorbell()).number);
+  const memory = new SharedArrayBuffer(ringBytes(8));
+  const ring = new EventRing(memory);
+  return {
+    end,
+    fds,
+    ring,
+    memory,
+    run(node: Partial<Node>, awake?: number): void {
+      const whole: Node = { sources: [], deadline: () => Infinity, expire: () => {}, ...node };
+      runUntilDoorbell({ node: whole, fds, ring, ...(awake !== undefined && { awake }) }, end);
+    },
+    [Symbol.dispose]: () => stack.dispose(),
+  };
+}
+
+Deno.test("the doorbell ends the loop, and is left ringing for who reads the order", () => {
+  using loop = makeLoop(0);
+  ringDoorbell(loop.end);
+  loop.run({});
+  assert.equal(answerDoorbell(loop.end), true);
+  assert.equal(answerDoorbell(loop.end), false);
+});
+
+/** A source that does this when it is its turn. */
+function source(move: Source["move"]): Source {
+  return { move };
+}
+
+Deno.test("only devices that have something are asked, until they have nothing more", () => {
+  using loop = makeLoop(2);
+  const [quiet, busy] = loop.fds as [number, number];
+  const asked: string[] = [];
+  for (let rings = 0; rings < 3; rings++) ringDoorbell(busy);
+  loop.run({
+    sources: [
+      source(() => asked.push("quiet")),
+      source(() => {
+        asked.push("busy");
+        answerDoorbell(busy);
+        if (asked.length === 3) ringDoorbell(loop.end);
+        return 1;
+      }),
+    ],
+  });
+  assert.deepEqual(asked, ["busy", "busy", "busy"]);
+  assert.equal(answerDoorbell(quiet), false);
+});
+
+Deno.test("what is due is done in time though no packet comes", () => {
+  using loop = makeLoop(1);
+  const due = monotonic() + 5;
+  let expired = 0;
+  loop.run({
+    deadline: () => expired > 0 ? Infinity : due,
+    expire(now) {
+      assert.ok(now >= due);
+      expired++;
+      ringDoorbell(loop.end);
+    },
+  });
+  assert.equal(expired, 1);
+});
+
+Deno.test("who sleeps over the event ring is woken a little after the turn that wrote to it, or when the loop ends", async () => {
+  // A pending Atomics.waitAsync alone does not keep Deno's event loop alive.
+  const alive = setInterval(() => {}, 2 ** 30);
+  using loop = makeLoop(1);
+  const [device] = loop.fds as [number];
+  const woken = loop.ring.untilWoken();
+  ringDoorbell(device);
+  loop.run({
+    sources: [source(() => {
+      answerDoorbell(device);
+      loop.ring.emit(EventKind.icmpFromTunnel, 1, 2, 8, 0);
+      ringDoorbell(loop.end);
+      return 1;
+    })],
+  });
+  await woken;
+  let events = 0;
+  loop.ring.drain(() => events++);
+  assert.equal(events, 1);
+  clearInterval(alive);
+});
+
+/** A source that emits another event each time, and does something before. */
+function chatter(ring: EventRing, device: number, before: (time: number) => void): Source {
+  let time = 0;
+  return source(() => {
+    answerDoorbell(device);
+    before(time);
+    ring.emit(EventKind.icmpFromTunnel, time++, 2, 8, 0);
+    return 1;
+  });
+}
+
+Deno.test("who sleeps over the event ring is woken early where it fills", () => {
+  using loop = makeLoop(1);
+  const [device] = loop.fds as [number];
+  const hasNews: boolean[] = [];
+  for (let rings = 0; rings < 6; rings++) ringDoorbell(device);
+  loop.run({
+    sources: [chatter(loop.ring, device, (time) => {
+      hasNews.push(loop.ring.hasNews);
+      if (time === 5) ringDoorbell(loop.end);
+    })],
+  });
+  // Two of eight records are a quarter.
+  assert.deepEqual(hasNews, [false, true, false, true, false, true]);
+});
+
+Deno.test("who sleeps over the event ring is not woken again soon where little happens", () => {
+  using loop = makeLoop(1);
+  const [device] = loop.fds as [number];
+  const wakes: number[] = [];
+  const wake = loop.ring.wake.bind(loop.ring);
+  loop.ring.wake = () => {
+    wake();
+    wakes.push(monotonic());
+    if (wakes.length === 1) ringDoorbell(device);
+  };
+  ringDoorbell(device);
+  loop.run({
+    sources: [chatter(loop.ring, device, () => {})],
+    deadline: () => wakes.length === 2 ? 0 : Infinity,
+    expire: () => ringDoorbell(loop.end),
+  });
+  const pause = wakes[1]! - wakes[0]!;
+  assert.ok(pause >= 95, `${pause} ms`);
+});
+
+Deno.test("what happened before a device failed is not lost to the log", () => {
+  using loop = makeLoop(1);
+  ringDoorbell(loop.fds[0]!);
+  assert.throws(() =>
+    loop.run({
+      sources: [source(() => {
+        loop.ring.emit(EventKind.icmpFromTunnel, 1, 2, 8, 0);
+        throw new SysError("Cannot read from the TUN device", "read", "EBADFD");
+      })],
+    }), SysError);
+  let events = 0;
+  new EventRing(loop.memory).drain(() => events++);
+  assert.equal(events, 1);
+});
+
+Deno.test("a device that is gone ends the loop with an error that names it", () => {
+  using loop = makeLoop(0);
+  assert.throws(
+    () =>
+      runUntilDoorbell(
+        {
+          node: {
+            sources: [source(() => {
+              throw new SysError("Cannot read from the TUN device", "read", "EBADFD");
+            })],
+            deadline: () => Infinity,
+            expire: () => {},
+          },
+          // No descriptor has this number: poll(2) calls it invalid, which counts as something to read.
+          fds: [0x7fff_ffff],
+          ring: loop.ring,
+        },
+        loop.end,
+      ),
+    /Cannot read from the TUN device: read failed: EBADFD/,
+  );
+});
+
+Deno.test("a loop that stays awake after a packet does the same things, and blocks when nothing follows", () => {
+  using loop = makeLoop(1);
+  const [device] = loop.fds as [number];
+  const asked: number[] = [];
+  let expired = 0;
+  ringDoorbell(device);
+  const begun = monotonic();
+  loop.run({
+    sources: [source(() => {
+      answerDoorbell(device);
+      if (asked.push(1) < 3) ringDoorbell(device); // the next one comes while it is awake
+      return 1;
+    })],
+    deadline: () => expired === 0 ? begun + 20 : Infinity,
+    expire: () => {
+      expired++;
+      ringDoorbell(loop.end);
+    },
+  }, 1);
+  assert.equal(asked.length, 3);
+  assert.equal(expired, 1);
+  assert.ok(monotonic() - begun >= 20);
+});
+
+/** What a loop asks that expects answers, of two devices: the first gives so many packets when asked, the second, which rings, so many. */
+function askedOf({ awake, answers, sent }: { awake?: number; answers: number; sent: number }): string[] {
+  using loop = makeLoop(2);
+  const [, asking] = loop.fds as [number, number];
+  const asked: string[] = [];
+  ringDoorbell(asking);
+  loop.run({
+    sources: [
+      source(() => {
+        asked.push("answers");
+        return answers;
+      }),
+      source(() => {
+        asked.push("asking");
+        answerDoorbell(asking);
+        ringDoorbell(loop.end);
+        return sent;
+      }),
+    ],
+  }, awake);
+  return asked;
+}
+
+Deno.test("behind a lone packet the answer is looked for at once, though nothing has told of it", () => {
+  assert.deepEqual(askedOf({ awake: 1, answers: 1, sent: 1 }), ["asking", "answers"]);
+  assert.deepEqual(askedOf({ awake: 1, answers: 0, sent: 1 }), ["asking", "answers"]);
+});
+
+Deno.test("it is not looked for behind many, or none, or where none is expected", () => {
+  assert.deepEqual(askedOf({ awake: 1, answers: 1, sent: 2 }), ["asking"]);
+  assert.deepEqual(askedOf({ awake: 1, answers: 1, sent: 0 }), ["asking"]);
+  assert.deepEqual(askedOf({ answers: 1, sent: 1 }), ["asking"]);
+});
+
+Deno.test("what is due at the start comes before packets that have waited for it", () => {
+  using loop = makeLoop(1);
+  const [device] = loop.fds as [number];
+  ringDoorbell(device);
+  const done: string[] = [];
+  loop.run({
+    sources: [source(() => {
+      answerDoorbell(device);
+      ringDoorbell(loop.end);
+      return done.push("packet");
+    })],
+    deadline: () => done.length === 0 ? -Infinity : Infinity,
+    expire: () => void done.push("due"),
+  });
+  assert.deepEqual(done, ["due", "packet"]);
+});

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
+import { HOP_LIMITS } from "../../src/circuit/relay/hop_table.ts";
+import { MemoryMedium } from "../../src/sim/link.ts";
+import { proxyNode, routerNode } from "../../src/runtime/node.ts";
+import type { RouterConfig } from "../../src/node/router.ts";
+import { Counters } from "../../src/trace/counters.ts";
+import { MemoryTun } from "../../src/sim/tun.ts";
+import { address, cell, echo, ipv4 } from "../support/packets.ts";
+
+const [PROXY, ROUTER] = [40_000, 40_001];
+const REQUEST = ipv4({}, echo());
+const silent = { emit: () => {} };
+const ROUTER_CONFIG: RouterConfig = {
+  number: 1,
+  address: 0,
+  neighbours: [{ address: 0, port: PROXY, isRouter: false }],
+  given: [{ neighbour: 0, id: 1 }],
+  begins: "none",
+  mtu: 1500,
+  limits: HOP_LIMITS,
+};
+
+/*
+ *   host ── TUN ──► proxy ──► medium ──► router, exit echo
+ */
+function makeNodes() {
+  const medium = new MemoryMedium();
+  const tun = new MemoryTun();
+  const [proxyLink, routerLink] = [medium.link(PROXY), medium.link(ROUTER)];
+  proxyLink.addPeer(ROUTER);
+  routerLink.addPeer(PROXY);
+  const counters = { proxy: new Counters(), router: new Counters() };
+  const proxy = proxyNode(
+    {
+      routers: [{ link: { address: 0, port: ROUTER }, address: 0 }],
+      circuits: { kind: "given", ids: [1] },
+      linkMtu: 65_535,
+    },
+    tun,
+    proxyLink,
+    { counters: counters.proxy, events: silent },
+  );
+  const router = routerNode(
+    {
+      ...ROUTER_CONFIG,
+      exit: { kind: "echo", block: { address: address("10.5.51.2"), prefix: 24 } },
+    },
+    routerLink,
+    { counters: counters.router, events: silent },
+  );
+  return { medium, tun, proxy, router, counters };
+}
+
+Deno.test("each device moves a burst of 64 at most, so that none keeps the others waiting", () => {
+  const { tun, proxy, router } = makeNodes();
+  const [fromLink, fromTun] = proxy.sources;
+  const [fromProxy, ...more] = router.sources;
+  assert.equal(proxy.sources.length, 2);
+  assert.deepEqual(more, []);
+  for (let packet = 0; packet < 101; packet++) tun.inject(REQUEST);
+  // The first turn after a pause takes the first packet for the only one.
+  for (const source of [fromTun!, fromProxy!, fromLink!]) {
+    assert.deepEqual([0, 0, 0, 0].map((now) => source.move(now)), [1, 64, 36, 0]);
+  }
+  assert.equal(tun.take().length, 101);
+});
+
+Deno.test("whoever comes after a pause is taken to be alone, and whoever comes soon after it is not", () => {
+  const { tun, proxy } = makeNodes();
+  const fromTun = proxy.sources[1]!;
+  const moved = [0, 5, 5.01, 5.02, 5.05, 5.06].map((now) => {
+    for (let packet = 0; packet < 2; packet++) tun.inject(REQUEST);
+    return fromTun.move(now);
+  });
+  assert.deepEqual(moved, [1, 1, 4, 2, 1, 3], "a pause is more than 0.02 ms");
+});
+
+Deno.test("a stranger's datagrams are counted and dropped, and its flood is a burst as any other", () => {
+  const { medium, proxy, router, counters } = makeNodes();
+  for (let datagram = 0; datagram < 100; datagram++) {
+    medium.carry(9, PROXY, cell(0x54, 1, REQUEST));
+    medium.carry(9, ROUTER, cell(0x51, 1, REQUEST));
+  }
+  for (const source of [proxy.sources[0]!, router.sources[0]!]) {
+    assert.deepEqual([source.move(0), source.move(0)], [1, 64]);
+  }
+  assert.deepEqual(counters.proxy.snapshot(), { "unknown-peer": 65 });
+  assert.deepEqual(counters.router.snapshot(), { "unknown-peer": 65 });
+});
+
+Deno.test("a proxy waits for nothing, a router for the fragments of unfinished datagrams", () => {
+  const { medium, proxy, router, counters } = makeNodes();
+  assert.equal(proxy.deadline(), Infinity);
+  assert.equal(router.deadline(), Infinity);
+  medium.carry(PROXY, ROUTER, cell(0x51, 1, ipv4({ moreFragments: true }, echo())));
+  router.sources[0]!.move(5000);
+  assert.equal(router.deadline(), 35_000);
+  router.expire(35_000);
+  assert.equal(router.deadline(), Infinity);
+  assert.equal(counters.router.get("reassembly-timeout"), 1);
+});
+
+Deno.test("an exit into the world needs its socket", () => {
+  const link = new MemoryMedium().link(ROUTER);
+  const exit = { kind: "raw-icmp", address: 1, mtu: 1500, hop: 2 } as const;
+  assert.throws(
+    () => routerNode({ ...ROUTER_CONFIG, exit }, link, { counters: new Counters(), events: silent }),
+    new TypeError("a raw ICMP exit needs a socket"),
+  );
+});
+
+Deno.test("what a proxy sends because it is due leaves at once, and what the link does not take is counted", () => {
+  const link = new MemoryMedium().link(PROXY);
+  link.addPeer(ROUTER);
+  const counters = new Counters();
+  let sent = 0;
+  link.send = () => ++sent > 0;
+  link.uncork = () => sent;
+  const proxy = proxyNode(
+    {
+      routers: [{ link: { address: 0, port: ROUTER }, address: 0 }],
+      circuits: { kind: "built", isSealed: false, hops: 1, limits: CIRCUIT_LIMITS, firstClient: 1 },
+      linkMtu: 65_535,
+    },
+    new MemoryTun(),
+    link,
+    { counters, events: silent },
+  );
+  assert.equal(proxy.deadline(), -Infinity);
+  proxy.expire(0);
+  assert.deepEqual(counters.snapshot(), { "link-out": 1, "link-refused": 1 });
+  assert.equal(proxy.deadline(), CIRCUIT_LIMITS.answer);
+});

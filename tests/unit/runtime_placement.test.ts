@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { Placement } from "../../src/runtime/placement.ts";
+
+/** Turns after which the load is looked at. */
+const WINDOW = 64;
+
+/** A placement, where it has put its thread so far, and turns of so many packets each. */
+function makePlacement() {
+  const moves: string[] = [];
+  const placement = new Placement({
+    free: () => void moves.push("free"),
+    gather: () => void moves.push("together"),
+    spread: () => void moves.push("apart"),
+  });
+  return {
+    moves,
+    turns(packets: number, now: number, windows = 1): void {
+      for (let turn = 0; turn < windows * WINDOW; turn++) placement.turned(packets, now);
+    },
+    /** Turns one after the other, so many ms apart, which begin at `from`. */
+    paced(packets: number, gap: number, from: number, count: number): void {
+      for (let turn = 0; turn < count; turn++) placement.turned(packets, from + turn * gap);
+    },
+  };
+}
+
+/** The same, when its thread has come together with the others, at 1000 ms. */
+function makeGathered() {
+  const made = makePlacement();
+  made.paced(1, 1, 1001 - 2 * WINDOW, 2 * WINDOW);
+  assert.deepEqual(made.moves.splice(0), ["together"]);
+  return made;
+}
+
+Deno.test("threads begin free, and stay so while packets come now and then", () => {
+  const { moves, paced } = makePlacement();
+  paced(1, 20, 0, 100);
+  paced(1, 1000, 10_000, 10);
+  assert.deepEqual(moves, []);
+});
+
+Deno.test("who begins to be busy comes together with the others within a tenth of a second, and is free when that is over", () => {
+  const { moves, paced } = makePlacement();
+  paced(1, 20, 0, 100);
+  paced(1, 5, 2000, 42);
+  assert.deepEqual(moves, ["together"]);
+  paced(1, 5, 2210, 100);
+  assert.deepEqual(moves, ["together"]);
+  paced(1, 20, 2710, 12);
+  assert.deepEqual(moves, ["together", "free"]);
+});
+
+Deno.test("turns that move nothing make nobody busy", () => {
+  const { moves, paced } = makePlacement();
+  paced(0, 1, 0, 1000);
+  assert.deepEqual(moves, []);
+});
+
+Deno.test("threads stay together while packets come one at a time, one after the other", () => {
+  const { moves, paced } = makeGathered();
+  paced(1, 1, 1001, 1000);
+  assert.deepEqual(moves, []);
+});
+
+Deno.test("who is free and gets many packets a turn goes apart at once, and is free again after a while of few", () => {
+  const { moves, turns, paced } = makePlacement();
+  turns(2, 50);
+  assert.deepEqual(moves, ["apart"]);
+  paced(1, 20, 60, 5);
+  assert.deepEqual(moves, ["apart"], "for a tenth of a second at least");
+  paced(1, 20, 160, 12);
+  assert.deepEqual(moves, ["apart", "free"]);
+});
+
+Deno.test("many packets a turn part them, and few bring them together again, but not at once", () => {
+  const { moves, turns } = makeGathered();
+  turns(2, 1000);
+  assert.deepEqual(moves, ["apart"]);
+  turns(1, 1099, 10);
+  assert.deepEqual(moves, ["apart"], "for a tenth of a second at least");
+  turns(2, 1100, 10);
+  assert.deepEqual(moves, ["apart"], "two a turn are not one at a time");
+  turns(1, 1100);
+  assert.deepEqual(moves, ["apart", "together"]);
+});
+
+Deno.test("who parts soon after coming together stays apart twice as long each time, up to ten seconds", () => {
+  const { moves, turns } = makeGathered();
+  let now = 1000;
+  turns(64, now);
+  const holds: number[] = [];
+  for (let time = 0; time < 10; time++) {
+    const parted = now;
+    while (moves.at(-1) === "apart") turns(1, ++now);
+    holds.push(now - parted);
+    turns(64, now);
+    assert.equal(moves.at(-1), "apart");
+  }
+  assert.deepEqual(holds, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000]);
+});
+
+Deno.test("after a long rest together the first hold counts again", () => {
+  const { moves, turns } = makeGathered();
+  turns(64, 1000);
+  turns(1, 1100);
+  turns(64, 1101);
+  turns(1, 1301);
+  turns(64, 20_000);
+  turns(1, 20_099);
+  assert.equal(moves.at(-1), "apart");
+  turns(1, 20_100);
+  assert.equal(moves.at(-1), "together");
+});

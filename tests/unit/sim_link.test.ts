@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { MAX_PACKET } from "../../src/buffer/packet_buffer.ts";
+import { NOTHING, STRANGER } from "../../src/device/link.ts";
+import { MemoryMedium } from "../../src/sim/link.ts";
+import { hex, pattern, poisoned } from "../support/packets.ts";
+
+/*
+ *   link 1 ──► peer 0: link 3
+ *   link 2 ──► peer 0: link 3
+ *   link 3 ──► peer 0: link 1, peer 1: link 2
+ */
+function makeLinks() {
+  const medium = new MemoryMedium();
+  const [first, second, third] = [medium.link(1), medium.link(2), medium.link(3)];
+  first.addPeer(3);
+  second.addPeer(3);
+  assert.deepEqual([third.addPeer(1), third.addPeer(2)], [0, 1]);
+  return { medium, first, second, third };
+}
+
+Deno.test("datagrams come in order, and tell which neighbour sent them", () => {
+  const { first, second, third } = makeLinks();
+  first.send(0, poisoned(hex("01")));
+  second.send(0, poisoned(hex("0202")));
+  first.send(0, poisoned(hex("")));
+  const into = poisoned();
+  assert.equal(third.receive(into), 0);
+  assert.deepEqual(into.copy(), hex("01"));
+  assert.equal(third.receive(into), 1);
+  assert.deepEqual(into.copy(), hex("0202"));
+  assert.equal(third.receive(into), 0);
+  assert.deepEqual(into.copy(), hex(""));
+  assert.equal(third.receive(into), NOTHING);
+});
+
+Deno.test("a sender may use its buffer again at once", () => {
+  const { first, third } = makeLinks();
+  const buffer = poisoned(hex("0102"));
+  assert.equal(first.send(0, buffer), true);
+  buffer.bytes.fill(0);
+  const into = poisoned();
+  third.receive(into);
+  assert.deepEqual(into.copy(), hex("0102"));
+});
+
+Deno.test("the longest datagram goes through, wherever it begins in its buffer", () => {
+  const { first, third } = makeLinks();
+  const buffer = poisoned(pattern(MAX_PACKET - 8));
+  buffer.start -= 8;
+  first.send(0, buffer);
+  const into = poisoned();
+  third.receive(into);
+  assert.deepEqual(into.copy(), buffer.copy());
+});
+
+Deno.test("a datagram of nobody it knows is a stranger's", () => {
+  const { medium, third } = makeLinks();
+  medium.carry(99, 3, hex("ff"));
+  assert.equal(third.receive(poisoned()), STRANGER);
+});
+
+Deno.test("a datagram to nobody is lost, as with UDP", () => {
+  const { medium } = makeLinks();
+  medium.carry(1, 99, hex("ff"));
+});
+
+Deno.test("whoever owns a link may change, lose, double and exchange what travels, and is told from whom to whom", () => {
+  const { medium, first, second, third } = makeLinks();
+  const into = poisoned();
+  const seen: string[] = [];
+  medium.tamper = (from, to, bytes) => {
+    seen.push(`${from} to ${to}: ${bytes.toHex()}`);
+    return from === 1 ? [hex("aa"), bytes] : [];
+  };
+  first.send(0, poisoned(hex("01")));
+  second.send(0, poisoned(hex("02")));
+  assert.deepEqual(seen, ["1 to 3: 01", "2 to 3: 02"]);
+  assert.equal(third.receive(into), 0);
+  assert.deepEqual(into.copy(), hex("aa"));
+  assert.equal(third.receive(into), 0);
+  assert.deepEqual(into.copy(), hex("01"));
+  assert.equal(third.receive(into), NOTHING);
+});
+
+Deno.test("what is delivered comes past whoever tampers", () => {
+  const { medium, third } = makeLinks();
+  medium.tamper = () => assert.fail("nobody asked");
+  medium.deliver(1, 3, hex("01"));
+  assert.equal(third.receive(poisoned()), 0);
+});
