@@ -191,7 +191,7 @@ export {
   type SendResult,
 } from "./src/exit/raw_icmp/raw_icmp.ts";
 export { FaultLink, type Faults } from "./src/sim/fault_link.ts";
-export { type Link, NOTHING, type Peer, STRANGER } from "./src/device/link.ts";
+export { type Link, type Neighbour, NOTHING, STRANGER } from "./src/device/link.ts";
 export { type Datagram, MemoryLink, MemoryMedium } from "./src/sim/link.ts";
 export {
   type MemoryCircuits,

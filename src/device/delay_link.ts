@@ -4,14 +4,14 @@
  * @module
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
-import type { Link, Peer } from "./link.ts";
+import type { Link, Neighbour } from "./link.ts";
 
 /** Datagrams that may be under way at a time: beyond, they are refused, as a full queue of the kernel's does. */
 const MOST = 16_384;
 
 /** A datagram under way. */
 interface Delayed {
-  readonly peer: Peer;
+  readonly neighbour: Neighbour;
   readonly bytes: Uint8Array;
   /** When it goes on, in ms. */
   readonly due: number;
@@ -40,7 +40,7 @@ export class DelayLink implements Link {
   }
 
   /** {@inheritDoc Link.receive} */
-  receive(into: PacketBuffer): Peer {
+  receive(into: PacketBuffer): Neighbour {
     return this.#inner.receive(into);
   }
 
@@ -50,9 +50,9 @@ export class DelayLink implements Link {
   }
 
   /** {@inheritDoc Link.send} */
-  send(peer: Peer, datagram: PacketBuffer): boolean {
+  send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
     if (this.#underWay.length - this.#first >= MOST) return false;
-    this.#underWay.push({ peer, bytes: datagram.copy(), due: this.#now() + this.#delay });
+    this.#underWay.push({ neighbour, bytes: datagram.copy(), due: this.#now() + this.#delay });
     return true;
   }
 
@@ -74,10 +74,10 @@ export class DelayLink implements Link {
   /** {@inheritDoc Link.expire} */
   expire(now: number): void {
     for (; this.#first < this.#underWay.length; this.#first++) {
-      const { peer, bytes, due } = this.#underWay[this.#first]!;
+      const { neighbour, bytes, due } = this.#underWay[this.#first]!;
       if (due > now) break;
       this.#copy.load(bytes);
-      this.#inner.send(peer, this.#copy);
+      this.#inner.send(neighbour, this.#copy);
     }
     // Moved up now and then, and not one by one.
     if (this.#first > this.#underWay.length / 2) {

@@ -7,13 +7,13 @@
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 
 /** A neighbour's place in its link's table, from 0. */
-export type Peer = number;
+export type Neighbour = number;
 
 /** {@linkcode Link.receive} when nothing waits. */
-export const NOTHING: Peer = -1;
+export const NOTHING: Neighbour = -1;
 
 /** {@linkcode Link.receive} when a stranger sent the datagram. */
-export const STRANGER: Peer = -2;
+export const STRANGER: Neighbour = -2;
 
 /** Datagrams between neighbours. */
 export interface Link {
@@ -22,7 +22,7 @@ export interface Link {
    *
    * @returns who sent it, {@linkcode STRANGER}, or {@linkcode NOTHING}
    */
-  receive(into: PacketBuffer): Peer;
+  receive(into: PacketBuffer): Neighbour;
   /** Whether further datagrams have come already that no descriptor announces any more. */
   readonly hasMore: boolean;
   /**
@@ -31,7 +31,7 @@ export interface Link {
    *
    * @returns false when it was refused
    */
-  send(peer: Peer, datagram: PacketBuffer): boolean;
+  send(neighbour: Neighbour, datagram: PacketBuffer): boolean;
   /** From now on what is sent may wait for more that goes the same way, until the cork is out (the idea of UDP_CORK, udp(7)). */
   cork(): void;
   /**

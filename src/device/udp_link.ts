@@ -12,19 +12,19 @@ import {
   UdpReceiver,
   UdpSender,
 } from "../sys/udp.ts";
-import { type Link, NOTHING, type Peer, STRANGER } from "./link.ts";
+import { type Link, type Neighbour, NOTHING, STRANGER } from "./link.ts";
 
 /**
- * A data link over a UDP socket. Datagrams of anyone but its peers are a {@linkcode STRANGER}'s. Datagrams of one
+ * A data link over a UDP socket. Datagrams of anyone but its neighbours are a {@linkcode STRANGER}'s. Datagrams of one
  * length travel by the train where there are many: most of what one costs is its way through the kernel.
  */
 export class UdpLink implements Link {
   readonly #receiver: UdpReceiver;
   readonly #sender: UdpSender;
-  readonly #peers: readonly SockaddrIn[];
+  readonly #neighbours: readonly SockaddrIn[];
   /** The rest of the train that was received last: its sender, its length, and where the next datagram begins. */
   readonly #train = new Uint8Array(LONGEST_TRAIN);
-  #from: Peer = STRANGER;
+  #from: Neighbour = STRANGER;
   #length = 0;
   #next = 0;
   /** Whether what is sent waits for others. */
@@ -34,16 +34,16 @@ export class UdpLink implements Link {
 
   /**
    * @param fd a bound UDP socket that somebody else owns and keeps open
-   * @param peers the neighbours; their index is their {@linkcode Peer}
+   * @param neighbours the neighbours; their index is their {@linkcode Neighbour}
    */
-  constructor(fd: number, peers: readonly SocketAddress[]) {
+  constructor(fd: number, neighbours: readonly SocketAddress[]) {
     this.#receiver = new UdpReceiver(fd);
     this.#sender = new UdpSender(fd);
-    this.#peers = peers.map((peer) => new SockaddrIn(peer));
+    this.#neighbours = neighbours.map((neighbour) => new SockaddrIn(neighbour));
   }
 
   /** {@inheritDoc Link.receive} */
-  receive(into: PacketBuffer): Peer {
+  receive(into: PacketBuffer): Neighbour {
     if (this.hasMore) return this.#receiveRest(into);
     const length = this.#receiver.receive(into.bytes, HEADROOM);
     if (length === NO_DATAGRAM) return NOTHING;
@@ -66,10 +66,10 @@ export class UdpLink implements Link {
   }
 
   /** {@inheritDoc Link.send} */
-  send(peer: Peer, datagram: PacketBuffer): boolean {
+  send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
     if (datagram.length > LONGEST_TRAIN) return false;
     const { bytes, start, end } = datagram;
-    const to = this.#peers[peer]!;
+    const to = this.#neighbours[neighbour]!;
     if (!this.#isCorked) return this.#sender.send(bytes, start, end, to);
     this.#refused += this.#sender.add(bytes, start, end, to);
     return true;
@@ -94,18 +94,18 @@ export class UdpLink implements Link {
   /** {@inheritDoc Link.expire} */
   expire(): void {}
 
-  #receiveRest(into: PacketBuffer): Peer {
+  #receiveRest(into: PacketBuffer): Neighbour {
     const end = Math.min(this.#next + this.#receiver.segment, this.#length);
     into.load(this.#train.subarray(this.#next, end));
     this.#next = end;
     return this.#from;
   }
 
-  #sentBy(): Peer {
+  #sentBy(): Neighbour {
     const { port, address } = this.#receiver.sender;
-    for (let peer = 0; peer < this.#peers.length; peer++) {
-      const known = this.#peers[peer]!;
-      if (known.port === port && known.address === address) return peer;
+    for (let neighbour = 0; neighbour < this.#neighbours.length; neighbour++) {
+      const known = this.#neighbours[neighbour]!;
+      if (known.port === port && known.address === address) return neighbour;
     }
     return STRANGER;
   }

@@ -59,7 +59,7 @@ export function longestOf(network: Pick<Network, "circuits" | "linkMtu">): numbe
   return longestPacket(linkMtu, dialectOf(network), circuits.kind === "built" ? circuits.hops : 1);
 }
 
-/** What the proxy is to know. Its link's peers are the routers, in order. */
+/** What the proxy is to know. Its link's neighbours are the routers, in order. */
 export function proxyConfig(network: Network, refuseAs?: number): ProxyConfig {
   const { circuits, routers, linkMtu } = network;
   return {
@@ -72,7 +72,7 @@ export function proxyConfig(network: Network, refuseAs?: number): ProxyConfig {
   };
 }
 
-/** What a router is to know. Its link's peers are the proxy and then the other routers, in order. */
+/** What a router is to know. Its link's neighbours are the proxy and then the other routers, in order. */
 export function routerConfig(network: Network, number: number): RouterConfig {
   const { circuits, proxy, routers, tunMtu } = network;
   const others = routers.filter((_, index) => index + 1 !== number);

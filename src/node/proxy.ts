@@ -56,7 +56,7 @@ export interface ProxyOutbox {
 
 /** What a proxy needs to know. */
 export interface ProxyConfig {
-  /** The neighbours, in the order of the link's peers. */
+  /** The neighbours, in the order of the link. */
   readonly routers: readonly ProxyNeighbour[];
   /** How it comes by its circuits. */
   readonly circuits: CircuitSource;

@@ -57,7 +57,7 @@ export interface RouterConfig {
   readonly number: number;
   /** Its address in the world; 0 where it stays inside. */
   readonly address: number;
-  /** In the order of the link's peers. */
+  /** in the order of the link. */
   readonly neighbours: readonly RouterNeighbour[];
   /** The circuits that are there from the start. */
   readonly given: readonly GivenCircuit[];
@@ -202,9 +202,9 @@ export class RouterCore {
         if (next === undefined) return this.#extend(circuit, cell);
         if (!next.isOpen) return counters.count("bad-extend");
         this.#tell(EventKind.forwardExtend, circuit, next);
-        return this.#sendCell(next.peer, cell, type, next.id);
+        return this.#sendCell(next.neighbour, cell, type, next.id);
       case CellType.destroy:
-        if (next !== undefined) this.#sendCell(next.peer, cell, type, next.id);
+        if (next !== undefined) this.#sendCell(next.neighbour, cell, type, next.id);
         return this.#table.remove(circuit);
     }
   }
@@ -219,7 +219,7 @@ export class RouterCore {
       // In the clear, the answer says who has answered: a cell that came twice would else pass for the next hop's.
       if (circuit.layer === undefined) {
         if (cell.length > 0) return counters.count("unexpected-cell");
-        writeExtend(cell, this.#config.neighbours[next.peer]!, new Uint8Array());
+        writeExtend(cell, this.#config.neighbours[next.neighbour]!, new Uint8Array());
       }
       next.isOpen = true;
       return this.#sendBack(circuit, cell, extended);
@@ -248,13 +248,13 @@ export class RouterCore {
     if (to === undefined && cell.length === 0 && circuit.layer === undefined) {
       return this.#sendCell(circuit.previous, cell, this.#dialect.begun, circuit.incoming);
     }
-    const peer = this.#config.neighbours.findIndex(({ isRouter, address, port }) =>
+    const neighbour = this.#config.neighbours.findIndex(({ isRouter, address, port }) =>
       isRouter && address === to?.address && port === to?.port
     );
-    if (peer < 0 || peer === circuit.previous) return counters.count("bad-extend");
-    const next = this.#table.extend(circuit, peer);
+    if (neighbour < 0 || neighbour === circuit.previous) return counters.count("bad-extend");
+    const next = this.#table.extend(circuit, neighbour);
     this.#tell(EventKind.newExtend, circuit, next);
-    this.#sendCell(peer, cell, this.#dialect.begin, next.id);
+    this.#sendCell(neighbour, cell, this.#dialect.begin, next.id);
   }
 
   #relay(circuit: HopCircuit, next: NextHop, cell: PacketBuffer): void {
@@ -269,7 +269,7 @@ export class RouterCore {
       events.emit(EventKind.relayPacket, source, destination, 0, 0, circuit.incoming, next.id, address);
       replaceSource(cell.view, cell.start, address);
     } else events.emit(EventKind.relaySealed, 0, 0, 0, 0, circuit.incoming, next.id);
-    this.#sendCell(next.peer, cell, this.#dialect.relay, next.id);
+    this.#sendCell(next.neighbour, cell, this.#dialect.relay, next.id);
   }
 
   #toExit(circuit: HopCircuit, cell: PacketBuffer, now: number): void {
@@ -338,7 +338,7 @@ export class RouterCore {
   }
 
   #tell(kind: EventKind, circuit: HopCircuit, next: NextHop): void {
-    const { port } = this.#config.neighbours[next.peer]!;
+    const { port } = this.#config.neighbours[next.neighbour]!;
     this.#trace.events.emit(kind, 0, 0, 0, port, circuit.incoming, next.id);
   }
 

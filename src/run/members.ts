@@ -68,10 +68,10 @@ export function threadOptions(
   const options = { logsPackets: !noPacketLog, latency, ...(cpu !== undefined && { cpu }) };
   if (directory === undefined) return options;
   const members = [proxy, ...routers.map(({ link }) => link)].map(({ port }, party) => ({ party, port }));
-  const peers = members.filter((member) => member.party !== party);
+  const neighbours = members.filter((member) => member.party !== party);
   return {
     ...options,
-    taps: { directory, application: `onion ${VERSION}`, self: members[party]!, peers },
+    taps: { directory, application: `onion ${VERSION}`, self: members[party]!, neighbours },
   };
 }
 

@@ -229,9 +229,9 @@ class Run {
     });
     const config = proxyConfig({ ...network, routers: known }, stage.captures ? hopOf(address) : undefined);
     const role = { kind: "proxy", config, tun: tun.fd.number } as const;
-    const peers = network.routers.map(({ link }) => link);
+    const neighbours = network.routers.map(({ link }) => link);
     const options = threadOptions(this.#settings, network, 0, cpu);
-    await unlessAborted(thread.start(role, socket.fd.number, peers, options), this.#over);
+    await unlessAborted(thread.start(role, socket.fd.number, neighbours, options), this.#over);
     return proxyPort;
   }
 

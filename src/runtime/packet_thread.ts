@@ -54,7 +54,7 @@ export type Order =
     readonly role: Role;
     /** Descriptor of the data link's socket, and the neighbours' addresses. */
     readonly link: number;
-    readonly peers: readonly SocketAddress[];
+    readonly neighbours: readonly SocketAddress[];
     readonly doorbell: number;
     readonly counters: SharedArrayBuffer;
     readonly ring: SharedArrayBuffer;
@@ -149,7 +149,7 @@ async function start(
   const { logsPackets, latency, taps: tapped } = order.options;
   const taps = tapped && new Taps(tapped, () => performance.timeOrigin + performance.now(), console.error);
   const trace = { counters, events: logsPackets ? ring : withoutPackets(ring) };
-  const udp = new UdpLink(order.link, order.peers);
+  const udp = new UdpLink(order.link, order.neighbours);
   const slow = latency === 0 ? udp : new DelayLink(udp, latency, monotonic);
   const link = taps?.link(slow) ?? slow;
   const { doorbell, role } = order;

@@ -118,12 +118,12 @@ export class LinkSource extends PacketSource {
 
   protected override moveOne(now: number): boolean {
     const link = this.#link;
-    const peer = link.receive(this.#buffer);
-    if (peer === NOTHING) return false;
+    const neighbour = link.receive(this.#buffer);
+    if (neighbour === NOTHING) return false;
     // What came together goes on together.
     if (link.hasMore) link.cork();
-    if (peer === STRANGER) this.#trace.counters.count("unknown-peer");
-    else this.#core.fromLink(peer, this.#buffer, now);
+    if (neighbour === STRANGER) this.#trace.counters.count("unknown-peer");
+    else this.#core.fromLink(neighbour, this.#buffer, now);
     return true;
   }
 }

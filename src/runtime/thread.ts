@@ -51,7 +51,7 @@ export class PacketThread implements AsyncDisposable {
   async start(
     role: Role,
     link: number,
-    peers: readonly SocketAddress[],
+    neighbours: readonly SocketAddress[],
     options: ThreadOptions = { logsPackets: true, latency: 0 },
   ): Promise<void> {
     await this.#alive.promise;
@@ -59,7 +59,7 @@ export class PacketThread implements AsyncDisposable {
       kind: "start",
       role,
       link,
-      peers,
+      neighbours,
       doorbell: this.#doorbell.number,
       counters: this.#counterMemory,
       ring: this.#ringMemory,

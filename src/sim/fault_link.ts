@@ -4,7 +4,7 @@
  * @module
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
-import type { Link, Peer } from "../device/link.ts";
+import type { Link, Neighbour } from "../device/link.ts";
 
 /** How often each fault strikes a datagram that is sent: probabilities, 0 to 1. */
 export interface Faults {
@@ -24,7 +24,7 @@ export class FaultLink implements Link {
   readonly #faults: Faults;
   readonly #random: () => number;
   readonly #copy: PacketBuffer = new PacketBuffer();
-  #held: { peer: Peer; bytes: Uint8Array } | undefined;
+  #held: { neighbour: Neighbour; bytes: Uint8Array } | undefined;
 
   /**
    * A link that misbehaves.
@@ -38,7 +38,7 @@ export class FaultLink implements Link {
   }
 
   /** {@inheritDoc Link.receive} */
-  receive(into: PacketBuffer): Peer {
+  receive(into: PacketBuffer): Neighbour {
     return this.#inner.receive(into);
   }
 
@@ -68,7 +68,7 @@ export class FaultLink implements Link {
   }
 
   /** {@inheritDoc Link.send} */
-  send(peer: Peer, datagram: PacketBuffer): boolean {
+  send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
     if (this.#strikes(this.#faults.drop)) return true;
     const bytes = datagram.copy();
     if (this.#strikes(this.#faults.flip)) {
@@ -76,11 +76,11 @@ export class FaultLink implements Link {
       bytes[bit >>> 3]! ^= 1 << (bit & 7);
     }
     if (this.#held === undefined && this.#strikes(this.#faults.reorder)) {
-      this.#held = { peer, bytes };
+      this.#held = { neighbour, bytes };
       return true;
     }
-    this.#pass(peer, bytes);
-    if (this.#strikes(this.#faults.duplicate)) this.#pass(peer, bytes);
+    this.#pass(neighbour, bytes);
+    if (this.#strikes(this.#faults.duplicate)) this.#pass(neighbour, bytes);
     this.release();
     return true;
   }
@@ -90,13 +90,13 @@ export class FaultLink implements Link {
     const held = this.#held;
     if (held === undefined) return false;
     this.#held = undefined;
-    this.#pass(held.peer, held.bytes);
+    this.#pass(held.neighbour, held.bytes);
     return true;
   }
 
-  #pass(peer: Peer, bytes: Uint8Array): void {
+  #pass(neighbour: Neighbour, bytes: Uint8Array): void {
     this.#copy.load(bytes);
-    this.#inner.send(peer, this.#copy);
+    this.#inner.send(neighbour, this.#copy);
   }
 
   #strikes(probability: number | undefined): boolean {

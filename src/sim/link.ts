@@ -4,7 +4,7 @@
  * @module
  */
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
-import { type Link, NOTHING, type Peer, STRANGER } from "../device/link.ts";
+import { type Link, type Neighbour, NOTHING, STRANGER } from "../device/link.ts";
 
 /** A datagram under way. */
 export interface Datagram {
@@ -27,7 +27,7 @@ export class MemoryMedium {
     bytes,
   ) => [bytes];
 
-  /** A new link on this medium. Its neighbours are added with {@linkcode MemoryLink.addPeer}. */
+  /** A new link on this medium. Its neighbours are added with {@linkcode MemoryLink.addNeighbour}. */
   link(port: number): MemoryLink {
     const link = new MemoryLink(this, port);
     this.#links.set(port, link);
@@ -49,7 +49,7 @@ export class MemoryMedium {
 export class MemoryLink implements Link {
   readonly #medium: MemoryMedium;
   readonly #ownPort: number;
-  readonly #peers: number[] = [];
+  readonly #neighbours: number[] = [];
   readonly #arrived: Datagram[] = [];
 
   /** Made by {@linkcode MemoryMedium.link}. */
@@ -59,8 +59,8 @@ export class MemoryLink implements Link {
   }
 
   /** Makes the link at `port` a neighbour. */
-  addPeer(port: number): Peer {
-    return this.#peers.push(port) - 1;
+  addNeighbour(port: number): Neighbour {
+    return this.#neighbours.push(port) - 1;
   }
 
   /** A datagram comes in; for the medium. */
@@ -69,17 +69,17 @@ export class MemoryLink implements Link {
   }
 
   /** {@inheritDoc Link.receive} */
-  receive(into: PacketBuffer): Peer {
+  receive(into: PacketBuffer): Neighbour {
     const datagram = this.#arrived.shift();
     if (datagram === undefined) return NOTHING;
     into.load(datagram.bytes);
-    const peer = this.#peers.indexOf(datagram.from);
-    return peer < 0 ? STRANGER : peer;
+    const neighbour = this.#neighbours.indexOf(datagram.from);
+    return neighbour < 0 ? STRANGER : neighbour;
   }
 
   /** {@inheritDoc Link.send} */
-  send(peer: Peer, datagram: PacketBuffer): boolean {
-    this.#medium.carry(this.#ownPort, this.#peers[peer]!, datagram.copy());
+  send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
+    this.#medium.carry(this.#ownPort, this.#neighbours[neighbour]!, datagram.copy());
     return true;
   }
 

@@ -117,9 +117,9 @@ export class MemoryNetwork {
       })),
     };
 
-    const linkOf = (port: number, peers: readonly number[], seed: number) => {
+    const linkOf = (port: number, neighbours: readonly number[], seed: number) => {
       const link = this.medium.link(port);
-      for (const peer of peers) link.addPeer(peer);
+      for (const neighbour of neighbours) link.addNeighbour(neighbour);
       return new FaultLink(link, faults, seed);
     };
     const proxyLink = linkOf(PROXY_PORT, ports, seed);
@@ -134,8 +134,8 @@ export class MemoryNetwork {
       random,
     );
     const routers = exits.map(({ config, world }, index) => {
-      const peers = [PROXY_PORT, ...ports.filter((port) => port !== ports[index])];
-      const link = linkOf(ports[index]!, peers, seed + 1 + index);
+      const neighbours = [PROXY_PORT, ...ports.filter((port) => port !== ports[index])];
+      const link = linkOf(ports[index]!, neighbours, seed + 1 + index);
       const counters = new Counters();
       const node = routerNode(
         { ...routerConfig(network, index + 1), exit: config },

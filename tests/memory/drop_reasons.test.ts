@@ -178,7 +178,7 @@ const WAYS: Record<DropReason, () => Dropped> = {
     tun.send = () => false;
     const medium = new MemoryMedium();
     const link = medium.link(1);
-    link.addPeer(2);
+    link.addNeighbour(2);
     const counters = new Counters();
     const config = proxyConfig(GIVEN);
     const node = proxyNode(config, tun, link, { counters, events: SILENT });
@@ -189,7 +189,7 @@ const WAYS: Record<DropReason, () => Dropped> = {
   "link-refused": () => {
     const medium = new MemoryMedium();
     const link = medium.link(2);
-    link.addPeer(1);
+    link.addNeighbour(1);
     link.send = () => false;
     const counters = new Counters();
     const node = routerNode(

@@ -332,7 +332,7 @@ function isOneOfProxy({ dropped, cells, toTun, built, unheard }: Change, isHosts
   return toTun === 1 ? cells + built === 0 : toTun === 0 && (built === 1 || cells === 1);
 }
 
-/** Who is at the other ends of a router's links, in the order of its peers. */
+/** Who is at the other ends of a router's links, in the order of its neighbours. */
 function neighboursOf(router: number): number[] {
   return [PROXY, ...NUMBERS].filter((party) => party !== router);
 }

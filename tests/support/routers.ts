@@ -145,7 +145,7 @@ export class Routers {
     return toProxy;
   }
 
-  /** The numbers of a router's neighbours, in the order of its link's peers. */
+  /** The numbers of a router's neighbours, in the order of its link's neighbours. */
   #partiesFrom(router: number): number[] {
     return [0, ...this.cores.keys().map((index) => index + 1)].filter((party) => party !== router);
   }

@@ -15,8 +15,8 @@ function table(circuits = 4096): HopTable {
 }
 
 /** Adds a circuit without layer. */
-function add(table: HopTable, peer: number, id: number, now = 0, isGiven = false) {
-  return table.add(peer, id, isGiven, undefined, now);
+function add(table: HopTable, neighbour: number, id: number, now = 0, isGiven = false) {
+  return table.add(neighbour, id, isGiven, undefined, now);
 }
 
 Deno.test("a circuit is found from both sides, by the neighbour and the id on the link to it", () => {
@@ -28,7 +28,7 @@ Deno.test("a circuit is found from both sides, by the neighbour and the id on th
   assert.equal(hops.outgoing(PROXY, 0x01), undefined, "the other direction");
 
   const next = hops.extend(circuit, TWO);
-  assert.deepEqual(next, { peer: TWO, id: 0x301, isOpen: false });
+  assert.deepEqual(next, { neighbour: TWO, id: 0x301, isOpen: false });
   assert.equal(circuit.next, next);
   assert.equal(hops.outgoing(TWO, 0x301), circuit);
   assert.equal(hops.outgoing(ONE, 0x301), undefined);
@@ -38,8 +38,8 @@ Deno.test("a circuit is found from both sides, by the neighbour and the id on th
 
 Deno.test("one id on several links is several circuits", () => {
   const hops = table();
-  const circuits = [PROXY, ONE, TWO].map((peer) => add(hops, peer, 0x101));
-  assert.deepEqual([PROXY, ONE, TWO].map((peer) => hops.incoming(peer, 0x101)), circuits);
+  const circuits = [PROXY, ONE, TWO].map((neighbour) => add(hops, neighbour, 0x101));
+  assert.deepEqual([PROXY, ONE, TWO].map((neighbour) => hops.incoming(neighbour, 0x101)), circuits);
   assert.equal(hops.size, 3);
 });
 
@@ -132,20 +132,20 @@ Deno.test("agrees with a plain list, whatever happens in whatever order", () => 
   const step = fc.record({
     kind: fc.constantFrom("add", "add", "extend", "use", "remove", "wait"),
     nth: fc.nat(20),
-    peer: fc.nat(3),
+    neighbour: fc.nat(3),
     ms: fc.nat(400),
   });
   fc.assert(fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
     const hops = table(8);
     let list: Plain[] = [];
     let now = 0;
-    for (const { kind, nth, peer, ms } of steps) {
+    for (const { kind, nth, neighbour, ms } of steps) {
       const one = list[nth % list.length];
       if (kind === "add") {
-        const isTaken = list.some(({ previous, incoming }) => previous === peer && incoming === nth + 1);
+        const isTaken = list.some(({ previous, incoming }) => previous === neighbour && incoming === nth + 1);
         if (hops.isFull || isTaken) continue;
-        const circuit = add(hops, peer, nth + 1, now, nth === 0);
-        list.push({ circuit, previous: peer, incoming: nth + 1 });
+        const circuit = add(hops, neighbour, nth + 1, now, nth === 0);
+        list.push({ circuit, previous: neighbour, incoming: nth + 1 });
       } else if (kind === "wait") {
         now += ms;
         hops.expire(now);
@@ -158,7 +158,7 @@ Deno.test("agrees with a plain list, whatever happens in whatever order", () => 
         }
         list = list.filter(({ circuit }) => hops.byHandle(circuit.handle) === circuit);
       } else if (one !== undefined && kind === "extend") {
-        if (one.circuit.next === undefined) hops.extend(one.circuit, peer);
+        if (one.circuit.next === undefined) hops.extend(one.circuit, neighbour);
       } else if (one !== undefined && kind === "use") one.circuit.usedAt = now;
       else if (one !== undefined) {
         hops.remove(one.circuit);
@@ -170,7 +170,7 @@ Deno.test("agrees with a plain list, whatever happens in whatever order", () => 
       for (const { circuit, previous, incoming } of list) {
         assert.equal(hops.incoming(previous, incoming), circuit);
         const { next } = circuit;
-        if (next !== undefined) assert.equal(hops.outgoing(next.peer, next.id), circuit);
+        if (next !== undefined) assert.equal(hops.outgoing(next.neighbour, next.id), circuit);
       }
     }
   }));

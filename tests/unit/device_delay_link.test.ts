@@ -8,8 +8,8 @@ import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 function makeLinks() {
   const medium = new MemoryMedium();
   const [near, far] = [medium.link(1), medium.link(2)];
-  near.addPeer(2);
-  far.addPeer(1);
+  near.addNeighbour(2);
+  far.addNeighbour(1);
   const clock = { now: 0 };
   const slow = new DelayLink(near, 20, () => clock.now);
   const buffer = new PacketBuffer();
@@ -51,8 +51,8 @@ Deno.test("what is sent arrives when its time has come, as it was, and in order"
 Deno.test("what comes in is not held back", () => {
   const medium = new MemoryMedium();
   const [near, far] = [medium.link(1), medium.link(2)];
-  near.addPeer(2);
-  far.addPeer(1);
+  near.addNeighbour(2);
+  far.addNeighbour(1);
   const slow = new DelayLink(near, 20, () => 0);
   const buffer = new PacketBuffer();
   buffer.load(Uint8Array.of(7));

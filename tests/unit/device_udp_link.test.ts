@@ -17,8 +17,8 @@ function makePair() {
     stack.use(UdpSocket.bind(LOOPBACK, 1 << 20)),
     stack.use(UdpSocket.bind(LOOPBACK, 1 << 20)),
   ];
-  const link = (own: UdpSocket, peer: UdpSocket) =>
-    new UdpLink(own.fd.number, [{ address: LOOPBACK, port: peer.localPort }]);
+  const link = (own: UdpSocket, neighbour: UdpSocket) =>
+    new UdpLink(own.fd.number, [{ address: LOOPBACK, port: neighbour.localPort }]);
   return {
     one: link(one, other),
     other: link(other, one),

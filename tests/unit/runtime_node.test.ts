@@ -28,8 +28,8 @@ function makeNodes() {
   const medium = new MemoryMedium();
   const tun = new MemoryTun();
   const [proxyLink, routerLink] = [medium.link(PROXY), medium.link(ROUTER)];
-  proxyLink.addPeer(ROUTER);
-  routerLink.addPeer(PROXY);
+  proxyLink.addNeighbour(ROUTER);
+  routerLink.addNeighbour(PROXY);
   const counters = { proxy: new Counters(), router: new Counters() };
   const proxy = proxyNode(
     {
@@ -112,7 +112,7 @@ Deno.test("an exit into the world needs its socket", () => {
 
 Deno.test("what a proxy sends because it is due leaves at once, and what the link does not take is counted", () => {
   const link = new MemoryMedium().link(PROXY);
-  link.addPeer(ROUTER);
+  link.addNeighbour(ROUTER);
   const counters = new Counters();
   let sent = 0;
   link.send = () => ++sent > 0;

@@ -8,9 +8,9 @@ import { hex, pattern, poisoned } from "../support/packets.ts";
 function makeBench(faults: Faults, seed = 1) {
   const medium = new MemoryMedium();
   const sender = medium.link(1);
-  sender.addPeer(2);
+  sender.addNeighbour(2);
   const receiver = medium.link(2);
-  receiver.addPeer(1);
+  receiver.addNeighbour(1);
   const link = new FaultLink(sender, faults, seed);
   const buffer = poisoned();
   return {

@@ -5,16 +5,16 @@ import { MemoryMedium } from "../../src/sim/link.ts";
 import { hex, pattern, poisoned } from "../support/packets.ts";
 
 /*
- *   link 1 ──► peer 0: link 3
- *   link 2 ──► peer 0: link 3
- *   link 3 ──► peer 0: link 1, peer 1: link 2
+ *   link 1 ──► neighbour 0: link 3
+ *   link 2 ──► neighbour 0: link 3
+ *   link 3 ──► neighbour 0: link 1, neighbour 1: link 2
  */
 function makeLinks() {
   const medium = new MemoryMedium();
   const [first, second, third] = [medium.link(1), medium.link(2), medium.link(3)];
-  first.addPeer(3);
-  second.addPeer(3);
-  assert.deepEqual([third.addPeer(1), third.addPeer(2)], [0, 1]);
+  first.addNeighbour(3);
+  second.addNeighbour(3);
+  assert.deepEqual([third.addNeighbour(1), third.addNeighbour(2)], [0, 1]);
   return { medium, first, second, third };
 }
 

@@ -72,7 +72,7 @@ export interface BuiltConfig {
   readonly dialect: Dialect;
   /** Routers on a path. */
   readonly hops: number;
-  /** What the paths are made of, in the order of the link's peers. */
+  /** What the paths are made of, in the order of the link's neighbours. */
   readonly routers: readonly RouterDescription[];
   /** A client that will certainly come: its circuit is built at once. */
   readonly firstClient?: number;

@@ -12,12 +12,12 @@ import type { Layer } from "../../crypto/layer.ts";
 import { CircuitIds } from "../ids.ts";
 
 /** A neighbour's place in the table of the data link, from 0. */
-export type Peer = number;
+export type Neighbour = number;
 
 /** Where a circuit goes on. */
 export interface NextHop {
   /** The neighbour. */
-  readonly peer: Peer;
+  readonly neighbour: Neighbour;
   /** The circuit's id on the link to it. */
   readonly id: number;
   /** Whether it has answered. */
@@ -29,7 +29,7 @@ export class HopCircuit {
   /** A number of this router's own for it, which no other circuit gets. */
   readonly handle: number;
   /** The neighbour towards the proxy. */
-  readonly previous: Peer;
+  readonly previous: Neighbour;
   /** The circuit's id on the link to it. */
   readonly incoming: number;
   /** Whether it was there from the start. */
@@ -45,7 +45,7 @@ export class HopCircuit {
 
   constructor(
     handle: number,
-    previous: Peer,
+    previous: Neighbour,
     incoming: number,
     isGiven: boolean,
     layer: Layer | undefined,
@@ -109,7 +109,7 @@ export class HopTable {
   }
 
   /** Adds a circuit that begins here. Its id must be free on its link. */
-  add(previous: Peer, id: number, isGiven: boolean, layer: Layer | undefined, now: number): HopCircuit {
+  add(previous: Neighbour, id: number, isGiven: boolean, layer: Layer | undefined, now: number): HopCircuit {
     const circuit = new HopCircuit(++this.#lastHandle, previous, id, isGiven, layer, now);
     this.#byHandle.set(circuit.handle, circuit);
     this.#incoming[previous]!.set(id, circuit);
@@ -118,22 +118,22 @@ export class HopTable {
   }
 
   /** Lets a circuit go on to a neighbour, by an id that is free there. */
-  extend(circuit: HopCircuit, peer: Peer): NextHop {
-    const taken = this.#outgoing[peer]!;
-    const next = { peer, id: this.#ids.next((id) => taken.has(id)), isOpen: false };
+  extend(circuit: HopCircuit, neighbour: Neighbour): NextHop {
+    const taken = this.#outgoing[neighbour]!;
+    const next = { neighbour, id: this.#ids.next((id) => taken.has(id)), isOpen: false };
     circuit.next = next;
     taken.set(next.id, circuit);
     return next;
   }
 
   /** The circuit that a neighbour nearer to the proxy calls by this id. */
-  incoming(peer: Peer, id: number): HopCircuit | undefined {
-    return this.#incoming[peer]!.get(id);
+  incoming(neighbour: Neighbour, id: number): HopCircuit | undefined {
+    return this.#incoming[neighbour]!.get(id);
   }
 
   /** The circuit that goes on to this neighbour by this id. */
-  outgoing(peer: Peer, id: number): HopCircuit | undefined {
-    return this.#outgoing[peer]!.get(id);
+  outgoing(neighbour: Neighbour, id: number): HopCircuit | undefined {
+    return this.#outgoing[neighbour]!.get(id);
   }
 
   /** The circuit with this handle. */
@@ -145,7 +145,7 @@ export class HopTable {
   remove(circuit: HopCircuit): void {
     this.#byHandle.delete(circuit.handle);
     this.#incoming[circuit.previous]!.delete(circuit.incoming);
-    if (circuit.next !== undefined) this.#outgoing[circuit.next.peer]!.delete(circuit.next.id);
+    if (circuit.next !== undefined) this.#outgoing[circuit.next.neighbour]!.delete(circuit.next.id);
     circuit.layer?.[Symbol.dispose]();
   }
 

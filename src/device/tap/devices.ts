@@ -7,7 +7,7 @@
 import { PacketBuffer } from "../../buffer/packet_buffer.ts";
 import { cellCircuit, CellType, cellType, formatCircuit, isCell } from "../../cell/cell.ts";
 import type { IcmpSocket, OutgoingFields, SendResult } from "../../exit/raw_icmp/raw_icmp.ts";
-import { type Link, NOTHING, type Peer, STRANGER } from "../link.ts";
+import { type Link, type Neighbour, NOTHING, STRANGER } from "../link.ts";
 import { type UdpEnd, udpFrame } from "../../pcap/udp_frame.ts";
 import type { Tap } from "../../trace/trace.ts";
 import type { Tun } from "../tun.ts";
@@ -26,7 +26,7 @@ export const Note = {
 } as const;
 
 /** A data link's neighbour, and where what passes between us is taken down; nowhere if the neighbour does that. */
-export interface TappedPeer {
+export interface TappedNeighbour {
   readonly end: UdpEnd;
   readonly recorder: Recorder | undefined;
 }
@@ -35,23 +35,23 @@ export interface TappedPeer {
 export class TapLink implements Link {
   readonly #inner: Link;
   readonly #self: UdpEnd;
-  readonly #peers: readonly TappedPeer[];
+  readonly #neighbours: readonly TappedNeighbour[];
 
-  /** @param peers in the order of the link's */
-  constructor(inner: Link, self: UdpEnd, peers: readonly TappedPeer[]) {
+  /** @param neighbours in the order of the link's */
+  constructor(inner: Link, self: UdpEnd, neighbours: readonly TappedNeighbour[]) {
     this.#inner = inner;
     this.#self = self;
-    this.#peers = peers;
+    this.#neighbours = neighbours;
   }
 
   /** {@inheritDoc Link.receive} */
-  receive(into: PacketBuffer): Peer {
-    const peer = this.#inner.receive(into);
-    if (peer !== NOTHING && peer !== STRANGER) {
-      const { end, recorder } = this.#peers[peer]!;
+  receive(into: PacketBuffer): Neighbour {
+    const neighbour = this.#inner.receive(into);
+    if (neighbour !== NOTHING && neighbour !== STRANGER) {
+      const { end, recorder } = this.#neighbours[neighbour]!;
       recorder?.record(udpFrame(end, this.#self, into.copy()), describeCell(into));
     }
-    return peer;
+    return neighbour;
   }
 
   /** {@inheritDoc Link.hasMore} */
@@ -60,10 +60,10 @@ export class TapLink implements Link {
   }
 
   /** {@inheritDoc Link.send} */
-  send(peer: Peer, datagram: PacketBuffer): boolean {
-    const { end, recorder } = this.#peers[peer]!;
+  send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
+    const { end, recorder } = this.#neighbours[neighbour]!;
     recorder?.record(udpFrame(this.#self, end, datagram.copy()), describeCell(datagram));
-    return this.#inner.send(peer, datagram);
+    return this.#inner.send(neighbour, datagram);
   }
 
   /** {@inheritDoc Link.cork} */

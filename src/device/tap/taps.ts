@@ -26,8 +26,8 @@ export interface TapOptions {
   readonly application: string;
   /** Who we are, with the port of our data link. */
   readonly self: { readonly party: Party; readonly port: number };
-  /** The link's peers, in order. */
-  readonly peers: readonly { readonly party: Party; readonly port: number }[];
+  /** The link's neighbours, in order. */
+  readonly neighbours: readonly { readonly party: Party; readonly port: number }[];
 }
 
 /** The files of one member, and the devices that write to them. */
@@ -49,8 +49,8 @@ export class Taps implements Disposable {
 
   /** Takes down what passes a link. */
   link(inner: Link): Link {
-    const { self, peers } = this.#options;
-    const tapped = peers.map(({ party, port }) => ({
+    const { self, neighbours } = this.#options;
+    const tapped = neighbours.map(({ party, port }) => ({
       end: { address: partyAddress(party), port },
       recorder: self.party < party
         ? this.#open(linkName(self.party, party), "cells", [self.party, party])
