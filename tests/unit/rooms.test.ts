@@ -14,6 +14,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   buffer: [],
   trace: ["buffer"],
   errors: [],
+  json: ["errors"],
   ip: ["buffer"],
   cell: ["buffer"],
   pcap: ["buffer", "errors", "ip"],
@@ -119,6 +120,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 /** Rooms that get bytes and the time and do no I/O, and in them the few files that are the door to the outside. */
 const PURE: Readonly<Record<string, readonly string[]>> = {
   buffer: [],
+  json: [],
   ip: [],
   cell: [],
   pcap: [],
