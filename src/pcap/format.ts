@@ -47,10 +47,8 @@ export const OptionCode = {
   interfaceName: 2,
   /** if_description (§4.2). */
   interfaceDescription: 3,
-  /** if_tsresol: one byte, see {@linkcode TimestampResolution} (§4.2). */
+  /** if_tsresol: one byte, the negative power of ten of a second that timestamps count (§4.2). */
   timestampResolution: 9,
-  /** if_tsoffset: signed 64 bits, seconds to add to each timestamp (§4.2). */
-  timestampOffset: 14,
 } as const;
 
 /** Kinds of records in a Name Resolution Block (§4.5). */
@@ -67,26 +65,19 @@ export const LinkType = {
   raw: 101,
   /** LINKTYPE_IPV4: an IPv4 header. */
   ipv4: 228,
-  /** LINKTYPE_USER0: private use, such as bare cells. */
-  user0: 147,
 } as const;
 
 /** One of {@linkcode LinkType}. */
 export type LinkType = (typeof LinkType)[keyof typeof LinkType];
 
-/** What timestamps count: a second's negative power of ten. */
-export const TimestampResolution = {
-  /** What every reader supposes that is told nothing. */
-  microseconds: 6,
-  /** Finer than a time in a double, which is known to 0.25 µs in this century. */
-  nanoseconds: 9,
-} as const;
-
-/** One of {@linkcode TimestampResolution}. */
-export type TimestampResolution = (typeof TimestampResolution)[keyof typeof TimestampResolution];
+/** Units of a timestamp in a millisecond. Readers assume microseconds unless if_tsresol says otherwise (§4.2). */
+export const UNITS_PER_MS = 1000;
 
 /** Tells the byte order of a section (§4.1). */
 export const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
+
+/** Major version 1, minor version 0: two 16-bit fields as one little-endian word (§4.1). */
+export const VERSION_1_0 = 1;
 
 /** Bytes of a block around its body: type, and length before and behind. */
 export const BLOCK_OVERHEAD = 12;

@@ -22,14 +22,12 @@ import {
   NameRecord,
   OptionCode,
   padded,
-  TimestampResolution,
+  UNITS_PER_MS,
+  VERSION_1_0,
 } from "./format.ts";
 
 /** Bytes of the longest option or record: its length has 16 bits. */
 const MAX_VALUE = 0xffff;
-
-/** Major version 1, minor version 0: two 16-bit fields as one word. */
-const VERSION_1_0 = 1;
 
 /** The high and the low half of -1: a section whose length is not known yet. */
 const UNKNOWN_LENGTH = [0xffff_ffff, 0xffff_ffff] as const;
@@ -39,6 +37,9 @@ const UNKNOWN_LENGTH = [0xffff_ffff, 0xffff_ffff] as const;
  * zero would say so too (§4.2), but older versions of libpcap refuse a second interface with zero (its issue 832).
  */
 const SNAPSHOT_LENGTH = 262_144;
+
+/** if_tsresol of microseconds. */
+const MICROSECONDS = 6;
 
 const UTF8 = new TextEncoder();
 
@@ -50,8 +51,6 @@ export interface PcapngInterface {
   readonly name: string;
   /** For people. */
   readonly description?: string;
-  /** Microseconds, unless given. */
-  readonly resolution?: TimestampResolution;
 }
 
 /** What a capture file says before its first packet. */
@@ -71,15 +70,10 @@ export interface PcapngOptions {
 /** Writes one section of a capture file. Texts hold no zero character, which readers take for their end (§3.5). */
 export class PcapngWriter {
   readonly #options: PcapngOptions;
-  /** Units of an interface's timestamps in a millisecond. */
-  readonly #unitsPerMs: readonly number[];
 
   /** A writer; nothing is written yet. */
   constructor(options: PcapngOptions) {
     this.#options = options;
-    this.#unitsPerMs = options.interfaces.map(({ resolution }) =>
-      10 ** ((resolution ?? TimestampResolution.microseconds) - 3)
-    );
   }
 
   /**
@@ -94,7 +88,7 @@ export class PcapngWriter {
       words(BYTE_ORDER_MAGIC, VERSION_1_0, ...UNKNOWN_LENGTH),
       options([OptionCode.application, application]),
     );
-    const described = interfaces.map(({ linkType, name, description, resolution }) =>
+    const described = interfaces.map(({ linkType, name, description }) =>
       block(
         BlockType.interfaceDescription,
         // 16 bits of link type and 16 reserved, as one word.
@@ -102,10 +96,7 @@ export class PcapngWriter {
         options(
           [OptionCode.interfaceName, name],
           [OptionCode.interfaceDescription, description],
-          [
-            OptionCode.timestampResolution,
-            Uint8Array.of(resolution ?? TimestampResolution.microseconds),
-          ],
+          [OptionCode.timestampResolution, Uint8Array.of(MICROSECONDS)],
         ),
       )
     );
@@ -140,25 +131,24 @@ export class PcapngWriter {
    * @throws {RangeError} where the comment is longer than 65,535 bytes, or there is no such interface
    */
   packet(timestamp: number, bytes: Uint8Array, comment = "", interfaceId = 0): Uint8Array<ArrayBuffer> {
-    const unitsPerMs = this.#unitsPerMs[interfaceId];
-    if (unitsPerMs === undefined) throw new RangeError(`the capture has no interface ${interfaceId}`);
+    if (this.#options.interfaces[interfaceId] === undefined) {
+      throw new RangeError(`the capture has no interface ${interfaceId}`);
+    }
     return block(
       BlockType.enhancedPacket,
-      words(interfaceId, ...units(timestamp, unitsPerMs), bytes.length, bytes.length),
+      words(interfaceId, ...units(timestamp), bytes.length, bytes.length),
       bytes,
       options([OptionCode.comment, comment]),
     );
   }
 }
 
-/** A time in ms as the high and the low word of its 64-bit number of units. */
-function units(timestamp: number, unitsPerMs: number): [high: number, low: number] {
+/** A time in ms as the high and the low word of its number of microseconds, which stays below 2^53. */
+function units(timestamp: number): [high: number, low: number] {
   const whole = Math.floor(timestamp);
-  // Rounded apart from the whole milliseconds, beside which a double has no room for nanoseconds; then multiplied
-  // in two parts, `upper` · 2^16 + `lower`, each of which stays below 2^53.
-  const lower = (whole % 0x10000) * unitsPerMs + Math.round((timestamp - whole) * unitsPerMs);
-  const upper = Math.floor(whole / 0x10000) * unitsPerMs + Math.floor(lower / 0x10000);
-  return [Math.floor(upper / 0x10000), (upper % 0x10000) * 0x10000 + lower % 0x10000];
+  // Rounds the fraction by itself: multiplied with its milliseconds, a double would lose its last digits.
+  const count = whole * UNITS_PER_MS + Math.round((timestamp - whole) * UNITS_PER_MS);
+  return [Math.floor(count / 2 ** 32), count % 2 ** 32];
 }
 
 /** A block around a body of parts, each of which is padded to 32 bits. */
