@@ -32,7 +32,7 @@
  * });
  * const network = new MemoryNetwork({
  *   address: { address: 0x0a053302, prefix: 24 },
- *   exit: { kind: "raw-icmp", world },
+ *   worlds: [world],
  * });
  * const [source, destination] = [0x0a00020f, 0x801e029b]; // 10.0.2.15, 128.30.2.155
  * for (let ttl = 1; ttl <= 4; ttl++) {
@@ -69,7 +69,7 @@
  * const exits = [0xc0a8c902, 0xc0a8ca02, 0xc0a8cb02, 0xc0a8cc02]; // 192.168.201.2 to 192.168.204.2
  * const network = new MemoryNetwork({
  *   address: { address: 0x0a053302, prefix: 24 },
- *   exit: { kind: "raw-icmp", world: exits.map((address) => new MemoryWorld({ address })) },
+ *   worlds: exits.map((address) => new MemoryWorld({ address })),
  *   circuits: { hops: 3, crypto: await findProvider(["node:crypto"]) },
  * });
  * const [client, destination] = [0x0a00020f, 0x801e029b]; // 10.0.2.15, 128.30.2.155
@@ -177,12 +177,7 @@ export {
   TRANSLATOR_LIMITS,
   type TranslatorLimits,
 } from "./src/exit/raw_icmp/translator.ts";
-export {
-  MemoryWorld,
-  type MemoryWorldOptions,
-  type WorldHost,
-  type WorldRouter,
-} from "./src/sim/internet.ts";
+export { MemoryWorld, type MemoryWorldOptions, type WorldHost, type WorldRouter } from "./src/sim/world.ts";
 export {
   type IcmpSocket,
   type OutgoingFields,
@@ -193,12 +188,7 @@ export {
 export { FaultLink, type Faults } from "./src/sim/fault_link.ts";
 export { type Link, type Neighbour, NOTHING, STRANGER } from "./src/device/link.ts";
 export { type Datagram, MemoryLink, MemoryMedium } from "./src/sim/link.ts";
-export {
-  type MemoryCircuits,
-  type MemoryExit,
-  MemoryNetwork,
-  type MemoryNetworkOptions,
-} from "./src/sim/memory_network.ts";
+export { type MemoryCircuits, MemoryNetwork, type MemoryNetworkOptions } from "./src/sim/network.ts";
 export {
   type CircuitPlan,
   longestOf,

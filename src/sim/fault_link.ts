@@ -1,24 +1,25 @@
 /**
- * A link that misbehaves on purpose, the same way every time it is given the same seed.
+ * A link that loses, doubles, reorders and damages datagrams, the same way for the same seed.
  *
  * @module
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { Link, Neighbour } from "../device/link.ts";
+import { seededRandom } from "./random.ts";
 
-/** How often each fault strikes a datagram that is sent: probabilities, 0 to 1. */
+/** The probability, 0 to 1, that each fault strikes a datagram that is sent; 0 unless given. */
 export interface Faults {
   /** The datagram is lost. */
   readonly drop?: number;
-  /** The datagram comes twice. */
+  /** The datagram arrives twice. */
   readonly duplicate?: number;
-  /** The datagram is held back until the next one has gone, or {@linkcode FaultLink.release} is called. */
+  /** The datagram waits until the next one has left, or until {@linkcode FaultLink.release}. */
   readonly reorder?: number;
-  /** One random bit is flipped. */
+  /** One random bit of the datagram is flipped. */
   readonly flip?: number;
 }
 
-/** A link around another one that drops, duplicates, reorders and damages what is sent over it. */
+/** A link around another one that applies faults to what is sent. It receives without faults. */
 export class FaultLink implements Link {
   readonly #inner: Link;
   readonly #faults: Faults;
@@ -27,14 +28,14 @@ export class FaultLink implements Link {
   #held: { neighbour: Neighbour; bytes: Uint8Array } | undefined;
 
   /**
-   * A link that misbehaves.
+   * A link with faults.
    *
-   * @param seed any integer; the same seed and traffic give the same faults
+   * @param seed any integer. The same seed and traffic give the same faults.
    */
   constructor(inner: Link, faults: Faults, seed: number) {
     this.#inner = inner;
     this.#faults = faults;
-    this.#random = randomFrom(seed);
+    this.#random = seededRandom(seed);
   }
 
   /** {@inheritDoc Link.receive} */
@@ -85,7 +86,7 @@ export class FaultLink implements Link {
     return true;
   }
 
-  /** Lets a datagram that is held back go: whether there was one. */
+  /** Sends the datagram that is held back, if any, and tells whether there was one. */
   release(): boolean {
     const held = this.#held;
     if (held === undefined) return false;
@@ -102,15 +103,4 @@ export class FaultLink implements Link {
   #strikes(probability: number | undefined): boolean {
     return probability !== undefined && this.#random() < probability;
   }
-}
-
-/** Numbers in [0, 1) from a 32-bit state: a Weyl sequence through a finalizer of good avalanche. */
-export function randomFrom(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x9e3779b9) | 0;
-    let mixed = Math.imul(state ^ (state >>> 16), 0x85ebca6b);
-    mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-    return ((mixed ^ (mixed >>> 16)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,25 +1,25 @@
 /**
- * Data links in memory.
+ * Data links in memory, and the medium that carries their datagrams.
  *
  * @module
  */
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { type Link, type Neighbour, NOTHING, STRANGER } from "../device/link.ts";
 
-/** A datagram under way. */
+/** A datagram on its way. */
 export interface Datagram {
-  /** The sender's port. */
+  /** Port of the sender. */
   readonly from: number;
-  /** What was sent. */
+  /** The contents: a cell, if the sender is honest. */
   readonly bytes: Uint8Array;
 }
 
-/** The medium that memory links share: it knows them by port. */
+/** What joins the links of a network in memory. It knows each link by its port. */
 export class MemoryMedium {
   readonly #links = new Map<number, MemoryLink>();
   /**
-   * What becomes of a datagram under way: the datagrams that arrive in its place. Nothing is done to it unless set; whoever
-   * only wants to watch returns it as it is.
+   * Returns the datagrams that arrive in the place of one on its way. Replace it to watch, change,
+   * drop or double what travels; it returns the datagram unchanged unless replaced.
    */
   tamper: (from: number, to: number, bytes: Uint8Array) => readonly Uint8Array[] = (
     _from,
@@ -27,19 +27,19 @@ export class MemoryMedium {
     bytes,
   ) => [bytes];
 
-  /** A new link on this medium. Its neighbours are added with {@linkcode MemoryLink.addNeighbour}. */
+  /** Adds a link. Give it neighbours with {@linkcode MemoryLink.addNeighbour}. */
   link(port: number): MemoryLink {
     const link = new MemoryLink(this, port);
     this.#links.set(port, link);
     return link;
   }
 
-  /** Carries a datagram; one to nobody is lost, as with UDP. */
+  /** Carries a datagram. It is lost if no link has the port `to`, as with UDP. */
   carry(from: number, to: number, bytes: Uint8Array): void {
     for (const arriving of this.tamper(from, to, bytes)) this.deliver(from, to, arriving);
   }
 
-  /** Lets a datagram arrive, past {@linkcode MemoryMedium.tamper}. */
+  /** Delivers a datagram without asking {@linkcode MemoryMedium.tamper}. */
   deliver(from: number, to: number, bytes: Uint8Array): void {
     this.#links.get(to)?.arrive({ from, bytes });
   }
@@ -58,12 +58,12 @@ export class MemoryLink implements Link {
     this.#ownPort = ownPort;
   }
 
-  /** Makes the link at `port` a neighbour. */
+  /** Makes the link at `port` a neighbour and returns its index. */
   addNeighbour(port: number): Neighbour {
     return this.#neighbours.push(port) - 1;
   }
 
-  /** A datagram comes in; for the medium. */
+  /** Queues a datagram; called by the medium. */
   arrive(datagram: Datagram): void {
     this.#arrived.push(datagram);
   }

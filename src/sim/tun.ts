@@ -1,22 +1,22 @@
 /**
- * A TUN interface in memory: the test plays the kernel.
+ * A TUN interface in memory. The caller plays the kernel.
  *
  * @module
  */
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { Tun } from "../device/tun.ts";
 
-/** A TUN without a kernel: {@linkcode MemoryTun.inject} what the host sends, {@linkcode MemoryTun.take} what it gets. */
+/** A TUN interface without a kernel: `inject` what the host sends, `take` what the host receives. */
 export class MemoryTun implements Tun {
   readonly #towardsOnion: Uint8Array[] = [];
   #towardsHost: Uint8Array<ArrayBuffer>[] = [];
 
-  /** The host sends an IP packet into the interface. */
+  /** Sends an IP packet into the interface, as the host would. The packet is copied. */
   inject(packet: Uint8Array): void {
     this.#towardsOnion.push(packet.slice());
   }
 
-  /** The packets that the host has received since it was last asked, in order. */
+  /** Returns the packets that the host has received since the last call, in order. */
   take(): Uint8Array<ArrayBuffer>[] {
     const taken = this.#towardsHost;
     this.#towardsHost = [];

@@ -8,7 +8,7 @@
  * ```
  */
 import assert from "node:assert/strict";
-import { MemoryWorld } from "../../src/sim/internet.ts";
+import { MemoryWorld } from "../../src/sim/world.ts";
 import { address } from "../support/packets.ts";
 import { Namespace } from "./support/namespace.ts";
 import { needing } from "./support/program.ts";

@@ -9,7 +9,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { WorldHost } from "../../src/sim/internet.ts";
+import type { WorldHost } from "../../src/sim/world.ts";
 import {
   assertGenuine,
   assertUseless,

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { type Dialect, longestPacket, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
 import type { CryptoProvider } from "../../src/crypto/provider.ts";
-import type { WorldHost } from "../../src/sim/internet.ts";
+import type { WorldHost } from "../../src/sim/world.ts";
 import { PROVIDER } from "../support/crypto.ts";
 import { exitOf, HOP, LOWEST, Onion, type OnionOptions, PAIRS, portOf, PROXY } from "../support/circuits.ts";
 import { address, echo, ipv4, readIpv4 } from "../support/packets.ts";

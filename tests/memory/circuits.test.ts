@@ -13,9 +13,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
-import { MemoryWorld, type MemoryWorldOptions, type WorldHost } from "../../src/sim/internet.ts";
+import { MemoryWorld, type MemoryWorldOptions, type WorldHost } from "../../src/sim/world.ts";
 import { eventLine } from "../../src/log/classic.ts";
-import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/memory_network.ts";
+import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/network.ts";
 import type { Snapshot } from "../../src/trace/counters.ts";
 import { EventKind, withoutPackets } from "../../src/trace/events.ts";
 import { PROVIDER } from "../support/crypto.ts";
@@ -74,7 +74,7 @@ class Onion {
     this.logs = { proxy: new EventMemory(), routers: numbers.map(() => new EventMemory()) };
     this.network = new MemoryNetwork({
       address: BLOCK,
-      exit: { kind: "raw-icmp", world: this.worlds },
+      worlds: this.worlds,
       ...(kind !== "given" && { circuits: { hops, ...(kind === "sealed" && { crypto: PROVIDER }) } }),
       events: this.logs,
       ...network,

@@ -8,8 +8,8 @@ import assert from "node:assert/strict";
 import type { CircuitLimits } from "../../src/circuit/origin/pool.ts";
 import { Layer, LAYER_OVERHEAD } from "../../src/crypto/layer.ts";
 import { HANDSHAKE_OVERHEAD } from "../../src/crypto/noise.ts";
-import { MemoryWorld } from "../../src/sim/internet.ts";
-import type { MemoryCircuits, MemoryNetwork } from "../../src/sim/memory_network.ts";
+import { MemoryWorld } from "../../src/sim/world.ts";
+import type { MemoryCircuits, MemoryNetwork } from "../../src/sim/network.ts";
 import { type Network, proxyConfig, routerConfig } from "../../src/node/network.ts";
 import { proxyNode, routerNode } from "../../src/runtime/node.ts";
 import { MemoryMedium } from "../../src/sim/link.ts";
@@ -67,7 +67,7 @@ function underWay(tamper: (cell: Uint8Array) => Uint8Array[]): Dropped {
 
 /** A ping of the host leaves into the world. */
 function intoWorld(world: MemoryWorld, ...packets: Uint8Array[]): Dropped {
-  const network = makeNetwork({ exit: { kind: "raw-icmp", world } });
+  const network = makeNetwork({ worlds: [world] });
   exchange(network, ...packets);
   return dropped(network);
 }

@@ -3,7 +3,7 @@
  * The network is drawn in tests/support/stage3.ts.
  */
 import assert from "node:assert/strict";
-import { MemoryNetwork } from "../../src/sim/memory_network.ts";
+import { MemoryNetwork } from "../../src/sim/network.ts";
 import { address, concat, echo, hex, ipv4, pattern, readIpv4 } from "../support/packets.ts";
 import { assertAnswers, dotted, hear, messageOf, packetsOf, pingOf } from "../support/ping.ts";
 import { CSAIL, EXIT, HOP, Stage3, VM } from "../support/stage3.ts";

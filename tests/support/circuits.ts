@@ -14,9 +14,9 @@
 import assert from "node:assert/strict";
 import type { CircuitLimits } from "../../src/circuit/origin/pool.ts";
 import type { CryptoProvider } from "../../src/crypto/provider.ts";
-import { MemoryWorld, type MemoryWorldOptions } from "../../src/sim/internet.ts";
+import { MemoryWorld, type MemoryWorldOptions } from "../../src/sim/world.ts";
 import { eventLine } from "../../src/log/classic.ts";
-import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/memory_network.ts";
+import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/network.ts";
 import type { CounterName, DropReason, Snapshot } from "../../src/trace/counters.ts";
 import { drops } from "../../src/trace/counters.ts";
 import type { EventSink } from "../../src/trace/events.ts";
@@ -90,7 +90,7 @@ export class Onion {
     this.lines = { proxy: [], routers: numbers.map(() => []) };
     this.network = new MemoryNetwork({
       address: { address: address("10.5.51.2"), prefix: 24 },
-      exit: { kind: "raw-icmp", world: this.worlds },
+      worlds: this.worlds,
       events: { proxy: logTo(this.lines.proxy), routers: this.lines.routers.map(logTo) },
       ...(hops !== undefined && {
         circuits: {

@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/memory_network.ts";
+import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/network.ts";
 import { drops, type Snapshot } from "../../src/trace/counters.ts";
 import { address, concat, type PlainPacket, plainSum, readIpv4 } from "./packets.ts";
 

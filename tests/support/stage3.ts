@@ -13,9 +13,9 @@
  *
  * @module
  */
-import { MemoryWorld, type MemoryWorldOptions, type WorldHost } from "../../src/sim/internet.ts";
+import { MemoryWorld, type MemoryWorldOptions, type WorldHost } from "../../src/sim/world.ts";
 import { eventLine } from "../../src/log/classic.ts";
-import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/memory_network.ts";
+import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/network.ts";
 import { type CounterName, type DropReason, drops, type Snapshot } from "../../src/trace/counters.ts";
 import type { EventSink } from "../../src/trace/events.ts";
 import { address, readIpv4 } from "./packets.ts";
@@ -59,8 +59,8 @@ export class Stage3 {
     this.world = new MemoryWorld({ ...WORLD, ...world });
     this.network = new MemoryNetwork({
       address: { address: address("10.5.51.2"), prefix: 24 },
-      exit: { kind: "raw-icmp", world: this.world },
-      events: { proxy: log(this.lines.proxy), router: log(this.lines.router) },
+      worlds: [this.world],
+      events: { proxy: log(this.lines.proxy), routers: [log(this.lines.router)] },
       ...network,
     });
     this.mtu = network?.mtu ?? 1500;

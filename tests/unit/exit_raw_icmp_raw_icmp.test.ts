@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { TRANSLATOR_LIMITS } from "../../src/exit/raw_icmp/translator.ts";
-import { MemoryWorld } from "../../src/sim/internet.ts";
+import { MemoryWorld } from "../../src/sim/world.ts";
 import { hopOf, RawIcmpExit } from "../../src/exit/raw_icmp/raw_icmp.ts";
 import { Counters } from "../../src/trace/counters.ts";
 import { Ipv4View } from "../../src/ip/ipv4.ts";

@@ -1,94 +1,88 @@
 /**
- * A whole network in one process: proxy, routers and links in memory, and a clock that only the caller moves.
+ * A whole network in one process: a proxy, its routers and the links between them, all in memory, and a clock that
+ * only the caller moves. This file shows how the parts make a network:
+ *
+ * 1. `Network` holds what all members agree on. Each member's own config follows from it.
+ * 2. Each member gets a link, whose neighbours have the order that the config assumes.
+ * 3. `proxyNode` and `routerNode` join a core to its devices.
+ * 4. {@linkcode MemoryNetwork.run} moves packets until none moves any more.
  *
  * @module
  */
 import { CIRCUIT_LIMITS, type CircuitLimits } from "../circuit/origin/pool.ts";
 import type { CryptoProvider, KeyPair } from "../crypto/provider.ts";
-import type { MemoryWorld } from "./internet.ts";
 import { hopOf } from "../exit/raw_icmp/raw_icmp.ts";
-import { FaultLink, type Faults, randomFrom } from "./fault_link.ts";
-import { MemoryMedium } from "./link.ts";
-import { Counters } from "../trace/counters.ts";
-import { type EventSink, SILENT } from "../trace/events.ts";
-import { MemoryTun } from "./tun.ts";
 import type { Cidr } from "../ip/cidr.ts";
 import { type CircuitPlan, type Network, proxyConfig, routerConfig } from "../node/network.ts";
 import { type ExitConfig, type Node, proxyNode, type RouterNode, routerNode } from "../runtime/node.ts";
+import { Counters } from "../trace/counters.ts";
+import { type EventSink, SILENT } from "../trace/events.ts";
+import { FaultLink, type Faults } from "./fault_link.ts";
+import { MemoryMedium } from "./link.ts";
+import { seededRandom } from "./random.ts";
+import { MemoryTun } from "./tun.ts";
+import type { MemoryWorld } from "./world.ts";
 
-/** The UDP port of the proxy in memory, behind which come the routers'; any would do. */
+/** Port of the proxy; router i has the i-th port after it. Any number would do. */
 const PROXY_PORT = 40_000;
 
-/** What the links take unless somebody says otherwise, in bytes: what loopback does. */
+/** Default MTU of the links in bytes, that of loopback. */
 const LINK_MTU = 65_535;
 
-/** How packets leave a network in memory: stage 2's exit, or stage 3's into a world in memory. */
-export type MemoryExit =
-  | { readonly kind: "echo" }
-  | {
-    readonly kind: "raw-icmp";
-    /** The world behind the router; several for several routers, one behind each. */
-    readonly world: MemoryWorld | readonly MemoryWorld[];
-  };
-
-/** The circuits of a network in memory that builds them. */
+/** How a network in memory builds circuits. */
 export interface MemoryCircuits {
-  /** Routers that a packet passes, fewer than there are. */
+  /** Routers on a path; fewer than there are. */
   readonly hops: number;
-  /** What seals them; without it they are plain. */
+  /** Seals the circuits. They are plain without it. */
   readonly crypto?: CryptoProvider;
-  /** The usual ones unless given. */
+  /** Limits other than the default. */
   readonly limits?: Partial<CircuitLimits>;
-  /** A client whose circuit is built at once. */
+  /** A client whose circuit is built at the start. */
   readonly firstClient?: number;
 }
 
-/** What a network in memory is made of. */
+/** The parts of a network in memory. */
 export interface MemoryNetworkOptions {
-  /** The tunnel's own address and its block. */
+  /** The proxy's address on the tunnel, and its block. */
   readonly address: Cidr;
-  /** Bytes of the longest packet towards the host; 1500 unless given. */
+  /** MTU of the TUN interface in bytes; 1500 unless given. */
   readonly mtu?: number;
-  /** Bytes of the longest IP packet that the links between the members take; 65,535 unless given. */
+  /** MTU of the links between the members, in bytes; 65,535 unless given. */
   readonly linkMtu?: number;
-  /** How packets leave; by the echo exit unless given. */
-  readonly exit?: MemoryExit;
-  /** How circuits are built; unless given, one to each router is there from the start. */
+  /** A router for each world, with a raw ICMP exit into it. Without worlds, one router answers pings itself. */
+  readonly worlds?: readonly MemoryWorld[];
+  /** Builds circuits. Without it, each router has a circuit of one hop from the start. */
   readonly circuits?: MemoryCircuits;
   /** Faults of every link; none unless given. */
   readonly faults?: Faults;
-  /** What faults, paths and identifiers are drawn from; the same seed gives the same ones. */
+  /** The seed of faults, paths and echo identifiers; 1 unless given. */
   readonly seed?: number;
-  /** Numbers in [0, 1) that paths and the identifiers in the world are drawn from; from the seed unless given. */
+  /** Returns numbers in [0, 1) for paths and echo identifiers; from the seed unless given. */
   readonly random?: () => number;
-  /** Told what each party logs: the proxy, and each router or all of them. */
-  readonly events?: {
-    readonly proxy?: EventSink;
-    readonly router?: EventSink;
-    readonly routers?: readonly EventSink[];
-  };
+  /** Receive the events of the proxy and of each router. */
+  readonly events?: { readonly proxy?: EventSink; readonly routers?: readonly EventSink[] };
 }
 
 /**
  * A proxy, its routers and the links between them, in memory.
  *
  * ```
- *   inject ──► MemoryTun ──► proxy ──► router … router ──► exit ──► MemoryWorld, from stage 3 on
+ *   inject ──► MemoryTun ──► proxy ──► router … router ──► exit ──► MemoryWorld, if there is one
  *   take   ◄── MemoryTun ◄── proxy ◄── router … router ◄── exit ◄── MemoryWorld
  * ```
  */
 export class MemoryNetwork {
-  /** The proxy's TUN interface: play the host with it. */
+  /** The TUN interface of the proxy. Play the host with it. */
   readonly tun: MemoryTun = new MemoryTun();
-  /** The medium that carries the cells: join it to play a stranger, tamper with it to play whoever owns a link. */
+  /** The medium that carries the cells. Add a link to play a stranger; set `tamper` to play a link's owner. */
   readonly medium: MemoryMedium = new MemoryMedium();
-  /** What was counted, of the routers by each; `router` is the first one. */
+  /** Counters of the proxy and of each router; `router` is the first router's. */
   readonly counters: {
     readonly proxy: Counters;
     readonly router: Counters;
     readonly routers: readonly Counters[];
   };
-  /** The ports that the members have on the medium; `router` is the first one's. */
+  /** Ports of the members on the medium; `router` is the first router's. */
   readonly ports: { readonly proxy: number; readonly router: number; readonly routers: readonly number[] };
   /** Milliseconds since the network was made. */
   now = 0;
@@ -96,15 +90,16 @@ export class MemoryNetwork {
   readonly #routers: readonly RouterNode[];
   readonly #links: readonly FaultLink[];
 
-  /** A network that has just come up. */
+  /** A network that is up and at rest. */
   constructor(options: MemoryNetworkOptions) {
     const { address, mtu = 1500, linkMtu = LINK_MTU, faults = {}, seed = 1, events = {} } = options;
-    const exits = exitsOf(options.exit ?? { kind: "echo" }, address);
-    const random = options.random ?? randomFrom(seed + exits.length + 1);
+    const exits = exitsOf(address, options.worlds);
+    const random = options.random ?? seededRandom(seed + exits.length + 1);
     const crypto = options.circuits?.crypto;
     const keys = exits.map(() => crypto?.generateKeyPair());
     const ports = exits.map((_, index) => PROXY_PORT + 1 + index);
     this.ports = { proxy: PROXY_PORT, router: ports[0]!, routers: ports };
+
     const network: Network = {
       circuits: planOf(options.circuits),
       linkMtu,
@@ -124,9 +119,8 @@ export class MemoryNetwork {
     };
     const proxyLink = linkOf(PROXY_PORT, ports, seed);
     const proxyCounters = new Counters();
-    const refuses = exits.some(({ config }) => config.kind === "raw-icmp");
     const proxy = proxyNode(
-      proxyConfig(network, refuses ? hopOf(address) : undefined),
+      proxyConfig(network, options.worlds && hopOf(address)),
       this.tun,
       proxyLink,
       { counters: proxyCounters, events: events.proxy ?? SILENT },
@@ -140,13 +134,14 @@ export class MemoryNetwork {
       const node = routerNode(
         { ...routerConfig(network, index + 1), exit: config },
         link,
-        { counters, events: events.routers?.[index] ?? events.router ?? SILENT },
+        { counters, events: events.routers?.[index] ?? SILENT },
         world,
         secretsOf(crypto, keys[index]),
         random,
       );
       return { node, link, counters };
     });
+
     this.#links = [proxyLink, ...routers.map(({ link }) => link)];
     this.#routers = routers.map(({ node }) => node);
     this.#nodes = [proxy, ...this.#routers];
@@ -157,17 +152,17 @@ export class MemoryNetwork {
     };
   }
 
-  /** Circuits that each router knows at present. */
+  /** The number of circuits that each router has now. */
   get circuits(): readonly number[] {
     return this.#routers.map((router) => router.circuits());
   }
 
-  /** When something is next due, in ms; Infinity for never. */
+  /** The time of the next deadline in ms; Infinity if there is none. */
   get deadline(): number {
     return Math.min(...this.#nodes.map((node) => node.deadline()));
   }
 
-  /** Lets `elapsed` ms pass, then moves packets until nothing moves any more. */
+  /** Lets `elapsed` ms pass, then moves packets until none moves any more. */
   run(elapsed = 0): void {
     this.now += elapsed;
     for (const node of this.#nodes) if (node.deadline() <= this.now) node.expire(this.now);
@@ -175,7 +170,7 @@ export class MemoryNetwork {
     do {
       moved = 0;
       for (const node of this.#nodes) for (const source of node.sources) moved += source.move(this.now);
-      // What a link holds back waits for something to overtake it, but not for ever.
+      // A datagram that a fault holds back waits for the next one, but not for ever.
       if (moved === 0) { for (const link of this.#links) moved += Number(link.release()); }
     } while (moved > 0);
   }
@@ -197,14 +192,13 @@ function secretsOf(crypto: CryptoProvider | undefined, keys: KeyPair | undefined
   return crypto === undefined || keys === undefined ? undefined : { crypto, keys };
 }
 
-function exitsOf(exit: MemoryExit, block: Cidr): { config: ExitConfig; world?: MemoryWorld }[] {
-  switch (exit.kind) {
-    case "echo":
-      return [{ config: { kind: "echo", block } }];
-    case "raw-icmp":
-      return [exit.world].flat().map((world) => {
-        const { address, mtu } = world;
-        return { config: { kind: "raw-icmp", address, mtu, hop: hopOf(block) }, world };
-      });
-  }
+function exitsOf(
+  block: Cidr,
+  worlds: readonly MemoryWorld[] | undefined,
+): { config: ExitConfig; world?: MemoryWorld }[] {
+  if (worlds === undefined) return [{ config: { kind: "echo", block } }];
+  return worlds.map((world) => {
+    const { address, mtu } = world;
+    return { config: { kind: "raw-icmp", address, mtu, hop: hopOf(block) }, world };
+  });
 }

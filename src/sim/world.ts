@@ -1,5 +1,5 @@
 /**
- * The Internet in memory: what a raw ICMP exit meets behind its socket, with the caller as its creator.
+ * The Internet in memory, as a raw ICMP exit sees it through its socket.
  *
  * ```
  *        first link           link                 link
@@ -18,50 +18,47 @@ import { decrementTtl, fragmentIpv4, IPV4_HEADER, Ipv4View, Protocol, writeIpv4H
 import { turnIntoReply } from "../exit/echo/echo.ts";
 import type { IcmpSocket, OutgoingFields, SendResult } from "../exit/raw_icmp/raw_icmp.ts";
 
-/** Bytes of the longest packet that a link takes unless somebody says otherwise: Ethernet's. */
-const USUAL_MTU = 1500;
+/** Default MTU of a link in bytes, that of Ethernet. */
+const DEFAULT_MTU = 1500;
 
-/** A router of the world. It answers pings to its own address, too. */
+/** A router of the world. It answers pings to its own address. */
 export interface WorldRouter {
-  /** Who it is, as `traceroute` shows it. */
+  /** Its address, which `traceroute` shows. */
   readonly address: number;
-  /** Bytes of the longest packet that the link behind it takes; 1500 unless given. */
+  /** MTU of the link behind it, in bytes; 1500 unless given. */
   readonly mtu?: number;
-  /** Bytes of its longest error; 576 unless given. With 56 it quotes as little as RFC 792 allows. */
+  /** Max length of its ICMP errors in bytes; 576 unless given. 56 quotes the minimum of RFC 792. */
   readonly longestError?: number;
 }
 
-/**
- * What comes of a packet for a host: it answers pings; it says nothing, because it is dead or nobody; or the last router
- * of the way says that there is no such host.
- */
+/** What a host does: answers pings, stays silent, or lets the last router say "host unreachable". */
 export type WorldHost = "answers" | "silent" | "unreachable";
 
-/** What a world is made of. Addresses are unsigned 32-bit numbers. */
+/** The parts of a world. */
 export interface MemoryWorldOptions {
-  /** The exit's own address: where everything comes from, and answers go to. */
+  /** Address of the exit, the source of everything it sends. */
   readonly address: number;
-  /** Bytes of the longest packet that the first link takes, the exit's interface; 1500 unless given. */
+  /** MTU of the exit's interface, in bytes; 1500 unless given. */
   readonly mtu?: number;
-  /** The routers on the way to every host, the nearest first; none unless given. */
+  /** The routers on the way to every host, nearest first; none unless given. */
   readonly routers?: readonly WorldRouter[];
-  /** Who is there; everybody unless given. */
+  /** What the host at an address does; every host answers unless given. */
   readonly host?: (address: number) => WorldHost;
 }
 
 /**
- * A world behind a raw ICMP socket. It does what the kernel and the Internet would: writes IPv4 headers, decrements the
- * time to live, answers, complains. Nothing in it takes time.
+ * A world behind a raw ICMP socket. It does the work of the kernel and the Internet: it writes IPv4
+ * headers, decrements TTLs, answers pings and sends ICMP errors. Nothing takes time.
  *
- * A packet that is too long for a link and may be fragmented goes on in pieces, of which nothing is seen here but
- * that a router's complaint quotes the first: hosts, and the kernel before it hands an answer over, put them together.
+ * Fragmentation shows only in errors, which quote the first fragment, because hosts and the exit's
+ * kernel reassemble.
  */
 export class MemoryWorld implements IcmpSocket {
-  /** The exit's own address. */
+  /** Address of the exit. */
   readonly address: number;
-  /** Bytes of the longest packet that the exit's interface takes. */
+  /** MTU of the exit's interface, in bytes. */
   readonly mtu: number;
-  /** False while the exit's interface is down: the kernel then refuses whatever is sent. */
+  /** False while the exit's interface is down. The kernel then refuses every packet. */
   isUp = true;
   readonly #routers: readonly WorldRouter[];
   readonly #host: (address: number) => WorldHost;
@@ -72,20 +69,20 @@ export class MemoryWorld implements IcmpSocket {
   #sent: Uint8Array<ArrayBuffer>[] = [];
   #identification = 0;
 
-  /** A world in which nothing has happened yet. */
+  /** A world at rest. */
   constructor(options: MemoryWorldOptions) {
     this.address = options.address;
-    this.mtu = options.mtu ?? USUAL_MTU;
+    this.mtu = options.mtu ?? DEFAULT_MTU;
     this.#routers = options.routers ?? [];
     this.#host = options.host ?? (() => "answers");
   }
 
-  /** Lets an IP packet arrive at the exit's socket, whatever it is: past the kernel's own checks, too. */
+  /** Delivers any bytes to the exit's socket as an IP packet, without the kernel's checks. */
   inject(packet: Uint8Array): void {
     this.#towardsExit.push(packet.slice());
   }
 
-  /** The packets that have left the exit since last asked, in order and whole, as they left it. */
+  /** Returns the IP packets that have left the exit since the last call, in order. */
   take(): Uint8Array<ArrayBuffer>[] {
     const taken = this.#sent;
     this.#sent = [];
@@ -119,19 +116,19 @@ export class MemoryWorld implements IcmpSocket {
     return "sent";
   }
 
-  /** Takes the packet from router to router, as far as it gets. */
+  /** Carries the packet from router to router, as far as it gets. */
   #carry(): void {
     const packet = this.#packet;
     const ip = this.#ip;
     ip.wrap(packet);
     let narrowest = this.mtu;
     for (const [passed, router] of this.#routers.entries()) {
-      const { address, mtu = USUAL_MTU } = router;
+      const { address, mtu = DEFAULT_MTU } = router;
       if (ip.destination === address) return this.#answer(passed);
-      if (ip.ttl <= 1) return this.#say({ type: IcmpType.timeExceeded, code: 0 }, passed, narrowest);
+      if (ip.ttl <= 1) return this.#sendError({ type: IcmpType.timeExceeded, code: 0 }, passed, narrowest);
       if (ip.dontFragment && ip.totalLength > mtu) {
         const { fragmentationNeeded: code } = Unreachable;
-        return this.#say({ type: IcmpType.destinationUnreachable, code, mtu }, passed, narrowest);
+        return this.#sendError({ type: IcmpType.destinationUnreachable, code, mtu }, passed, narrowest);
       }
       decrementTtl(packet.view, packet.start);
       narrowest = Math.min(narrowest, mtu);
@@ -141,14 +138,14 @@ export class MemoryWorld implements IcmpSocket {
         return this.#answer(this.#routers.length);
       case "unreachable": {
         const { destinationUnreachable: type } = IcmpType;
-        return this.#say({ type, code: Unreachable.host }, this.#routers.length - 1, narrowest);
+        return this.#sendError({ type, code: Unreachable.host }, this.#routers.length - 1, narrowest);
       }
       case "silent":
         return;
     }
   }
 
-  /** Answers the packet, if it is an echo request in good order, from behind `passed` routers. */
+  /** Answers a valid echo request from behind `passed` routers. */
   #answer(passed: number): void {
     const packet = this.#packet;
     const { payload, end } = this.#ip;
@@ -159,12 +156,12 @@ export class MemoryWorld implements IcmpSocket {
   }
 
   /**
-   * Lets a router complain about the packet, which is as it came to it, or as the last one has already passed it on.
+   * Sends an ICMP error about the packet, which is as the router received or forwarded it.
    *
-   * @param index which router; where there is none, nobody complains
-   * @param narrowest bytes of the longest packet that the links before it take
+   * @param index the router that sends it. Nothing happens without such a router.
+   * @param narrowest smallest MTU of the links before the router, in bytes
    */
-  #say(error: IcmpError, index: number, narrowest: number): void {
+  #sendError(error: IcmpError, index: number, narrowest: number): void {
     const router = this.#routers[index];
     if (router === undefined) return;
     const packet = this.#packet;
@@ -177,7 +174,7 @@ export class MemoryWorld implements IcmpSocket {
     });
   }
 
-  /** Brings a packet that starts behind `passed` routers to the exit. */
+  /** Brings a packet from behind `passed` routers to the exit. */
   #bringBack(packet: PacketBuffer, passed: number): void {
     for (let router = 0; router < passed; router++) decrementTtl(packet.view, packet.start);
     this.inject(packet.copy());

@@ -8,7 +8,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { MemoryWorld, type MemoryWorldOptions } from "../../src/sim/internet.ts";
+import { MemoryWorld, type MemoryWorldOptions } from "../../src/sim/world.ts";
 import { address, cutPlainly, echo, ipv4, pattern, poisoned, readIpv4 } from "../support/packets.ts";
 import { assertAnswers, assertQuotes, hear, messageOf, type Ping, pingOf, tell } from "../support/ping.ts";
 
