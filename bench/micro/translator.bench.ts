@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { IcmpTranslator } from "../../src/exit/raw_icmp/translator.ts";
-import { randomFrom } from "../../src/sim/fault_link.ts";
+import { seededRandom } from "../../src/sim/random.ts";
 import { address } from "../../tests/support/packets.ts";
 
 const CIRCUIT = 1;
@@ -9,7 +9,7 @@ const FIRST = address("128.30.8.1");
 const IDENTIFIER = 7;
 
 for (const sessions of [1, 64, 1000, 16_000]) {
-  const translator = new IcmpTranslator(randomFrom(1));
+  const translator = new IcmpTranslator(seededRandom(1));
   const outbound = (number: number) =>
     translator.outbound(CIRCUIT, CLIENT, IDENTIFIER, FIRST + number, 0) ?? assert.fail("the table is full");
 
