@@ -4,7 +4,7 @@
  * @module
  */
 import { ExitCode } from "../errors.ts";
-import { requireJournals, undoLeftovers } from "../host/journal.ts";
+import { requireJournals, undoLeftovers } from "../host/apply/journal.ts";
 
 /** Undoes and says so, a line for each change. */
 export async function down(): Promise<ExitCode> {

@@ -11,16 +11,16 @@ import { validate } from "../config/validate.ts";
 import { OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
 import { formatIpv4 } from "../ip/ipv4.ts";
-import { planCapture, planFirewall } from "./capture.ts";
+import { planCapture, planFirewall } from "./plan/capture.ts";
 import { type Capability } from "./capability.ts";
 import { conclude, type Diagnosis, type Finding } from "./diagnosis.ts";
-import { defaultRoute, resolveExits, resolveFrom } from "./exits.ts";
+import { defaultRoute, resolveExits, resolveFrom } from "./plan/exits.ts";
 import type { Facts } from "./facts.ts";
-import { planHost } from "./plan.ts";
+import { planHost } from "./host_plan.ts";
 import { choiceOfPorts, PORT_RANGE } from "./ports.ts";
-import { CAPTURE_MARK, hex } from "./rules.ts";
-import { type HostState, type Rule, Table } from "./state.ts";
-import { planTun } from "./tun.ts";
+import { CAPTURE_MARK, hex } from "./plan/rules.ts";
+import { type HostState, type Rule, Table } from "./plan/state.ts";
+import { planTun } from "./plan/tun.ts";
 
 /** What one check finds. */
 type Verdict = Omit<Finding, "name" | "stages">;
@@ -225,7 +225,7 @@ function lookAtReversePath(state: HostState, settings: Settings): Verdict {
     ...planCapture(settings, from, state),
     ...resolveExits(settings, from, state).flatMap((exit) => exit.changes),
   ];
-  const filters = changes.filter(({ make, isThere }) => make[0] === "sysctl" && !isThere);
+  const filters = changes.filter(({ make, isThere }) => make.kind === "set sysctl" && !isThere);
   if (filters.length === 0) return ok("no strict filter is in the way");
   // Routers that leave by one interface want the same of it.
   const whats = [...new Set(filters.map(({ what }) => what))];

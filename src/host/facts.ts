@@ -7,14 +7,15 @@ import { chooseProvider } from "../crypto/provider/choose.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
 import { OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
+import { leftovers } from "./apply/journal.ts";
+import { firewallTool } from "./apply/programs.ts";
+import { readSysctl } from "./apply/sysctl.ts";
 import { type Capability, hasCapability } from "./capability.ts";
-import type { FirewallTool } from "./capture.ts";
-import { readSysctl } from "./direct.ts";
-import { leftovers } from "./journal.ts";
-import { firewallTool } from "./plan.ts";
+import type { FirewallTool } from "./plan/capture.ts";
+import type { HostState } from "./plan/state.ts";
 import { parseUdpPorts } from "./ports.ts";
 import { hasLoopback } from "./preflight.ts";
-import { type HostState, readHostState } from "./state.ts";
+import { readHostState } from "./state.ts";
 
 /** What was found out about a host. */
 export interface Facts {

@@ -13,8 +13,8 @@
  * @module
  */
 import type { NetworkEvent } from "../sys/netlink.ts";
-import type { Change } from "./change.ts";
-import type { HostState } from "./state.ts";
+import type { Change } from "./plan/change.ts";
+import type { HostState } from "./plan/state.ts";
 
 /** What a run needs. */
 export interface Needs {

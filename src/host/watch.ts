@@ -5,7 +5,7 @@
  */
 import { NetworkMonitor } from "../sys/netlink.ts";
 import { type Cancel, every } from "../sys/timer.ts";
-import { execute } from "./execute.ts";
+import { carryOut } from "./apply/actions.ts";
 import { readHostState } from "./state.ts";
 import { type Needs, type Say, Upkeep } from "./upkeep.ts";
 
@@ -80,7 +80,7 @@ export class HostWatch implements AsyncDisposable {
     for (const { what, make } of lost) {
       // What the end of the run has begun to undo stays undone.
       if (this.#isOver) break;
-      const error = await execute(make).then(() => undefined, (error: Error) => error.message);
+      const error = await carryOut(make).then(() => undefined, (error: Error) => error.message);
       tried.push({ what, ...(error !== undefined && { error }) });
     }
     this.#upkeep.told(tried).forEach(this.#say);

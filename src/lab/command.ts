@@ -4,7 +4,8 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import { type Command, isInstalled, missing, searchPath } from "../host/execute.ts";
+import { isInstalled, missing, searchPath } from "../host/apply/programs.ts";
+import type { Command } from "../host/plan/action.ts";
 
 /**
  * Makes sure that programs can be found, before anything is changed.

@@ -5,7 +5,7 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import { JOURNAL_DIR } from "../host/journal.ts";
+import { JOURNAL_DIR } from "../host/apply/journal_file.ts";
 import { exists } from "./command.ts";
 import type { Faults } from "./topology.ts";
 

@@ -9,7 +9,7 @@ import type { RouterSettings } from "../control/message.ts";
 import { KEY } from "../crypto/provider.ts";
 import { OperatorError } from "../errors.ts";
 import { hopOf } from "../exit/raw_icmp/raw_icmp.ts";
-import type { HostExit } from "../host/exits.ts";
+import type { HostExit } from "../host/plan/exits.ts";
 import type { CircuitPlan, Network } from "../node/network.ts";
 import type { ThreadOptions } from "../runtime/packet_thread.ts";
 import type { RouterConfig } from "../node/router.ts";

@@ -13,12 +13,13 @@ import type { Settings } from "../config/settings.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { hopOf } from "../exit/raw_icmp/raw_icmp.ts";
 import { hasCapability } from "../host/capability.ts";
-import { Journal, undoLeftovers, type Undone } from "../host/journal.ts";
+import { Journal, undoLeftovers, type Undone } from "../host/apply/journal.ts";
 import { requireLoopback, requireTunHost } from "../host/preflight.ts";
-import { makeChanges } from "../host/change.ts";
-import { firewallTool, planCommands, planHost } from "../host/plan.ts";
+import { makeChanges } from "../host/apply/make_changes.ts";
+import { firewallTool } from "../host/apply/programs.ts";
+import { planCommands, planHost } from "../host/host_plan.ts";
 import { readHostState } from "../host/state.ts";
-import { openHostTun } from "../host/tun.ts";
+import { openHostTun } from "../host/open_tun.ts";
 import { HostWatch } from "../host/watch.ts";
 import { proxyLine, routerLine } from "../log/classic.ts";
 import { diagnostics, diagnosticsWritten, setUpDiagnostics } from "../log/diagnostics.ts";
@@ -54,7 +55,14 @@ export async function runStage(
   const output = makeOutput(settings.json);
   if (settings.printCommands) {
     const longest = longestOf(networkOf(settings, undefined));
-    console.log(planCommands(settings, await readHostState(), Deno.pid, longest).join("\n"));
+    const commands = planCommands(
+      settings,
+      await readHostState(),
+      Deno.pid,
+      firewallTool() ?? "nft",
+      longest,
+    );
+    console.log(commands.join("\n"));
     return ExitCode.ok;
   }
   requireLoopback();

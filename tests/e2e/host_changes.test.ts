@@ -7,7 +7,7 @@
  *      └─────────────────────────────────────────────────┘
  */
 import assert from "node:assert/strict";
-import { JOURNAL_DIR } from "../../src/host/journal.ts";
+import { JOURNAL_DIR } from "../../src/host/apply/journal_file.ts";
 import { ROOT } from "../../scripts/project.ts";
 import type { Order, Report } from "./support/change_host.ts";
 import { Namespace } from "./support/namespace.ts";

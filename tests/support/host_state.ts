@@ -9,11 +9,11 @@ import { FLAGS } from "../../src/config/options.ts";
 import type { Settings } from "../../src/config/settings.ts";
 import { validate } from "../../src/config/validate.ts";
 import { OperatorError } from "../../src/errors.ts";
-import type { FirewallTool } from "../../src/host/capture.ts";
-import type { Change } from "../../src/host/change.ts";
-import { show } from "../../src/host/execute.ts";
-import { type HostPlan, planHost } from "../../src/host/plan.ts";
-import type { HostState, Interface, Route, Rule } from "../../src/host/state.ts";
+import type { FirewallTool } from "../../src/host/plan/capture.ts";
+import type { Change } from "../../src/host/plan/change.ts";
+import { show, toWords } from "../../src/host/plan/action.ts";
+import { type HostPlan, planHost } from "../../src/host/host_plan.ts";
+import type { HostState, Interface, Route, Rule } from "../../src/host/plan/state.ts";
 
 /** The settings of a stage, 3 unless said otherwise; options by name, as they would be written. */
 export function settingsOf(options: Partial<Record<keyof typeof FLAGS, string>> = {}): Settings {
@@ -153,10 +153,10 @@ export function refuses(
 
 /** What is to be made, as somebody would type it. */
 export function commands(changes: readonly Change[]): string[] {
-  return changes.map(({ make }) => show(make));
+  return changes.map(({ make }) => show(toWords(make)));
 }
 
 /** What undoes it, last things first. */
 export function undoing(changes: readonly Change[]): string[] {
-  return changes.map(({ undo }) => show(undo)).toReversed();
+  return changes.map(({ undo }) => show(toWords(undo))).toReversed();
 }

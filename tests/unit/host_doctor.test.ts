@@ -5,7 +5,7 @@ import { conclude, type Finding } from "../../src/host/diagnosis.ts";
 import { diagnose } from "../../src/host/doctor.ts";
 import type { Facts } from "../../src/host/facts.ts";
 import { parseUdpPorts } from "../../src/host/ports.ts";
-import type { HostState } from "../../src/host/state.ts";
+import type { HostState } from "../../src/host/plan/state.ts";
 import { BY_HAND, card, host, ONE_CARD, rule, tunByHand, TWO_CARDS } from "../support/host_state.ts";
 
 const SYSCTLS: Readonly<Record<string, string>> = {

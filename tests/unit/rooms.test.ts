@@ -64,7 +64,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   config: ["errors", "ip"],
   // A router's settings, and its counters.
   control: ["errors", "runtime", "sys", "trace"],
-  host: ["config", "crypto", "crypto/provider", "errors", "ip", "sys"],
+  "host/plan": ["config", "errors", "ip"],
+  "host/apply": ["errors", "host/plan", "sys"],
+  host: ["config", "crypto", "crypto/provider", "errors", "host/apply", "host/plan", "ip", "sys"],
   // A line of the log for each event. A log file belongs to the user behind sudo, so its owner is set through sys.
   log: ["cell", "config", "errors", "ip", "sys", "trace"],
   // Joins everything below it into a run.
@@ -77,6 +79,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "errors",
     "exit/raw_icmp",
     "host",
+    "host/apply",
+    "host/plan",
     "ip",
     "log",
     "node",
@@ -85,8 +89,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "trace",
   ],
   // A demo reads what a run has recorded. The files that it keeps belong to the user behind sudo.
-  lab: ["buffer", "cell", "config", "device/tap", "errors", "host", "ip", "pcap", "sys"],
-  cli: ["config", "errors", "host", "lab", "run", "sys"],
+  lab: ["buffer", "cell", "config", "device/tap", "errors", "host/apply", "host/plan", "ip", "pcap", "sys"],
+  cli: ["config", "errors", "host", "host/apply", "lab", "run", "sys"],
   main: ["cli", "errors", "run", "sys"],
   // The library surface: nothing of the program around the packet's way.
   mod: [
@@ -134,6 +138,7 @@ const PURE: Readonly<Record<string, readonly string[]>> = {
   "exit/echo": [],
   "exit/raw_icmp": ["socket.ts"],
   device: ["linux_tun.ts", "open_tun.ts", "udp_link.ts"],
+  "host/plan": [],
   control: ["channel.ts"],
 };
 
@@ -255,6 +260,26 @@ Deno.test("no room imports itself by way of others: in the table, and in the sou
     };
     for (const { from } of arrows) visit(from, []);
   }
+});
+
+Deno.test("files: no two import each other, not even by way of others", () => {
+  const files = new Map(SOURCES.map((source) => [source.path, source]));
+  const done = new Set<string>();
+  const visit = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) {
+      assert.fail(
+        `files import each other in a circle: ${[...way.slice(way.indexOf(path)), path].join(" → ")}`,
+      );
+    }
+    const source = files.get(path);
+    if (source === undefined || done.has(path)) return;
+    for (const specifier of source.specifiers) {
+      const target = targetOf(source, specifier);
+      if (target !== undefined) visit(target, [...way, path]);
+    }
+    done.add(path);
+  };
+  for (const path of files.keys()) visit(path, []);
 });
 
 Deno.test("packages come in where they are expected, and nowhere else", () => {

@@ -4,12 +4,12 @@
  *
  * @module
  */
-import { makeChanges } from "../../../src/host/change.ts";
-import type { FirewallTool } from "../../../src/host/capture.ts";
-import { Journal, undoLeftovers } from "../../../src/host/journal.ts";
-import { planHost } from "../../../src/host/plan.ts";
+import { makeChanges } from "../../../src/host/apply/make_changes.ts";
+import type { FirewallTool } from "../../../src/host/plan/capture.ts";
+import { Journal, undoLeftovers } from "../../../src/host/apply/journal.ts";
+import { planHost } from "../../../src/host/host_plan.ts";
 import { readHostState } from "../../../src/host/state.ts";
-import { openHostTun } from "../../../src/host/tun.ts";
+import { openHostTun } from "../../../src/host/open_tun.ts";
 import { commands, settingsOf } from "../../support/host_state.ts";
 
 /** What to do. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { JOURNAL_DIR } from "../../../src/host/journal.ts";
+import { JOURNAL_DIR } from "../../../src/host/apply/journal_file.ts";
 import type { Namespace } from "./namespace.ts";
 
 /** The state of a network namespace. */

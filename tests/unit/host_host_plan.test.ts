@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { planCommands } from "../../src/host/plan.ts";
+import { planCommands } from "../../src/host/host_plan.ts";
 import {
   BY_HAND,
   card,
@@ -267,7 +267,7 @@ Deno.test("nothing is built on what another run will take away", () => {
 });
 
 Deno.test("what is printed can be typed, the TUN first", () => {
-  const printed = planCommands(settingsOf(), host(TWO_CARDS), 4711);
+  const printed = planCommands(settingsOf(), host(TWO_CARDS), 4711, "nft");
   assert.deepEqual(printed.slice(0, 4), [
     "ip tuntap add dev tun1 mode tun",
     "ip address add 10.5.51.2/24 dev tun1",
@@ -275,7 +275,7 @@ Deno.test("what is printed can be typed, the TUN first", () => {
     "ip rule add from 10.0.2.15 table 9 priority 8",
   ]);
   assert.deepEqual(
-    planCommands(settingsOf({ stage: "3" }), host(BY_HAND), 4711).slice(0, 3),
+    planCommands(settingsOf({ stage: "3" }), host(BY_HAND), 4711, "nft").slice(0, 3),
     [...REFUSALS, "ip route add default via 192.168.201.1 dev eth1 table 901"],
   );
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { planHost } from "../../src/host/plan.ts";
+import { planHost } from "../../src/host/host_plan.ts";
 import {
   BY_HAND,
   commands,

@@ -8,10 +8,6 @@ import type { Fd } from "../sys/fd.ts";
 import { interfaceExists } from "../sys/interface.ts";
 import { sleep } from "../sys/timer.ts";
 import { attachTun } from "../sys/tun.ts";
-import type { Cidr } from "../ip/cidr.ts";
-import { planAddress, planUp, refuseTakenBlock } from "./addresses.ts";
-import type { Change } from "./change.ts";
-import type { HostState } from "./state.ts";
 
 /** A TUN interface that we are attached to. */
 export interface AttachedTun extends Disposable {
@@ -24,9 +20,6 @@ export interface AttachedTun extends Disposable {
 /** How long to wait for a run that has just been killed to let go of its interface, in ms, and how often to look. */
 const RELEASE = { most: 1000, step: 20 } as const;
 
-/** Bytes of the longest packet of a TUN interface that nobody has told otherwise. */
-export const USUAL_MTU = 1500;
-
 /**
  * Attaches to the interface, which is made where it does not exist, and then goes when it is disposed of.
  *
@@ -36,38 +29,6 @@ export async function openHostTun(name: string): Promise<AttachedTun> {
   const existed = interfaceExists(name);
   const fd = await attach(name);
   return { fd, name, existed, [Symbol.dispose]: () => fd[Symbol.dispose]() };
-}
-
-/**
- * The changes that give the interface its address and take it up.
- *
- * @throws {OperatorError} where the address or a part of its block is another interface's
- */
-export function planTun(name: string, address: Cidr, state: HostState): Change[] {
-  refuseTakenBlock(name, address, state, "choose another with --address");
-  const is = state.interfaces.find((each) => each.name === name);
-  return [planAddress(name, address, is), planUp(name, is)].map((change) => ({
-    ...change,
-    goesWithTun: true,
-  }));
-}
-
-/** Bytes of the longest packet that the interface takes, or will take once it is made: no longer than the onion carries. */
-export function tunMtu(name: string, longest: number, { interfaces }: HostState): number {
-  return interfaces.find((each) => each.name === name)?.mtu ?? Math.min(USUAL_MTU, longest);
-}
-
-/** The change that gives the interface its MTU, where it is made and the usual one is more than the onion carries. */
-export function planTunMtu(name: string, longest: number, state: HostState): Change[] {
-  const mtu = tunMtu(name, longest, state);
-  const isThere = mtu === USUAL_MTU || state.interfaces.some((each) => each.name === name);
-  return [{
-    what: `MTU of ${mtu} on ${name}`,
-    isThere,
-    make: ["ip", "link", "set", name, "mtu", `${mtu}`],
-    undo: ["ip", "link", "set", name, "mtu", `${USUAL_MTU}`],
-    goesWithTun: true,
-  }];
 }
 
 /** Attaches, waiting a moment where the interface is still held by a run that is on its way out. */

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { OperatorError } from "../errors.ts";
-import { formatIpv4 } from "../ip/ipv4.ts";
+import { OperatorError } from "../../errors.ts";
+import { formatIpv4 } from "../../ip/ipv4.ts";
+import { command } from "./action.ts";
 import type { Change } from "./change.ts";
 import { type Rule, Table } from "./state.ts";
 
@@ -58,8 +59,8 @@ export function planRule(
   return {
     what,
     isThere,
-    make: ["ip", "rule", "add", ...words],
-    undo: ["ip", "rule", "delete", ...words],
+    make: command("ip", "rule", "add", ...words),
+    undo: command("ip", "rule", "delete", ...words),
   };
 }
 

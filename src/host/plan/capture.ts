@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { formatCidr } from "../config/cidr.ts";
-import type { Settings } from "../config/settings.ts";
-import { OperatorError } from "../errors.ts";
-import { overlaps } from "../ip/cidr.ts";
-import { formatIpv4 } from "../ip/ipv4.ts";
+import { formatCidr } from "../../config/cidr.ts";
+import type { Settings } from "../../config/settings.ts";
+import { OperatorError } from "../../errors.ts";
+import { overlaps } from "../../ip/cidr.ts";
+import { formatIpv4 } from "../../ip/ipv4.ts";
+import { command } from "./action.ts";
 import type { Change } from "./change.ts";
 import type { HostExit } from "./exits.ts";
 import { planLooseFilter } from "./reverse_path.ts";
@@ -99,8 +100,8 @@ function planNft(table: string, source: string, blocks: string[], own: string[])
   return [{
     what: `firewall table ${table}`,
     isThere: false,
-    make: ["nft", `table ip ${table} { ${capture}${resets} }`],
-    undo: ["nft", `delete table ip ${table}`],
+    make: command("nft", `table ip ${table} { ${capture}${resets} }`),
+    undo: command("nft", `delete table ip ${table}`),
   }];
 }
 
@@ -111,8 +112,8 @@ function planIptables(comment: string, source: string, blocks: string[], own: st
     return {
       what,
       isThere: false,
-      make: ["iptables", "-w", "-t", table, "-A", ...rule],
-      undo: ["iptables", "-w", "-t", table, "-D", ...rule],
+      make: command("iptables", "-w", "-t", table, "-A", ...rule),
+      undo: command("iptables", "-w", "-t", table, "-D", ...rule),
     };
   };
   const mark = ["-m", "mark", "--mark", "0", "-j", "MARK", "--set-mark", hex(CAPTURE_MARK)];

@@ -24,8 +24,8 @@ export function planLooseFilter(device: string, { sysctl }: HostState, isTun: bo
     what: `loose reverse path filter on ${device}`,
     // The kernel goes by the larger of the two.
     isThere: Math.max(Number(everywhere), Number(own)) !== STRICT,
-    make: ["sysctl", "-w", `${name}=${LOOSE}`],
-    undo: ["sysctl", "-w", `${name}=${own}`],
+    make: { kind: "set sysctl", name, value: `${LOOSE}` },
+    undo: { kind: "set sysctl", name, value: own },
     goesWithTun: isTun,
   };
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { networkCookie } from "../sys/netns.ts";
+import { networkCookie } from "../../sys/netns.ts";
 
 /** Who a journal belongs to: a process, told from a later one with its PID by when it started, in a network namespace. */
 export interface Owner {

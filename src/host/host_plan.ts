@@ -5,13 +5,13 @@
  */
 import type { Settings } from "../config/settings.ts";
 import { OperatorError } from "../errors.ts";
-import { type FirewallTool, planCapture, planFirewall } from "./capture.ts";
-import type { Change } from "./change.ts";
-import { type Command, isInstalled, show } from "./execute.ts";
-import { type HostExit, resolveExits, resolveFrom } from "./exits.ts";
-import { planReassembly } from "./reassembly.ts";
-import type { HostState } from "./state.ts";
-import { planTun, planTunMtu, tunMtu } from "./tun.ts";
+import { command, show, toWords } from "./plan/action.ts";
+import { type FirewallTool, planCapture, planFirewall } from "./plan/capture.ts";
+import type { Change } from "./plan/change.ts";
+import { type HostExit, resolveExits, resolveFrom } from "./plan/exits.ts";
+import { planReassembly } from "./plan/reassembly.ts";
+import type { HostState } from "./plan/state.ts";
+import { planTun, planTunMtu, tunMtu } from "./plan/tun.ts";
 import type { NeededLink, Needs } from "./upkeep.ts";
 
 /** What is changed, and what is known once it has been. */
@@ -94,21 +94,17 @@ function unique(changes: readonly Change[]): Change[] {
   return [...new Map(changes.map((change) => [change.what, change])).values()];
 }
 
-/** What firewall rules can be made with here. */
-export function firewallTool(): FirewallTool | undefined {
-  return (["nft", "iptables"] as const).find(isInstalled);
-}
-
-/** The plan as commands to type. */
+/** The plan as commands to type, the one that makes the TUN interface first. */
 export function planCommands(
   settings: Settings,
   state: HostState,
   owner: number,
+  tool: FirewallTool,
   longest: number = Infinity,
 ): string[] {
   const { tun } = settings;
   const isThere = state.interfaces.some((each) => each.name === tun);
-  const open: Command = ["ip", "tuntap", "add", "dev", tun, "mode", "tun"];
-  const { changes } = planHost(settings, state, owner, firewallTool() ?? "nft", longest);
-  return [...(isThere ? [] : [open]), ...changes.map((change) => change.make)].map(show);
+  const create = command("ip", "tuntap", "add", "dev", tun, "mode", "tun");
+  const { changes } = planHost(settings, state, owner, tool, longest);
+  return [...(isThere ? [] : [create]), ...changes.map(({ make }) => make)].map(toWords).map(show);
 }

@@ -23,8 +23,8 @@ export function planReassembly({ sysctl }: HostState): Change {
   return {
     what: "fragments far apart are put together",
     isThere: Number(is) === 0 || Number(is) >= FAR,
-    make: ["sysctl", "-w", `${MAX_DISTANCE}=${FAR}`],
-    undo: ["sysctl", "-w", `${MAX_DISTANCE}=${is}`],
+    make: { kind: "set sysctl", name: MAX_DISTANCE, value: `${FAR}` },
+    undo: { kind: "set sysctl", name: MAX_DISTANCE, value: is },
     isOptional: true,
   };
 }

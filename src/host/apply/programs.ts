@@ -1,21 +1,21 @@
 /**
- * Carrying out commands on the host: every question to and every change of its network goes through here.
+ * Runs programs on the host, above all `ip`: many commands by one process, because starting it takes longest.
  *
  * @module
  */
-import { ExitCode, OperatorError } from "../errors.ts";
-import { mayExecute } from "../sys/file.ts";
-import { directly } from "./direct.ts";
+import { ExitCode, OperatorError } from "../../errors.ts";
+import { mayExecute } from "../../sys/file.ts";
+import { type Action, type Command, show } from "../plan/action.ts";
+import type { FirewallTool } from "../plan/capture.ts";
 
-/** A program and its arguments, as somebody would type them. */
-export type Command = readonly [program: string, ...args: string[]];
-
-/** One of `ip`. */
+/** A command of `ip`. */
 export type IpCommand = readonly ["ip", ...args: string[]];
 
-/** Whether a command is one of `ip`, of which one process can carry out many. */
-export function isOfIp(command: Command): command is IpCommand {
-  return command[0] === "ip";
+/** The command of an action that `ip` carries out, so that a batch can hold it; undefined for any other action. */
+export function ipCommand(action: Action): IpCommand | undefined {
+  if (action.kind !== "command") return undefined;
+  const [program, ...args] = action.words;
+  return program === "ip" ? [program, ...args] : undefined;
 }
 
 /** Where programs are looked for: many a user's PATH lacks the directories of those that change the network. */
@@ -33,22 +33,13 @@ const PACKAGES: Record<string, string> = {
 };
 
 /**
- * Carries a command out: directly where that can be, else by its program.
- *
- * That gets no signals from the terminal: what Ctrl+C ended half-way, nobody would know how to undo.
+ * Runs a command. Ctrl+C in the terminal does not reach it: nobody would know how to undo a change that was cut short.
  *
  * @returns what it printed
- * @throws {OperatorError} where the program is missing or fails, with its own words
+ * @throws {OperatorError} if the program is missing or fails; the message holds the program's own words
  */
 export async function execute(command: Command): Promise<string> {
-  const deed = directly(command);
-  if (deed === undefined) return printed(command, await outputOf(command, { detached: true }));
-  try {
-    deed();
-    return "";
-  } catch (cause) {
-    throw failure(command, (cause as Error).message, cause);
-  }
+  return printed(command, await outputOf(command, { detached: true }));
 }
 
 /** A batch that came to an early end. */
@@ -69,16 +60,23 @@ export class BatchError extends OperatorError {
   }
 }
 
+/** How a batch runs. */
+interface BatchOptions {
+  /** Whether Ctrl+C may end it half-way, because the journal holds all of it. The process then starts 7 ms sooner. */
+  readonly mayBeCutShort?: boolean;
+}
+
 /**
  * Carries several commands of `ip` out, one after the other up to the first that fails, by one process: its start takes longer
  * than they do. Like {@linkcode execute} otherwise.
  *
- * @param commands their words have no blanks in them
- * @param mayBeCutShort whether Ctrl+C may end it half-way, because all that it does has been written down to be undone; it is
- *   there 7 ms sooner then
+ * @param commands their words contain no blanks
  * @throws {BatchError} where one of several fails
  */
-export async function executeBatch(commands: readonly IpCommand[], mayBeCutShort = false): Promise<void> {
+export async function executeBatch(
+  commands: readonly IpCommand[],
+  { mayBeCutShort = false }: BatchOptions = {},
+): Promise<void> {
   const [only] = commands;
   if (only === undefined) return;
   if (commands.length === 1) return void await execute(only);
@@ -174,21 +172,21 @@ function printed(command: Command, { success, code, signal, stdout, stderr }: De
   throw failure(command, words === "" ? end : words);
 }
 
-function failure(command: Command, why: string, cause?: unknown): OperatorError {
+/** The error of a command that failed. */
+export function failure(command: Command, why: string, cause?: unknown): OperatorError {
   return new OperatorError(`\`${show(command)}\` failed: ${why}`, "run it by hand to see why", undefined, {
     cause,
   });
 }
 
-/** A command as a shell takes it. */
-export function show(command: Command): string {
-  return command.map((word) => /^[\w./:=@,%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
-    .join(" ");
-}
-
 /** Whether there is a program of this name. */
 export function isInstalled(program: string): boolean {
   return find(program) !== undefined;
+}
+
+/** The program that makes firewall rules here; undefined if there is none. */
+export function firewallTool(): FirewallTool | undefined {
+  return (["nft", "iptables"] as const).find(isInstalled);
 }
 
 /** Where the program of this name lies. */

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { OperatorError } from "../../src/errors.ts";
-import { type Change, makeChanges } from "../../src/host/change.ts";
-import { BatchError, type Command } from "../../src/host/execute.ts";
+import { BatchError } from "../../src/host/apply/programs.ts";
+import { makeChanges } from "../../src/host/apply/make_changes.ts";
+import { type Command, command } from "../../src/host/plan/action.ts";
+import type { Change } from "../../src/host/plan/change.ts";
 import {
   changesOfLiveRuns,
   Journal,
   leftovers,
   requireJournals,
   undoLeftovers,
-} from "../../src/host/journal.ts";
+} from "../../src/host/apply/journal.ts";
 
 /** A place for journals, and a log that harmless commands write to. */
 class Scratch implements Disposable {
@@ -24,7 +26,7 @@ class Scratch implements Disposable {
 
   /** A change of this name, whose commands say what they do. */
   change(name: string, undo: Command = this.say(`undo-${name}`)): Change {
-    return { what: name, isThere: false, make: this.say(`make-${name}`), undo };
+    return { what: name, isThere: false, make: command(...this.say(`make-${name}`)), undo: command(...undo) };
   }
 
   /** What has been said since the last look. */
@@ -72,7 +74,7 @@ const OWN = `${Deno.pid}.journal`;
 async function ownHeader(): Promise<Record<string, unknown>> {
   using scratch = new Scratch();
   await using journal = new Journal(scratch.dir);
-  await journal.change([{ change: "x", undo: ["true"] }], () => Promise.resolve());
+  await journal.change([recorded("x", ["true"])], () => Promise.resolve());
   return JSON.parse(scratch.read(OWN).split("\n")[0]!);
 }
 
@@ -83,14 +85,18 @@ async function deadHeader(but: object = {}): Promise<object> {
   return { ...await ownHeader(), pid: child.pid, ...but };
 }
 
+/** An entry, as a line of the file has it. */
 const entry = (change: string, undo: Command) => ({ change, undo });
+
+/** An entry, as the journal is given it. */
+const recorded = (change: string, undo: Command) => ({ change, undo: command(...undo) });
 
 Deno.test("a change is written down before it is made", async () => {
   using scratch = new Scratch();
   const journal = new Journal(scratch.dir);
   const seen: string[] = [];
   for (const name of ["a", "b"]) {
-    await journal.change([entry(name, scratch.say(name))], () => {
+    await journal.change([recorded(name, scratch.say(name))], () => {
       seen.push(scratch.read(OWN).split("\n").at(-2)!);
       return Promise.resolve();
     });
@@ -128,10 +134,13 @@ Deno.test("changes that one process makes are written down together; of those th
     let seen: string[] = [];
     await assert.rejects(
       // The second needs no undoing.
-      journal.change([entry("a", ["true"]), undefined, entry("c", ["true"]), entry("d", ["true"])], () => {
-        seen = [...changesOfLiveRuns(scratch.dir).keys()];
-        return Promise.reject(new BatchError(failure, done));
-      }),
+      journal.change(
+        [recorded("a", ["true"]), undefined, recorded("c", ["true"]), recorded("d", ["true"])],
+        () => {
+          seen = [...changesOfLiveRuns(scratch.dir).keys()];
+          return Promise.reject(new BatchError(failure, done));
+        },
+      ),
       { name: "OperatorError", message: "the third failed" },
     );
     assert.deepEqual(seen, ["a", "c", "d"]);
@@ -148,11 +157,11 @@ Deno.test("what one process undoes is judged one by one, also where it does not 
   for (const bad of [fails, isLeftAtOnce]) {
     const journal = new Journal(scratch.dir);
     const entries = [
-      entry("a", scratch.say("undo-a")),
-      entry("b", ["ip", "link", "show", "lo"]),
-      entry("c", bad),
-      entry("d", ["ip", "link", "show", "lo"]),
-      entry("e", ["ip", "rule", "show"]),
+      recorded("a", scratch.say("undo-a")),
+      recorded("b", ["ip", "link", "show", "lo"]),
+      recorded("c", bad),
+      recorded("d", ["ip", "link", "show", "lo"]),
+      recorded("e", ["ip", "rule", "show"]),
     ];
     await journal.change(entries, () => Promise.resolve());
     assert.deepEqual((await journal.undo()).map(({ change, outcome }) => [change, outcome]), [
@@ -194,7 +203,7 @@ Deno.test("a change that fails ends the making; only what was made is undone", a
   const journal = new Journal(scratch.dir);
   const changes = [
     scratch.change("a"),
-    { ...scratch.change("b"), make: ["false"] as const },
+    { ...scratch.change("b"), make: command("false") },
     scratch.change("c"),
   ];
   await assert.rejects(makeChanges(changes, journal, true), { message: "`false` failed: exit code 1" });
@@ -206,7 +215,7 @@ Deno.test("a change that fails ends the making; only what was made is undone", a
 Deno.test("an optional change that fails is told of, and done without", async () => {
   using scratch = new Scratch();
   const journal = new Journal(scratch.dir);
-  const optional = { ...scratch.change("a"), make: ["false"] as const, isOptional: true };
+  const optional = { ...scratch.change("a"), make: command("false"), isOptional: true };
   assert.deepEqual(await makeChanges([optional, scratch.change("b")], journal, true), [
     { what: "a", error: "`false` failed: exit code 1" },
   ]);
@@ -229,7 +238,7 @@ Deno.test("a run that is over finishes the change that it is at, and begins no o
     // Looked at when it is begun.
     get undo() {
       over.abort("SIGINT");
-      return scratch.say("undo-b");
+      return command(...scratch.say("undo-b"));
     },
   };
   const changes = [scratch.change("a"), last, scratch.change("c")];
@@ -249,7 +258,7 @@ Deno.test("`ip`, ended half-way by a signal: with ours that is our end, else a f
     Deno.env.set("PATH", `${scratch.dir}-bin:${path}`);
     const journal = new Journal(scratch.dir);
     const over = new AbortController();
-    const changes = ["a", "b"].map((name) => ({ ...scratch.change(name), make: ["ip", name] as const }));
+    const changes = ["a", "b"].map((name) => ({ ...scratch.change(name), make: command("ip", name) }));
     try {
       const making = makeChanges(changes, journal, true, over.signal);
       const hears = async () => {
@@ -273,7 +282,7 @@ Deno.test("`ip`, ended half-way by a signal: with ours that is our end, else a f
 Deno.test("so it is where the very first fails", async () => {
   using scratch = new Scratch();
   const journal = new Journal(scratch.dir);
-  await assert.rejects(makeChanges([{ ...scratch.change("a"), make: ["false"] }], journal, true));
+  await assert.rejects(makeChanges([{ ...scratch.change("a"), make: command("false") }], journal, true));
   assert.deepEqual([await journal.undo(), scratch.said()], [[], []]);
   assert.ok(scratch.isClean());
 });
@@ -361,6 +370,42 @@ Deno.test("what is not there any more is no failure", async () => {
     (await undoLeftovers(scratch.dir)).map(({ outcome }) => outcome),
     Array(words.length + 1).fill("gone"),
   );
+  assert.ok(scratch.isClean());
+});
+
+Deno.test("journal: a sysctl is recorded with its name and value, and the older form is still undone", async () => {
+  using scratch = new Scratch();
+  const [name, value] = ["net.ipv4.conf.onion-none.rp_filter", "1"];
+  const journal = new Journal(scratch.dir);
+  await journal.change(
+    [{ change: "new", undo: { kind: "set sysctl", name, value } }],
+    () => Promise.resolve(),
+  );
+  const line = scratch.read(OWN).split("\n")[1]!;
+  assert.equal(line, `{"change":"new","undo":{"sysctl":"${name}","value":"${value}"}}`);
+  scratch.write(
+    "1.journal",
+    await deadHeader(),
+    entry("old", ["sysctl", "-w", `${name}=${value}`]),
+    `${line}\n`,
+  );
+  // No program is started for either: there may be none.
+  const path = Deno.env.get("PATH") ?? "";
+  Deno.mkdirSync(`${scratch.dir}-bin`);
+  Deno.writeTextFileSync(`${scratch.dir}-bin/sysctl`, "#!/bin/sh\necho started >&2; exit 9\n", {
+    mode: 0o755,
+  });
+  Deno.env.set("PATH", `${scratch.dir}-bin:${path}`);
+  try {
+    assert.deepEqual(
+      (await undoLeftovers(scratch.dir)).map(({ change, outcome }) => [change, outcome]),
+      [["new", "gone"], ["old", "gone"]],
+    );
+    await journal.undo();
+  } finally {
+    Deno.env.set("PATH", path);
+    Deno.removeSync(`${scratch.dir}-bin`, { recursive: true });
+  }
   assert.ok(scratch.isClean());
 });
 
@@ -452,10 +497,10 @@ Deno.test("other files are nobody's business, but those of a writer that was kil
 Deno.test("a directory that another run takes away meanwhile is made again", async () => {
   using scratch = new Scratch();
   const [one, other] = [new Journal(scratch.dir), new Journal(scratch.dir)];
-  await one.change([entry("a", ["true"])], () => Promise.resolve());
+  await one.change([recorded("a", ["true"])], () => Promise.resolve());
   await one.undo();
   assert.ok(scratch.isClean());
-  await other.change([entry("b", scratch.say("b"))], () => Promise.resolve());
+  await other.change([recorded("b", scratch.say("b"))], () => Promise.resolve());
   await other.undo();
   assert.deepEqual(scratch.said(), ["b"]);
 });

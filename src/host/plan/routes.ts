@@ -3,20 +3,12 @@
  *
  * @module
  */
-import { formatCidr } from "../config/cidr.ts";
-import type { Cidr } from "../ip/cidr.ts";
+import { formatCidr } from "../../config/cidr.ts";
+import type { Cidr } from "../../ip/cidr.ts";
 import { isSame } from "./addresses.ts";
-import type { Change } from "./change.ts";
+import { command } from "./action.ts";
+import type { Change, NeededRoute } from "./change.ts";
 import type { Route } from "./state.ts";
-
-/** What of a route is known besides the command that makes it. */
-export interface NeededRoute {
-  readonly table: number;
-  /** The interface that it leads by; nothing for one that refuses. */
-  readonly device?: string;
-  /** Whether a route is this one, by whomever it was made. */
-  readonly is: (route: Route) => boolean;
-}
 
 /** The change that makes a route. */
 export function planRoute(
@@ -28,8 +20,8 @@ export function planRoute(
   return {
     what,
     isThere: routes.some(route.is),
-    make: ["ip", "route", "add", ...words],
-    undo: ["ip", "route", "delete", ...words],
+    make: command("ip", "route", "add", ...words),
+    undo: command("ip", "route", "delete", ...words),
     route,
   };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { planCommands, planHost } from "../../src/host/plan.ts";
-import { planTunMtu, tunMtu } from "../../src/host/tun.ts";
+import { planCommands, planHost } from "../../src/host/host_plan.ts";
+import { planTunMtu, tunMtu } from "../../src/host/plan/tun.ts";
 import { BY_HAND, commands, host, settingsOf, tunByHand, TWO_CARDS } from "../support/host_state.ts";
 
 const BARE = host(TWO_CARDS);
@@ -27,8 +27,8 @@ Deno.test("it goes with the interface, and is undone by the usual one", () => {
   assert.deepEqual(change, {
     what: "MTU of 1392 on tun1",
     isThere: false,
-    make: ["ip", "link", "set", "tun1", "mtu", "1392"],
-    undo: ["ip", "link", "set", "tun1", "mtu", "1500"],
+    make: { kind: "set MTU", device: "tun1", mtu: 1392 },
+    undo: { kind: "command", words: ["ip", "link", "set", "tun1", "mtu", "1500"] },
     goesWithTun: true,
   });
 });
@@ -57,10 +57,10 @@ Deno.test("a run's plan begins with it, and knows whose packets are captured", (
 
 Deno.test("it is printed as well, behind the TUN", () => {
   const settings = settingsOf({ stage: "6", linkMtu: "1500" });
-  assert.deepEqual(planCommands(settings, BARE, 4711, 1392).slice(0, 2), [
+  assert.deepEqual(planCommands(settings, BARE, 4711, "nft", 1392).slice(0, 2), [
     "ip tuntap add dev tun1 mode tun",
     "ip link set tun1 mtu 1392",
   ]);
-  const byHand = planCommands(settings, host(BY_HAND), 4711, 1392);
+  const byHand = planCommands(settings, host(BY_HAND), 4711, "nft", 1392);
   assert.ok(!byHand.some((each) => each.includes("mtu")));
 });

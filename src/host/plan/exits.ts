@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { formatCidr, parseCidr } from "../config/cidr.ts";
-import type { ExitChoice, Settings } from "../config/settings.ts";
-import { ConfigError, OperatorError } from "../errors.ts";
-import { formatIpv4 } from "../ip/ipv4.ts";
+import { formatCidr, parseCidr } from "../../config/cidr.ts";
+import type { ExitChoice, Settings } from "../../config/settings.ts";
+import { ConfigError, OperatorError } from "../../errors.ts";
+import { formatIpv4 } from "../../ip/ipv4.ts";
 import { planAddress, planUp, refuseTakenBlock, sourceOf } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import { planLooseFilter } from "./reverse_path.ts";

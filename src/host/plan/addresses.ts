@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { formatCidr } from "../config/cidr.ts";
-import { OperatorError } from "../errors.ts";
-import { type Cidr, contains, overlaps } from "../ip/cidr.ts";
-import { formatIpv4 } from "../ip/ipv4.ts";
+import { formatCidr } from "../../config/cidr.ts";
+import { OperatorError } from "../../errors.ts";
+import { type Cidr, contains, overlaps } from "../../ip/cidr.ts";
+import { formatIpv4 } from "../../ip/ipv4.ts";
+import { command } from "./action.ts";
 import type { Change } from "./change.ts";
 import { type HostState, type Interface, type Route, Table } from "./state.ts";
 
@@ -16,8 +17,8 @@ export function planAddress(name: string, block: Cidr, is: Interface | undefined
   return {
     what: `address ${cidr} on ${name}`,
     isThere: is?.addresses.some((own) => isSame(own, block)) ?? false,
-    make: ["ip", "address", "add", cidr, "dev", name],
-    undo: ["ip", "address", "delete", cidr, "dev", name],
+    make: { kind: "add address", device: name, block },
+    undo: command("ip", "address", "delete", cidr, "dev", name),
   };
 }
 
@@ -26,8 +27,8 @@ export function planUp(name: string, is: Interface | undefined): Change {
   return {
     what: `${name} up`,
     isThere: is?.isUp ?? false,
-    make: ["ip", "link", "set", name, "up"],
-    undo: ["ip", "link", "set", name, "down"],
+    make: { kind: "set up", device: name },
+    undo: command("ip", "link", "set", name, "down"),
   };
 }
 
