@@ -18,7 +18,8 @@ import { CellType } from "../cell/cell.ts";
 import { readExtend } from "../cell/extend.ts";
 import { formatIpv4 } from "../ip/ipv4.ts";
 import { listed, PROXY, The } from "./parties.ts";
-import { type Cell, type Passage, pathOf } from "./passages.ts";
+import type { Cell } from "../cell/parse.ts";
+import { type Passage, pathOf } from "./passages.ts";
 
 /** One cell that builds a circuit, and what that means. */
 export interface Step {

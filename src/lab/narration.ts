@@ -6,7 +6,7 @@
 import { CELL_HEADER } from "../cell/cell.ts";
 import type { Stage } from "../config/stages.ts";
 import { IcmpType } from "../ip/icmp.ts";
-import { kindOf, NOBODY, packetText } from "./packet.ts";
+import { formatPacket, kindOf, NOBODY } from "../ip/packet.ts";
 import { listed, PING, PROXY, The, the, WORLD } from "./parties.ts";
 import type { Passage } from "./passages.ts";
 
@@ -86,14 +86,14 @@ export function sightOf({ sight, cell, packet }: Passage): string[] {
   if (sight.kind === "sealed") {
     return ["nothing but where it goes next:", `${sight.bytes} bytes sealed for others`];
   }
-  const text = packetText(sight.packet);
+  const text = formatPacket(sight.packet);
   const hides = cell !== undefined && packet === undefined && sight.packet.source === NOBODY;
   return hides ? [`${text}:`, "not who asks"] : [text];
 }
 
 /** What somebody who only watches can read of a passage. */
 export function watcherSight({ packet }: Passage): string {
-  return packet === undefined ? "size and circuit id" : packetText(packet);
+  return packet === undefined ? "size and circuit id" : formatPacket(packet);
 }
 
 /** What is to be learned from one ping's way. */

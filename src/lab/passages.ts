@@ -12,14 +12,14 @@
  *
  * @module
  */
-import { PacketBuffer } from "../buffer/packet_buffer.ts";
-import { CELL_HEADER, cellCircuit, CellType, cellType, isCell } from "../cell/cell.ts";
+import { CELL_HEADER, CellType } from "../cell/cell.ts";
+import { type Cell, parseCell } from "../cell/parse.ts";
 import type { PacketItem, PcapngItem } from "../pcap/pcapng_reader.ts";
 import { readUdpFrame } from "../pcap/udp_frame.ts";
 import { Note, SEALED_PROTOCOL } from "../device/tap/devices.ts";
 import { IcmpType } from "../ip/icmp.ts";
 import { IPV4_HEADER } from "../ip/ipv4.ts";
-import { type Packet, readPacket } from "./packet.ts";
+import { type Packet, parsePacket } from "../ip/packet.ts";
 import { partyOf, PING, PROXY, WORLD } from "./parties.ts";
 
 /** Something that passed from one party to another. */
@@ -46,15 +46,6 @@ export interface Passage {
 
 /** The direction of a packet, as seen from who has sent the first one. */
 export type Way = "out" | "back";
-
-/** A cell, as everybody on its link can see it. */
-export interface Cell {
-  /** One of `CellType`, or another. */
-  readonly type: number;
-  /** The circuit's id on this link. */
-  readonly circuit: number;
-  readonly body: Uint8Array;
-}
 
 /** What a party has in its hands when its own layer, if any, is off: a packet, or bytes that are sealed for others. */
 export type Sight =
@@ -103,7 +94,7 @@ export function passages(items: Iterable<PcapngItem>): Passage[] {
 
 /** A packet without a cell around it. The note on it says which way it went. */
 function bare(item: PacketItem, near: string, far: string, outward: string): Draft | undefined {
-  const packet = readPacket(item.bytes);
+  const packet = parsePacket(item.bytes);
   if (packet === undefined) return undefined;
   const way = item.comments.includes(outward) ? "out" : "back";
   const [from, to] = way === "out" ? [near, far] : [far, near];
@@ -114,19 +105,16 @@ function bare(item: PacketItem, near: string, far: string, outward: string): Dra
 function onLink(item: PacketItem, names: ReadonlyMap<number, string>): Draft | undefined {
   const datagram = readUdpFrame(item.bytes);
   if (datagram === undefined) return undefined;
-  const buffer = new PacketBuffer(datagram.payload.length);
-  buffer.load(datagram.payload);
   const [from, to] = [datagram.from, datagram.to].map(({ address }) => names.get(address));
-  if (from === undefined || to === undefined || !isCell(buffer)) return undefined;
-  const type = cellType(buffer);
-  const body = datagram.payload.subarray(CELL_HEADER);
+  const cell = parseCell(datagram.payload);
+  if (from === undefined || to === undefined || cell === undefined) return undefined;
   return {
     ...seen(item, datagram.payload),
     from,
     to,
-    way: WAYS[type],
-    cell: { type, circuit: cellCircuit(buffer), body },
-    packet: PLAIN.includes(type) ? readPacket(body) : undefined,
+    way: WAYS[cell.type],
+    cell,
+    packet: PLAIN.includes(cell.type) ? parsePacket(cell.body) : undefined,
   };
 }
 
@@ -171,7 +159,7 @@ class Follower {
   sees(router: string, item: PacketItem): void {
     const way = item.comments.some((note) => note.startsWith(Note.wayOut)) ? "out" : "back";
     const passage = this.#unseen.take(router, way);
-    const packet = readPacket(item.bytes);
+    const packet = parsePacket(item.bytes);
     if (passage === undefined || packet === undefined) return;
     passage.sight = packet.protocol === SEALED_PROTOCOL
       ? { kind: "sealed", bytes: item.bytes.length - IPV4_HEADER }

@@ -5,7 +5,7 @@
  */
 import { formatCircuit } from "../cell/cell.ts";
 import type { Stage } from "../config/stages.ts";
-import { cellName } from "../device/tap/devices.ts";
+import { cellName } from "../cell/parse.ts";
 import { building, buildingSentences, contentsOf, pathBefore, type Step } from "./building.ts";
 import { journey, moral, sightOf, watcherSight } from "./narration.ts";
 import { The } from "./parties.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { kindOf, packetText } from "../../src/lab/packet.ts";
+import { formatPacket, kindOf } from "../../src/ip/packet.ts";
 import { type Passage, passages, pathOf } from "../../src/lab/passages.ts";
 import type { PcapngItem } from "../../src/pcap/pcapng_reader.ts";
 import { Note } from "../../src/device/tap/devices.ts";
@@ -18,7 +18,7 @@ function sights(items: Iterable<PcapngItem>, round = 1): string[] {
       ? "?"
       : sight.kind === "sealed"
       ? `${sight.bytes} sealed`
-      : packetText(sight.packet);
+      : formatPacket(sight.packet);
     return `${to}: ${text}`;
   });
 }

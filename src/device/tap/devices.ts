@@ -5,7 +5,8 @@
  * @module
  */
 import { PacketBuffer } from "../../buffer/packet_buffer.ts";
-import { cellCircuit, CellType, cellType, formatCircuit, isCell } from "../../cell/cell.ts";
+import { cellCircuit, cellType, formatCircuit, isCell } from "../../cell/cell.ts";
+import { formatCell } from "../../cell/parse.ts";
 import type { IcmpSocket, OutgoingFields, SendResult } from "../../exit/raw_icmp/raw_icmp.ts";
 import { type Link, type Neighbour, NOTHING, STRANGER } from "../link.ts";
 import { type UdpEnd, udpFrame } from "../../pcap/udp_frame.ts";
@@ -176,27 +177,7 @@ function packetOf(payload: Uint8Array, fields: Parameters<typeof writeIpv4Header
   return packet.copy();
 }
 
-/** What people call the types of cells. */
-const TYPE_NAMES: Readonly<Record<CellType, string>> = {
-  [CellType.relayData]: "relay data",
-  [CellType.extend]: "extend",
-  [CellType.extendDone]: "extend done",
-  [CellType.returnData]: "return data",
-  [CellType.relaySealed]: "relay sealed data",
-  [CellType.sealedExtend]: "sealed extend",
-  [CellType.sealedExtendDone]: "sealed extend done",
-  [CellType.returnSealed]: "return sealed data",
-  [CellType.handshake]: "handshake",
-  [CellType.destroy]: "destroy",
-};
-
-/** A cell in a few words. */
-export function describeCell(cell: PacketBuffer): string {
-  if (!isCell(cell)) return "no cell";
-  return `${cellName(cellType(cell))}, circuit ${formatCircuit(cellCircuit(cell))}`;
-}
-
-/** What people call cells of this type. */
-export function cellName(type: number): string {
-  return TYPE_NAMES[type as CellType] ?? `type 0x${type.toString(16)}`;
+/** A cell in words. */
+function describeCell(cell: PacketBuffer): string {
+  return isCell(cell) ? formatCell({ type: cellType(cell), circuit: cellCircuit(cell) }) : "no cell";
 }
