@@ -147,7 +147,7 @@
 // Packets: parse, answer, cut and join.
 export { checksum } from "./src/buffer/checksum.ts";
 export { PacketBuffer } from "./src/buffer/packet_buffer.ts";
-export { answerEcho } from "./src/exit/echo/echo.ts";
+export { answerEcho } from "./src/exit/echo/core.ts";
 export type { Cidr } from "./src/ip/cidr.ts";
 export { echoRequest, type EchoRequestFields, IcmpType } from "./src/ip/icmp.ts";
 export { formatIpv4, fragmentIpv4, type Ipv4Fault, Ipv4View } from "./src/ip/ipv4.ts";
@@ -162,7 +162,7 @@ export { SysError, WireError } from "./src/errors.ts";
 // A proxy, routers and the Internet behind them, in memory.
 export type { CircuitLimits } from "./src/circuit/origin/pool.ts";
 export type { Link, Neighbour } from "./src/device/link.ts";
-export type { IcmpSocket, OutgoingFields, SendResult } from "./src/exit/raw_icmp/raw_icmp.ts";
+export type { IcmpSocket, OutgoingFields, SendResult } from "./src/exit/raw_icmp/core.ts";
 export type { Faults } from "./src/sim/fault_link.ts";
 export type { Datagram, MemoryLink, MemoryMedium } from "./src/sim/link.ts";
 export { type MemoryCircuits, MemoryNetwork, type MemoryNetworkOptions } from "./src/sim/network.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
-import { EchoExit } from "../../src/exit/echo/echo.ts";
+import { EchoExit } from "../../src/exit/echo/core.ts";
 import { Counters, COUNTERS_BYTES } from "../../src/trace/counters.ts";
 import { SILENT } from "../../src/trace/events.ts";
 import { Ipv4View } from "../../src/ip/ipv4.ts";

@@ -10,7 +10,7 @@ import { TUN_DEVICE } from "../sys/tun.ts";
 import { leftovers } from "./apply/journal.ts";
 import { firewallTool } from "./apply/programs.ts";
 import { readSysctl } from "./apply/sysctl.ts";
-import { type Capability, hasCapability } from "./capability.ts";
+import { type Capability, hasCapability } from "../sys/capability.ts";
 import type { FirewallTool } from "./plan/capture.ts";
 import type { HostState } from "./plan/state.ts";
 import { parseUdpPorts } from "./ports.ts";

@@ -8,7 +8,7 @@ import { OperatorError } from "../errors.ts";
 import { command, show, toWords } from "./plan/action.ts";
 import { type FirewallTool, planCapture, planFirewall } from "./plan/capture.ts";
 import type { Change } from "./plan/change.ts";
-import { type HostExit, resolveExits, resolveFrom } from "./plan/exits.ts";
+import { type ExitInterface, resolveExits, resolveFrom } from "./plan/exit_interfaces.ts";
 import { planReassembly } from "./plan/reassembly.ts";
 import type { HostState } from "./plan/state.ts";
 import { planTun, planTunMtu, tunMtu } from "./plan/tun.ts";
@@ -18,7 +18,7 @@ import type { NeededLink, Needs } from "./upkeep.ts";
 export interface HostPlan {
   readonly changes: readonly Change[];
   /** Where each router leaves by; none in stages whose routers stay inside. */
-  readonly exits: readonly HostExit[];
+  readonly exits: readonly ExitInterface[];
   /** Bytes of the longest packet that the TUN interface takes. */
   readonly mtu: number;
   /** Whose packets are captured; nobody's in stages without. */
@@ -68,7 +68,7 @@ export function planHost(
 }
 
 /** The interfaces that routers leave by, each once. */
-function neededLinks(exits: readonly HostExit[]): NeededLink[] {
+function neededLinks(exits: readonly ExitInterface[]): NeededLink[] {
   const links = exits.map(({ device: name, mtu }) => ({ name, mtu, meanwhile: "nothing leaves by it" }));
   return [...new Map(links.map((link) => [link.name, link])).values()];
 }

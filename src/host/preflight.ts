@@ -6,7 +6,7 @@
 import type { Stage } from "../config/stages.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
-import { type Capability, hasCapability } from "./capability.ts";
+import { type Capability, hasCapability } from "../sys/capability.ts";
 
 /**
  * Makes sure that proxy and routers can talk to each other. In a network namespace that has just been made, they cannot.

@@ -29,7 +29,7 @@ import { Layer } from "../crypto/layer.ts";
 import { respond } from "../crypto/noise.ts";
 import type { CryptoProvider, KeyPair } from "../crypto/provider.ts";
 import { wipe } from "../crypto/wipe.ts";
-import type { Deliver, Exit } from "../exit/exit.ts";
+import type { Deliver, Exit } from "./exit.ts";
 import { EventKind } from "../trace/events.ts";
 import type { Trace } from "../trace/trace.ts";
 import { icmpFault, icmpType } from "../ip/icmp.ts";

@@ -8,9 +8,8 @@ import type { Settings } from "../config/settings.ts";
 import type { RouterSettings } from "../control/message.ts";
 import { KEY } from "../crypto/provider.ts";
 import { OperatorError } from "../errors.ts";
-import { hopOf } from "../exit/raw_icmp/raw_icmp.ts";
-import type { HostExit } from "../host/plan/exits.ts";
-import type { CircuitPlan, Network } from "../node/network.ts";
+import type { ExitInterface } from "../host/plan/exit_interfaces.ts";
+import { type CircuitPlan, hopOf, type Network } from "../node/network.ts";
 import type { ThreadOptions } from "../runtime/packet_thread.ts";
 import type { RouterConfig } from "../node/router.ts";
 import type { Cidr } from "../ip/cidr.ts";
@@ -78,7 +77,7 @@ export function threadOptions(
 /** The part of a router's settings that says how packets leave. */
 export function exitSettings(
   block: Cidr,
-  exits: readonly HostExit[],
+  exits: readonly ExitInterface[],
   number: number,
   node: RouterConfig,
 ): Pick<NonNullable<RouterSettings["traffic"]>, "node" | "socket"> {

@@ -11,8 +11,7 @@
 import { formatCidr } from "../config/cidr.ts";
 import type { Settings } from "../config/settings.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
-import { hopOf } from "../exit/raw_icmp/raw_icmp.ts";
-import { hasCapability } from "../host/capability.ts";
+import { hasCapability } from "../sys/capability.ts";
 import { Journal, undoLeftovers, type Undone } from "../host/apply/journal.ts";
 import { requireLoopback, requireTunHost } from "../host/preflight.ts";
 import { makeChanges } from "../host/apply/make_changes.ts";
@@ -24,7 +23,7 @@ import { HostWatch } from "../host/watch.ts";
 import { proxyLine, routerLine } from "../log/classic.ts";
 import { diagnostics, diagnosticsWritten, setUpDiagnostics } from "../log/diagnostics.ts";
 import { LineFile } from "../log/line_file.ts";
-import { longestOf, type Network, proxyConfig, routerConfig } from "../node/network.ts";
+import { hopOf, longestOf, type Network, proxyConfig, routerConfig } from "../node/network.ts";
 import { PacketThread } from "../runtime/thread.ts";
 import { currentCpu } from "../sys/affinity.ts";
 import { createOwnedDirectory } from "../sys/file.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
-import { EchoExit } from "../exit/echo/echo.ts";
-import type { Deliver, Exit } from "../exit/exit.ts";
-import { type IcmpSocket, type RawIcmpConfig, RawIcmpExit } from "../exit/raw_icmp/raw_icmp.ts";
+import { EchoExit } from "../exit/echo/core.ts";
+import type { Deliver, Exit } from "../node/exit.ts";
+import { type IcmpSocket, type RawIcmpConfig, RawIcmpExit } from "../exit/raw_icmp/core.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
 import type { Link } from "../device/link.ts";
 import { type ProxyConfig, ProxyCore } from "../node/proxy.ts";

@@ -17,7 +17,7 @@ import { Counters } from "../trace/counters.ts";
 import { EventRing, withoutPackets } from "../trace/events.ts";
 import { LinuxTun } from "../device/linux_tun.ts";
 import { type TapOptions, Taps } from "../device/tap/taps.ts";
-import { RawIcmpSocket } from "../exit/raw_icmp/socket.ts";
+import { RawIcmpSocket } from "../exit/raw_icmp/device.ts";
 import type { ProxyConfig } from "../node/proxy.ts";
 import { proxyNode, routerNode, type RouterNodeConfig } from "./node.ts";
 import { Placement } from "./placement.ts";

@@ -11,9 +11,8 @@
  */
 import { CIRCUIT_LIMITS, type CircuitLimits } from "../circuit/origin/pool.ts";
 import type { CryptoProvider, KeyPair } from "../crypto/provider.ts";
-import { hopOf } from "../exit/raw_icmp/raw_icmp.ts";
 import type { Cidr } from "../ip/cidr.ts";
-import { type CircuitPlan, type Network, proxyConfig, routerConfig } from "../node/network.ts";
+import { type CircuitPlan, hopOf, type Network, proxyConfig, routerConfig } from "../node/network.ts";
 import { type ExitConfig, type Node, proxyNode, type RouterNode, routerNode } from "../runtime/node.ts";
 import { Counters } from "../trace/counters.ts";
 import { type EventSink, SILENT } from "../trace/events.ts";

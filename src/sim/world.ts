@@ -15,8 +15,8 @@ import { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { icmpFault, IcmpType, icmpType, Unreachable } from "../ip/icmp.ts";
 import { type IcmpError, LONGEST_ERROR, mayCauseError, writeIcmpError } from "../ip/icmp_error.ts";
 import { decrementTtl, fragmentIpv4, IPV4_HEADER, Ipv4View, Protocol, writeIpv4Header } from "../ip/ipv4.ts";
-import { turnIntoReply } from "../exit/echo/echo.ts";
-import type { IcmpSocket, OutgoingFields, SendResult } from "../exit/raw_icmp/raw_icmp.ts";
+import { turnIntoReply } from "../exit/echo/core.ts";
+import type { IcmpSocket, OutgoingFields, SendResult } from "../exit/raw_icmp/core.ts";
 
 /** Default MTU of a link in bytes, that of Ethernet. */
 const DEFAULT_MTU = 1500;

@@ -15,7 +15,7 @@
 import assert from "node:assert/strict";
 import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
-import { type IcmpSocket, RawIcmpExit } from "../../src/exit/raw_icmp/raw_icmp.ts";
+import { type IcmpSocket, RawIcmpExit } from "../../src/exit/raw_icmp/core.ts";
 import { type Network, proxyConfig, routerConfig } from "../../src/node/network.ts";
 import { ProxyCore } from "../../src/node/proxy.ts";
 import { RouterCore } from "../../src/node/router.ts";

@@ -14,7 +14,7 @@ import { Build, type RouterDescription } from "../../src/circuit/origin/builder.
 import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
 import { PLAIN, SEALED } from "../../src/circuit/dialect.ts";
 import { OriginCircuit } from "../../src/circuit/origin/origin_circuit.ts";
-import type { Deliver } from "../../src/exit/exit.ts";
+import type { Deliver } from "../../src/node/exit.ts";
 import { type Network, routerConfig } from "../../src/node/network.ts";
 import { type RouterConfig, RouterCore } from "../../src/node/router.ts";
 import { Counters, type Snapshot } from "../../src/trace/counters.ts";

@@ -15,7 +15,7 @@ import { LAYER_OVERHEAD, SEAL_LIMIT } from "../../src/crypto/layer.ts";
 import { HANDSHAKE_OVERHEAD, initiate, respond } from "../../src/crypto/noise.ts";
 import type { CryptoProvider, KeyPair } from "../../src/crypto/provider.ts";
 import { REPLAY_WINDOW } from "../../src/crypto/replay_window.ts";
-import { EchoExit } from "../../src/exit/echo/echo.ts";
+import { EchoExit } from "../../src/exit/echo/core.ts";
 import { TRANSLATOR_LIMITS } from "../../src/exit/raw_icmp/translator.ts";
 import { ProxyCore } from "../../src/node/proxy.ts";
 import { RouterCore } from "../../src/node/router.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CellType } from "../../src/cell/cell.ts";
-import type { Deliver, Exit } from "../../src/exit/exit.ts";
+import type { Deliver, Exit } from "../../src/node/exit.ts";
 import { HOP_LIMITS } from "../../src/circuit/relay/hop_table.ts";
 import { RouterCore } from "../../src/node/router.ts";
 import { Counters, type Snapshot } from "../../src/trace/counters.ts";

@@ -7,7 +7,7 @@
 import { PacketBuffer } from "../../buffer/packet_buffer.ts";
 import { cellCircuit, cellType, formatCircuit, isCell } from "../../cell/cell.ts";
 import { formatCell } from "../../cell/parse.ts";
-import type { IcmpSocket, OutgoingFields, SendResult } from "../../exit/raw_icmp/raw_icmp.ts";
+import type { IcmpSocket, OutgoingFields, SendResult } from "../../exit/raw_icmp/core.ts";
 import { type Link, type Neighbour, NOTHING, STRANGER } from "../link.ts";
 import { type UdpEnd, udpFrame } from "../../pcap/udp_frame.ts";
 import type { Tap } from "../../trace/trace.ts";

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import type { IcmpSocket } from "../../exit/raw_icmp/raw_icmp.ts";
+import type { IcmpSocket } from "../../exit/raw_icmp/core.ts";
 import type { Link } from "../link.ts";
 import type { Tap } from "../../trace/trace.ts";
 import type { Tun } from "../tun.ts";

@@ -10,7 +10,7 @@ import { overlaps } from "../../ip/cidr.ts";
 import { formatIpv4 } from "../../ip/ipv4.ts";
 import { command } from "./action.ts";
 import type { Change } from "./change.ts";
-import type { HostExit } from "./exits.ts";
+import type { ExitInterface } from "./exit_interfaces.ts";
 import { planLooseFilter } from "./reverse_path.ts";
 import { isRefusal, planCapturingRoute, planRefusal } from "./routes.ts";
 import { CAPTURE_MARK, hex, planRule } from "./rules.ts";
@@ -76,7 +76,7 @@ export type FirewallTool = "nft" | "iptables";
 export function planFirewall(
   settings: Settings,
   from: number,
-  exits: readonly HostExit[],
+  exits: readonly ExitInterface[],
   rules: readonly Rule[],
   tool: FirewallTool,
   owner: number,

@@ -6,8 +6,8 @@
  * @module
  */
 import { HEADROOM } from "../../../src/buffer/packet_buffer.ts";
-import type { IcmpSocket, OutgoingFields } from "../../../src/exit/raw_icmp/raw_icmp.ts";
-import { RawIcmpSocket } from "../../../src/exit/raw_icmp/socket.ts";
+import type { IcmpSocket, OutgoingFields } from "../../../src/exit/raw_icmp/core.ts";
+import { RawIcmpSocket } from "../../../src/exit/raw_icmp/device.ts";
 import { openRawIcmp } from "../../../src/sys/raw_icmp.ts";
 import { address, echo, pattern, poisoned, readIpv4 } from "../../support/packets.ts";
 import { dotted } from "../../support/ping.ts";

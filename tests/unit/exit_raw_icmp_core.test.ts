@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { TRANSLATOR_LIMITS } from "../../src/exit/raw_icmp/translator.ts";
 import { MemoryWorld } from "../../src/sim/world.ts";
-import { hopOf, RawIcmpExit } from "../../src/exit/raw_icmp/raw_icmp.ts";
+import { hopOf } from "../../src/node/network.ts";
+import { RawIcmpExit } from "../../src/exit/raw_icmp/core.ts";
 import { Counters } from "../../src/trace/counters.ts";
 import { Ipv4View } from "../../src/ip/ipv4.ts";
 import { address, concat, echo, hex, ipv4, pattern, poisoned } from "../support/packets.ts";

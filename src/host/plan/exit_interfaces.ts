@@ -16,7 +16,7 @@ import { CAPTURE_MARK, findRule, planRule } from "./rules.ts";
 import { type HostState, type Interface, type Route, Table } from "./state.ts";
 
 /** An exit, resolved. */
-export interface HostExit {
+export interface ExitInterface {
   /** The router that leaves by it, from 1. */
   readonly router: number;
   readonly device: string;
@@ -39,7 +39,7 @@ export interface HostExit {
  * @throws {ConfigError} where `--exit` does not name one for each router
  * @throws {OperatorError} where an interface or its gateway is missing
  */
-export function resolveExits(settings: Settings, from: number, state: HostState): HostExit[] {
+export function resolveExits(settings: Settings, from: number, state: HostState): ExitInterface[] {
   const choices = settings.exit ?? chooseExits(settings.routers, state);
   refuseMiscount(choices.length, settings.routers);
   return choices.map((choice, index) => resolveExit(settings, index + 1, choice, from, state));
@@ -97,7 +97,7 @@ function resolveExit(
   { interface: device, gateway }: ExitChoice,
   from: number,
   state: HostState,
-): HostExit {
+): ExitInterface {
   const elsewhere = "name another with --exit";
   if (device === settings.tun) throw new OperatorError(`exit ${device} is the tunnel itself`, elsewhere);
   const is = state.interfaces.find((each) => each.name === device);
@@ -125,7 +125,7 @@ function resolveExit(
 /** An exit by an address of its own: its packets take their own table, and so do the answers' reverse path checks. */
 function planOwn(
   { priority }: Settings,
-  { device, address }: Pick<HostExit, "device" | "address">,
+  { device, address }: Pick<ExitInterface, "device" | "address">,
   way: Way,
   table: number,
   { rules, routes }: HostState,
@@ -140,7 +140,7 @@ function planOwn(
 /** An exit by the captured address itself: only a mark keeps the router's packets out of the tunnel. */
 function planShared(
   settings: Settings,
-  { router, device, address: from }: Pick<HostExit, "router" | "device" | "address">,
+  { router, device, address: from }: Pick<ExitInterface, "router" | "device" | "address">,
   mark: number,
   way: Way,
   table: number,

@@ -5,7 +5,7 @@
  */
 import { HEADROOM, MAX_PACKET, type PacketBuffer } from "../../buffer/packet_buffer.ts";
 import { NO_PACKET, RawIcmpSender, receiveRaw } from "../../sys/raw_icmp.ts";
-import type { IcmpSocket, OutgoingFields, SendResult } from "./raw_icmp.ts";
+import type { IcmpSocket, OutgoingFields, SendResult } from "./core.ts";
 
 /** A raw ICMP socket of the kernel's. */
 export class RawIcmpSocket implements IcmpSocket {

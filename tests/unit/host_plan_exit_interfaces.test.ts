@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { formatCidr } from "../../src/config/cidr.ts";
 import { ConfigError, OperatorError } from "../../src/errors.ts";
-import { resolveExits, resolveFrom } from "../../src/host/plan/exits.ts";
+import { resolveExits, resolveFrom } from "../../src/host/plan/exit_interfaces.ts";
 import type { HostState } from "../../src/host/plan/state.ts";
 import { formatIpv4 } from "../../src/ip/ipv4.ts";
 import { parseIpv4 } from "../../src/config/cidr.ts";

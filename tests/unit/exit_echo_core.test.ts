@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { answerEcho, EchoExit } from "../../src/exit/echo/echo.ts";
+import { answerEcho, EchoExit } from "../../src/exit/echo/core.ts";
 import { Counters, type Snapshot } from "../../src/trace/counters.ts";
 import type { Cidr } from "../../src/ip/cidr.ts";
 import { Ipv4View } from "../../src/ip/ipv4.ts";

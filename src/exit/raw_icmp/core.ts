@@ -13,7 +13,6 @@
  */
 import { PacketBuffer } from "../../buffer/packet_buffer.ts";
 import type { Trace } from "../../trace/trace.ts";
-import { type Cidr, network } from "../../ip/cidr.ts";
 import {
   echoIdentifier,
   icmpFault,
@@ -35,8 +34,8 @@ import {
   replaceDestination,
   replaceSource,
 } from "../../ip/ipv4.ts";
-import { turnIntoReply } from "../echo/echo.ts";
-import type { Deliver, Exit } from "../exit.ts";
+import { turnIntoReply } from "../echo/core.ts";
+import type { Deliver, Exit } from "../../node/exit.ts";
 import {
   IcmpTranslator,
   type IdentifierShare,
@@ -77,12 +76,6 @@ export interface RawIcmpConfig {
   readonly hop: number;
   /** The part of the echo identifiers that this exit may use, where others leave by the same address. */
   readonly share?: IdentifierShare;
-}
-
-/** The hop's address in a tunnel's block: the lowest that a host may have, but not the tunnel's own. */
-export function hopOf(block: Cidr): number {
-  const first = network(block) + 1;
-  return first === block.address ? first + 1 : first;
 }
 
 /** Sends echo requests into the world and translates what comes back. */

@@ -8,7 +8,7 @@ import type { Trace } from "../../trace/trace.ts";
 import { icmpFault, IcmpType, icmpType, turnIntoEchoReply } from "../../ip/icmp.ts";
 import { IPV4_HEADER, Ipv4View, Protocol, writeIpv4Header } from "../../ip/ipv4.ts";
 import { type Cidr, isHostOf } from "../../ip/cidr.ts";
-import type { Deliver, Exit } from "../exit.ts";
+import type { Deliver, Exit } from "../../node/exit.ts";
 
 /** The TTL of the packets we originate (IANA "IP Option Numbers", IP TIME TO LIVE PARAMETER). */
 const TTL = 64;
