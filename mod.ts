@@ -5,11 +5,11 @@
  *
  * ```ts
  * import assert from "node:assert/strict";
- * import { echoRequest, formatPacket, MemoryNetwork, parsePacket } from "@onion/onion";
+ * import { echoRequest, formatPacket, MemoryNetwork, parseIp, parsePacket } from "@onion/onion";
  *
- * const host = 0x0a053302; // 10.5.51.2
+ * const host = parseIp("10.5.51.2")!;
  * const network = new MemoryNetwork({ address: { address: host, prefix: 24 } });
- * network.tun.inject(echoRequest({ source: host, destination: 0x0a053307, identifier: 7, sequence: 1 }));
+ * network.tun.inject(echoRequest({ source: host, destination: parseIp("10.5.51.7")!, identifier: 7, sequence: 1 }));
  * network.run();
  *
  * const [reply] = network.tun.take();
@@ -21,17 +21,17 @@
  *
  * ```ts
  * import assert from "node:assert/strict";
- * import { echoRequest, MemoryNetwork, MemoryWorld, parsePacket } from "@onion/onion";
+ * import { echoRequest, MemoryNetwork, MemoryWorld, parseIp, parsePacket } from "@onion/onion";
  *
  * const world = new MemoryWorld({
- *   address: 0xc0a8c902, // 192.168.201.2
- *   routers: [{ address: 0xc0a8c901 }, { address: 0x64400101 }], // 192.168.201.1, 100.64.1.1
+ *   address: parseIp("192.168.201.2")!,
+ *   routers: [{ address: parseIp("192.168.201.1")! }, { address: parseIp("100.64.1.1")! }],
  * });
  * const network = new MemoryNetwork({
- *   address: { address: 0x0a053302, prefix: 24 },
+ *   address: { address: parseIp("10.5.51.2")!, prefix: 24 },
  *   worlds: [world],
  * });
- * const [source, destination] = [0x0a00020f, 0x801e029b]; // 10.0.2.15, 128.30.2.155
+ * const [source, destination] = [parseIp("10.0.2.15")!, parseIp("128.30.2.155")!];
  * for (let ttl = 1; ttl <= 4; ttl++) {
  *   network.tun.inject(echoRequest({ source, destination, identifier: 7, sequence: ttl, ttl }));
  * }
@@ -54,12 +54,13 @@
  *   MemoryNetwork,
  *   MemoryWorld,
  *   parseCell,
+ *   parseIp,
  *   parsePacket,
  * } from "@onion/onion";
  *
- * const exits = [0xc0a8c902, 0xc0a8ca02, 0xc0a8cb02]; // 192.168.201.2 to 192.168.203.2
+ * const exits = [parseIp("192.168.201.2")!, parseIp("192.168.202.2")!, parseIp("192.168.203.2")!];
  * const network = new MemoryNetwork({
- *   address: { address: 0x0a053302, prefix: 24 },
+ *   address: { address: parseIp("10.5.51.2")!, prefix: 24 },
  *   worlds: exits.map((address) => new MemoryWorld({ address })),
  *   circuits: { hops: 2, crypto: await findProvider(["node:crypto"]) },
  * });
@@ -69,7 +70,7 @@
  *   if (isOut) crossed.push(`${cellName(parseCell(datagram)!.type)}, ${datagram.length} bytes`);
  *   return [datagram];
  * };
- * const [client, destination] = [0x0a00020f, 0x801e029b]; // 10.0.2.15, 128.30.2.155
+ * const [client, destination] = [parseIp("10.0.2.15")!, parseIp("128.30.2.155")!];
  * network.tun.inject(echoRequest({ source: client, destination, identifier: 7, sequence: 1 }));
  * network.run();
  *
@@ -112,9 +113,9 @@
  *
  * ```ts
  * import assert from "node:assert/strict";
- * import { answerEcho, echoRequest } from "@onion/onion";
+ * import { answerEcho, echoRequest, parseIp } from "@onion/onion";
  *
- * const request = echoRequest({ source: 0x0a053302, destination: 0x0a053307, identifier: 7, sequence: 1 });
+ * const request = echoRequest({ source: parseIp("10.5.51.2")!, destination: parseIp("10.5.51.7")!, identifier: 7, sequence: 1 });
  * const reply = answerEcho(request)!;
  * assert.equal(reply.length, request.length);
  * assert.equal(answerEcho(reply), undefined); // a reply is not a request
@@ -148,9 +149,10 @@
 export { checksum } from "./src/buffer/checksum.ts";
 export { PacketBuffer } from "./src/buffer/packet_buffer.ts";
 export { answerEcho } from "./src/exit/echo/core.ts";
+export { type Endpoint, formatIp, type IpAddress, parseIp } from "./src/ip/address.ts";
 export type { Cidr } from "./src/ip/cidr.ts";
 export { echoRequest, type EchoRequestFields, IcmpType } from "./src/ip/icmp.ts";
-export { formatIpv4, fragmentIpv4, type Ipv4Fault, Ipv4View } from "./src/ip/ipv4.ts";
+export { fragmentIpv4, type Ipv4Fault, Ipv4View } from "./src/ip/ipv4.ts";
 export { formatPacket, type Packet, parsePacket } from "./src/ip/packet.ts";
 export { Reassembler, type ReassemblyFault, type ReassemblyLimits } from "./src/ip/reassembly.ts";
 

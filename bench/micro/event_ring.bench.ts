@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { blankEvent, type Event, EventKind, EventRing, ringBytes } from "../../src/trace/events.ts";
+import { addressFromBits } from "../../src/ip/address.ts";
 
 /** Events between two looks of the reader. */
 const BURST = 64;
@@ -12,7 +13,7 @@ const reader = new EventRing(memory);
 /** What a turn of the packet thread does: as many events as packets, to so many hosts in turn. */
 function emit(count: number, hosts: number): void {
   for (let number = 0; number < count; number++) {
-    writer.emit(EventKind.icmpFromTunnel, 0x0a053302, number % hosts, 8, 0);
+    writer.emit(EventKind.icmpFromTunnel, addressFromBits(0x0a053302), addressFromBits(number % hosts), 8, 0);
   }
   writer.publish();
 }
@@ -40,12 +41,14 @@ for (const hosts of [1, BURST]) {
 
 // A ring that nobody reads: what an event costs that is only counted.
 const full = new EventRing(new SharedArrayBuffer(ringBytes(BURST)), () => lost++);
-for (let number = 0; number < BURST; number++) full.emit(EventKind.icmpFromTunnel, 0, number, 8, 0);
+for (let number = 0; number < BURST; number++) {
+  full.emit(EventKind.icmpFromTunnel, addressFromBits(0), addressFromBits(number), 8, 0);
+}
 assert.equal(lost, 0);
-full.emit(EventKind.icmpFromTunnel, 0, 0, 8, 0);
+full.emit(EventKind.icmpFromTunnel, addressFromBits(0), addressFromBits(0), 8, 0);
 assert.equal(lost, 1);
 lost = 0;
 Deno.bench("an event that does not fit", () => {
-  full.emit(EventKind.icmpFromTunnel, 0, 0, 8, 0);
+  full.emit(EventKind.icmpFromTunnel, addressFromBits(0), addressFromBits(0), 8, 0);
   lost = 0;
 });

@@ -6,9 +6,9 @@ import { compileCalls } from "../../src/sys/libc.ts";
 import { UdpSocket } from "../../src/sys/udp.ts";
 import { cell } from "../../tests/support/packets.ts";
 import { requestOf, SIZES } from "./packets.ts";
+import { LOOPBACK } from "../../src/ip/address.ts";
 
 /** 127.0.0.1 */
-const LOOPBACK = 0x7f00_0001;
 
 compileCalls();
 const [from, to] = [UdpSocket.bind(LOOPBACK, 4 << 20), UdpSocket.bind(LOOPBACK, 4 << 20)];

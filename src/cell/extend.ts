@@ -14,22 +14,15 @@
  * @module
  */
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
+import { type Endpoint, readAddress, writeAddress } from "../ip/address.ts";
 
 /** Byte offsets in the body. */
 const At = { address: 0, port: 4, handshake: 6 } as const;
 
-/** Where a router's data link is. */
-export interface LinkAddress {
-  /** An unsigned 32-bit IPv4 address. */
-  readonly address: number;
-  /** A UDP port. */
-  readonly port: number;
-}
-
 /** Makes `buffer` hold the body of an extend cell, or of its answer in the clear. */
-export function writeExtend(buffer: PacketBuffer, to: LinkAddress, handshake: Uint8Array): void {
+export function writeExtend(buffer: PacketBuffer, to: Endpoint, handshake: Uint8Array): void {
   buffer.hold(At.handshake + handshake.length);
-  buffer.view.setUint32(buffer.start + At.address, to.address);
+  writeAddress(buffer.view, buffer.start + At.address, to.address);
   buffer.view.setUint16(buffer.start + At.port, to.port);
   buffer.bytes.set(handshake, buffer.start + At.handshake);
 }
@@ -39,11 +32,11 @@ export function writeExtend(buffer: PacketBuffer, to: LinkAddress, handshake: Ui
  *
  * @returns undefined where it is none: too short, or without a port
  */
-export function readExtend(buffer: PacketBuffer): LinkAddress | undefined {
+export function readExtend(buffer: PacketBuffer): Endpoint | undefined {
   if (buffer.length < At.handshake) return undefined;
   const { view, start } = buffer;
   const port = view.getUint16(start + At.port);
   if (port === 0) return undefined;
   buffer.start += At.handshake;
-  return { address: view.getUint32(start + At.address), port };
+  return { address: readAddress(view, start + At.address), port };
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { IpAddress } from "../ip/address.ts";
 import type { Cidr } from "../ip/cidr.ts";
 import type { Stage } from "./stages.ts";
 
@@ -24,7 +25,7 @@ export type PlacementKind = (typeof PLACEMENTS)[number];
 export interface ExitChoice {
   readonly interface: string;
   /** Its gateway; found in the routing tables where it is undefined. */
-  readonly gateway: number | undefined;
+  readonly gateway: IpAddress | undefined;
 }
 
 /** One run, complete: no field is optional, every default has been filled in. */
@@ -42,7 +43,7 @@ export interface Settings {
   /** The TUN's own address and its block. */
   readonly address: Cidr;
   /** Whose packets are captured; the address of the default route's interface where it is undefined. */
-  readonly from: number | undefined;
+  readonly from: IpAddress | undefined;
   /** Which destinations go into the tunnel. */
   readonly capture: readonly Cidr[];
   /** The routing table that leads them there. */

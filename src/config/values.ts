@@ -5,9 +5,8 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import { broadcast, type Cidr, contains, network } from "../ip/cidr.ts";
-import { formatIpv4, isHostAddress } from "../ip/ipv4.ts";
-import { formatCidr, parseCidr, parseIpv4 } from "./cidr.ts";
+import { formatIp, type IpAddress, isHostAddress, parseIp } from "../ip/address.ts";
+import { addressAt, broadcast, type Cidr, contains, formatCidr, network, parseCidr } from "../ip/cidr.ts";
 import type { ExitChoice } from "./settings.ts";
 
 /** A value as it was written, and where. */
@@ -89,9 +88,9 @@ const PREFIX: Range = { least: 8, most: 30 };
 
 /** The address of an interface and its block, as in `10.5.51.2/24`. */
 export function readAddress(given: Given): Cidr {
-  const address = parseIpv4(given.text);
+  const address = parseIp(given.text);
   if (address !== undefined) {
-    throw refuse(given, "the prefix length is missing", `write ${formatIpv4(address)}/24, say`);
+    throw refuse(given, "the prefix length is missing", `write ${formatIp(address)}/24, say`);
   }
   const block = parseCidr(given.text);
   if (block === undefined) {
@@ -114,7 +113,7 @@ export function readAddress(given: Given): Cidr {
     throw refuse(
       given,
       `the ${which} address of ${formatCidr({ address: first, prefix: block.prefix })}`,
-      `choose a host's, from ${formatIpv4(first + 1)} to ${formatIpv4(last - 1)}`,
+      `choose a host's, from ${formatIp(addressAt(block, 1))} to ${formatIp(addressAt(block, -2))}`,
     );
   }
   return Object.freeze(block);
@@ -132,8 +131,8 @@ export function readNumber(given: Given, { least, most }: Range, what: string): 
 }
 
 /** The address of a host. */
-export function readHost(given: Given): number {
-  const address = parseIpv4(given.text);
+export function readHost(given: Given): IpAddress {
+  const address = parseIp(given.text);
   if (address === undefined) throw refuse(given, "no IPv4 address", "write it as in 10.0.2.15");
   if (!isHostAddress(address)) throw refuse(given, "no host can have this address", HOST_ADDRESSES);
   return address;
@@ -155,7 +154,7 @@ export function readBlocks(given: Given): readonly Cidr[] {
 }
 
 function readBlock(given: Given, text: string): Cidr {
-  const address = parseIpv4(text);
+  const address = parseIp(text);
   const block = address === undefined ? parseCidr(text) : { address, prefix: 32 };
   if (block === undefined) {
     throw refuse(given, `${show(text)} is no IPv4 block`, "write blocks as in 18.0.0.0/8,128.0.0.0/8");
@@ -186,7 +185,7 @@ function readExit(given: Given, text: string): ExitChoice {
   const reason = nameFault(name);
   if (reason !== undefined) throw refuse(given, `${show(name)} is no interface: ${reason}`, remedy);
   if (address === undefined) return Object.freeze({ interface: name, gateway: undefined });
-  const gateway = parseIpv4(address);
+  const gateway = parseIp(address);
   if (gateway === undefined || !isHostAddress(gateway) || rest.length > 0) {
     throw refuse(given, `${show(text.slice(name.length + 1))} is no gateway's IPv4 address`, remedy);
   }

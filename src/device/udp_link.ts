@@ -4,15 +4,9 @@
  * @module
  */
 import { HEADROOM, type PacketBuffer } from "../buffer/packet_buffer.ts";
-import {
-  LONGEST_TRAIN,
-  NO_DATAGRAM,
-  SockaddrIn,
-  type SocketAddress,
-  UdpReceiver,
-  UdpSender,
-} from "../sys/udp.ts";
+import { LONGEST_TRAIN, NO_DATAGRAM, SockaddrIn, UdpReceiver, UdpSender } from "../sys/udp.ts";
 import { type Link, type Neighbour, NOTHING, STRANGER } from "./link.ts";
+import type { Endpoint } from "../ip/address.ts";
 
 /**
  * A data link over a UDP socket. Datagrams of anyone but its neighbours are a {@linkcode STRANGER}'s. Datagrams of one
@@ -36,7 +30,7 @@ export class UdpLink implements Link {
    * @param fd a bound UDP socket that somebody else owns and keeps open
    * @param neighbours the neighbours; their index is their {@linkcode Neighbour}
    */
-  constructor(fd: number, neighbours: readonly SocketAddress[]) {
+  constructor(fd: number, neighbours: readonly Endpoint[]) {
     this.#receiver = new UdpReceiver(fd);
     this.#sender = new UdpSender(fd);
     this.#neighbours = neighbours.map((neighbour) => new SockaddrIn(neighbour));

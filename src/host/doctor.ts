@@ -4,13 +4,11 @@
  *
  * @module
  */
-import { formatCidr } from "../config/cidr.ts";
 import type { Settings } from "../config/settings.ts";
 import { type Stage, STAGES } from "../config/stages.ts";
 import { validate } from "../config/validate.ts";
 import { OperatorError } from "../errors.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
-import { formatIpv4 } from "../ip/ipv4.ts";
 import { planCapture, planFirewall } from "./plan/capture.ts";
 import { type Capability } from "../sys/capability.ts";
 import { conclude, type Diagnosis, type Finding } from "./diagnosis.ts";
@@ -21,6 +19,8 @@ import { choiceOfPorts, PORT_RANGE } from "./ports.ts";
 import { CAPTURE_MARK, hex } from "./plan/rules.ts";
 import { type HostState, type Rule, Table } from "./plan/state.ts";
 import { planTun } from "./plan/tun.ts";
+import { formatCidr } from "../ip/cidr.ts";
+import { formatIp } from "../ip/address.ts";
 
 /** What one check finds. */
 type Verdict = Omit<Finding, "name" | "stages">;
@@ -200,14 +200,14 @@ function lookAtCapture(state: HostState, settings: Settings): Verdict {
   const [rule] = planCapture(settings, from, state);
   planFirewall(settings, from, [], state.rules, "nft", 0);
   const { capture, table, priority } = settings;
-  const what = `${formatIpv4(from)} to ${capture.map(formatCidr).join(", ")}, by table ${table}`;
+  const what = `${formatIp(from)} to ${capture.map(formatCidr).join(", ")}, by table ${table}`;
   return ok(rule?.isThere ? `${what}: its rule is there already` : `${what} and priority ${priority}`);
 }
 
 function lookAtExits(state: HostState, settings: Settings): Verdict[] {
   const from = resolveFrom(settings, state);
   return resolveExits(settings, from, state).map(({ router, device, address, via, mark }) => {
-    const way = [`router ${router} by ${device}, as ${formatIpv4(address)}`, via].filter(Boolean).join(", ");
+    const way = [`router ${router} by ${device}, as ${formatIp(address)}`, via].filter(Boolean).join(", ");
     return ok(mark === 0 ? way : `${way}: the captured address, told apart by a mark`);
   });
 }

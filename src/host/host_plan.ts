@@ -13,6 +13,7 @@ import { planReassembly } from "./plan/reassembly.ts";
 import type { HostState } from "./plan/state.ts";
 import { planTun, planTunMtu, tunMtu } from "./plan/tun.ts";
 import type { NeededLink, Needs } from "./upkeep.ts";
+import type { IpAddress } from "../ip/address.ts";
 
 /** What is changed, and what is known once it has been. */
 export interface HostPlan {
@@ -22,7 +23,7 @@ export interface HostPlan {
   /** Bytes of the longest packet that the TUN interface takes. */
   readonly mtu: number;
   /** Whose packets are captured; nobody's in stages without. */
-  readonly from: number | undefined;
+  readonly from: IpAddress | undefined;
   /** What must stay so while the run is up. */
   readonly needs: Needs;
 }

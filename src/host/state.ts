@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { parseCidr, parseIpv4 } from "../config/cidr.ts";
 import { changesOfLiveRuns } from "./apply/journal.ts";
 import { ask } from "./apply/programs.ts";
 import { readSysctl } from "./apply/sysctl.ts";
 import { type HostState, type Interface, type Route, type Rule, Table } from "./plan/state.ts";
+import { parseIp } from "../ip/address.ts";
+import { EVERYWHERE, parseCidr } from "../ip/cidr.ts";
 
 /**
  * Asks for everything.
@@ -52,10 +53,10 @@ interface IpLink {
   readonly flags: readonly string[];
   readonly mtu: number;
   readonly linkinfo?: { readonly info_kind?: string; readonly info_data?: { readonly type?: string } };
-  readonly addr_info: readonly IpAddress[];
+  readonly addr_info: readonly ListedAddress[];
 }
 
-interface IpAddress {
+interface ListedAddress {
   readonly family: string;
   readonly local: string;
   readonly prefixlen: number;
@@ -78,12 +79,12 @@ function parseInterface({ ifname, flags, mtu, linkinfo, addr_info }: IpLink): In
     mtu,
     addresses: addr_info.filter(({ family }) => family === "inet")
       .toSorted((a, b) => reluctance(a) - reluctance(b))
-      .map(({ local, prefixlen }) => ({ address: parseIpv4(local)!, prefix: prefixlen })),
+      .map(({ local, prefixlen }) => ({ address: parseIp(local)!, prefix: prefixlen })),
   };
 }
 
 /** How little an address suits as a source. Of one kind, the kernel lists a block's first address before its others. */
-function reluctance({ scope, deprecated }: IpAddress): number {
+function reluctance({ scope, deprecated }: ListedAddress): number {
   return (deprecated === true ? 2 : 0) + (scope === GLOBAL ? 0 : 1);
 }
 
@@ -137,15 +138,15 @@ function parseRoute(
     : via !== undefined
     ? ["via", via.family, via.host]
     : [];
-  const source = prefsrc === undefined ? undefined : parseIpv4(prefsrc);
+  const source = prefsrc === undefined ? undefined : parseIp(prefsrc);
   return {
-    to: dst === "default" ? { address: 0, prefix: 0 } : parseCidr(dst.includes("/") ? dst : `${dst}/32`)!,
+    to: dst === "default" ? EVERYWHERE : parseCidr(dst.includes("/") ? dst : `${dst}/32`)!,
     // `ip route` does not name the main table.
     table: table === undefined ? Table.main : Number(table),
     ...(dev !== undefined && { device: dev }),
     ...(type === PROHIBIT && { prohibits: true as const }),
     via: flags?.includes("onlink") ? [...hop, "onlink"] : hop,
-    ...(gateway !== undefined && { gateway: parseIpv4(gateway)! }),
+    ...(gateway !== undefined && { gateway: parseIp(gateway)! }),
     ...(source !== undefined && { source }),
     metric: metric ?? 0,
   };

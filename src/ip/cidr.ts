@@ -3,33 +3,63 @@
  *
  * @module
  */
+import { addressBits, addressFromBits, formatIp, type IpAddress, parseIp, UNSPECIFIED } from "./address.ts";
 
-/** A block, and one address in it: the address as an unsigned 32-bit number, and the prefix length, 0 to 32. */
+/** A block, and one address in it. */
 export interface Cidr {
   /** An address in the block. */
-  readonly address: number;
+  readonly address: IpAddress;
   /** The prefix length, 0 to 32. */
   readonly prefix: number;
 }
 
-/** The bits of an address that name its block, as an unsigned 32-bit number. */
-export function netmask(prefix: number): number {
-  return prefix === 0 ? 0 : (-1 << (32 - prefix)) >>> 0;
+/** 0.0.0.0/0: every address. */
+export const EVERYWHERE: Cidr = { address: UNSPECIFIED, prefix: 0 };
+
+/** Parses a block, e.g. `10.5.51.2/24`: an address, a slash, and a prefix length of 0 to 32. Else `undefined`. */
+export function parseCidr(text: string): Cidr | undefined {
+  const [host, prefix, ...rest] = text.split("/");
+  const address = parseIp(host ?? "");
+  if (address === undefined || prefix === undefined || rest.length > 0) return undefined;
+  if (!/^(0|[1-9]\d?)$/.test(prefix) || Number(prefix) > 32) return undefined;
+  return { address, prefix: Number(prefix) };
+}
+
+/** Formats a block, e.g. `10.5.51.2/24`. Keeps the host bits. */
+export function formatCidr({ address, prefix }: Cidr): string {
+  return `${formatIp(address)}/${prefix}`;
+}
+
+/** The bits that name a block, as a signed 32-bit number. */
+function maskOf(prefix: number): number {
+  return prefix === 0 ? 0 : -1 << (32 - prefix);
+}
+
+/** The block's netmask, e.g. 255.255.255.0 for a /24. */
+export function netmask(prefix: number): IpAddress {
+  return addressFromBits(maskOf(prefix) >>> 0);
+}
+
+/** An address of a block by its place: 0 is the first, -1 the last. The block must be large enough. */
+export function addressAt(block: Cidr, place: number): IpAddress {
+  const bits = addressBits(block.address);
+  const mask = maskOf(block.prefix);
+  return addressFromBits(((place < 0 ? (bits | ~mask) + 1 : bits & mask) + place) >>> 0);
 }
 
 /** The block's first address. */
-export function network(block: Cidr): number {
-  return (block.address & netmask(block.prefix)) >>> 0;
+export function network(block: Cidr): IpAddress {
+  return addressAt(block, 0);
 }
 
 /** The block's last address. */
-export function broadcast(block: Cidr): number {
-  return (block.address | ~netmask(block.prefix)) >>> 0;
+export function broadcast(block: Cidr): IpAddress {
+  return addressAt(block, -1);
 }
 
-/** Whether the block has this address. */
-export function contains(block: Cidr, address: number): boolean {
-  return ((address ^ block.address) & netmask(block.prefix)) === 0;
+/** Whether the block contains this address. */
+export function contains(block: Cidr, address: IpAddress): boolean {
+  return ((addressBits(address) ^ addressBits(block.address)) & maskOf(block.prefix)) === 0;
 }
 
 /** Whether two blocks share an address. */
@@ -39,10 +69,10 @@ export function overlaps(a: Cidr, b: Cidr): boolean {
 }
 
 /**
- * Whether a host of the block can have this address: any but the first and the last, which name the block itself
- * and everybody in it. Blocks of two and of one have hosts only (RFC 3021).
+ * Whether a host in the block can have this address: any but the first and the last, which name the network and its
+ * broadcast. Every address of a /31 or a /32 is a host's (RFC 3021).
  */
-export function isHostOf(block: Cidr, address: number): boolean {
+export function isHostOf(block: Cidr, address: IpAddress): boolean {
   if (!contains(block, address)) return false;
   return block.prefix >= 31 || (address !== network(block) && address !== broadcast(block));
 }

@@ -16,6 +16,7 @@
  */
 import { checksum, isIntact, replaceUint16 } from "../buffer/checksum.ts";
 import { MAX_PACKET } from "../buffer/packet_buffer.ts";
+import type { IpAddress } from "./address.ts";
 import { IPV4_HEADER, Protocol, writeIpv4Header } from "./ipv4.ts";
 
 /** Byte offsets in an ICMP message. */
@@ -120,12 +121,12 @@ function mendZeros(view: DataView, start: number, end: number): void {
   view.setUint16(start + At.checksum, 0xffff);
 }
 
-/** The fields of an echo request that its sender chooses. Addresses are unsigned 32-bit numbers. */
+/** The fields of an echo request that its sender chooses. */
 export interface EchoRequestFields {
   /** The sender. */
-  readonly source: number;
+  readonly source: IpAddress;
   /** Who shall answer. */
-  readonly destination: number;
+  readonly destination: IpAddress;
   /** Tells one `ping` from another. */
   readonly identifier: number;
   /** Tells one request from the next. */

@@ -16,11 +16,11 @@
  */
 import { checksum } from "../buffer/checksum.ts";
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
+import { type IpAddress, isHostAddress } from "./address.ts";
 import { ICMP_HEADER, icmpType, isIcmpError } from "./icmp.ts";
 import {
   IPV4_HEADER,
   type Ipv4View,
-  isHostAddress,
   Protocol,
   quotedSource,
   quotesLaterFragment,
@@ -74,7 +74,7 @@ export function writeIcmpError(
   error: IcmpError,
   about: PacketBuffer,
   ip: Ipv4View,
-  source: number,
+  source: IpAddress,
   longest: number = LONGEST_ERROR,
 ): void {
   const quoted = Math.min(ip.totalLength, longest - IPV4_HEADER - ICMP_HEADER);
@@ -132,7 +132,7 @@ export function findQuote(view: DataView, message: number, end: number): Quote |
  *
  * @param packet holds the packet that `ip` shows
  */
-export function redirectAnswer(packet: PacketBuffer, ip: Ipv4View, to: number): void {
+export function redirectAnswer(packet: PacketBuffer, ip: Ipv4View, to: IpAddress): void {
   const { view } = packet;
   const { destination, payload, end } = ip;
   if (ip.protocol === Protocol.icmp && ip.fragmentOffset === 0 && isIcmpError(icmpType(view, payload))) {

@@ -22,6 +22,7 @@
  */
 import { checksum, checksumOfSum, isIntact, replaceUint16, replaceUint32 } from "../buffer/checksum.ts";
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
+import { addressBits, type IpAddress, readAddress, writeAddress } from "./address.ts";
 
 /** Byte offsets in an IPv4 header (RFC 791 §3.1). */
 const At = {
@@ -65,7 +66,7 @@ export type Ipv4Fault = "not-ipv4" | "bad-length" | "header-checksum" | "bad-fra
 
 /**
  * A view of an IPv4 packet: {@linkcode Ipv4View.wrap} checks it once, and the getters trust it from then on.
- * One view serves any number of packets in turn. Addresses are unsigned 32-bit numbers.
+ * One view serves any number of packets in turn.
  */
 export class Ipv4View {
   #view: DataView = new DataView(new ArrayBuffer(IPV4_HEADER));
@@ -175,13 +176,13 @@ export class Ipv4View {
   }
 
   /** The source address. */
-  get source(): number {
-    return this.#view.getUint32(this.#start + At.source);
+  get source(): IpAddress {
+    return readAddress(this.#view, this.#start + At.source);
   }
 
   /** The destination address. */
-  get destination(): number {
-    return this.#view.getUint32(this.#start + At.destination);
+  get destination(): IpAddress {
+    return readAddress(this.#view, this.#start + At.destination);
   }
 }
 
@@ -198,9 +199,9 @@ export interface Ipv4Fields {
   /** See {@linkcode Protocol}. */
   readonly protocol: number;
   /** The source address. */
-  readonly source: number;
+  readonly source: IpAddress;
   /** The destination address. */
-  readonly destination: number;
+  readonly destination: IpAddress;
 }
 
 /**
@@ -216,9 +217,10 @@ export function writeIpv4Header(view: DataView, start: number, end: number, fiel
   const third = (ttl << 24 | protocol << 16) >>> 0;
   view.setUint32(start, first);
   view.setUint32(start + At.identification, second);
-  view.setUint32(start + At.ttl, third | checksumOfSum(first + second + third + source + destination));
-  view.setUint32(start + At.source, source);
-  view.setUint32(start + At.destination, destination);
+  const addresses = addressBits(source) + addressBits(destination);
+  view.setUint32(start + At.ttl, third | checksumOfSum(first + second + third + addresses));
+  writeAddress(view, start + At.source, source);
+  writeAddress(view, start + At.destination, destination);
 }
 
 /**
@@ -285,24 +287,13 @@ export function decrementTtl(view: DataView, start: number): void {
 }
 
 /** Gives the packet at `start` another source address and mends the header checksum. */
-export function replaceSource(view: DataView, start: number, address: number): void {
-  replaceUint32(view, start + At.source, address, start + At.checksum);
+export function replaceSource(view: DataView, start: number, address: IpAddress): void {
+  replaceUint32(view, start + At.source, addressBits(address), start + At.checksum);
 }
 
 /** Gives the packet at `start` another destination address and mends the header checksum. */
-export function replaceDestination(view: DataView, start: number, address: number): void {
-  replaceUint32(view, start + At.destination, address, start + At.checksum);
-}
-
-/** An address as text, e.g. `10.5.51.7`. */
-export function formatIpv4(address: number): string {
-  return `${address >>> 24}.${(address >>> 16) & 0xff}.${(address >>> 8) & 0xff}.${address & 0xff}`;
-}
-
-/** Whether one host can have this address: not "this network", loopback, multicast, reserved or broadcast (RFC 1122 §3.2.1.3). */
-export function isHostAddress(address: number): boolean {
-  const first = address >>> 24;
-  return first !== 0 && first !== 127 && first < 224;
+export function replaceDestination(view: DataView, start: number, address: IpAddress): void {
+  replaceUint32(view, start + At.destination, addressBits(address), start + At.checksum);
 }
 
 /** The protocol in a header that only a part of a packet follows, such as an ICMP error quotes. */
@@ -316,11 +307,11 @@ export function quotesLaterFragment(view: DataView, start: number): boolean {
 }
 
 /** The source address in such a header. */
-export function quotedSource(view: DataView, start: number): number {
-  return view.getUint32(start + At.source);
+export function quotedSource(view: DataView, start: number): IpAddress {
+  return readAddress(view, start + At.source);
 }
 
 /** The destination address in such a header. */
-export function quotedDestination(view: DataView, start: number): number {
-  return view.getUint32(start + At.destination);
+export function quotedDestination(view: DataView, start: number): IpAddress {
+  return readAddress(view, start + At.destination);
 }

@@ -5,8 +5,9 @@
  * @module
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
+import { formatIp } from "./address.ts";
 import { echoIdentifier, echoSequence, icmpCode, icmpFault, IcmpType, icmpType } from "./icmp.ts";
-import { formatIpv4, Ipv4View, Protocol } from "./ipv4.ts";
+import { Ipv4View, Protocol } from "./ipv4.ts";
 
 /** What can be read in an IP packet. */
 export interface Packet {
@@ -43,8 +44,8 @@ export function parsePacket(bytes: Uint8Array): Packet | undefined {
   const type = isMessage ? icmpType(buffer.view, payload) : undefined;
   const isEcho = type === IcmpType.echoRequest || type === IcmpType.echoReply;
   return {
-    source: formatIpv4(source),
-    destination: formatIpv4(destination),
+    source: formatIp(source),
+    destination: formatIp(destination),
     ttl,
     protocol,
     type,

@@ -4,6 +4,7 @@
  * @module
  */
 import { MAX_PACKET, PacketBuffer } from "../buffer/packet_buffer.ts";
+import { type IpAddress, UNSPECIFIED } from "./address.ts";
 import { IPV4_HEADER, type Ipv4Fields, type Ipv4View, writeIpv4Header } from "./ipv4.ts";
 
 /** What a reassembler may use up. */
@@ -34,8 +35,8 @@ class Unfinished {
   #count = 0;
   #total: number | undefined;
   #payloadLength = 0;
-  source = 0;
-  destination = 0;
+  source: IpAddress = UNSPECIFIED;
+  destination: IpAddress = UNSPECIFIED;
   protocol = 0;
   identification = 0;
   #typeOfService = 0;

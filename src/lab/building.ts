@@ -16,10 +16,10 @@
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { CellType } from "../cell/cell.ts";
 import { readExtend } from "../cell/extend.ts";
-import { formatIpv4 } from "../ip/ipv4.ts";
 import { listed, PROXY, The } from "./parties.ts";
 import type { Cell } from "../cell/parse.ts";
 import { type Passage, pathOf } from "./passages.ts";
+import { formatEndpoint } from "../ip/address.ts";
 
 /** One cell that builds a circuit, and what that means. */
 export interface Step {
@@ -132,7 +132,7 @@ function placeIn({ body }: Cell): string {
   const buffer = new PacketBuffer(body.length);
   buffer.load(body);
   const to = readExtend(buffer);
-  return to === undefined ? "no place" : `${formatIpv4(to.address)}:${to.port}`;
+  return to === undefined ? "no place" : formatEndpoint(to);
 }
 
 /** The building in sentences, one for each router that it came to. */

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { parseIpv4 } from "../config/cidr.ts";
 import { OperatorError } from "../errors.ts";
 import type { AddressNames, LinkType } from "../pcap/format.ts";
 import { type PcapngInterface, PcapngWriter } from "../pcap/pcapng.ts";
 import { type InterfaceItem, type PcapngItem, readPcapng } from "../pcap/pcapng_reader.ts";
 import { createOwnedDirectory, createOwnedFile } from "../sys/file.ts";
 import { type Topology, VM } from "./topology.ts";
+import { parseIp } from "../ip/address.ts";
 
 /** The ending of a capture file's name. */
 const ENDING = ".pcapng";
@@ -55,7 +55,7 @@ export function namesOf({ names, links }: Topology): AddressNames[] {
     [end.address.replace(/\/.*$/, ""), `${end.interface}.${VM}.lab`] as const
   );
   return [...names, ...cards.filter(([address]) => !known.has(address))].map(([address, name]) => ({
-    address: parseIpv4(address)!,
+    address: parseIp(address)!,
     names: [name],
   }));
 }

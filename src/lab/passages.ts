@@ -17,6 +17,7 @@ import { type Cell, parseCell } from "../cell/parse.ts";
 import type { PacketItem, PcapngItem } from "../pcap/pcapng_reader.ts";
 import { readUdpFrame } from "../pcap/udp_frame.ts";
 import { Note, SEALED_PROTOCOL } from "../device/tap/devices.ts";
+import type { IpAddress } from "../ip/address.ts";
 import { IcmpType } from "../ip/icmp.ts";
 import { IPV4_HEADER } from "../ip/ipv4.ts";
 import { type Packet, parsePacket } from "../ip/packet.ts";
@@ -102,7 +103,7 @@ function bare(item: PacketItem, near: string, far: string, outward: string): Dra
 }
 
 /** A cell on a data link. */
-function onLink(item: PacketItem, names: ReadonlyMap<number, string>): Draft | undefined {
+function onLink(item: PacketItem, names: ReadonlyMap<IpAddress, string>): Draft | undefined {
   const datagram = readUdpFrame(item.bytes);
   if (datagram === undefined) return undefined;
   const [from, to] = [datagram.from, datagram.to].map(({ address }) => names.get(address));

@@ -5,8 +5,8 @@
  */
 import { formatCircuit } from "../cell/cell.ts";
 import { type Event, EventKind } from "../trace/events.ts";
-import { formatIpv4 } from "../ip/ipv4.ts";
 import { Line } from "./line_file.ts";
+import { addressBits, formatIp, type IpAddress } from "../ip/address.ts";
 
 /** The proxy's first line. */
 export function proxyLine(port: number): string {
@@ -18,15 +18,15 @@ export function proxyLine(port: number): string {
  *
  * @param address the address that it leaves by, where circuits are built: there it stands for the router
  */
-export function routerLine(router: number, pid: number, port: number, address?: number): string {
+export function routerLine(router: number, pid: number, port: number, address?: IpAddress): string {
   const line = `router: ${router}, pid: ${pid}, port: ${port}`;
-  return address === undefined ? line : `${line}, IP: ${formatIpv4(address)}`;
+  return address === undefined ? line : `${line}, IP: ${formatIp(address)}`;
 }
 
 /** The line of an event. */
 export function eventLine(event: Readonly<Event>): string {
   const { kind, detail, port } = event;
-  const [source, destination, rewritten] = [event.source, event.destination, event.rewritten].map(formatIpv4);
+  const [source, destination, rewritten] = [event.source, event.destination, event.rewritten].map(formatIp);
   const [incoming, outgoing] = [event.incoming, event.outgoing].map(formatCircuit);
   switch (kind) {
     case EventKind.icmpFromTunnel:
@@ -85,7 +85,9 @@ export class EventLines {
   /** The line of an event. */
   of(event: Readonly<Event>): Line {
     const { kind, source, destination, detail } = event;
-    const place = (source ^ Math.imul(destination, 31) ^ Math.imul(kind, 1021) ^ detail) & (KEPT - 1);
+    const place =
+      (addressBits(source) ^ Math.imul(addressBits(destination), 31) ^ Math.imul(kind, 1021) ^ detail) &
+      (KEPT - 1);
     const kept = this.#kept[place];
     if (kept !== undefined && isSame(kept.event, event)) return kept.line;
     const line = new Line(eventLine(event));
@@ -104,7 +106,7 @@ function isSame(one: Readonly<Event>, other: Readonly<Event>): boolean {
 export function eventObject(event: Readonly<Event>): Record<string, string | number> {
   const { kind, detail, port } = event;
   const [source = "", destination = "", rewritten = ""] = [event.source, event.destination, event.rewritten]
-    .map(formatIpv4);
+    .map(formatIp);
   const [incoming = "", outgoing = ""] = [event.incoming, event.outgoing].map(formatCircuit);
   switch (kind) {
     case EventKind.icmpFromTunnel:

@@ -3,14 +3,14 @@
  *
  * @module
  */
-import type { LinkAddress } from "../cell/extend.ts";
 import type { RouterDescription } from "../circuit/origin/builder.ts";
 import type { CircuitLimits } from "../circuit/origin/pool.ts";
 import { longestPacket, PLAIN, SEALED } from "../circuit/dialect.ts";
 import { HOP_LIMITS } from "../circuit/relay/hop_table.ts";
-import { type Cidr, network as firstOf } from "../ip/cidr.ts";
+import { addressAt, type Cidr } from "../ip/cidr.ts";
 import type { ProxyConfig } from "./proxy.ts";
 import type { RouterConfig } from "./router.ts";
+import type { Endpoint, IpAddress } from "../ip/address.ts";
 
 /** By which circuits packets go. */
 export type CircuitPlan =
@@ -23,13 +23,13 @@ export type CircuitPlan =
     readonly hops: number;
     readonly limits: CircuitLimits;
     /** A client that will certainly come. */
-    readonly firstClient?: number;
+    readonly firstClient?: IpAddress;
   };
 
 /** A router of a network. */
 export interface NetworkRouter extends RouterDescription {
-  /** The address that it leaves by; 0 where it stays inside. */
-  readonly address: number;
+  /** The address that it leaves by; undefined where it stays inside. */
+  readonly address: IpAddress | undefined;
 }
 
 /** A network: a proxy and its routers. */
@@ -41,7 +41,7 @@ export interface Network {
   /** Bytes of the longest packet that the TUN interface takes. */
   readonly tunMtu: number;
   /** Where the proxy's data link is. */
-  readonly proxy: LinkAddress;
+  readonly proxy: Endpoint;
   /** In the order of their numbers, which count from 1. */
   readonly routers: readonly NetworkRouter[];
 }
@@ -50,9 +50,9 @@ export interface Network {
 const FORGOTTEN_AFTER = 60_000;
 
 /** The address of the onion as one hop, e.g. in traceroute: the lowest host of the tunnel's block that is not the tunnel. */
-export function hopOf(block: Cidr): number {
-  const first = firstOf(block) + 1;
-  return first === block.address ? first + 1 : first;
+export function hopOf(block: Cidr): IpAddress {
+  const first = addressAt(block, 1);
+  return first === block.address ? addressAt(block, 2) : first;
 }
 
 /** The dialect of a network's circuits. */
@@ -67,7 +67,7 @@ export function longestOf(network: Pick<Network, "circuits" | "linkMtu">): numbe
 }
 
 /** What the proxy is to know. Its link's neighbours are the routers, in order. */
-export function proxyConfig(network: Network, refuseAs?: number): ProxyConfig {
+export function proxyConfig(network: Network, refuseAs?: IpAddress): ProxyConfig {
   const { circuits, routers, linkMtu } = network;
   return {
     routers,

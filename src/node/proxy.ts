@@ -22,14 +22,15 @@ import { WaitingRoom } from "../circuit/origin/waiting.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
 import { EventKind } from "../trace/events.ts";
 import type { Trace } from "../trace/trace.ts";
+import { type IpAddress, isHostAddress, UNSPECIFIED } from "../ip/address.ts";
 import { icmpFault, IcmpType, icmpType, isReport, Unreachable } from "../ip/icmp.ts";
 import { type IcmpError, mayCauseError, redirectAnswer, writeIcmpError } from "../ip/icmp_error.ts";
-import { fragmentIpv4, Ipv4View, isHostAddress, Protocol, replaceSource } from "../ip/ipv4.ts";
+import { fragmentIpv4, Ipv4View, Protocol, replaceSource } from "../ip/ipv4.ts";
 
 /** A router that the proxy sends to, or builds circuits by. */
 export interface ProxyNeighbour extends RouterDescription {
-  /** The address that it leaves by; 0 where it stays inside. */
-  readonly address: number;
+  /** The address that it leaves by; undefined where it stays inside. */
+  readonly address: IpAddress | undefined;
 }
 
 /** How a proxy comes by its circuits. */
@@ -42,7 +43,7 @@ export type CircuitSource =
     readonly isSealed: boolean;
     readonly hops: number;
     /** A client that will certainly come. */
-    readonly firstClient?: number;
+    readonly firstClient?: IpAddress;
     readonly limits: CircuitLimits;
   };
 
@@ -66,7 +67,7 @@ export interface ProxyConfig {
    * Who tells the host that a packet is not carried, an address of the tunnel's block but not the host's own.
    * Absent where such packets are dropped without a word.
    */
-  readonly refuseAs?: number;
+  readonly refuseAs?: IpAddress;
 }
 
 /** What the host is told of packets that are not carried; the MTU is added where it is the matter. */
@@ -79,13 +80,10 @@ const REFUSALS = {
   "no-circuit": { type: IcmpType.destinationUnreachable, code: Unreachable.network },
 } as const satisfies Record<string, IcmpError>;
 
-/** The source of sealed packets: nobody's (RFC 1122 §3.2.1.3). */
-const BLANK = 0;
-
 /** The onion proxy's core. */
 export class ProxyCore {
   readonly #routers: readonly ProxyNeighbour[];
-  readonly #refuseAs: number | undefined;
+  readonly #refuseAs: IpAddress | undefined;
   readonly #longest: number;
   readonly #outbox: ProxyOutbox;
   readonly #trace: Trace;
@@ -122,9 +120,9 @@ export class ProxyCore {
     this.#longest = longestPacket(config.linkMtu, dialect, circuits.hops);
     const owner = {
       send: (neighbour: number, cell: PacketBuffer) => this.#toRouter(neighbour, cell),
-      opened: (client: number, circuit: OriginCircuit, now: number) =>
+      opened: (client: IpAddress, circuit: OriginCircuit, now: number) =>
         this.#sendWaiting(client, circuit, now),
-      failed: (client: number) => this.#refuseWaiting(client),
+      failed: (client: IpAddress) => this.#refuseWaiting(client),
     };
     this.#circuits = new BuiltCircuits({ ...circuits, dialect, routers }, owner, trace, random, crypto);
   }
@@ -181,7 +179,7 @@ export class ProxyCore {
     const circuit = this.#circuits.find(neighbour, id);
     if (circuit === undefined) {
       const { port } = this.#routers[neighbour]!.link;
-      events.emit(EventKind.unknownCircuit, 0, 0, id, port);
+      events.emit(EventKind.unknownCircuit, undefined, undefined, id, port);
       return counters.count("unknown-circuit");
     }
     if (circuit.isOpen && type === circuit.dialect.back) return this.#fromCircuit(circuit, cell);
@@ -205,7 +203,7 @@ export class ProxyCore {
       if (type !== IcmpType.echoReply && !isReport(type)) return counters.count("not-a-reply");
     }
     // The exit of a sealed circuit does not know whom it answers. Nobody else on the host is to hear from a circuit.
-    if (circuit.dialect.isSealed) redirectAnswer(cell, ip, circuit.client);
+    if (circuit.dialect.isSealed) redirectAnswer(cell, ip, circuit.client!);
     else if (!circuit.isGiven && ip.destination !== circuit.client) return counters.count("bad-destination");
     // Who waits for the packet waits for nothing else.
     if (this.#outbox.toTun(cell)) counters.count("tun-out");
@@ -230,7 +228,7 @@ export class ProxyCore {
   }
 
   #send(circuit: OriginCircuit, packet: PacketBuffer): void {
-    if (circuit.dialect.isSealed) replaceSource(packet.view, packet.start, BLANK);
+    if (circuit.dialect.isSealed) replaceSource(packet.view, packet.start, UNSPECIFIED);
     if (packet.length <= this.#longest) return this.#sendCell(circuit, packet);
     fragmentIpv4(packet, this.#longest, () => {
       // In a buffer of its own, for a tag would be written over what is still to be cut.
@@ -250,7 +248,7 @@ export class ProxyCore {
     else this.#trace.counters.count("link-refused");
   }
 
-  #sendWaiting(client: number, circuit: OriginCircuit, now: number): void {
+  #sendWaiting(client: IpAddress, circuit: OriginCircuit, now: number): void {
     circuit.usedAt = now;
     for (const packet of this.#waiting.take(client)) {
       this.#scratch.load(packet);
@@ -258,7 +256,7 @@ export class ProxyCore {
     }
   }
 
-  #refuseWaiting(client: number): void {
+  #refuseWaiting(client: IpAddress): void {
     for (const packet of this.#waiting.take(client)) {
       this.#fragment.load(packet);
       this.#ip.wrap(this.#fragment);

@@ -20,7 +20,7 @@
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { cellCircuit, CellType, cellType, isCell, unwrapCell, wrapCell } from "../cell/cell.ts";
-import { type LinkAddress, readExtend, writeExtend } from "../cell/extend.ts";
+import { readExtend, writeExtend } from "../cell/extend.ts";
 import { type Dialect, PLAIN, SEALED } from "../circuit/dialect.ts";
 import { type HopCircuit, type HopLimits, HopTable, type NextHop } from "../circuit/relay/hop_table.ts";
 import { partyOf } from "../circuit/ids.ts";
@@ -32,13 +32,14 @@ import { wipe } from "../crypto/wipe.ts";
 import type { Deliver, Exit } from "./exit.ts";
 import { EventKind } from "../trace/events.ts";
 import type { Trace } from "../trace/trace.ts";
+import { type Endpoint, type IpAddress, UNSPECIFIED } from "../ip/address.ts";
 import { icmpFault, icmpType } from "../ip/icmp.ts";
 import { redirectAnswer } from "../ip/icmp_error.ts";
 import { fragmentIpv4, Ipv4View, Protocol, replaceSource } from "../ip/ipv4.ts";
 import { Reassembler } from "../ip/reassembly.ts";
 
 /** A neighbour. */
-export interface RouterNeighbour extends LinkAddress {
+export interface RouterNeighbour extends Endpoint {
   /** Whether circuits may be extended to it: the proxy is none. */
   readonly isRouter: boolean;
 }
@@ -55,8 +56,8 @@ export interface GivenCircuit {
 export interface RouterConfig {
   /** Its number, from 1. */
   readonly number: number;
-  /** Its address in the world; 0 where it stays inside. */
-  readonly address: number;
+  /** Its address in the world; undefined where it stays inside. */
+  readonly address: IpAddress | undefined;
   /** in the order of the link. */
   readonly neighbours: readonly RouterNeighbour[];
   /** The circuits that are there from the start. */
@@ -235,7 +236,7 @@ export class RouterCore {
       events.emit(EventKind.relayReply, source, destination, 0, 0, next.id, circuit.incoming, circuit.source);
       redirectAnswer(cell, ip, circuit.source);
     } else if (type === back) {
-      events.emit(EventKind.relayReplySealed, 0, 0, 0, 0, next.id, circuit.incoming);
+      events.emit(EventKind.relayReplySealed, undefined, undefined, 0, 0, next.id, circuit.incoming);
     }
     if (type === back) this.#trace.tap?.inside("back", circuit.incoming, cell, circuit.layer === undefined);
     this.#sendBack(circuit, cell, type);
@@ -264,11 +265,11 @@ export class RouterCore {
       const fault = ip.wrap(cell);
       if (fault !== undefined) return counters.count(fault);
       const { source, destination } = ip;
-      const { address } = this.#config;
+      const { address = UNSPECIFIED } = this.#config;
       circuit.source = source;
       events.emit(EventKind.relayPacket, source, destination, 0, 0, circuit.incoming, next.id, address);
       replaceSource(cell.view, cell.start, address);
-    } else events.emit(EventKind.relaySealed, 0, 0, 0, 0, circuit.incoming, next.id);
+    } else events.emit(EventKind.relaySealed, undefined, undefined, 0, 0, circuit.incoming, next.id);
     this.#sendCell(next.neighbour, cell, this.#dialect.relay, next.id);
   }
 
@@ -292,7 +293,7 @@ export class RouterCore {
       const { port } = this.#config.neighbours[circuit.previous]!;
       events.emit(EventKind.icmpFromPort, source, destination, icmpType(packet.view, ip.payload), port);
     } else {
-      const { address } = this.#config;
+      const { address = UNSPECIFIED } = this.#config;
       circuit.source = source;
       events.emit(EventKind.outgoingPacket, source, destination, 0, 0, circuit.incoming, 0, address);
       replaceSource(packet.view, packet.start, address);
@@ -307,7 +308,7 @@ export class RouterCore {
     const ip = this.#ip;
     // What goes back as it is needs no look at it.
     if (isFromWorld || !circuit.isGiven) ip.wrap(packet);
-    const { address } = this.#config;
+    const { address = UNSPECIFIED } = this.#config;
     if (isFromWorld && circuit.isGiven) {
       events.emit(EventKind.icmpFromRawSocket, ip.source, address, icmpType(packet.view, ip.payload), 0);
     } else if (isFromWorld) {
@@ -339,7 +340,7 @@ export class RouterCore {
 
   #tell(kind: EventKind, circuit: HopCircuit, next: NextHop): void {
     const { port } = this.#config.neighbours[next.neighbour]!;
-    this.#trace.events.emit(kind, 0, 0, 0, port, circuit.incoming, next.id);
+    this.#trace.events.emit(kind, undefined, undefined, 0, port, circuit.incoming, next.id);
   }
 
   /** A cell of no circuit. Whose packet it carries is told where everybody can read it. */
@@ -354,7 +355,7 @@ export class RouterCore {
     unwrapCell(cell);
     const isReadable = (type === CellType.relayData || type === CellType.returnData) &&
       this.#ip.wrap(cell) === undefined;
-    const [source, destination] = isReadable ? [this.#ip.source, this.#ip.destination] : [0, 0];
+    const [source, destination] = isReadable ? [this.#ip.source, this.#ip.destination] : [];
     events.emit(EventKind.unknownCircuit, source, destination, id, this.#config.neighbours[neighbour]!.port);
     counters.count("unknown-circuit");
   }

@@ -22,6 +22,7 @@
  *
  * @module
  */
+import type { IpAddress } from "../ip/address.ts";
 
 /** Types of blocks (§4); readers skip all others. */
 export const BlockType = {
@@ -94,8 +95,8 @@ export const FixedFields = {
 
 /** An IPv4 address and what it is called. */
 export interface AddressNames {
-  /** Unsigned 32-bit number. */
-  readonly address: number;
+  /** The address. */
+  readonly address: IpAddress;
   /** One at least. Readers choose for themselves which of several they show: Wireshark 4.0 takes the last. */
   readonly names: readonly [string, ...string[]];
 }

@@ -25,6 +25,7 @@ import {
   UNITS_PER_MS,
   VERSION_1_0,
 } from "./format.ts";
+import { writeAddress } from "../ip/address.ts";
 
 /** Bytes of the longest option or record: its length has 16 bits. */
 const MAX_VALUE = 0xffff;
@@ -113,7 +114,7 @@ export class PcapngWriter {
       const texts = UTF8.encode(names.map((name) => `${name}\0`).join(""));
       const value = new Uint8Array(4 + texts.length);
       // Four octets, whatever the section's byte order is.
-      new DataView(value.buffer).setUint32(0, address);
+      writeAddress(new DataView(value.buffer), 0, address);
       value.set(texts, 4);
       return record(NameRecord.ipv4, value);
     });

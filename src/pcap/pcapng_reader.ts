@@ -20,6 +20,7 @@ import {
   UNITS_PER_MS,
   VERSION_1_0,
 } from "./format.ts";
+import { readAddress } from "../ip/address.ts";
 
 /** Bytes of the longest block, the limit of libpcap. A longer one is garbage. */
 const MAX_BLOCK = 16 * 1024 * 1024;
@@ -200,7 +201,7 @@ class CaptureFile {
         throw new WireError(`malformed pcapng names at byte ${start}: no name, or no end`);
       }
       const [first, ...more] = UTF8.decode(this.#bytes.subarray(texts, end - 1)).split("\0");
-      yield { kind: "names", address: this.#view.getUint32(start), names: [first!, ...more] };
+      yield { kind: "names", address: readAddress(this.#view, start), names: [first!, ...more] };
     }
   }
 

@@ -21,6 +21,7 @@
  */
 import { checksum } from "../buffer/checksum.ts";
 import { MAX_PACKET, PacketBuffer } from "../buffer/packet_buffer.ts";
+import { type Endpoint, writeAddress } from "../ip/address.ts";
 import { IPV4_HEADER, Ipv4View, Protocol, writeIpv4Header } from "../ip/ipv4.ts";
 
 /** Byte offsets in a UDP header (RFC 768). */
@@ -38,21 +39,13 @@ const PSEUDO_HEADER = 12;
 /** Bytes of the longest payload: the longest packet − IPv4 header − UDP header. */
 export const MAX_UDP_PAYLOAD: number = MAX_PACKET - IPV4_HEADER - UDP_HEADER;
 
-/** An end of a data link. */
-export interface UdpEnd {
-  /** IPv4 address, an unsigned 32-bit number. */
-  readonly address: number;
-  /** 0 to 65,535. */
-  readonly port: number;
-}
-
 /**
  * An IPv4 packet with a UDP datagram, both with valid checksums.
  *
  * @param payload the cell, which is copied
  * @throws {RangeError} where the payload is longer than {@linkcode MAX_UDP_PAYLOAD}
  */
-export function udpFrame(from: UdpEnd, to: UdpEnd, payload: Uint8Array): Uint8Array<ArrayBuffer> {
+export function udpFrame(from: Endpoint, to: Endpoint, payload: Uint8Array): Uint8Array<ArrayBuffer> {
   if (payload.length > MAX_UDP_PAYLOAD) {
     throw new RangeError(`cannot put ${payload.length} bytes into a UDP datagram`);
   }
@@ -67,8 +60,8 @@ export function udpFrame(from: UdpEnd, to: UdpEnd, payload: Uint8Array): Uint8Ar
 
   // The pseudo header stands right before the datagram for as long as it is summed; the IPv4 header takes its place.
   const pseudo = udp - PSEUDO_HEADER;
-  view.setUint32(pseudo + Pseudo.source, from.address);
-  view.setUint32(pseudo + Pseudo.destination, to.address);
+  writeAddress(view, pseudo + Pseudo.source, from.address);
+  writeAddress(view, pseudo + Pseudo.destination, to.address);
   view.setUint16(pseudo + Pseudo.protocol, Protocol.udp);
   view.setUint16(pseudo + Pseudo.length, udpLength);
   // Zero would say that there is no checksum, and its other form in one's complement is all ones (RFC 768).
@@ -89,8 +82,8 @@ export function udpFrame(from: UdpEnd, to: UdpEnd, payload: Uint8Array): Uint8Ar
 
 /** A datagram as {@linkcode udpFrame} packs it. */
 export interface UdpDatagram {
-  readonly from: UdpEnd;
-  readonly to: UdpEnd;
+  readonly from: Endpoint;
+  readonly to: Endpoint;
   /** The cell. */
   readonly payload: Uint8Array<ArrayBuffer>;
 }

@@ -12,6 +12,7 @@ import type { ExitInterface } from "../host/plan/exit_interfaces.ts";
 import { type CircuitPlan, hopOf, type Network } from "../node/network.ts";
 import type { ThreadOptions } from "../runtime/packet_thread.ts";
 import type { RouterConfig } from "../node/router.ts";
+import type { IpAddress } from "../ip/address.ts";
 import type { Cidr } from "../ip/cidr.ts";
 import { IcmpType } from "../ip/icmp.ts";
 import { VERSION } from "./self.ts";
@@ -31,7 +32,7 @@ const WORLD_TYPES = [
  */
 export function networkOf(
   settings: Settings,
-  from: number | undefined,
+  from: IpAddress | undefined,
 ): Pick<Network, "circuits" | "linkMtu"> {
   const { stage, hops, circuitLifetime, linkMtu, latency } = settings;
   // There and back over each link of the path.

@@ -8,7 +8,6 @@
  *
  * @module
  */
-import { formatCidr } from "../config/cidr.ts";
 import type { Settings } from "../config/settings.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { hasCapability } from "../sys/capability.ts";
@@ -29,13 +28,15 @@ import { currentCpu } from "../sys/affinity.ts";
 import { createOwnedDirectory } from "../sys/file.ts";
 import { UdpSocket } from "../sys/udp.ts";
 import { unlessAborted } from "../sys/abort.ts";
-import { LINK_BUFFER, LOOPBACK_ADDRESS } from "./data_link.ts";
+import { LINK_BUFFER } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
 import { exitSettings, networkOf, readKey, threadOptions } from "./members.ts";
 import { makeOutput, type Output } from "./output.ts";
 import { Routers } from "./routers.ts";
 import { moduleUrl } from "./self.ts";
 import { type RunReport, summaryObject, summaryText } from "./summary.ts";
+import { type IpAddress, LOOPBACK } from "../ip/address.ts";
+import { formatCidr } from "../ip/cidr.ts";
 
 /**
  * Runs a stage until `signal` aborts.
@@ -213,10 +214,10 @@ class Run {
     const network: Network = {
       ...networkOf(this.#settings, from),
       tunMtu: mtu,
-      proxy: { address: LOOPBACK_ADDRESS, port: proxyPort },
+      proxy: { address: LOOPBACK, port: proxyPort },
       routers: ports.map((port, index) => ({
-        link: { address: LOOPBACK_ADDRESS, port },
-        address: exits[index]?.address ?? 0,
+        link: { address: LOOPBACK, port },
+        address: exits[index]?.address,
       })),
     };
     const cpu = this.#settings.placement === "auto" ? currentCpu() : undefined;
@@ -278,7 +279,7 @@ class Run {
     return stack.use(thread);
   }
 
-  #introduce(number: number, port: number, address?: number): void {
+  #introduce(number: number, port: number, address?: IpAddress): void {
     const { pid } = this.#routers!.all[number - 1]!;
     const isNamedByAddress = this.#settings.stage.circuits !== "given";
     this.#file.line(routerLine(number, pid, port, isNamedByAddress ? address : undefined));

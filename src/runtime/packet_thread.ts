@@ -12,7 +12,6 @@ import { allowCpus, allowedCpus, onlyCpu, waitPatiently } from "../sys/affinity.
 import { monotonic } from "../sys/clock.ts";
 import { answerDoorbell } from "../sys/doorbell.ts";
 import { compileCalls } from "../sys/libc.ts";
-import type { SocketAddress } from "../sys/udp.ts";
 import { Counters } from "../trace/counters.ts";
 import { EventRing, withoutPackets } from "../trace/events.ts";
 import { LinuxTun } from "../device/linux_tun.ts";
@@ -22,6 +21,7 @@ import type { ProxyConfig } from "../node/proxy.ts";
 import { proxyNode, routerNode, type RouterNodeConfig } from "./node.ts";
 import { Placement } from "./placement.ts";
 import { runUntilDoorbell, type Turnable } from "./loop.ts";
+import { type Endpoint, UNSPECIFIED } from "../ip/address.ts";
 
 /** The role that a packet thread plays: what its node needs, and the descriptors of its devices. */
 export type Role =
@@ -54,7 +54,7 @@ export type Order =
     readonly role: Role;
     /** Descriptor of the data link's socket, and the neighbours' addresses. */
     readonly link: number;
-    readonly neighbours: readonly SocketAddress[];
+    readonly neighbours: readonly Endpoint[];
     readonly doorbell: number;
     readonly counters: SharedArrayBuffer;
     readonly ring: SharedArrayBuffer;
@@ -170,7 +170,7 @@ async function start(
         return { node, fds: [order.link], ring, doorbell, placement };
       }
       const raw = new RawIcmpSocket(role.socket);
-      const socket = taps?.socket(raw, role.config.address) ?? raw;
+      const socket = taps?.socket(raw, role.config.address ?? UNSPECIFIED) ?? raw;
       const node = routerNode(role.config, link, seen, socket, secrets);
       return { node, fds: [order.link, role.socket], ring, doorbell, placement };
     }

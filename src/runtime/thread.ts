@@ -6,10 +6,10 @@
 import { yieldCpu } from "../sys/affinity.ts";
 import { makeDoorbell, ringDoorbell } from "../sys/doorbell.ts";
 import type { Fd } from "../sys/fd.ts";
-import type { SocketAddress } from "../sys/udp.ts";
 import { Counters, COUNTERS_BYTES } from "../trace/counters.ts";
 import { type Event, EventRing, ringBytes } from "../trace/events.ts";
 import type { Order, Report, Role, ThreadOptions } from "./packet_thread.ts";
+import type { Endpoint } from "../ip/address.ts";
 
 /** A packet thread: made early, because a Worker takes its time, and started when its devices are there. */
 export class PacketThread implements AsyncDisposable {
@@ -51,7 +51,7 @@ export class PacketThread implements AsyncDisposable {
   async start(
     role: Role,
     link: number,
-    neighbours: readonly SocketAddress[],
+    neighbours: readonly Endpoint[],
     options: ThreadOptions = { logsPackets: true, latency: 0 },
   ): Promise<void> {
     await this.#alive.promise;

@@ -11,6 +11,7 @@
  */
 import { CIRCUIT_LIMITS, type CircuitLimits } from "../circuit/origin/pool.ts";
 import type { CryptoProvider, KeyPair } from "../crypto/provider.ts";
+import { type IpAddress, LOOPBACK } from "../ip/address.ts";
 import type { Cidr } from "../ip/cidr.ts";
 import { type CircuitPlan, hopOf, type Network, proxyConfig, routerConfig } from "../node/network.ts";
 import { type ExitConfig, type Node, proxyNode, type RouterNode, routerNode } from "../runtime/node.ts";
@@ -37,7 +38,7 @@ export interface MemoryCircuits {
   /** Limits other than the default. */
   readonly limits?: Partial<CircuitLimits>;
   /** A client whose circuit is built at the start. */
-  readonly firstClient?: number;
+  readonly firstClient?: IpAddress;
 }
 
 /** The parts of a network in memory. */
@@ -103,10 +104,10 @@ export class MemoryNetwork {
       circuits: planOf(options.circuits),
       linkMtu,
       tunMtu: mtu,
-      proxy: { address: 0, port: PROXY_PORT },
+      proxy: { address: LOOPBACK, port: PROXY_PORT },
       routers: exits.map(({ config }, index) => ({
-        link: { address: 0, port: ports[index]! },
-        address: config.kind === "raw-icmp" ? config.address : 0,
+        link: { address: LOOPBACK, port: ports[index]! },
+        address: config.kind === "raw-icmp" ? config.address : undefined,
         ...(keys[index] && { key: keys[index].publicKey }),
       })),
     };

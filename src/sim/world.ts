@@ -12,6 +12,7 @@
  * @module
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
+import type { IpAddress } from "../ip/address.ts";
 import { icmpFault, IcmpType, icmpType, Unreachable } from "../ip/icmp.ts";
 import { type IcmpError, LONGEST_ERROR, mayCauseError, writeIcmpError } from "../ip/icmp_error.ts";
 import { decrementTtl, fragmentIpv4, IPV4_HEADER, Ipv4View, Protocol, writeIpv4Header } from "../ip/ipv4.ts";
@@ -24,7 +25,7 @@ const DEFAULT_MTU = 1500;
 /** A router of the world. It answers pings to its own address. */
 export interface WorldRouter {
   /** Its address, which `traceroute` shows. */
-  readonly address: number;
+  readonly address: IpAddress;
   /** MTU of the link behind it, in bytes; 1500 unless given. */
   readonly mtu?: number;
   /** Max length of its ICMP errors in bytes; 576 unless given. 56 quotes the minimum of RFC 792. */
@@ -37,13 +38,13 @@ export type WorldHost = "answers" | "silent" | "unreachable";
 /** The parts of a world. */
 export interface MemoryWorldOptions {
   /** Address of the exit, the source of everything it sends. */
-  readonly address: number;
+  readonly address: IpAddress;
   /** MTU of the exit's interface, in bytes; 1500 unless given. */
   readonly mtu?: number;
   /** The routers on the way to every host, nearest first; none unless given. */
   readonly routers?: readonly WorldRouter[];
   /** What the host at an address does; every host answers unless given. */
-  readonly host?: (address: number) => WorldHost;
+  readonly host?: (address: IpAddress) => WorldHost;
 }
 
 /**
@@ -55,13 +56,13 @@ export interface MemoryWorldOptions {
  */
 export class MemoryWorld implements IcmpSocket {
   /** Address of the exit. */
-  readonly address: number;
+  readonly address: IpAddress;
   /** MTU of the exit's interface, in bytes. */
   readonly mtu: number;
   /** False while the exit's interface is down. The kernel then refuses every packet. */
   isUp = true;
   readonly #routers: readonly WorldRouter[];
-  readonly #host: (address: number) => WorldHost;
+  readonly #host: (address: IpAddress) => WorldHost;
   readonly #packet = new PacketBuffer();
   readonly #error = new PacketBuffer();
   readonly #ip = new Ipv4View();

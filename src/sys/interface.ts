@@ -6,6 +6,7 @@
 import { SysError } from "../errors.ts";
 import { cString, libcWith } from "./libc.ts";
 import { type Change, IFF_UP, LINK_MTU, Message, requestChange } from "./netlink.ts";
+import { type IpAddress, isLoopback, writeAddress } from "../ip/address.ts";
 
 const libc = libcWith("if_nametoindex");
 
@@ -29,10 +30,9 @@ export function interfaceExists(name: string): boolean {
 /**
  * Does what `ip address add ADDRESS/PREFIX dev NAME` does.
  *
- * @param address as a 32-bit number
  * @throws {SysError} e.g. EEXIST where the interface has it
  */
-export function addAddress(name: string, address: number, prefix: number): void {
+export function addAddress(name: string, address: IpAddress, prefix: number): void {
   requestChange(`Cannot give ${name} an address`, addressChange(indexOf(name), address, prefix));
 }
 
@@ -55,15 +55,15 @@ export function setMtu(name: string, mtu: number): void {
 }
 
 /** The change that gives the interface of an index an address. */
-export function addressChange(index: number, address: number, prefix: number): Change {
+export function addressChange(index: number, address: IpAddress, prefix: number): Change {
   // struct ifaddrmsg: family, length of the prefix, flags, scope, index.
   const body = new DataView(new ArrayBuffer(8));
   body.setUint8(0, AF_INET);
   body.setUint8(1, prefix);
-  body.setUint8(3, address >>> 24 === 127 ? Scope.host : Scope.universe);
+  body.setUint8(3, isLoopback(address) ? Scope.host : Scope.universe);
   body.setUint32(4, index, true);
   const value = new DataView(new ArrayBuffer(4));
-  value.setUint32(0, address);
+  writeAddress(value, 0, address);
   const attributes = [[IFA_LOCAL, bytesOf(value)], [IFA_ADDRESS, bytesOf(value)]] as const;
   return { message: RTM_NEWADDR, flags: ANEW, body: bytesOf(body), attributes };
 }

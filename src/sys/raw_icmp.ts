@@ -8,6 +8,7 @@ import { Fd } from "./fd.ts";
 import { check, cString, errno, libcWith } from "./libc.ts";
 import { LastPointer, pointerTo } from "./pointer.ts";
 import { enlargeBuffers, SOCKADDR_IN, SockaddrIn } from "./udp.ts";
+import { type IpAddress, UNSPECIFIED } from "../ip/address.ts";
 
 const libc = libcWith("socket", "setsockopt", "bind", "read", "sendto");
 
@@ -38,7 +39,7 @@ const ICMP_FILTER = 1;
 /** What an exit's socket is bound to. */
 export interface RawIcmpBinding {
   /** The source of all that is sent, and the destination of all that comes in. */
-  readonly address: number;
+  readonly address: IpAddress;
   /** The interface that everything goes through. */
   readonly device: string;
   /** The mark of the packets sent, for routing rules; 0 for none. */
@@ -96,7 +97,7 @@ export function receiveRaw(fd: number, into: Uint8Array<ArrayBuffer>, room: numb
 
 /** What the kernel shall write into a message's IPv4 header. */
 export interface RawIcmpFields {
-  readonly destination: number;
+  readonly destination: IpAddress;
   readonly ttl: number;
   readonly typeOfService: number;
   readonly dontFragment: boolean;
@@ -105,7 +106,7 @@ export interface RawIcmpFields {
 /** Sends by one socket. The options that stay the same from message to message are set once. */
 export class RawIcmpSender {
   readonly #fd: number;
-  readonly #to = new SockaddrIn({ address: 0, port: 0 });
+  readonly #to = new SockaddrIn({ address: UNSPECIFIED, port: 0 });
   readonly #toPointer = pointerTo(this.#to.bytes);
   readonly #from = new LastPointer();
   #ttl = -1;

@@ -9,6 +9,7 @@ import { check, errno, libcWith } from "./libc.ts";
 import { type Address, addressOf, MessageHeader } from "./message.ts";
 import { cStruct, fieldsOf } from "./pointer.ts";
 import { takeLoopbackOnly } from "./socket_filter.ts";
+import { type Endpoint, type IpAddress, readAddress, UNSPECIFIED, writeAddress } from "../ip/address.ts";
 
 const libc = libcWith("setsockopt", "socket", "bind", "getsockname", "recvmsg", "sendmsg");
 
@@ -22,9 +23,6 @@ const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
-
-/** `<netinet/in.h>`: every address of this machine. */
-const INADDR_ANY = 0;
 
 /** `<netinet/udp.h>` */
 const SOL_UDP = 17;
@@ -43,12 +41,6 @@ export const NO_DATAGRAM = -1;
 /** Bytes of a `struct sockaddr_in`: family (host order), port and address (network order), eight of padding. */
 export const SOCKADDR_IN = 16;
 
-/** The address of a socket: an unsigned 32-bit IPv4 address and a port. */
-export interface SocketAddress {
-  readonly address: number;
-  readonly port: number;
-}
-
 /** A `struct sockaddr_in` in memory. */
 export class SockaddrIn {
   readonly bytes: Uint8Array<ArrayBuffer> = cStruct(SOCKADDR_IN);
@@ -56,22 +48,22 @@ export class SockaddrIn {
   /** Where it lies. */
   readonly location: Address = addressOf(this.bytes);
 
-  constructor({ address, port }: SocketAddress) {
+  constructor({ address, port }: Endpoint) {
     this.#view.setUint16(0, AF_INET, true);
     this.#view.setUint16(2, port);
-    this.#view.setUint32(4, address);
+    writeAddress(this.#view, 4, address);
   }
 
   get port(): number {
     return this.#view.getUint16(2);
   }
 
-  get address(): number {
-    return this.#view.getUint32(4);
+  get address(): IpAddress {
+    return readAddress(this.#view, 4);
   }
 
-  set address(address: number) {
-    this.#view.setUint32(4, address);
+  set address(address: IpAddress) {
+    writeAddress(this.#view, 4, address);
   }
 }
 
@@ -101,7 +93,7 @@ export class UdpSocket implements Disposable {
    * @param bufferSize bytes that the kernel may queue in each direction, as far as it allows
    * @throws {SysError}
    */
-  static bind(address: number, bufferSize: number): UdpSocket {
+  static bind(address: IpAddress, bufferSize: number): UdpSocket {
     return UdpSocket.#open(address, bufferSize, () => {});
   }
 
@@ -115,10 +107,10 @@ export class UdpSocket implements Disposable {
    */
   static bindLoopback(bufferSize: number): UdpSocket {
     // Nothing from outside comes in; where the kernel has no filters, strangers are only counted.
-    return UdpSocket.#open(INADDR_ANY, bufferSize, takeLoopbackOnly);
+    return UdpSocket.#open(UNSPECIFIED, bufferSize, takeLoopbackOnly);
   }
 
-  static #open(address: number, bufferSize: number, prepare: (fd: number) => unknown): UdpSocket {
+  static #open(address: IpAddress, bufferSize: number, prepare: (fd: number) => unknown): UdpSocket {
     const doing = "Cannot open the data link";
     const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
     const socket = new UdpSocket(new Fd(check(libc.socket(AF_INET, type, 0), doing, "socket")));
@@ -131,7 +123,7 @@ export class UdpSocket implements Disposable {
 
   /** The port that it is bound to. */
   get localPort(): number {
-    const local = new SockaddrIn({ address: 0, port: 0 });
+    const local = new SockaddrIn({ address: UNSPECIFIED, port: 0 });
     const length = new Uint8Array(new Uint32Array([SOCKADDR_IN]).buffer);
     check(libc.getsockname(this.fd.number, local.bytes, length), "Cannot open the data link", "getsockname");
     return local.port;
@@ -145,7 +137,7 @@ export class UdpSocket implements Disposable {
 /** Receives datagrams, several of one length from one sender by one system call where they came so. */
 export class UdpReceiver {
   /** Who sent what was received last. */
-  readonly sender: SockaddrIn = new SockaddrIn({ address: 0, port: 0 });
+  readonly sender: SockaddrIn = new SockaddrIn({ address: UNSPECIFIED, port: 0 });
   /** Bytes of each datagram of that but perhaps the last. */
   segment = 0;
   readonly #fd: number;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { addressBits, addressFromBits, type IpAddress, UNSPECIFIED } from "../ip/address.ts";
 
 /** Kinds of events, as they stand in a record. Zero is never one. */
 export const EventKind = {
@@ -56,8 +57,8 @@ export interface EventSink {
    * Takes one event.
    *
    * @param kind what happened
-   * @param source the packet's source address as it came, unsigned 32 bits
-   * @param destination the packet's destination address as it came
+   * @param source the packet's source address as it came; undefined where the kind has none
+   * @param destination the packet's destination address as it came, likewise
    * @param detail the ICMP type, the circuit id of an unknown circuit, or a hop's number from 1
    * @param port the neighbour's UDP port, or a router's number
    * @param incoming the id of the circuit that a cell came by
@@ -66,13 +67,13 @@ export interface EventSink {
    */
   emit(
     kind: EventKind,
-    source: number,
-    destination: number,
+    source: IpAddress | undefined,
+    destination: IpAddress | undefined,
     detail: number,
     port: number,
     incoming?: number,
     outgoing?: number,
-    rewritten?: number,
+    rewritten?: IpAddress,
   ): void;
 }
 
@@ -93,9 +94,9 @@ export interface Event {
   /** What happened. */
   kind: EventKind;
   /** The packet's source address as it came. */
-  source: number;
+  source: IpAddress;
   /** The packet's destination address as it came. */
-  destination: number;
+  destination: IpAddress;
   /** See {@linkcode EventSink.emit}. */
   detail: number;
   /** The neighbour's UDP port, or a router's number. */
@@ -105,20 +106,20 @@ export interface Event {
   /** The id of the circuit that it goes by. */
   outgoing: number;
   /** The address that takes the place of the source, or on the way back of the destination. */
-  rewritten: number;
+  rewritten: IpAddress;
 }
 
 /** An event whose fields are all zero, for whoever fills it in. */
 export function blankEvent(): Event {
   return {
     kind: EventKind.icmpFromTunnel,
-    source: 0,
-    destination: 0,
+    source: UNSPECIFIED,
+    destination: UNSPECIFIED,
     detail: 0,
     port: 0,
     incoming: 0,
     outgoing: 0,
-    rewritten: 0,
+    rewritten: UNSPECIFIED,
   };
 }
 
@@ -212,23 +213,26 @@ export class EventRing implements EventSink {
    */
   emit(
     kind: EventKind,
-    source: number,
-    destination: number,
+    source: IpAddress | undefined,
+    destination: IpAddress | undefined,
     detail: number,
     port: number,
     incoming = 0,
     outgoing = 0,
-    rewritten = 0,
+    rewritten?: IpAddress,
   ): void {
+    const from = bitsOf(source);
+    const to = bitsOf(destination);
+    const instead = bitsOf(rewritten);
     const words = this.#words;
     if (this.#next !== this.#written) {
       // The one before is not the reader's yet. Looked at first: mostly nothing more has to be done.
       const at = this.#at(this.#next - 1);
       const first = words[at]!;
       if (
-        (first & KIND) === kind && words[at + 1] === (source | 0) && words[at + 2] === (destination | 0) &&
+        (first & KIND) === kind && words[at + 1] === (from | 0) && words[at + 2] === (to | 0) &&
         words[at + 3] === (detail | 0) && words[at + 4] === (port | 0) && words[at + 5] === (incoming | 0) &&
-        words[at + 6] === (outgoing | 0) && words[at + 7] === (rewritten | 0) &&
+        words[at + 6] === (outgoing | 0) && words[at + 7] === (instead | 0) &&
         first >>> REPEATS < MOST_REPEATS
       ) {
         words[at] = first + (1 << REPEATS);
@@ -238,13 +242,13 @@ export class EventRing implements EventSink {
     if (this.#isFull()) return this.#lost();
     const at = this.#at(this.#next);
     words[at] = kind;
-    words[at + 1] = source;
-    words[at + 2] = destination;
+    words[at + 1] = from;
+    words[at + 2] = to;
     words[at + 3] = detail;
     words[at + 4] = port;
     words[at + 5] = incoming;
     words[at + 6] = outgoing;
-    words[at + 7] = rewritten;
+    words[at + 7] = instead;
     this.#next = (this.#next + 1) & COUNT;
   }
 
@@ -308,13 +312,13 @@ export class EventRing implements EventSink {
     const at = this.#at(record);
     const first = words[at]!;
     event.kind = (first & KIND) as EventKind;
-    event.source = words[at + 1]! >>> 0;
-    event.destination = words[at + 2]! >>> 0;
+    event.source = addressFromBits(words[at + 1]! >>> 0);
+    event.destination = addressFromBits(words[at + 2]! >>> 0);
     event.detail = words[at + 3]! >>> 0;
     event.port = words[at + 4]! >>> 0;
     event.incoming = words[at + 5]! >>> 0;
     event.outgoing = words[at + 6]! >>> 0;
-    event.rewritten = words[at + 7]! >>> 0;
+    event.rewritten = addressFromBits(words[at + 7]! >>> 0);
     take(event, (first >>> REPEATS) + 1);
   }
 
@@ -334,4 +338,9 @@ export class EventRing implements EventSink {
     this.#knownRead = Atomics.load(this.#heads, Head.read);
     return ((this.#next - this.#knownRead) & COUNT) > this.#mask;
   }
+}
+
+/** A record holds 0 where an event has no address. */
+function bitsOf(address: IpAddress | undefined): number {
+  return address === undefined ? 0 : addressBits(address);
 }

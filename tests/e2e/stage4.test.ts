@@ -7,7 +7,7 @@
  *                       └──► …                                        ┘
  */
 import assert from "node:assert/strict";
-import { address } from "../support/packets.ts";
+import { addressNumber } from "../support/packets.ts";
 import { Capture, type Place } from "./support/capture.ts";
 import { logsOf, type Members, membersOf } from "./support/circuit_logs.ts";
 import type { Onion } from "./support/onion.ts";
@@ -135,7 +135,7 @@ for (const count of [1, 6]) {
     ),
     fn: async () => {
       const hosts = Array.from({ length: 12 }, (_, at) => `128.30.3.${at + 1}`);
-      const routerOf = (host: string) => address(host) % count + 1;
+      const routerOf = (host: string) => addressNumber(host) % count + 1;
       await using vm = await Vm.up();
       await using onion = await vm.stage(4, `--routers ${count}`);
       const members = await membersOf(onion, 4, count);

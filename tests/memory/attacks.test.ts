@@ -27,6 +27,7 @@ import { LOWEST, Onion, portOf, PROXY } from "../support/circuits.ts";
 import { address, cell, concat } from "../support/packets.ts";
 import { packetsOf, pingOf } from "../support/ping.ts";
 import { Random } from "../support/random.ts";
+import type { IpAddress } from "../../src/ip/address.ts";
 
 /** Counters that a replay window holds, as the protocol says. */
 const WINDOW = 8128;
@@ -190,7 +191,7 @@ testEach("a cell that is brought to another router, or by another way", (crypto)
 testEach("a cell that is sent back to who has sent it, as one that it waits for", (crypto) => {
   for (const [index, way] of WAYS.entries()) {
     const dead = "18.9.22.70";
-    const host = (host: number): WorldHost => host === address(dead) ? "silent" : "answers";
+    const host = (host: IpAddress): WorldHost => host === address(dead) ? "silent" : "answers";
     const onion = establish({ crypto, world: { host }, network: { random: LOWEST, mtu: 576 } });
     // The counters of that direction are let run ahead, so that the cell is not taken for one that has come before.
     for (let sequence = 1; sequence <= 5; sequence++) {

@@ -12,6 +12,7 @@ import { PROVIDER } from "../support/crypto.ts";
 import { exitOf, HOP, LOWEST, Onion, type OnionOptions, PAIRS, portOf, PROXY } from "../support/circuits.ts";
 import { address, echo, ipv4, readIpv4 } from "../support/packets.ts";
 import { assertAnswers, assertQuotes, dotted, packetsOf, pingOf, tell } from "../support/ping.ts";
+import type { IpAddress } from "../../src/ip/address.ts";
 
 const CSAIL = "128.30.2.155";
 const NOBODY = "18.9.22.71";
@@ -110,7 +111,7 @@ for (const { stage, dialect, sealing } of STAGES) {
       { address: address("192.168.200.1"), longestError: 56 },
       { address: address("100.64.1.1"), mtu: 1000 },
     ];
-    const host = (host: number): WorldHost => host === address(NOBODY) ? "unreachable" : "answers";
+    const host = (host: IpAddress): WorldHost => host === address(NOBODY) ? "unreachable" : "answers";
     const onion = make({ world: { routers, host } });
     // `ping` proves of each that quote and checksums are right.
     assert.deepEqual(onion.ping({ ttl: 2, size: 900 }), ["192.168.200.1: time exceeded"]);

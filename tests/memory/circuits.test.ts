@@ -21,7 +21,7 @@ import { EventKind, withoutPackets } from "../../src/trace/events.ts";
 import { PROVIDER } from "../support/crypto.ts";
 import { EventMemory } from "../support/events.ts";
 import { BLOCK, dropped } from "../support/network.ts";
-import { address, echo, ipv4, pattern, readIpv4 } from "../support/packets.ts";
+import { address, addressNumber, echo, ipv4, pattern, readIpv4 } from "../support/packets.ts";
 import {
   assertAnswers,
   assertQuotes,
@@ -399,7 +399,7 @@ Deno.test("sealed: who owns every link of the first hop can neither read nor cha
   assert.ok(seen.length >= 8);
   for (const cell of seen) {
     for (const secret of [VM, CSAIL, "192.168.201.2"]) {
-      assert.ok(!cell.includes(address(secret).toString(16).padStart(8, "0")), secret);
+      assert.ok(!cell.includes(addressNumber(secret).toString(16).padStart(8, "0")), secret);
     }
     assert.ok(!cell.includes(message.subarray(20, 28).toHex()));
   }

@@ -19,6 +19,7 @@ import { MemoryTun } from "../../src/sim/tun.ts";
 import { flip, PROVIDER } from "../support/crypto.ts";
 import { address, cell, cutPlainly, echo, hex, ipv4, pattern } from "../support/packets.ts";
 import { BLOCK, dropped, exchange, makeNetwork } from "../support/network.ts";
+import { LOOPBACK } from "../../src/ip/address.ts";
 
 /** What was dropped, by reason. */
 type Dropped = Record<string, number>;
@@ -81,8 +82,8 @@ const GIVEN: Network = {
   circuits: { kind: "given" },
   linkMtu: 65_535,
   tunMtu: 1500,
-  proxy: { address: 0, port: 1 },
-  routers: [{ link: { address: 0, port: 2 }, address: 0 }],
+  proxy: { address: LOOPBACK, port: 1 },
+  routers: [{ link: { address: LOOPBACK, port: 2 }, address: undefined }],
 };
 
 /** The way to each reason, and what it counts: the reason, once, and no other. */

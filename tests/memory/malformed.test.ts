@@ -22,6 +22,7 @@ import { address, concat, echo, ipv4, pattern } from "../support/packets.ts";
 import { BLOCK } from "../support/network.ts";
 import { Random } from "../support/random.ts";
 import { assertReached, Tally } from "../support/tally.ts";
+import { type IpAddress, LOOPBACK } from "../../src/ip/address.ts";
 
 const [PROXY_PORT, ROUTER_PORT, CIRCUIT] = [40_000, 40_001, 1];
 const [RELAY_DATA, RETURN_DATA] = [0x51, 0x54];
@@ -35,8 +36,8 @@ const GIVEN: Network = {
   circuits: { kind: "given" },
   linkMtu: 65_535,
   tunMtu: MTU,
-  proxy: { address: 0, port: PROXY_PORT },
-  routers: [{ link: { address: 0, port: ROUTER_PORT }, address: 0 }],
+  proxy: { address: LOOPBACK, port: PROXY_PORT },
+  routers: [{ link: { address: LOOPBACK, port: ROUTER_PORT }, address: undefined }],
 };
 
 /** A core, what it has handed over, and what it has counted. */
@@ -51,7 +52,7 @@ interface Bench {
 
 const silent = { emit: () => {} };
 
-function makeProxy(entrance: "tun" | "link", refuseAs?: number): Bench {
+function makeProxy(entrance: "tun" | "link", refuseAs?: IpAddress): Bench {
   const tally = new Tally();
   const bench = { tally, toTun: 0, cells: 0, toWorld: 0 };
   const core = new ProxyCore(

@@ -26,6 +26,7 @@ import { isProperFragment, Malformed } from "../support/malformed.ts";
 import { address, cell, concat, echo, ipv4, pattern, plainChecksum } from "../support/packets.ts";
 import { Random } from "../support/random.ts";
 import { assertReached, Tally } from "../support/tally.ts";
+import { type IpAddress, LOOPBACK } from "../../src/ip/address.ts";
 
 const [RELAY, EXTEND, RETURN] = [0x51, 0x52, 0x54];
 const TYPES = [RELAY, EXTEND, 0x53, RETURN, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66];
@@ -83,9 +84,9 @@ class Mesh {
       circuits: { kind: "built", isSealed, hops: 3, limits: { ...CIRCUIT_LIMITS, lifetime: 10_000 } },
       linkMtu: 65_535,
       tunMtu: 1500,
-      proxy: { address: 0, port: 40_000 },
+      proxy: { address: LOOPBACK, port: 40_000 },
       routers: NUMBERS.map((number, index) => ({
-        link: { address: 0, port: 40_000 + number },
+        link: { address: LOOPBACK, port: 40_000 + number },
         address: address(addressOf(number)),
         ...(isSealed && { key: keys[index]!.publicKey }),
       })),
@@ -341,8 +342,9 @@ function circuitOf(bytes: Uint8Array): number {
   return bytes.length < 8 ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(4);
 }
 
-function dotted(address: number): string {
-  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join(".");
+function dotted(address: IpAddress): string {
+  const bits = address as unknown as number;
+  return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 255).join(".");
 }
 
 /** The first half of a ping, or the second. */

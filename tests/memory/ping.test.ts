@@ -10,7 +10,6 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formatIpv4 } from "../../src/ip/ipv4.ts";
 import {
   address,
   concat,
@@ -24,6 +23,7 @@ import {
 } from "../support/packets.ts";
 import { assertDropped, exchange, hostReceives, makeNetwork } from "../support/network.ts";
 import { Random } from "../support/random.ts";
+import { addressFromBits, formatIp } from "../../src/ip/address.ts";
 
 const HOST = "10.5.51.2";
 const PEER = "10.5.51.7";
@@ -166,7 +166,7 @@ Deno.test("ping -f: ten thousand requests that wait at once are each answered on
   assert.equal(answers.length, requests.length);
   answers.forEach((answer, sequence) => {
     assert.equal(new DataView(answer.buffer).getUint16(26), sequence);
-    assert.equal(formatIpv4(new DataView(answer.buffer).getUint32(12)), PEER);
+    assert.equal(formatIp(addressFromBits(new DataView(answer.buffer).getUint32(12))), PEER);
   });
   assertDropped(network, {});
 });

@@ -20,6 +20,7 @@ import { address } from "../support/packets.ts";
 import { assertAnswers, type Heard, packetsOf, pingOf, tell } from "../support/ping.ts";
 import { Random } from "../support/random.ts";
 import { Witness } from "../support/witness.ts";
+import { addressFromBits, LOOPBACK } from "../../src/ip/address.ts";
 
 const CSAIL = "128.30.2.155";
 const STAGES: readonly { stage: number; sealing: { crypto?: CryptoProvider } }[] = [
@@ -272,7 +273,7 @@ testEach(
   "a circuit that has ended seals nothing any more: least of all does it let packets out unsealed",
   (crypto) => {
     const key = () => globalThis.crypto.getRandomValues(new Uint8Array(32));
-    const circuit = new OriginCircuit(1, 0, SEALED, 7, false);
+    const circuit = new OriginCircuit(1, 0, SEALED, addressFromBits(7), false);
     for (let hop = 0; hop < 3; hop++) circuit.addLayer(new Layer(crypto, { send: key(), receive: key() }));
     const packet = new PacketBuffer();
     packet.load(packetsOf(pingOf())[0]!);
@@ -298,7 +299,7 @@ Deno.test("a client that is known beforehand gets its circuit at once, and one o
       {
         dialect: PLAIN,
         hops: 1,
-        routers: [1, 2].map((router) => ({ link: { address: 0, port: portOf(router) } })),
+        routers: [1, 2].map((router) => ({ link: { address: LOOPBACK, port: portOf(router) } })),
         firstClient: address(VM),
         limits: CIRCUIT_LIMITS,
       },

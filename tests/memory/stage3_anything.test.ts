@@ -18,6 +18,7 @@ import {
 } from "../support/ping.ts";
 import { Random } from "../support/random.ts";
 import { CSAIL, DEAD, EXIT, HOP, MIT, NOBODY, Stage3, total, VM } from "../support/stage3.ts";
+import { addressFromBits, type IpAddress } from "../../src/ip/address.ts";
 
 Deno.test("any ping over any path: what comes back is what the path says, and ping knows it for its own", () => {
   const anyPing = fc.record({
@@ -51,7 +52,7 @@ Deno.test("any ping over any path: what comes back is what the path says, and pi
   function path(
     { destination, ttl, dontFragment, size, id, sequence }: Ping,
     first: number,
-    routers: { address: number; mtu: number }[],
+    routers: { address: IpAddress; mtu: number }[],
   ): string[] {
     const tooLong = (mtu: number) => dontFragment && 28 + size > mtu;
     const reply = (
@@ -109,7 +110,7 @@ Deno.test("any bytes from the world: nothing breaks, and each packet either answ
       data: message.subarray(8),
     });
     return ipv4({
-      source: dotted(new DataView(concat(bytes, new Uint8Array(20)).buffer).getUint32(12)),
+      source: dotted(addressFromBits(new DataView(concat(bytes, new Uint8Array(20)).buffer).getUint32(12))),
       destination,
       ttl: bytes[8] ?? 0,
     }, new Uint8Array(buffer));

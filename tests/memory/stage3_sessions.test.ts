@@ -7,6 +7,7 @@ import { TRANSLATOR_LIMITS } from "../../src/exit/raw_icmp/translator.ts";
 import { address, echo, hex, ipv4 } from "../support/packets.ts";
 import { assertAnswers, dotted, packetsOf, pingOf } from "../support/ping.ts";
 import { CSAIL, DEAD, EXIT, MIT, Stage3, VM } from "../support/stage3.ts";
+import { addressFromBits } from "../../src/ip/address.ts";
 
 Deno.test("two pings with the same identifier, to two hosts and from two clients, each hear their own", () => {
   const stage = new Stage3();
@@ -64,7 +65,8 @@ Deno.test("an answer may take as long as a session lives, and not a millisecond 
 Deno.test("a table full of sessions that wait for an answer takes no more, and says so in its counter", () => {
   const stage = new Stage3({ world: { host: () => "silent" } });
   const { sessions, grace } = TRANSLATOR_LIMITS;
-  const ping = (host: number) => ipv4({ source: VM, destination: dotted(0x1200_0001 + host) }, echo());
+  const ping = (host: number) =>
+    ipv4({ source: VM, destination: dotted(addressFromBits(0x1200_0001 + host)) }, echo());
   stage.exchange(Array.from({ length: sessions + 100 }, (_, host) => ping(host)));
   assert.equal(stage.count("exit-out"), sessions);
   assert.equal(stage.count("sessions-full"), 100);

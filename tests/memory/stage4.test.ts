@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { address, cell, ipv4, readIpv4 } from "../support/packets.ts";
+import { addressNumber, cell, ipv4, readIpv4 } from "../support/packets.ts";
 import { exitOf, HOP, Onion, PROXY, VM } from "../support/circuits.ts";
 import { dotted, packetsOf, pingOf } from "../support/ping.ts";
 
@@ -48,7 +48,7 @@ Deno.test("stage 4: a destination goes by the same router every time, whoever as
       const destination = `18.9.22.${host}`;
       onion.assertWorks({ destination, source: `10.0.2.${15 + round}`, sequence: round });
       const by = onion.left().flatMap((packets, index) => packets.map(() => index));
-      assert.deepEqual(by, [address(destination) % 6], destination);
+      assert.deepEqual(by, [addressNumber(destination) % 6], destination);
     }
   }
   assert.deepEqual(onion.dropped(), []);

@@ -15,9 +15,9 @@ const NOTHING = new Uint8Array();
 /** Three hops by routers 1, 2 and 3. */
 const make = () => new Onion({ hops: 3, network: { random: LOWEST } });
 
-/** The body of a plain extend cell: the next router's data link, which in memory has no address. */
+/** The body of a plain extend cell: the next router's data link, which in memory is on loopback. */
 const extendTo = (router: number) =>
-  concat(hex("00000000"), Uint8Array.of(portOf(router) >> 8, portOf(router)));
+  concat(hex("7f000001"), Uint8Array.of(portOf(router) >> 8, portOf(router)));
 
 Deno.test("stage 5: the log of every party for one ping by three hops, line by line", () => {
   const onion = make();

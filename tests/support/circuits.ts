@@ -22,6 +22,7 @@ import { drops } from "../../src/trace/counters.ts";
 import type { EventSink } from "../../src/trace/events.ts";
 import { address } from "./packets.ts";
 import { assertAnswers, assertQuotes, hear, type Heard, packetsOf, type Ping, pingOf, tell } from "./ping.ts";
+import { type IpAddress, UNSPECIFIED } from "../../src/ip/address.ts";
 
 /** Who pings, unless somebody else does. */
 export const VM = "10.0.2.15";
@@ -50,7 +51,7 @@ export interface OnionOptions {
   /** Seals the circuits. */
   readonly crypto?: CryptoProvider;
   readonly limits?: Partial<CircuitLimits>;
-  readonly firstClient?: number;
+  readonly firstClient?: IpAddress;
   readonly world?: Partial<MemoryWorldOptions>;
   readonly network?: Partial<MemoryNetworkOptions>;
 }
@@ -237,8 +238,16 @@ export class Onion {
 /** The classic log, as lines. */
 function logTo(lines: string[]): EventSink {
   return {
-    emit: (kind, source, destination, detail, port, incoming = 0, outgoing = 0, rewritten = 0) =>
-      lines.push(eventLine({ kind, source, destination, detail, port, incoming, outgoing, rewritten })),
+    emit: (
+      kind,
+      source = UNSPECIFIED,
+      destination = UNSPECIFIED,
+      detail,
+      port,
+      incoming = 0,
+      outgoing = 0,
+      rewritten = UNSPECIFIED,
+    ) => lines.push(eventLine({ kind, source, destination, detail, port, incoming, outgoing, rewritten })),
   };
 }
 

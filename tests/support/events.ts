@@ -4,6 +4,7 @@
  * @module
  */
 import { blankEvent, type Event, type EventKind, type EventSink } from "../../src/trace/events.ts";
+import { type IpAddress, UNSPECIFIED } from "../../src/ip/address.ts";
 
 /** A sink that remembers everything it is told. */
 export class EventMemory implements EventSink {
@@ -11,13 +12,13 @@ export class EventMemory implements EventSink {
 
   emit(
     kind: EventKind,
-    source: number,
-    destination: number,
+    source: IpAddress = UNSPECIFIED,
+    destination: IpAddress = UNSPECIFIED,
     detail: number,
     port: number,
     incoming = 0,
     outgoing = 0,
-    rewritten = 0,
+    rewritten: IpAddress = UNSPECIFIED,
   ): void {
     this.events.push({ kind, source, destination, detail, port, incoming, outgoing, rewritten });
   }

@@ -4,7 +4,6 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { parseCidr, parseIpv4 } from "../../src/config/cidr.ts";
 import { FLAGS } from "../../src/config/options.ts";
 import type { Settings } from "../../src/config/settings.ts";
 import { validate } from "../../src/config/validate.ts";
@@ -14,6 +13,8 @@ import type { Change } from "../../src/host/plan/change.ts";
 import { show, toWords } from "../../src/host/plan/action.ts";
 import { type HostPlan, planHost } from "../../src/host/host_plan.ts";
 import type { HostState, Interface, Route, Rule } from "../../src/host/plan/state.ts";
+import { parseIp } from "../../src/ip/address.ts";
+import { EVERYWHERE, parseCidr } from "../../src/ip/cidr.ts";
 
 /** The settings of a stage, 3 unless said otherwise; options by name, as they would be written. */
 export function settingsOf(options: Partial<Record<keyof typeof FLAGS, string>> = {}): Settings {
@@ -52,13 +53,13 @@ export function route(text: string): Route {
   const gateway = has("via") ? after("via")! : undefined;
   const via = gateway === undefined ? [] : ["via", gateway];
   return {
-    to: to === "default" ? { address: 0, prefix: 0 } : parseCidr(to.includes("/") ? to : `${to}/32`)!,
+    to: to === "default" ? EVERYWHERE : parseCidr(to.includes("/") ? to : `${to}/32`)!,
     table: has("table") ? Number(after("table")) : 254,
     ...(has("dev") && { device: after("dev")! }),
     ...(prohibits && { prohibits }),
     via: has("onlink") ? [...via, "onlink"] : via,
-    ...(gateway !== undefined && { gateway: parseIpv4(gateway)! }),
-    ...(has("src") && { source: parseIpv4(after("src")!)! }),
+    ...(gateway !== undefined && { gateway: parseIp(gateway)! }),
+    ...(has("src") && { source: parseIp(after("src")!)! }),
     metric: has("metric") ? Number(after("metric")) : 0,
   };
 }

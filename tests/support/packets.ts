@@ -5,14 +5,20 @@
  */
 import assert from "node:assert/strict";
 import { HEADROOM, MAX_PACKET, PacketBuffer } from "../../src/buffer/packet_buffer.ts";
+import type { IpAddress } from "../../src/ip/address.ts";
 
 /** Bytes from hex digits; blanks and line breaks are for the reader. */
 export function hex(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.fromHex(text.replace(/\s/g, ""));
 }
 
-/** An address as an unsigned number. */
-export function address(text: string): number {
+/** An address, without the help of the code under test. */
+export function address(text: string): IpAddress {
+  return addressNumber(text) as unknown as IpAddress;
+}
+
+/** The same as an unsigned number. */
+export function addressNumber(text: string): number {
   return text.split(".").reduce((number, octet) => number * 256 + Number(octet), 0);
 }
 
@@ -105,8 +111,8 @@ export function ipv4(header: Partial<Ipv4Header>, payload: Uint8Array): Uint8Arr
   );
   view.setUint8(8, header.ttl ?? 64);
   view.setUint8(9, header.protocol ?? 1);
-  view.setUint32(12, address(header.source ?? "10.5.51.2"));
-  view.setUint32(16, address(header.destination ?? "10.5.51.7"));
+  view.setUint32(12, addressNumber(header.source ?? "10.5.51.2"));
+  view.setUint32(16, addressNumber(header.destination ?? "10.5.51.7"));
   const covered = bytes.subarray(0, Math.max(20, 4 * (header.ihl ?? length / 4)));
   view.setUint16(10, header.checksum ?? plainChecksum(covered));
   return bytes;
@@ -145,8 +151,8 @@ export interface PlainPacket {
   readonly offset: number;
   readonly ttl: number;
   readonly protocol: number;
-  readonly source: number;
-  readonly destination: number;
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
   readonly options: Uint8Array;
   readonly payload: Uint8Array;
 }
@@ -169,8 +175,8 @@ export function readIpv4(bytes: Uint8Array): PlainPacket {
     offset: (fragment & 0x1fff) * 8,
     ttl: bytes[8]!,
     protocol: bytes[9]!,
-    source: view.getUint32(12),
-    destination: view.getUint32(16),
+    source: view.getUint32(12) as unknown as IpAddress,
+    destination: view.getUint32(16) as unknown as IpAddress,
     options: bytes.subarray(20, length),
     payload: bytes.subarray(length),
   };

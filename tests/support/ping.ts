@@ -15,6 +15,7 @@ import {
   type PlainPacket,
   readIpv4,
 } from "./packets.ts";
+import type { IpAddress } from "../../src/ip/address.ts";
 
 /** One request of `ping`. */
 export interface Ping {
@@ -124,8 +125,9 @@ const ERRORS: Readonly<Record<string, string>> = {
 };
 
 /** An address as text. */
-export function dotted(address: number): string {
-  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join(".");
+export function dotted(address: IpAddress): string {
+  const bits = address as unknown as number;
+  return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 255).join(".");
 }
 
 /** Asserts that a message answers a request: for the one who asked, from whom was asked, the data as they were sent. */

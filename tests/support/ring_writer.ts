@@ -4,6 +4,7 @@
  * @module
  */
 import { EventKind, EventRing } from "../../src/trace/events.ts";
+import { addressFromBits, type IpAddress } from "../../src/ip/address.ts";
 
 /** What the writer is told. */
 export interface WriterOrder {
@@ -23,19 +24,24 @@ export interface WriterReport {
 
 /** What is told of an event, but for its kind. */
 export type EventFields = [
-  source: number,
-  destination: number,
+  source: IpAddress,
+  destination: IpAddress,
   detail: number,
   port: number,
   incoming: number,
   outgoing: number,
-  rewritten: number,
+  rewritten: IpAddress,
 ];
 
 /** The fields of the n-th event: each tells n, so that a record of two halves is found out. */
 export function eventNumber(n: number): EventFields {
   const mixed = Math.imul(n, 0x9e37_79b1) >>> 0;
-  return [n, ~n >>> 0, mixed, n & 0xffff, ~mixed >>> 0, (n ^ mixed) >>> 0, (n + mixed) >>> 0];
+  const [source, destination, rewritten] = [n, ~n >>> 0, (n + mixed) >>> 0].map(addressFromBits) as [
+    IpAddress,
+    IpAddress,
+    IpAddress,
+  ];
+  return [source, destination, mixed, n & 0xffff, ~mixed >>> 0, (n ^ mixed) >>> 0, rewritten];
 }
 
 const scope = self as unknown as {

@@ -21,6 +21,7 @@ import { Counters, type Snapshot } from "../../src/trace/counters.ts";
 import { PROVIDER } from "./crypto.ts";
 import { EventMemory } from "./events.ts";
 import { address, poisoned } from "./packets.ts";
+import { addressFromBits } from "../../src/ip/address.ts";
 
 /** What came to an exit. */
 export interface AtExit {
@@ -104,7 +105,7 @@ export class Routers {
   build(path: readonly number[], id = 1): OriginCircuit {
     const dialect = this.configs[0]!.begins === "sealed" ? SEALED : PLAIN;
     const indices = path.map((router) => router - 1);
-    const circuit = new OriginCircuit(id, indices[0]!, dialect, 0, false);
+    const circuit = new OriginCircuit(id, indices[0]!, dialect, addressFromBits(0), false);
     using build = new Build(circuit, indices, this.descriptions, PROVIDER);
     const buffer = poisoned();
     while (build.next !== undefined) {

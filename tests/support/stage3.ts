@@ -20,6 +20,7 @@ import { type CounterName, type DropReason, drops, type Snapshot } from "../../s
 import type { EventSink } from "../../src/trace/events.ts";
 import { address, readIpv4 } from "./packets.ts";
 import { assertAnswers, assertQuotes, hear, type Heard, packetsOf, type Ping, pingOf, tell } from "./ping.ts";
+import { UNSPECIFIED } from "../../src/ip/address.ts";
 
 /** Who is who, as drawn above. */
 export const VM = "10.0.2.15";
@@ -53,8 +54,16 @@ export class Stage3 {
 
   constructor({ world, network }: Options = {}) {
     const log = (lines: string[]): EventSink => ({
-      emit: (kind, source, destination, detail, port, incoming = 0, outgoing = 0, rewritten = 0) =>
-        lines.push(eventLine({ kind, source, destination, detail, port, incoming, outgoing, rewritten })),
+      emit: (
+        kind,
+        source = UNSPECIFIED,
+        destination = UNSPECIFIED,
+        detail,
+        port,
+        incoming = 0,
+        outgoing = 0,
+        rewritten = UNSPECIFIED,
+      ) => lines.push(eventLine({ kind, source, destination, detail, port, incoming, outgoing, rewritten })),
     });
     this.world = new MemoryWorld({ ...WORLD, ...world });
     this.network = new MemoryNetwork({

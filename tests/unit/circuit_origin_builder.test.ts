@@ -9,15 +9,15 @@ import type { KeyPair } from "../../src/crypto/provider.ts";
 import { flip, PROVIDER } from "../support/crypto.ts";
 import { cell, concat, hex, pattern, poisoned } from "../support/packets.ts";
 import { Routers } from "../support/routers.ts";
+import { addressFromBits, LOOPBACK } from "../../src/ip/address.ts";
 
 const ID = 0x07;
 const [EXTEND_DONE, SEALED_EXTEND, SEALED_EXTEND_DONE, HANDSHAKE] = [0x53, 0x62, 0x63, 0x65];
-const LOOPBACK = 0x7f00_0001;
 const LINKS = [40_001, 40_002, 40_003, 40_004].map((port) => ({ address: LOOPBACK, port }));
 
 /** A build of a circuit by this path. */
 function makeBuild(path: readonly number[], dialect: Dialect, keys: readonly KeyPair[] = []): Build {
-  const circuit = new OriginCircuit(ID, path[0]!, dialect, 0, false);
+  const circuit = new OriginCircuit(ID, path[0]!, dialect, addressFromBits(0), false);
   const routers = LINKS.map((link, index) => {
     const key = keys[index]?.publicKey;
     return key === undefined ? { link } : { link, key };
@@ -125,7 +125,7 @@ for (const dialect of [PLAIN, SEALED]) {
     for (let hops = 1; hops <= 5; hops++) {
       const routers = new Routers(5, dialect.isSealed);
       const path = [4, 2, 0, 3, 1].slice(0, hops);
-      const circuit = new OriginCircuit(ID, path[0]!, dialect, 0, false);
+      const circuit = new OriginCircuit(ID, path[0]!, dialect, addressFromBits(0), false);
       using build = new Build(circuit, path, routers.descriptions, PROVIDER);
       for (const router of path) {
         assert.equal(build.next, router);

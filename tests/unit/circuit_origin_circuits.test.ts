@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { GivenCircuits } from "../../src/circuit/origin/circuits.ts";
 import { PLAIN } from "../../src/circuit/dialect.ts";
-import { address } from "../support/packets.ts";
+import { address, addressNumber } from "../support/packets.ts";
+import { UNSPECIFIED } from "../../src/ip/address.ts";
 
 const CLIENT = address("10.0.2.15");
 const ADDRESSES = ["192.168.201.2", "192.168.202.2", "192.168.203.2"].map(address);
@@ -15,7 +16,7 @@ Deno.test("given circuits are there from the start: plain, open, everybody's, on
   for (const neighbour of [0, 1, 2]) {
     const { id, isOpen, isGiven, client, dialect, ...circuit } = circuits.find(neighbour, neighbour + 1)!;
     assert.deepEqual([id, circuit.neighbour], [neighbour + 1, neighbour]);
-    assert.deepEqual([isOpen, isGiven, client, dialect], [true, true, 0, PLAIN]);
+    assert.deepEqual([isOpen, isGiven, client, dialect], [true, true, undefined, PLAIN]);
   }
 });
 
@@ -24,8 +25,12 @@ Deno.test("the destination says which: a router's own address, else what it coun
   const chosen = (destination: string) => circuits.choose(CLIENT, address(destination)).neighbour;
   assert.deepEqual(["192.168.203.2", "192.168.201.2"].map(chosen), [2, 0]);
   const destinations = ["18.9.22.69", "18.9.22.70", "18.9.22.71", "18.9.22.72"];
-  assert.deepEqual(destinations.map(chosen), destinations.map((each) => address(each) % 3));
-  assert.equal(circuits.choose(CLIENT, 0), circuits.choose(CLIENT + 1, 0), "whoever sends");
+  assert.deepEqual(destinations.map(chosen), destinations.map((each) => addressNumber(each) % 3));
+  assert.equal(
+    circuits.choose(CLIENT, UNSPECIFIED),
+    circuits.choose(address("10.0.2.16"), UNSPECIFIED),
+    "whoever sends",
+  );
 });
 
 Deno.test("a cell finds its circuit by its id and the router it came from, both of them", () => {

@@ -9,6 +9,7 @@ import { KEY } from "../../src/crypto/provider.ts";
 import { PROVIDER } from "../support/crypto.ts";
 import { assertPoisonOutside, cell, concat, hex, pattern, poisoned } from "../support/packets.ts";
 import { nonceOf, sealPlainly } from "../support/plain_aead.ts";
+import { addressFromBits } from "../../src/ip/address.ts";
 
 const ID = 0x0a;
 const { relaySealed, returnSealed } = CellType;
@@ -19,7 +20,7 @@ const keysOf = (hop: number) => [pattern(KEY, 10 + hop), pattern(KEY, 20 + hop)]
 
 /** A sealed circuit of so many hops, and the hops' own ends of its layers, the first hop's first. */
 function makeCircuit(hops: number): { circuit: OriginCircuit; ends: Layer[] } {
-  const circuit = new OriginCircuit(ID, 2, SEALED, 0x0a00_020f, false);
+  const circuit = new OriginCircuit(ID, 2, SEALED, addressFromBits(0x0a00_020f), false);
   const ends = Array.from({ length: hops }, (_, hop) => {
     const [out, home] = keysOf(hop);
     circuit.addLayer(new Layer(PROVIDER, { send: out, receive: home }));
@@ -57,7 +58,7 @@ Deno.test("golden: what the hops have sealed on its way back comes off again, th
 });
 
 Deno.test("a plain circuit is a header", () => {
-  const circuit = new OriginCircuit(ID, 0, PLAIN, 0, false);
+  const circuit = new OriginCircuit(ID, 0, PLAIN, addressFromBits(0), false);
   const buffer = poisoned(BODY);
   assert.equal(circuit.seal(buffer, CellType.relayData), true);
   assert.deepEqual(buffer.copy(), cell(0x51, ID, BODY));
@@ -135,7 +136,7 @@ Deno.test("the first hop's key has sealed most: it is what counts", () => {
 
 Deno.test("a key that may seal no more seals nothing, whichever hop's it is", () => {
   for (const worn of [0, 1, 2]) {
-    const circuit = new OriginCircuit(ID, 0, SEALED, 0, false);
+    const circuit = new OriginCircuit(ID, 0, SEALED, addressFromBits(0), false);
     for (const hop of [0, 1, 2]) {
       const layer = new Layer(PROVIDER, { send: pattern(KEY, hop), receive: pattern(KEY, 9) });
       // 2^48 cells later.

@@ -22,6 +22,7 @@ import { event, EventMemory } from "../support/events.ts";
 import { address, cell, hex, pattern, poisoned } from "../support/packets.ts";
 import { Random } from "../support/random.ts";
 import { Routers } from "../support/routers.ts";
+import { addressFromBits, type IpAddress } from "../../src/ip/address.ts";
 
 const [ALICE, BOB] = [address("10.0.2.15"), address("10.0.2.16")];
 const [EXTEND, EXTEND_DONE, DESTROY] = [0x52, 0x53, 0x66];
@@ -41,7 +42,7 @@ interface Options {
   readonly dialect?: Dialect;
   readonly hops?: number;
   readonly limits?: Partial<CircuitLimits>;
-  readonly firstClient?: number;
+  readonly firstClient?: IpAddress;
   readonly seed?: number;
   /** Real routers, where circuits are sealed. */
   readonly routers?: Routers;
@@ -53,8 +54,8 @@ class Rig {
   readonly circuits: BuiltCircuits;
   readonly counters = new Counters();
   readonly log = new EventMemory();
-  readonly opened: [client: number, id: number][] = [];
-  readonly failed: number[] = [];
+  readonly opened: [client: IpAddress, id: number][] = [];
+  readonly failed: IpAddress[] = [];
   readonly #hops: number;
   /** What was asked last, by circuit. */
   readonly #asked = new Map<number, Uint8Array>();
@@ -512,12 +513,12 @@ Deno.test("whatever happens in whatever order, each circuit is ended once and no
       }),
     },
   ) as fc.Arbitrary<
-    { kind: "packet"; client: number } | { kind: "answer"; nth: number } | { kind: "wait"; ms: number }
+    { kind: "packet"; client: IpAddress } | { kind: "answer"; nth: number } | { kind: "wait"; ms: number }
   >;
   const limits = { lifetime: 60_000, clients: 2 };
   fc.assert(
     fc.property(fc.array(step, { maxLength: 150 }), fc.nat(), fc.boolean(), (steps, seed, hasFirst) => {
-      const rig = new Rig({ seed, limits, ...(hasFirst && { firstClient: 1 }) });
+      const rig = new Rig({ seed, limits, ...(hasFirst && { firstClient: addressFromBits(1) }) });
       const alive = new Set<number>();
       const look = () => {
         for (const { type, id } of rig.sentCells()) {

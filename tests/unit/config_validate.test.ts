@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { formatCidr } from "../../src/config/cidr.ts";
 import { FLAGS, type RawOptions, stageList } from "../../src/config/options.ts";
 import { STAGES } from "../../src/config/stages.ts";
 import { validate } from "../../src/config/validate.ts";
 import { show } from "../../src/config/values.ts";
 import { ConfigError } from "../../src/errors.ts";
+import { formatCidr } from "../../src/ip/cidr.ts";
 
 /** Raw options as flags would give them. */
 function flags(texts: Partial<Record<keyof typeof FLAGS, string>>): RawOptions {

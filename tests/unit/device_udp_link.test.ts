@@ -4,11 +4,11 @@ import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import { NOTHING, STRANGER } from "../../src/device/link.ts";
 import { UdpLink } from "../../src/device/udp_link.ts";
 import { UdpSocket } from "../../src/sys/udp.ts";
-import { assertPoisonOutside, hex, pattern, poisoned } from "../support/packets.ts";
+import { address, assertPoisonOutside, hex, pattern, poisoned } from "../support/packets.ts";
+import { LOOPBACK } from "../../src/ip/address.ts";
 
 /** 127.0.0.1 and 127.0.0.2 */
-const LOOPBACK = 0x7f00_0001;
-const OTHER_LOOPBACK = 0x7f00_0002;
+const OTHER_LOOPBACK = address("127.0.0.2");
 
 /** Two neighbours on loopback, where what has been sent has arrived. */
 function makePair() {

@@ -19,8 +19,10 @@ import {
 } from "../../src/exit/raw_icmp/translator.ts";
 import { address } from "../support/packets.ts";
 import { Random } from "../support/random.ts";
+import { addressFromBits, type IpAddress } from "../../src/ip/address.ts";
 
 const CLIENT = address("10.0.2.15");
+const OTHER = address("10.0.2.16");
 const CSAIL = address("128.30.2.155");
 const MIT = address("18.9.22.69");
 const { idle: IDLE, grace: GRACE } = TRANSLATOR_LIMITS;
@@ -49,9 +51,9 @@ Deno.test("every circuit, client, identifier and destination has a session of it
   const translator = table();
   const external = new Set<number>();
   for (const circuit of [1, 2, 0xffff_ffff]) {
-    for (const client of [CLIENT, CLIENT + 1, 1, 0xdfff_ffff]) {
+    for (const client of [CLIENT, OTHER, ...["0.0.0.1", "223.255.255.255"].map(address)]) {
       for (const identifier of [0, 1, 7, 0xffff]) {
-        for (const destination of [CSAIL, MIT, 1, 0xdfff_ffff]) {
+        for (const destination of [CSAIL, MIT, ...["0.0.0.1", "223.255.255.255"].map(address)]) {
           const session = translator.outbound(circuit, client, identifier, destination, 0)!;
           const { expires: _, externalIdentifier, ...fields } = { ...pick(session) };
           assert.deepEqual(fields, { circuit, client, identifier, destination });
@@ -104,8 +106,10 @@ Deno.test("an answer alone does not keep a session alive: the world could hold i
 Deno.test("the sweep ends what is due and nothing else, and says when it is next wanted", () => {
   const translator = table();
   assert.equal(translator.deadline, Infinity);
-  for (let host = 1; host <= 4; host++) translator.outbound(1, CLIENT, 7, host << 24, host * 100);
-  translator.outbound(1, CLIENT, 7, 2 << 24, 1000); // used again: the newest
+  for (let host = 1; host <= 4; host++) {
+    translator.outbound(1, CLIENT, 7, addressFromBits(host << 24), host * 100);
+  }
+  translator.outbound(1, CLIENT, 7, addressFromBits(2 << 24), 1000); // used again: the newest
   const steps: [now: number, left: number, next: number][] = [
     [100 + IDLE - 1, 4, 100 + IDLE],
     [100 + IDLE, 3, 300 + IDLE],
@@ -136,7 +140,7 @@ Deno.test("a sweep of 200,000 addresses: the table never grows beyond its bound,
   const translator = table({ sessions: 1000 });
   let now = 0;
   for (let host = 0; host < 200_000; host++, now += 5.1) {
-    const session = translator.outbound(1, CLIENT, host & 0xffff, 0x1200_0000 + host, now);
+    const session = translator.outbound(1, CLIENT, host & 0xffff, addressFromBits(0x1200_0000 + host), now);
     assert.ok(session !== undefined, `host ${host}`);
     assert.equal(translator.inbound(session.externalIdentifier, session.destination, now + 1), session);
     assert.ok(translator.size <= 1000);
@@ -147,16 +151,24 @@ Deno.test("a sweep of 200,000 addresses: the table never grows beyond its bound,
 
 Deno.test("an identifier is drawn anew where it is taken, or is the client's own", () => {
   const translator = table({}, drawing(7, 8, 8, 0xffff, 0xffff));
-  assert.equal(translator.outbound(1, CLIENT, 7, 1 << 24, 0)!.externalIdentifier, 8, "7 is its own");
   assert.equal(
-    translator.outbound(1, CLIENT, 9, 1 << 24, 0)!.externalIdentifier,
+    translator.outbound(1, CLIENT, 7, addressFromBits(1 << 24), 0)!.externalIdentifier,
+    8,
+    "7 is its own",
+  );
+  assert.equal(
+    translator.outbound(1, CLIENT, 9, addressFromBits(1 << 24), 0)!.externalIdentifier,
     10,
     "8 is taken, 9 its own",
   );
-  assert.equal(translator.outbound(1, CLIENT, 9, 2 << 24, 0)!.externalIdentifier, 11, "and 10 is taken");
-  assert.equal(translator.outbound(1, CLIENT, 0, 1 << 24, 0)!.externalIdentifier, 0xffff);
   assert.equal(
-    translator.outbound(1, CLIENT, 3, 1 << 24, 0)!.externalIdentifier,
+    translator.outbound(1, CLIENT, 9, addressFromBits(2 << 24), 0)!.externalIdentifier,
+    11,
+    "and 10 is taken",
+  );
+  assert.equal(translator.outbound(1, CLIENT, 0, addressFromBits(1 << 24), 0)!.externalIdentifier, 0xffff);
+  assert.equal(
+    translator.outbound(1, CLIENT, 3, addressFromBits(1 << 24), 0)!.externalIdentifier,
     1,
     "on past the end: 0 is own",
   );
@@ -192,7 +204,7 @@ Deno.test("the world never sees an identifier that is any client's own: its ping
 Deno.test("when every identifier is in use there is no session, and no search without end", () => {
   const translator = table({ sessions: 65_536 });
   let opened = 0;
-  while (translator.outbound(1, CLIENT, 7, 0x1200_0000 + opened, 0) !== undefined) opened++;
+  while (translator.outbound(1, CLIENT, 7, addressFromBits(0x1200_0000 + opened), 0) !== undefined) opened++;
   assert.equal(opened, 65_535, "all but the client's own");
   assert.equal(translator.outbound(1, CLIENT, 8, CSAIL, 0), undefined);
   assert.equal(translator.size, 65_535);
@@ -246,7 +258,7 @@ class PlainTable {
     this.#sessions = [...this.#sessions.filter((each) => each !== session), session];
   }
 
-  inbound(external: number, destination: number, now: number): PlainSession | undefined {
+  inbound(external: number, destination: IpAddress, now: number): PlainSession | undefined {
     return this.#sessions.find((each) =>
       each.external === external && each.destination === destination && each.used + this.limits.idle > now
     );
@@ -255,9 +267,9 @@ class PlainTable {
 
 interface Key {
   readonly circuit: number;
-  readonly client: number;
+  readonly client: IpAddress;
   readonly identifier: number;
-  readonly destination: number;
+  readonly destination: IpAddress;
 }
 
 interface PlainSession extends Key {
@@ -285,7 +297,7 @@ Deno.test("agrees with a plain list of sessions, whatever happens in whatever or
   const request = fc.record({
     kind: fc.constant("request" as const),
     circuit: fc.integer({ min: 1, max: 2 }),
-    client: fc.constantFrom(CLIENT, CLIENT + 1),
+    client: fc.constantFrom(CLIENT, OTHER),
     identifier: fc.nat(11),
     destination: fc.constantFrom(CSAIL, MIT),
   });
@@ -342,7 +354,7 @@ Deno.test("agrees with a plain list of sessions, whatever happens in whatever or
 /** The identifiers that a table gives to so many sessions at a time. */
 function externalsOf(translator: IcmpTranslator, count: number): number[] {
   return Array.from({ length: count }, (_, host) => {
-    return translator.outbound(1, CLIENT, 7, (1 << 24) + host, 0)?.externalIdentifier ?? NaN;
+    return translator.outbound(1, CLIENT, 7, addressFromBits((1 << 24) + host), 0)?.externalIdentifier ?? NaN;
   });
 }
 

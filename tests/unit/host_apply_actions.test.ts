@@ -3,7 +3,7 @@ import { OperatorError } from "../../src/errors.ts";
 import { carryOut } from "../../src/host/apply/actions.ts";
 import { readSysctl } from "../../src/host/apply/sysctl.ts";
 import { type Action, command, show, toWords } from "../../src/host/plan/action.ts";
-import { parseCidr } from "../../src/config/cidr.ts";
+import { parseCidr } from "../../src/ip/cidr.ts";
 
 const block = (text: string) => parseCidr(text)!;
 

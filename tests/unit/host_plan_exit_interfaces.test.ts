@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
-import { formatCidr } from "../../src/config/cidr.ts";
 import { ConfigError, OperatorError } from "../../src/errors.ts";
 import { resolveExits, resolveFrom } from "../../src/host/plan/exit_interfaces.ts";
 import type { HostState } from "../../src/host/plan/state.ts";
-import { formatIpv4 } from "../../src/ip/ipv4.ts";
-import { parseIpv4 } from "../../src/config/cidr.ts";
 import { card, commands, host, rule, settingsOf, tunByHand } from "../support/host_state.ts";
+import { formatIp, parseIp } from "../../src/ip/address.ts";
+import { formatCidr } from "../../src/ip/cidr.ts";
 
 const ETH0 = card("eth0", ["10.0.2.15/24"]);
 const BY_ETH0 = "default via 10.0.2.2 dev eth0";
-const FROM = parseIpv4("10.0.2.15")!;
+const FROM = parseIp("10.0.2.15")!;
 
 /** Exits as `router device address via`, and what is to be made for them. */
 function exits(state: HostState, options: Parameters<typeof settingsOf>[0] = {}, routers = 1) {
@@ -17,7 +16,7 @@ function exits(state: HostState, options: Parameters<typeof settingsOf>[0] = {},
   const resolved = resolveExits(settings, FROM, state);
   return {
     exits: resolved.map(({ router, device, address, via }) =>
-      `${router} ${device} ${formatIpv4(address)} ${via}`
+      `${router} ${device} ${formatIp(address)} ${via}`
     ),
     made: commands(resolved.flatMap(({ changes }) => changes).filter(({ isThere }) => !isThere)),
   };
@@ -199,7 +198,7 @@ Deno.test("what cannot be an exit", () => {
 });
 
 Deno.test("whose packets are captured", () => {
-  const from = (state: HostState, options = {}) => formatIpv4(resolveFrom(settingsOf(options), state));
+  const from = (state: HostState, options = {}) => formatIp(resolveFrom(settingsOf(options), state));
   const eth1 = card("eth1", ["192.168.201.2/24"]);
   const two = (...routes: string[]) => host({ interfaces: [ETH0, eth1], routes });
   assert.equal(from(two(BY_ETH0)), "10.0.2.15");

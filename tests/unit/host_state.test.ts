@@ -2,8 +2,8 @@
  * What `ip -d -N -json` prints, recorded from iproute2 6.1 in a network namespace.
  */
 import assert from "node:assert/strict";
-import { formatCidr } from "../../src/config/cidr.ts";
 import { parseNetwork } from "../../src/host/state.ts";
+import { formatCidr } from "../../src/ip/cidr.ts";
 
 const link = (name: string, flags: string[], more: object) => ({
   ifindex: 3,

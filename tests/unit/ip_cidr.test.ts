@@ -1,7 +1,19 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { broadcast, type Cidr, contains, isHostOf, netmask, network, overlaps } from "../../src/ip/cidr.ts";
-import { formatIpv4 } from "../../src/ip/ipv4.ts";
+import { addressBits, addressFromBits, formatIp } from "../../src/ip/address.ts";
+import {
+  addressAt,
+  broadcast,
+  type Cidr,
+  contains,
+  EVERYWHERE,
+  formatCidr,
+  isHostOf,
+  netmask,
+  network,
+  overlaps,
+  parseCidr,
+} from "../../src/ip/cidr.ts";
 import { address } from "../support/packets.ts";
 
 function cidr(text: string): Cidr {
@@ -9,7 +21,12 @@ function cidr(text: string): Cidr {
   return { address: address(host), prefix: Number(prefix) };
 }
 
-const anyAddress = fc.integer({ min: 0, max: 0xffff_ffff });
+/** The first and the last address of a block, as numbers. */
+function rangeOf(block: Cidr): [first: number, last: number] {
+  return [addressBits(network(block)), addressBits(broadcast(block))];
+}
+
+const anyAddress = fc.integer({ min: 0, max: 0xffff_ffff }).map(addressFromBits);
 const anyCidr = fc.record({ address: anyAddress, prefix: fc.integer({ min: 0, max: 32 }) });
 
 Deno.test("the first, the last and the mask of a block", () => {
@@ -23,9 +40,9 @@ Deno.test("the first, the last and the mask of a block", () => {
   ];
   for (const [text, mask, first, last] of cases) {
     const block = cidr(text);
-    assert.equal(formatIpv4(netmask(block.prefix)), mask, text);
-    assert.equal(formatIpv4(network(block)), first, text);
-    assert.equal(formatIpv4(broadcast(block)), last, text);
+    assert.equal(formatIp(netmask(block.prefix)), mask, text);
+    assert.equal(formatIp(network(block)), first, text);
+    assert.equal(formatIp(broadcast(block)), last, text);
   }
 });
 
@@ -45,20 +62,64 @@ Deno.test("hosts are all but the first and the last, and in blocks of two and of
 
 Deno.test("a block has the addresses from its first to its last", () => {
   fc.assert(fc.property(anyCidr, anyAddress, (block, address) => {
-    const inside = network(block) <= address && address <= broadcast(block);
+    const [first, last] = rangeOf(block);
+    const at = addressBits(address);
+    const inside = first <= at && at <= last;
     assert.equal(contains(block, address), inside);
-    assert.equal(broadcast(block) - network(block) + 1, 2 ** (32 - block.prefix));
+    assert.equal(last - first + 1, 2 ** (32 - block.prefix));
     assert.ok(contains(block, block.address));
   }));
 });
 
 Deno.test("blocks overlap where one's range reaches into the other's", () => {
   const near = fc.tuple(anyCidr, anyCidr, fc.boolean()).map(([a, b, close]) =>
-    [a, close ? { ...b, address: (a.address ^ (b.address & 0xff)) >>> 0 } : b] as const
+    [
+      a,
+      close
+        ? { ...b, address: addressFromBits((addressBits(a.address) ^ (addressBits(b.address) & 0xff)) >>> 0) }
+        : b,
+    ] as const
   );
   fc.assert(fc.property(near, ([a, b]) => {
-    const meet = network(a) <= broadcast(b) && network(b) <= broadcast(a);
+    const meet = rangeOf(a)[0] <= rangeOf(b)[1] && rangeOf(b)[0] <= rangeOf(a)[1];
     assert.equal(overlaps(a, b), meet);
     assert.equal(overlaps(b, a), meet);
   }));
+});
+
+Deno.test("parseCidr: accepts an address, a slash, and a prefix length", () => {
+  assert.deepEqual(parseCidr("10.5.51.2/24"), { address: address("10.5.51.2"), prefix: 24 });
+  assert.deepEqual(parseCidr("0.0.0.0/0"), EVERYWHERE);
+  for (
+    const text of [
+      "",
+      "/24",
+      "10.5.51.2",
+      "10.5.51.2/",
+      "10.5.51.2/33",
+      "10.5.51.2/024",
+      "10.5.51.2/24/8",
+      "10.5.51.2/-1",
+    ]
+  ) assert.equal(parseCidr(text), undefined, JSON.stringify(text));
+});
+
+Deno.test("parseCidr: reads what formatCidr writes", () => {
+  fc.assert(fc.property(anyCidr, (block) => {
+    assert.deepEqual({ ...parseCidr(formatCidr(block)) }, { ...block });
+  }));
+});
+
+Deno.test("addressAt: counts from the first address of a block, and below zero from the last", () => {
+  const places: [block: string, place: number, address: string][] = [
+    ["10.5.51.2/24", 0, "10.5.51.0"],
+    ["10.5.51.2/24", 1, "10.5.51.1"],
+    ["10.5.51.2/24", -1, "10.5.51.255"],
+    ["10.5.51.2/24", -2, "10.5.51.254"],
+    ["200.0.0.1/1", 1, "128.0.0.1"],
+    ["200.0.0.1/0", -1, "255.255.255.255"],
+  ];
+  for (const [block, place, want] of places) {
+    assert.equal(formatIp(addressAt(cidr(block), place)), want, `${block} at ${place}`);
+  }
 });

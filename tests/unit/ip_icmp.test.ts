@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { addressFromBits } from "../../src/ip/address.ts";
 import {
   echoIdentifier,
   echoRequest,
@@ -133,7 +134,15 @@ Deno.test("echoRequest: a whole packet as ping sends it", () => {
 
 Deno.test("echoRequest: right for any fields", () => {
   fc.assert(fc.property(anyMessage, ({ id, sequence, data }) => {
-    const { payload } = readIpv4(echoRequest({ source: 1, destination: 2, identifier: id, sequence, data }));
+    const { payload } = readIpv4(
+      echoRequest({
+        source: addressFromBits(1),
+        destination: addressFromBits(2),
+        identifier: id,
+        sequence,
+        data,
+      }),
+    );
     assert.deepEqual(payload, echo({ id, sequence, data }));
     const zeroed = payload.slice();
     zeroed.set([0, 0], 2);
@@ -142,7 +151,12 @@ Deno.test("echoRequest: right for any fields", () => {
 });
 
 Deno.test("echoRequest: 65,507 bytes of data are the most, and one more is an error", () => {
-  const fields = { source: 1, destination: 2, identifier: 3, sequence: 4 };
+  const fields = {
+    source: address("10.5.51.2"),
+    destination: address("10.5.51.7"),
+    identifier: 3,
+    sequence: 4,
+  };
   assert.equal(readIpv4(echoRequest({ ...fields, data: new Uint8Array(65_507) })).payload.length, 65_515);
   assert.throws(
     () => echoRequest({ ...fields, data: new Uint8Array(65_508) }),

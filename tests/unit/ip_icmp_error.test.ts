@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
+import { addressFromBits } from "../../src/ip/address.ts";
 import { IcmpType, Unreachable } from "../../src/ip/icmp.ts";
 import {
   findQuote,
@@ -339,9 +340,9 @@ Deno.test("there and back again: who redirects an answer twice has it as it was"
     const answer = ipv4({ source: "100.64.1.1", destination: dotted }, echo({ type: 11, data: quote }));
     const [buffer, ip] = [poisoned(answer), new Ipv4View()];
     assert.equal(ip.wrap(buffer), undefined);
-    redirectAnswer(buffer, ip, other);
+    redirectAnswer(buffer, ip, addressFromBits(other));
     assert.equal(plainSum(readIpv4(buffer.copy()).payload), 0xffff);
-    redirectAnswer(buffer, ip, one);
+    redirectAnswer(buffer, ip, addressFromBits(one));
     assert.deepEqual(buffer.copy(), answer);
   }));
 });

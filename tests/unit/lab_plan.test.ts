@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { broadcast, network } from "../../src/ip/cidr.ts";
-import { parseCidr, parseIpv4 } from "../../src/config/cidr.ts";
+import { type IpAddress, parseIp } from "../../src/ip/address.ts";
+import { broadcast, network, parseCidr } from "../../src/ip/cidr.ts";
 import { hostsFile, plan } from "../../src/lab/plan.ts";
 import { type Faults, NO_FAULTS, topology } from "../../src/lab/topology.ts";
 
@@ -37,7 +37,7 @@ Deno.test("no interface index is used twice", () => {
 });
 
 Deno.test("both ends of a link are hosts of one block, and no address is anybody else's", () => {
-  const seen = new Set<number>();
+  const seen = new Set<IpAddress>();
   for (const { ends } of sound.links) {
     const [one, other] = ends.map(({ address }) => parseCidr(address)!);
     assert.equal(network(one!), network(other!));
@@ -47,7 +47,7 @@ Deno.test("both ends of a link are hosts of one block, and no address is anybody
       seen.add(block.address);
     }
   }
-  for (const address of sound.parties.flatMap(({ owns = [] }) => owns).map(parseIpv4)) {
+  for (const address of sound.parties.flatMap(({ owns = [] }) => owns).map(parseIp)) {
     if (address === undefined) continue; // a block
     assert.ok(!seen.has(address));
     seen.add(address);
@@ -151,5 +151,5 @@ Deno.test("the hosts file", () => {
     "128.30.2.155\twww.csail.mit.edu",
   ]);
   assert.equal(lines.pop(), "");
-  for (const line of lines) assert.ok(parseIpv4(line.split("\t")[0]!) !== undefined, line);
+  for (const line of lines) assert.ok(parseIp(line.split("\t")[0]!) !== undefined, line);
 });

@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { eventLine, EventLines, eventObject, proxyLine, routerLine } from "../../src/log/classic.ts";
 import { blankEvent, type Event, EventKind } from "../../src/trace/events.ts";
-import { address } from "../support/packets.ts";
+import { address, addressNumber } from "../support/packets.ts";
+import { addressFromBits } from "../../src/ip/address.ts";
 
 function event(kind: EventKind, fields: Partial<Event> = {}): Event {
   return {
@@ -49,7 +50,12 @@ const EVENTS: Record<keyof typeof EventKind, [event: Event, line: string, object
       { event: "icmp-from-raw-socket", source: "10.5.51.2", destination: "10.5.51.7", type: 11 },
     ],
     unknownCircuit: [
-      event(EventKind.unknownCircuit, { source: 0, destination: 0, detail: 0x0a, port: 51_234 }),
+      event(EventKind.unknownCircuit, {
+        source: addressFromBits(0),
+        destination: addressFromBits(0),
+        detail: 0x0a,
+        port: 51_234,
+      }),
       "unknown incoming circuit: 0x0a, src: 0.0.0.0, dst: 0.0.0.0",
       {
         event: "unknown-circuit",
@@ -163,12 +169,21 @@ Deno.test("each kind of event as an object, for JSON lines", () => {
 });
 
 Deno.test("addresses above 128.0.0.0 and circuits above 0x80000000 are not negative", () => {
-  const highest = { source: 0xffff_ffff, destination: 0x8000_0000, detail: 0xffff_ffff };
+  const highest = {
+    source: address("255.255.255.255"),
+    destination: address("128.0.0.0"),
+    detail: 0xffff_ffff,
+  };
   assert.equal(
     eventLine(event(EventKind.unknownCircuit, highest)),
     "unknown incoming circuit: 0xffffffff, src: 255.255.255.255, dst: 128.0.0.0",
   );
-  const relayed = { ...highest, incoming: 0xffff_ffff, outgoing: 0x8000_0000, rewritten: 0xffff_fffe };
+  const relayed = {
+    ...highest,
+    incoming: 0xffff_ffff,
+    outgoing: 0x8000_0000,
+    rewritten: address("255.255.255.254"),
+  };
   assert.equal(
     eventLine(event(EventKind.relayPacket, relayed)),
     "relay packet, circuit incoming: 0xffffffff, outgoing: 0x80000000, " +
@@ -181,7 +196,10 @@ Deno.test("a line that is kept is that of its event, whichever of its words has 
   const text = new TextDecoder();
   const before = event(EventKind.relayPacket, { ...RELAYED, port: 1 });
   for (const word of Object.keys(before) as (keyof Event)[]) {
-    const after = { ...before, [word]: word === "kind" ? EventKind.relayReply : before[word] + 1 };
+    const after = {
+      ...before,
+      [word]: word === "kind" ? EventKind.relayReply : (before[word] as number) + 1,
+    };
     for (const each of [before, after, after, before]) {
       assert.equal(text.decode(lines.of(each).copies(1)), `${eventLine(each)}\n`, word);
     }
@@ -191,12 +209,16 @@ Deno.test("a line that is kept is that of its event, whichever of its words has 
 Deno.test("lines ready to be written are those lines, also when more are asked for than are kept, and asked for again", () => {
   const lines = new EventLines();
   const text = new TextDecoder();
-  const first = address("10.5.0.0");
+  const first = addressNumber("10.5.0.0");
   const asked: Event[] = [];
   for (let host = 0; host < 20_000; host++) {
-    asked.push(event(EventKind.icmpFromTunnel, { destination: first + host }));
-    asked.push(event(EventKind.icmpFromPort, { source: first + host, detail: 0, port: host }));
-    asked.push(event(EventKind.icmpFromPort, { source: first + host, detail: 0, port: host + 1 }));
+    asked.push(event(EventKind.icmpFromTunnel, { destination: addressFromBits(first + host) }));
+    asked.push(
+      event(EventKind.icmpFromPort, { source: addressFromBits(first + host), detail: 0, port: host }),
+    );
+    asked.push(
+      event(EventKind.icmpFromPort, { source: addressFromBits(first + host), detail: 0, port: host + 1 }),
+    );
     asked.push(event(EventKind.unknownCircuit, { detail: host }));
   }
   for (const event of [...asked.slice(-1000), ...asked]) {

@@ -9,8 +9,8 @@ import {
   routerConfig,
 } from "../../src/node/network.ts";
 import { address, pattern } from "../support/packets.ts";
+import { LOOPBACK } from "../../src/ip/address.ts";
 
-const LOOPBACK = address("127.0.0.1");
 const BUILT: CircuitPlan = { kind: "built", isSealed: true, hops: 2, limits: CIRCUIT_LIMITS };
 
 /** A proxy and three routers. */

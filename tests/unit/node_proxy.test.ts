@@ -16,6 +16,7 @@ import {
   poisoned,
   readIpv4,
 } from "../support/packets.ts";
+import { LOOPBACK } from "../../src/ip/address.ts";
 
 const PORT = 40_001;
 const CIRCUIT = 0x51;
@@ -35,7 +36,7 @@ function makeProxy(config: Partial<ProxyConfig> = {}, takes = true) {
   const log = new EventMemory();
   const core = new ProxyCore(
     {
-      routers: [{ link: { address: 0, port: PORT }, address: 0 }],
+      routers: [{ link: { address: LOOPBACK, port: PORT }, address: undefined }],
       circuits: { kind: "given", ids: [CIRCUIT] },
       linkMtu: 65_535,
       ...config,

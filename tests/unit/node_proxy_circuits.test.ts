@@ -66,7 +66,7 @@ class Rig {
     const { isSealed = true, hops = 3, limits, linkMtu = 65_535, firstClient, isLoud = false } = options;
     const random = new Random(1);
     this.routers = new Routers(4, isSealed);
-    const routers = this.routers.descriptions.map((router) => ({ ...router, address: 0 }));
+    const routers = this.routers.descriptions.map((router) => ({ ...router, address: undefined }));
     this.core = new ProxyCore(
       {
         routers,

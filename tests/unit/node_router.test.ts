@@ -18,6 +18,7 @@ import {
   pattern,
   poisoned,
 } from "../support/packets.ts";
+import { LOOPBACK } from "../../src/ip/address.ts";
 
 const PORT = 40_000;
 const CIRCUIT = 0x51;
@@ -50,7 +51,7 @@ function makeRouter(takes = true) {
     {
       number: 1,
       address: ADDRESS,
-      neighbours: [{ address: 0, port: PORT, isRouter: false }],
+      neighbours: [{ address: LOOPBACK, port: PORT, isRouter: false }],
       given: [{ neighbour: 0, id: CIRCUIT }],
       begins: "none",
       mtu: MTU,

@@ -22,6 +22,7 @@ import { flip, PROVIDER } from "../support/crypto.ts";
 import { event } from "../support/events.ts";
 import {
   address,
+  addressNumber,
   cell,
   concat,
   cutPlainly,
@@ -34,12 +35,13 @@ import {
   readIpv4,
 } from "../support/packets.ts";
 import { Routers } from "../support/routers.ts";
+import { type IpAddress } from "../../src/ip/address.ts";
 
 const [VM, CSAIL] = ["10.0.2.15", "128.30.2.155"];
 const [ONE, TWO, THREE] = ["192.168.201.2", "192.168.202.2", "192.168.203.2"].map(address) as [
-  number,
-  number,
-  number,
+  IpAddress,
+  IpAddress,
+  IpAddress,
 ];
 const { extend: EXTEND, extendDone: EXTEND_DONE, relayData: RELAY, returnData: RETURN, destroy: DESTROY } =
   CellType;
@@ -295,7 +297,12 @@ Deno.test("plain, logged: each hop puts its own address in the place of the sour
       outgoing: 0x201,
       rewritten: TWO,
     })],
-    [event(EventKind.outgoingPacket, { source: TWO, destination, incoming: 0x201, rewritten: THREE })],
+    [event(EventKind.outgoingPacket, {
+      source: TWO,
+      destination,
+      incoming: 0x201,
+      rewritten: THREE,
+    })],
   ]);
   const sources = routers.carried.map(({ cell }) => readIpv4(cell.subarray(8)).source);
   assert.deepEqual(sources, [ONE, TWO]);
@@ -348,8 +355,16 @@ Deno.test("sealed, logged: only the last hop can say more than by which ids a ce
       event(EventKind.relayReplySealed, { incoming: 0x201, outgoing: 0x101 }),
     ],
     [
-      event(EventKind.outgoingPacket, { destination: address(CSAIL), incoming: 0x201, rewritten: THREE }),
-      event(EventKind.packetFromWorld, { source: address(CSAIL), destination: THREE, outgoing: 0x201 }),
+      event(EventKind.outgoingPacket, {
+        destination: address(CSAIL),
+        incoming: 0x201,
+        rewritten: THREE,
+      }),
+      event(EventKind.packetFromWorld, {
+        source: address(CSAIL),
+        destination: THREE,
+        outgoing: 0x201,
+      }),
     ],
   ]);
 });
@@ -545,7 +560,7 @@ Deno.test("sealed: no link but the exit's carries anything of the packet", () =>
   assert.equal(links.length, 1 + 2 + 3);
   for (const bytes of links) {
     const text = bytes.toHex();
-    for (const piece of [VM, CSAIL].map((each) => address(each).toString(16).padStart(8, "0"))) {
+    for (const piece of [VM, CSAIL].map((each) => addressNumber(each).toString(16).padStart(8, "0"))) {
       assert.ok(!text.includes(piece), piece);
     }
     assert.ok(!text.includes(pattern(8).toHex()));

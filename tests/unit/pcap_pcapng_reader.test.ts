@@ -5,6 +5,7 @@ import { LinkType } from "../../src/pcap/format.ts";
 import { PcapngWriter } from "../../src/pcap/pcapng.ts";
 import { type PcapngItem, readPcapng } from "../../src/pcap/pcapng_reader.ts";
 import { address, concat, hex } from "../support/packets.ts";
+import { addressFromBits } from "../../src/ip/address.ts";
 
 /** One cell in a datagram, in a file that editcap (Wireshark 4.0.17) wrote from text2pcap's. */
 const EDITCAP = hex(`
@@ -109,7 +110,7 @@ const anyInterface = fc.record({
   description: anyText,
 });
 const anyNames = fc.record({
-  address: fc.integer({ min: 0, max: 0xffff_ffff }),
+  address: fc.integer({ min: 0, max: 0xffff_ffff }).map(addressFromBits),
   names: fc.tuple(anyName, fc.array(anyName, { maxLength: 3 })).map(([first, more]) =>
     [first, ...more] as const
   ),

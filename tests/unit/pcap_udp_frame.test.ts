@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MAX_UDP_PAYLOAD, readUdpFrame, udpFrame } from "../../src/pcap/udp_frame.ts";
 import { address, concat, hex, ipv4, pattern, plainSum, readIpv4 } from "../support/packets.ts";
+import { addressFromBits, UNSPECIFIED } from "../../src/ip/address.ts";
 
 const anyEnd = fc.record(
-  { address: fc.integer({ min: 0, max: 0xffff_ffff }), port: fc.nat(0xffff) },
+  { address: fc.integer({ min: 0, max: 0xffff_ffff }).map(addressFromBits), port: fc.nat(0xffff) },
   { noNullPrototype: true },
 );
 
@@ -40,7 +41,7 @@ Deno.test("any payload between any ends, both checksums right", () => {
 });
 
 Deno.test("a checksum of zero is sent as all ones", () => {
-  const ends = { address: 0, port: 0 };
+  const ends = { address: UNSPECIFIED, port: 0 };
   // Protocol 17, and length 10 twice: with these 2 bytes, everything sums up to 0xffff.
   const frame = udpFrame(ends, ends, hex("ffda"));
   assert.deepEqual(frame.subarray(20), hex("0000 0000 000a ffff ffda"));

@@ -12,24 +12,24 @@ import assert from "node:assert/strict";
  */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   buffer: [],
-  trace: ["buffer"],
   errors: [],
   json: ["errors"],
   ip: ["buffer"],
-  cell: ["buffer"],
+  trace: ["buffer", "ip"],
+  cell: ["buffer", "ip"],
   pcap: ["buffer", "errors", "ip"],
 
   crypto: ["buffer", "errors"],
   "crypto/provider": ["crypto", "errors", "sys"],
   circuit: ["buffer", "cell", "crypto"],
-  "circuit/origin": ["buffer", "cell", "circuit", "crypto", "trace"],
-  "circuit/relay": ["circuit", "crypto"],
+  "circuit/origin": ["buffer", "cell", "circuit", "crypto", "ip", "trace"],
+  "circuit/relay": ["circuit", "crypto", "ip"],
   node: ["buffer", "cell", "circuit", "circuit/origin", "circuit/relay", "crypto", "ip", "trace"],
   "exit/echo": ["buffer", "ip", "node", "trace"],
   "exit/raw_icmp": ["buffer", "exit/echo", "ip", "node", "sys", "trace"],
 
-  sys: ["errors"],
-  device: ["buffer", "sys"],
+  sys: ["errors", "ip"],
+  device: ["buffer", "ip", "sys"],
   // Around the devices: records what passes.
   "device/tap": ["buffer", "cell", "device", "exit/raw_icmp", "ip", "pcap", "sys", "trace"],
   runtime: [

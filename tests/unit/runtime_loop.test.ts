@@ -6,6 +6,7 @@ import { SysError } from "../../src/errors.ts";
 import { monotonic } from "../../src/sys/clock.ts";
 import { answerDoorbell, makeDoorbell, ringDoorbell } from "../../src/sys/doorbell.ts";
 import { EventKind, EventRing, ringBytes } from "../../src/trace/events.ts";
+import { addressFromBits } from "../../src/ip/address.ts";
 
 /** A loop over doorbells: one ends it, the others stand for devices. */
 function makeLoop(devices: number) {
@@ -85,7 +86,7 @@ Deno.test("who sleeps over the event ring is woken a little after the turn that 
   loop.run({
     sources: [source(() => {
       answerDoorbell(device);
-      loop.ring.emit(EventKind.icmpFromTunnel, 1, 2, 8, 0);
+      loop.ring.emit(EventKind.icmpFromTunnel, addressFromBits(1), addressFromBits(2), 8, 0);
       ringDoorbell(loop.end);
       return 1;
     })],
@@ -103,7 +104,7 @@ function chatter(ring: EventRing, device: number, before: (time: number) => void
   return source(() => {
     answerDoorbell(device);
     before(time);
-    ring.emit(EventKind.icmpFromTunnel, time++, 2, 8, 0);
+    ring.emit(EventKind.icmpFromTunnel, addressFromBits(time++), addressFromBits(2), 8, 0);
     return 1;
   });
 }
@@ -149,7 +150,7 @@ Deno.test("what happened before a device failed is not lost to the log", () => {
   assert.throws(() =>
     loop.run({
       sources: [source(() => {
-        loop.ring.emit(EventKind.icmpFromTunnel, 1, 2, 8, 0);
+        loop.ring.emit(EventKind.icmpFromTunnel, addressFromBits(1), addressFromBits(2), 8, 0);
         throw new SysError("Cannot read from the TUN device", "read", "EBADFD");
       })],
     }), SysError);

@@ -7,14 +7,15 @@ import type { RouterConfig } from "../../src/node/router.ts";
 import { Counters } from "../../src/trace/counters.ts";
 import { MemoryTun } from "../../src/sim/tun.ts";
 import { address, cell, echo, ipv4 } from "../support/packets.ts";
+import { addressFromBits, LOOPBACK } from "../../src/ip/address.ts";
 
 const [PROXY, ROUTER] = [40_000, 40_001];
 const REQUEST = ipv4({}, echo());
 const silent = { emit: () => {} };
 const ROUTER_CONFIG: RouterConfig = {
   number: 1,
-  address: 0,
-  neighbours: [{ address: 0, port: PROXY, isRouter: false }],
+  address: addressFromBits(0),
+  neighbours: [{ address: LOOPBACK, port: PROXY, isRouter: false }],
   given: [{ neighbour: 0, id: 1 }],
   begins: "none",
   mtu: 1500,
@@ -33,7 +34,7 @@ function makeNodes() {
   const counters = { proxy: new Counters(), router: new Counters() };
   const proxy = proxyNode(
     {
-      routers: [{ link: { address: 0, port: ROUTER }, address: 0 }],
+      routers: [{ link: { address: LOOPBACK, port: ROUTER }, address: undefined }],
       circuits: { kind: "given", ids: [1] },
       linkMtu: 65_535,
     },
@@ -103,7 +104,12 @@ Deno.test("a proxy waits for nothing, a router for the fragments of unfinished d
 
 Deno.test("an exit into the world needs its socket", () => {
   const link = new MemoryMedium().link(ROUTER);
-  const exit = { kind: "raw-icmp", address: 1, mtu: 1500, hop: 2 } as const;
+  const exit = {
+    kind: "raw-icmp",
+    address: address("192.168.201.2"),
+    mtu: 1500,
+    hop: address("10.5.51.1"),
+  } as const;
   assert.throws(
     () => routerNode({ ...ROUTER_CONFIG, exit }, link, { counters: new Counters(), events: silent }),
     new TypeError("a raw ICMP exit needs a socket"),
@@ -119,8 +125,14 @@ Deno.test("what a proxy sends because it is due leaves at once, and what the lin
   link.uncork = () => sent;
   const proxy = proxyNode(
     {
-      routers: [{ link: { address: 0, port: ROUTER }, address: 0 }],
-      circuits: { kind: "built", isSealed: false, hops: 1, limits: CIRCUIT_LIMITS, firstClient: 1 },
+      routers: [{ link: { address: LOOPBACK, port: ROUTER }, address: undefined }],
+      circuits: {
+        kind: "built",
+        isSealed: false,
+        hops: 1,
+        limits: CIRCUIT_LIMITS,
+        firstClient: addressFromBits(1),
+      },
       linkMtu: 65_535,
     },
     new MemoryTun(),

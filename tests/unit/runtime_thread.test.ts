@@ -7,9 +7,9 @@ import type { Event } from "../../src/trace/events.ts";
 import { EventKind } from "../../src/trace/events.ts";
 import { event } from "../support/events.ts";
 import { address, cell, echo, ipv4, pattern } from "../support/packets.ts";
+import { addressFromBits, LOOPBACK } from "../../src/ip/address.ts";
 
 const MODULE = new URL("../../src/runtime/packet_thread.ts", import.meta.url);
-const LOOPBACK = 0x7f00_0001;
 const CIRCUIT = 3;
 
 function routerRole(proxyPort: number): Role {
@@ -17,7 +17,7 @@ function routerRole(proxyPort: number): Role {
     kind: "router",
     config: {
       number: 1,
-      address: 0,
+      address: addressFromBits(0),
       neighbours: [{ address: LOOPBACK, port: proxyPort, isRouter: false }],
       given: [{ neighbour: 0, id: CIRCUIT }],
       begins: "none",

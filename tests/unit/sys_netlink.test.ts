@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { encodeChange, parseEvents } from "../../src/sys/netlink.ts";
 import { addressChange, mtuChange, upChange } from "../../src/sys/interface.ts";
 import { concat, hex } from "../support/packets.ts";
+import { addressFromBits } from "../../src/ip/address.ts";
 
 /** What a Linux 6.18 sent for these commands; the first one's attributes behind the MTU are left out. */
 const HEARD = {
@@ -74,11 +75,11 @@ Deno.test("changes are asked for as ip asks for them", () => {
   // As strace(1) saw ip 6.1 send them, but for the sequence number, which is ours to choose.
   const asked = {
     "ip address add 10.5.51.2/24 dev tun9": [
-      addressChange(index, 0x0a053302, 24),
+      addressChange(index, addressFromBits(0x0a053302), 24),
       `28000000 1400 0506 00000000 00000000  02 18 00 00 09000000  0800 0200 0a053302  0800 0100 0a053302`,
     ],
     "ip address add 127.9.9.9/8 dev lo": [
-      addressChange(1, 0x7f090909, 8),
+      addressChange(1, addressFromBits(0x7f090909), 8),
       `28000000 1400 0506 00000000 00000000  02 08 00 fe 01000000  0800 0200 7f090909  0800 0100 7f090909`,
     ],
     "ip link set tun9 mtu 1392": [

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Event, EventKind, EventRing, ringBytes, withoutPackets } from "../../src/trace/events.ts";
 import { event, EventMemory } from "../support/events.ts";
 import { eventNumber, type WriterOrder, type WriterReport } from "../support/ring_writer.ts";
+import { addressBits, addressFromBits, formatIp } from "../../src/ip/address.ts";
 
 /** A ring in one thread, and what got lost. */
 function makeRing(records: number, position = 0): { ring: EventRing; lost: () => number } {
@@ -26,8 +27,8 @@ function drain(ring: EventRing): number[] {
   const numbers: number[] = [];
   ring.drain(({ source, destination, detail, port, incoming, outgoing, rewritten }) => {
     const fields = [source, destination, detail, port, incoming, outgoing, rewritten];
-    assert.deepEqual(fields, eventNumber(source));
-    numbers.push(source);
+    assert.deepEqual(fields, eventNumber(addressBits(source)));
+    numbers.push(addressBits(source));
   });
   return numbers;
 }
@@ -41,11 +42,24 @@ function stayAlive(): Disposable {
 Deno.test("an event comes out as it went in, every field to its last bit", () => {
   const { ring } = makeRing(8);
   const events: Event[] = [
-    event(EventKind.icmpFromTunnel, { source: 0x0a05_3302, destination: 0x0a05_3307, detail: 8 }),
+    event(EventKind.icmpFromTunnel, {
+      source: addressFromBits(0x0a05_3302),
+      destination: addressFromBits(0x0a05_3307),
+      detail: 8,
+    }),
     event(EventKind.unknownCircuit, { detail: 0xffff_ffff, port: 65_535 }),
-    event(EventKind.icmpFromPort, { source: 0xffff_ffff, destination: 0x8000_0000, detail: 255, port: 1 }),
-    event(EventKind.relayPacket, { incoming: 0xffff_ffff, outgoing: 0x8000_0000, rewritten: 0x8000_0001 }),
-    event(EventKind.relayReply, { incoming: 1, outgoing: 2, rewritten: 3 }),
+    event(EventKind.icmpFromPort, {
+      source: addressFromBits(0xffff_ffff),
+      destination: addressFromBits(0x8000_0000),
+      detail: 255,
+      port: 1,
+    }),
+    event(EventKind.relayPacket, {
+      incoming: 0xffff_ffff,
+      outgoing: 0x8000_0000,
+      rewritten: addressFromBits(0x8000_0001),
+    }),
+    event(EventKind.relayReply, { incoming: 1, outgoing: 2, rewritten: addressFromBits(3) }),
   ];
   for (const { kind, source, destination, detail, port, incoming, outgoing, rewritten } of events) {
     ring.emit(kind, source, destination, detail, port, incoming, outgoing, rewritten);
@@ -97,7 +111,7 @@ Deno.test("positions wrap around at 31 bits, and nothing is lost or doubled", ()
 /** The numbers of the events that wait, and how many of each are told of at once. */
 function drainRuns(ring: EventRing): [number: number, times: number][] {
   const runs: [number, number][] = [];
-  ring.drainRuns(({ source }, times) => runs.push([source, times]));
+  ring.drainRuns(({ source }, times) => runs.push([addressBits(source), times]));
   return runs;
 }
 
@@ -127,7 +141,7 @@ Deno.test("who reads much draws breath every 64 records", () => {
   const { ring } = makeRing(256);
   emit(ring, ...Array.from({ length: 160 }, (_, number) => number));
   const done: string[] = [];
-  ring.drainRuns(({ source }) => done.push(String(source)), () => done.push("breath"));
+  ring.drainRuns(({ source }) => done.push(formatIp(source)), () => done.push("breath"));
   assert.deepEqual(done.flatMap((what, index) => what === "breath" ? [index] : []), [64, 129]);
   assert.equal(done.length, 162);
 });
@@ -135,11 +149,13 @@ Deno.test("who reads much draws breath every 64 records", () => {
 Deno.test("events that differ in one field only are not equal", () => {
   const { ring } = makeRing(8);
   const first = [EventKind.icmpFromTunnel, 1, 2, 3, 4] as const;
-  ring.emit(...first);
+  const emitWords = ([kind, source, destination, detail, port]: readonly [EventKind, ...number[]]) =>
+    ring.emit(kind, addressFromBits(source!), addressFromBits(destination!), detail!, port!);
+  emitWords(first);
   for (let field = 0; field < first.length; field++) {
     const other = [...first] as [EventKind, number, number, number, number];
     other[field] = field === 0 ? EventKind.icmpFromPort : 9;
-    ring.emit(...other);
+    emitWords(other);
   }
   let runs = 0;
   ring.drainRuns(() => runs++);
@@ -158,7 +174,9 @@ Deno.test("a published event is the reader's: one like it takes a place of its o
 
 Deno.test("a run that one record cannot count goes on in the next", () => {
   const { ring } = makeRing(4);
-  for (let n = 0; n < 2 ** 24 + 2; n++) ring.emit(EventKind.icmpFromRawSocket, 0xffff_ffff, 0, 0, 0);
+  for (let n = 0; n < 2 ** 24 + 2; n++) {
+    ring.emit(EventKind.icmpFromRawSocket, addressFromBits(0xffff_ffff), addressFromBits(0), 0, 0);
+  }
   assert.deepEqual(drainRuns(ring), [[0xffff_ffff, 2 ** 24], [0xffff_ffff, 2]]);
 });
 
@@ -167,8 +185,8 @@ Deno.test("events that happen while others are handed over wait for the next tim
   emit(ring, 0, 1);
   const seen: number[] = [];
   ring.drain(({ source }) => {
-    seen.push(source);
-    if (source < 2) emit(ring, source + 10);
+    seen.push(addressBits(source));
+    if (addressBits(source) < 2) emit(ring, addressBits(source) + 10);
   });
   assert.deepEqual(seen, [0, 1]);
   assert.deepEqual(drain(ring), [10, 11]);
@@ -256,10 +274,10 @@ Deno.test("a writer in another thread, faster than its reader: every event is re
     let last = -1;
     const take = (event: Readonly<Event>) => {
       const { source, destination, detail, port, incoming, outgoing, rewritten } = event;
-      assert.ok(source > last, `${source} after ${last}`);
+      assert.ok(addressBits(source) > last, `${source} after ${last}`);
       const fields = [source, destination, detail, port, incoming, outgoing, rewritten];
-      assert.deepEqual(fields, eventNumber(source));
-      last = source;
+      assert.deepEqual(fields, eventNumber(addressBits(source)));
+      last = addressBits(source);
       read++;
     };
     const { promise: over, resolve } = Promise.withResolvers<WriterReport>();
@@ -289,7 +307,7 @@ Deno.test("no wake-up is lost: a writer that waits for its reader before each ev
   const count = new Int32Array(taken);
   for (let read = 0; read < events;) {
     await ring.untilWoken();
-    ring.drain(({ source }) => assert.equal(source, read++));
+    ring.drain(({ source }) => assert.equal(addressBits(source), read++));
     Atomics.store(count, 0, read);
     Atomics.notify(count, 0);
   }
@@ -299,20 +317,35 @@ Deno.test("no wake-up is lost: a writer that waits for its reader before each ev
 Deno.test("without packets: what happens to circuits is told, and nothing else, every word of it", () => {
   const all = new EventMemory();
   const sink = withoutPackets(all);
-  for (const kind of Object.values(EventKind)) sink.emit(kind, 1, 2, 3, 4, 5, 6, 7);
+  for (const kind of Object.values(EventKind)) {
+    sink.emit(kind, addressFromBits(1), addressFromBits(2), 3, 4, 5, 6, addressFromBits(7));
+  }
   const { hop, newExtend, forwardExtend, extendDone } = EventKind;
-  const words = { source: 1, destination: 2, detail: 3, port: 4, incoming: 5, outgoing: 6, rewritten: 7 };
+  const words = {
+    source: addressFromBits(1),
+    destination: addressFromBits(2),
+    detail: 3,
+    port: 4,
+    incoming: 5,
+    outgoing: 6,
+    rewritten: addressFromBits(7),
+  };
   assert.deepEqual(all.events, [hop, newExtend, forwardExtend, extendDone].map((kind) => event(kind, words)));
 });
 
 Deno.test("a word that is not said is zero, also where another event has stood", () => {
   const { ring } = makeRing(1);
-  ring.emit(EventKind.relayPacket, 1, 2, 3, 4, 5, 6, 7);
+  ring.emit(EventKind.relayPacket, addressFromBits(1), addressFromBits(2), 3, 4, 5, 6, addressFromBits(7));
   ring.drain(() => {});
-  ring.emit(EventKind.icmpFromTunnel, 1, 2, 3, 4);
+  ring.emit(EventKind.icmpFromTunnel, addressFromBits(1), addressFromBits(2), 3, 4);
   const drained: Event[] = [];
   ring.drain((event) => drained.push({ ...event }));
   assert.deepEqual(drained, [
-    event(EventKind.icmpFromTunnel, { source: 1, destination: 2, detail: 3, port: 4 }),
+    event(EventKind.icmpFromTunnel, {
+      source: addressFromBits(1),
+      destination: addressFromBits(2),
+      detail: 3,
+      port: 4,
+    }),
   ]);
 });

@@ -15,7 +15,7 @@
  */
 import type { PacketBuffer } from "../../buffer/packet_buffer.ts";
 import type { CellType } from "../../cell/cell.ts";
-import { type LinkAddress, readExtend, writeExtend } from "../../cell/extend.ts";
+import { readExtend, writeExtend } from "../../cell/extend.ts";
 import { Layer } from "../../crypto/layer.ts";
 import { initiate, type Initiation } from "../../crypto/noise.ts";
 import type { CryptoProvider } from "../../crypto/provider.ts";
@@ -24,11 +24,12 @@ import type { DropReason } from "../../trace/counters.ts";
 import type { OriginCircuit } from "./origin_circuit.ts";
 import type { RouterIndex } from "./path.ts";
 import { PROLOGUE } from "../prologue.ts";
+import type { Endpoint } from "../../ip/address.ts";
 
 /** A router as a proxy has to know it to build circuits by it. */
 export interface RouterDescription {
   /** Where its data link is. */
-  readonly link: LinkAddress;
+  readonly link: Endpoint;
   /** Its static public key; needed where circuits are sealed. */
   readonly key?: Uint8Array<ArrayBuffer>;
 }

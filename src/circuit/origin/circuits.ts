@@ -11,6 +11,7 @@ import type { DropReason } from "../../trace/counters.ts";
 import { PLAIN } from "../dialect.ts";
 import { OriginCircuit } from "./origin_circuit.ts";
 import { routerFor, type RouterIndex } from "./path.ts";
+import type { IpAddress } from "../../ip/address.ts";
 
 /** What is to become of a packet for which there is no circuit. */
 export type Without =
@@ -26,7 +27,7 @@ export interface Circuits {
   /** Does what is due. */
   expire(now: number): void;
   /** The open circuit for packets of a client to a destination, or what is to become of them. */
-  choose(client: number, destination: number, now: number): OriginCircuit | Without;
+  choose(client: IpAddress, destination: IpAddress, now: number): OriginCircuit | Without;
   /** The circuit that has this id on the link to a router, open or still being built. */
   find(neighbour: RouterIndex, id: number): OriginCircuit | undefined;
   /**
@@ -45,16 +46,16 @@ export class GivenCircuits implements Circuits {
   /** {@inheritDoc Circuits.deadline} */
   readonly deadline: number = Infinity;
   readonly #circuits: readonly OriginCircuit[];
-  readonly #addresses: readonly number[];
+  readonly #addresses: readonly (IpAddress | undefined)[];
 
   /**
    * Circuits that are open from the start.
    *
    * @param ids of the circuits, in the order of the routers
-   * @param addresses that the routers leave by, in their order; 0 for one without
+   * @param addresses that the routers leave by, in their order; undefined for one without
    */
-  constructor(ids: readonly number[], addresses: readonly number[]) {
-    this.#circuits = ids.map((id, router) => new OriginCircuit(id, router, PLAIN, 0, true));
+  constructor(ids: readonly number[], addresses: readonly (IpAddress | undefined)[]) {
+    this.#circuits = ids.map((id, router) => new OriginCircuit(id, router, PLAIN, undefined, true));
     this.#addresses = addresses;
   }
 
@@ -62,7 +63,7 @@ export class GivenCircuits implements Circuits {
   expire(): void {}
 
   /** {@inheritDoc Circuits.choose} */
-  choose(_client: number, destination: number): OriginCircuit {
+  choose(_client: IpAddress, destination: IpAddress): OriginCircuit {
     return this.#circuits[routerFor(destination, this.#addresses)]!;
   }
 

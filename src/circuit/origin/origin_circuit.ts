@@ -13,6 +13,7 @@ import { type CellType, unwrapCell, wrapCell } from "../../cell/cell.ts";
 import type { Layer, LayerFault } from "../../crypto/layer.ts";
 import type { Dialect } from "../dialect.ts";
 import type { RouterIndex } from "./path.ts";
+import type { IpAddress } from "../../ip/address.ts";
 
 /** One circuit, from the proxy to its last hop. */
 export class OriginCircuit implements Disposable {
@@ -25,7 +26,7 @@ export class OriginCircuit implements Disposable {
   /** Whether it was there from the start, and leads to one router in the clear. */
   readonly isGiven: boolean;
   /** Whose packets it carries; 0 for everybody's, where they keep their source address. */
-  readonly client: number;
+  readonly client: IpAddress | undefined;
   /** Whether it has been built to its last hop. */
   isOpen: boolean;
   /** When it was last used, in ms. */
@@ -33,7 +34,13 @@ export class OriginCircuit implements Disposable {
   readonly #layers: Layer[] = [];
 
   /** A circuit without layers; a given one is open. */
-  constructor(id: number, neighbour: RouterIndex, dialect: Dialect, client: number, isGiven: boolean) {
+  constructor(
+    id: number,
+    neighbour: RouterIndex,
+    dialect: Dialect,
+    client: IpAddress | undefined,
+    isGiven: boolean,
+  ) {
     this.id = id;
     this.neighbour = neighbour;
     this.dialect = dialect;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { addressModulo, type IpAddress } from "../../ip/address.ts";
 
 /** A router's place in its proxy's table, from 0. */
 export type RouterIndex = number;
@@ -35,10 +36,13 @@ export function choosePath(
  * The router of a destination in the stages where each leads to the world by itself: the router that has the address,
  * else the one that the address as a 32-bit number counts to.
  *
- * @param addresses of the routers, in order; 0 for one without
+ * @param addresses of the routers, in order; undefined for one without
  */
-export function routerFor(destination: number, addresses: readonly number[]): RouterIndex {
+export function routerFor(
+  destination: IpAddress,
+  addresses: readonly (IpAddress | undefined)[],
+): RouterIndex {
   if (addresses.length === 1) return 0;
   const own = addresses.indexOf(destination);
-  return own >= 0 ? own : destination % addresses.length;
+  return own >= 0 ? own : addressModulo(destination, addresses.length);
 }

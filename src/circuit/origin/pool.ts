@@ -30,6 +30,7 @@ import type { Dialect } from "../dialect.ts";
 import { CircuitIds } from "../ids.ts";
 import { OriginCircuit } from "./origin_circuit.ts";
 import { choosePath, type RouterIndex } from "./path.ts";
+import type { IpAddress } from "../../ip/address.ts";
 
 /** How long things may take, in ms, and how many there may be. */
 export interface CircuitLimits {
@@ -75,7 +76,7 @@ export interface BuiltConfig {
   /** What the paths are made of, in the order of the link's neighbours. */
   readonly routers: readonly RouterDescription[];
   /** A client that will certainly come: its circuit is built at once. */
-  readonly firstClient?: number;
+  readonly firstClient?: IpAddress;
   /** How long things may take, and how many there may be. */
   readonly limits: CircuitLimits;
 }
@@ -85,9 +86,9 @@ export interface CircuitOwner {
   /** Sends a cell to a router; the buffer is used up. */
   send(neighbour: RouterIndex, cell: PacketBuffer): void;
   /** A client's circuit is open: what has waited for it can go. */
-  opened(client: number, circuit: OriginCircuit, now: number): void;
+  opened(client: IpAddress, circuit: OriginCircuit, now: number): void;
   /** No circuit could be built: what has waited for it cannot go. */
-  failed(client: number): void;
+  failed(client: IpAddress): void;
 }
 
 /** A try after the other to build a circuit. */
@@ -131,14 +132,14 @@ export class BuiltCircuits implements Circuits {
   readonly #trace: Trace;
   readonly #random: () => number;
   readonly #crypto: CryptoProvider | undefined;
-  readonly #clients = new Map<number, State>();
+  readonly #clients = new Map<IpAddress, State>();
   /** Circuits that have been replaced, until nothing comes by them any more; the first to close is the first. */
   readonly #draining: { readonly circuit: OriginCircuit; readonly until: number }[] = [];
   /** Every circuit that may still receive. */
   readonly #byId = new Map<number, OriginCircuit>();
   readonly #ids = new CircuitIds(0);
   readonly #cell = new PacketBuffer();
-  #firstClient: number | undefined;
+  #firstClient: IpAddress | undefined;
   #deadline = Infinity;
 
   /**
@@ -169,7 +170,7 @@ export class BuiltCircuits implements Circuits {
   }
 
   /** {@inheritDoc Circuits.choose} */
-  choose(client: number, _destination: number, now: number): OriginCircuit | Without {
+  choose(client: IpAddress, _destination: IpAddress, now: number): OriginCircuit | Without {
     const state = this.#clients.get(client);
     if (state !== undefined && state.kind !== "trying") {
       state.circuit.usedAt = now;
@@ -192,7 +193,7 @@ export class BuiltCircuits implements Circuits {
 
   /** {@inheritDoc Circuits.answer} */
   answer(circuit: OriginCircuit, cell: PacketBuffer, now: number): DropReason | undefined {
-    const { client } = circuit;
+    const client = circuit.client!;
     const state = this.#clients.get(client);
     if (state === undefined || state.kind === "open" || state.attempt.kind !== "building") {
       return "unexpected-cell";
@@ -202,7 +203,7 @@ export class BuiltCircuits implements Circuits {
     const fault = build.take(cell);
     if (fault !== undefined) return fault;
     const { port } = this.#config.routers[circuit.neighbour]!.link;
-    this.#trace.events.emit(EventKind.extendDone, 0, 0, 0, port, circuit.id);
+    this.#trace.events.emit(EventKind.extendDone, undefined, undefined, 0, port, circuit.id);
     if (build.next !== undefined) {
       this.#ask(build);
       this.#set(client, {
@@ -249,7 +250,7 @@ export class BuiltCircuits implements Circuits {
   }
 
   /** Something of this client's is due. */
-  #due(client: number, state: State, now: number): void {
+  #due(client: IpAddress, state: State, now: number): void {
     switch (state.kind) {
       case "trying": {
         const attempt = this.#goOn(state.attempt, client, now);
@@ -274,13 +275,13 @@ export class BuiltCircuits implements Circuits {
     }
   }
 
-  #begin(client: number, now: number): void {
+  #begin(client: IpAddress, now: number): void {
     // Its packet may have come before anybody has asked what is due.
     if (client === this.#firstClient) this.#firstClient = undefined;
     this.#set(client, { kind: "trying", attempt: this.#build(client, this.#firstTries(now), now) });
   }
 
-  #replace(client: number, { circuit, closeAt }: State & { kind: "open" }, now: number): void {
+  #replace(client: IpAddress, { circuit, closeAt }: State & { kind: "open" }, now: number): void {
     const attempt = this.#build(client, this.#firstTries(now), now);
     this.#set(client, { kind: "replacing", circuit, closeAt, attempt });
   }
@@ -291,7 +292,7 @@ export class BuiltCircuits implements Circuits {
   }
 
   /** The attempt as it goes on where something of it is due; undefined where its time is over. */
-  #goOn(attempt: Attempt, client: number, now: number): Attempt | undefined {
+  #goOn(attempt: Attempt, client: IpAddress, now: number): Attempt | undefined {
     const { tries } = attempt;
     switch (attempt.kind) {
       case "building": {
@@ -311,10 +312,12 @@ export class BuiltCircuits implements Circuits {
   }
 
   /** Begins to build a circuit by a random path. */
-  #build(client: number, tries: Tries, now: number, avoid?: RouterIndex): Attempt {
+  #build(client: IpAddress, tries: Tries, now: number, avoid?: RouterIndex): Attempt {
     const { routers, hops, dialect } = this.#config;
     const path = choosePath(routers.length, hops, this.#random, avoid);
-    path.forEach((router, hop) => this.#trace.events.emit(EventKind.hop, 0, 0, hop + 1, router + 1));
+    path.forEach((router, hop) =>
+      this.#trace.events.emit(EventKind.hop, undefined, undefined, hop + 1, router + 1)
+    );
     const id = this.#ids.next((id) => this.#byId.has(id));
     const circuit = new OriginCircuit(id, path[0]!, dialect, client, false);
     this.#byId.set(id, circuit);
@@ -340,7 +343,7 @@ export class BuiltCircuits implements Circuits {
     circuit[Symbol.dispose]();
   }
 
-  #set(client: number, state: State): void {
+  #set(client: IpAddress, state: State): void {
     this.#clients.set(client, state);
     this.#reckon();
   }

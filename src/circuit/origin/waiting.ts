@@ -4,18 +4,19 @@
  * @module
  */
 import type { PacketBuffer } from "../../buffer/packet_buffer.ts";
+import type { IpAddress } from "../../ip/address.ts";
 
 /** What may wait for all clients together. */
 const MOST = { packets: 256, bytes: 1 << 20 } as const;
 
 /** A bounded queue for each client. */
 export class WaitingRoom {
-  readonly #queues = new Map<number, Uint8Array[]>();
+  readonly #queues = new Map<IpAddress, Uint8Array[]>();
   #packets = 0;
   #bytes = 0;
 
   /** Takes a copy of a packet: false where there is no room. */
-  add(client: number, packet: PacketBuffer): boolean {
+  add(client: IpAddress, packet: PacketBuffer): boolean {
     if (this.#packets >= MOST.packets || this.#bytes + packet.length > MOST.bytes) return false;
     const queue = this.#queues.get(client) ?? [];
     queue.push(packet.copy());
@@ -26,7 +27,7 @@ export class WaitingRoom {
   }
 
   /** Hands out what has waited for a client, in order. */
-  take(client: number): readonly Uint8Array[] {
+  take(client: IpAddress): readonly Uint8Array[] {
     const queue = this.#queues.get(client) ?? [];
     this.#queues.delete(client);
     this.#packets -= queue.length;

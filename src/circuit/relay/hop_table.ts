@@ -10,6 +10,7 @@
  */
 import type { Layer } from "../../crypto/layer.ts";
 import { CircuitIds } from "../ids.ts";
+import { type IpAddress, UNSPECIFIED } from "../../ip/address.ts";
 
 /** A neighbour's place in the table of the data link, from 0. */
 export type Neighbour = number;
@@ -39,7 +40,7 @@ export class HopCircuit {
   /** Where it goes on; absent at its last hop. */
   next: NextHop | undefined;
   /** Whom the packets came from that went by it: who gets the answers. */
-  source = 0;
+  source: IpAddress = UNSPECIFIED;
   /** When it was last used, in ms. */
   usedAt = 0;
 

@@ -9,9 +9,10 @@ import { cellCircuit, cellType, formatCircuit, isCell } from "../../cell/cell.ts
 import { formatCell } from "../../cell/parse.ts";
 import type { IcmpSocket, OutgoingFields, SendResult } from "../../exit/raw_icmp/core.ts";
 import { type Link, type Neighbour, NOTHING, STRANGER } from "../link.ts";
-import { type UdpEnd, udpFrame } from "../../pcap/udp_frame.ts";
+import { udpFrame } from "../../pcap/udp_frame.ts";
 import type { Tap } from "../../trace/trace.ts";
 import type { Tun } from "../tun.ts";
+import type { Endpoint, IpAddress } from "../../ip/address.ts";
 import { IPV4_HEADER, Protocol, writeIpv4Header } from "../../ip/ipv4.ts";
 import type { Recorder } from "./recorder.ts";
 
@@ -28,18 +29,18 @@ export const Note = {
 
 /** A data link's neighbour, and where what passes between us is taken down; nowhere if the neighbour does that. */
 export interface TappedNeighbour {
-  readonly end: UdpEnd;
+  readonly end: Endpoint;
   readonly recorder: Recorder | undefined;
 }
 
 /** Takes down the cells of a link. */
 export class TapLink implements Link {
   readonly #inner: Link;
-  readonly #self: UdpEnd;
+  readonly #self: Endpoint;
   readonly #neighbours: readonly TappedNeighbour[];
 
   /** @param neighbours in the order of the link's */
-  constructor(inner: Link, self: UdpEnd, neighbours: readonly TappedNeighbour[]) {
+  constructor(inner: Link, self: Endpoint, neighbours: readonly TappedNeighbour[]) {
     this.#inner = inner;
     this.#self = self;
     this.#neighbours = neighbours;
@@ -115,11 +116,11 @@ export class TapTun implements Tun {
 /** Takes down what a raw ICMP socket sends and receives. */
 export class TapSocket implements IcmpSocket {
   readonly #inner: IcmpSocket;
-  readonly #address: number;
+  readonly #address: IpAddress;
   readonly #recorder: Recorder;
 
   /** @param address that the socket is bound to */
-  constructor(inner: IcmpSocket, address: number, recorder: Recorder) {
+  constructor(inner: IcmpSocket, address: IpAddress, recorder: Recorder) {
     this.#inner = inner;
     this.#address = address;
     this.#recorder = recorder;
@@ -148,7 +149,7 @@ export class TapSocket implements IcmpSocket {
 export const SEALED_PROTOCOL = 253;
 
 /** Takes down what a router has in its hands; what is sealed for others as the contents of a packet of no known protocol. */
-export function tapInside(recorder: Recorder, address: number): Tap {
+export function tapInside(recorder: Recorder, address: IpAddress): Tap {
   return {
     inside(direction, circuit, contents, isReadable) {
       const way = direction === "out" ? Note.wayOut : Note.wayBack;

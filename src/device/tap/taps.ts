@@ -17,6 +17,7 @@ import type { Tun } from "../tun.ts";
 import { tapInside, TapLink, TapSocket, TapTun } from "./devices.ts";
 import { type Party, partyAddress, partyName } from "./party.ts";
 import { RecorderFile } from "./recorder.ts";
+import type { IpAddress } from "../../ip/address.ts";
 
 /** Who captures, and where to. */
 export interface TapOptions {
@@ -65,7 +66,7 @@ export class Taps implements Disposable {
   }
 
   /** Takes down what passes a raw ICMP socket that is bound to an address. */
-  socket(inner: IcmpSocket, address: number): IcmpSocket {
+  socket(inner: IcmpSocket, address: IpAddress): IcmpSocket {
     const name = partyName(this.#options.self.party);
     return new TapSocket(
       inner,

@@ -13,6 +13,7 @@
  */
 import { PacketBuffer } from "../../buffer/packet_buffer.ts";
 import type { Trace } from "../../trace/trace.ts";
+import { type IpAddress, isHostAddress } from "../../ip/address.ts";
 import {
   echoIdentifier,
   icmpFault,
@@ -26,7 +27,6 @@ import { findQuote, type IcmpError, mayCauseError, writeIcmpError } from "../../
 import {
   decrementTtl,
   Ipv4View,
-  isHostAddress,
   Protocol,
   quotedDestination,
   quotedProtocol,
@@ -46,7 +46,7 @@ import {
 /** How an ICMP message leaves: what the kernel shall write into its IPv4 header. */
 export interface OutgoingFields {
   /** The destination address. */
-  readonly destination: number;
+  readonly destination: IpAddress;
   /** Hops that it may make. */
   readonly ttl: number;
   /** The type of service byte. */
@@ -69,11 +69,11 @@ export interface IcmpSocket {
 /** What the exit needs to know. */
 export interface RawIcmpConfig {
   /** The exit's own address. */
-  readonly address: number;
+  readonly address: IpAddress;
   /** Bytes of the longest packet that the exit's interface takes. */
   readonly mtu: number;
   /** Who says what becomes of packets inside the onion, which is one hop: an address of the tunnel's block. */
-  readonly hop: number;
+  readonly hop: IpAddress;
   /** The part of the echo identifiers that this exit may use, where others leave by the same address. */
   readonly share?: IdentifierShare;
 }

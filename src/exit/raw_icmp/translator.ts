@@ -14,17 +14,18 @@
  *
  * @module
  */
+import { addressKey, type IpAddress } from "../../ip/address.ts";
 
 /** An echo session: one client's pings with one identifier to one destination, over one circuit. */
 export interface EchoSession {
   /** The circuit that the requests come by. */
   readonly circuit: number;
   /** Who sends them. */
-  readonly client: number;
+  readonly client: IpAddress;
   /** The identifier that the client chose. */
   readonly identifier: number;
   /** Whom they are for. */
-  readonly destination: number;
+  readonly destination: IpAddress;
   /** The identifier that the world sees, 0 to 65535. */
   readonly externalIdentifier: number;
   /** When the session ends unless it is used again, in ms. */
@@ -70,7 +71,7 @@ export class IcmpTranslator {
   readonly #random: () => number;
   readonly #share: IdentifierShare;
   /** Circuit → client and identifier → destination → session: numbers as keys, so that a look-up makes no garbage. */
-  readonly #outbound = new Map<number, Map<number, Map<number, Session>>>();
+  readonly #outbound = new Map<number, Map<number, Map<IpAddress, Session>>>();
   readonly #byExternal = new Map<number, Session>();
   /** How many sessions have an identifier as their client's own. */
   readonly #own = new Map<number, number>();
@@ -109,13 +110,13 @@ export class IcmpTranslator {
    */
   outbound(
     circuit: number,
-    client: number,
+    client: IpAddress,
     identifier: number,
-    destination: number,
+    destination: IpAddress,
     now: number,
   ): EchoSession | undefined {
     this.expire(now);
-    const flow = client * IDENTIFIERS + identifier;
+    const flow = addressKey(client, identifier);
     const known = this.#outbound.get(circuit)?.get(flow)?.get(destination);
     const session = known ?? this.#open(circuit, client, identifier, destination, now);
     if (session === undefined) return undefined;
@@ -130,7 +131,7 @@ export class IcmpTranslator {
    * @param externalIdentifier the identifier that the world saw
    * @param destination whom the request was sent to
    */
-  inbound(externalIdentifier: number, destination: number, now: number): EchoSession | undefined {
+  inbound(externalIdentifier: number, destination: IpAddress, now: number): EchoSession | undefined {
     const session = this.#byExternal.get(externalIdentifier);
     return session?.destination === destination && session.expires > now ? session : undefined;
   }
@@ -142,9 +143,9 @@ export class IcmpTranslator {
 
   #open(
     circuit: number,
-    client: number,
+    client: IpAddress,
     identifier: number,
-    destination: number,
+    destination: IpAddress,
     now: number,
   ): Session | undefined {
     if (this.size >= this.#limits.sessions && !this.#makeRoom(now)) return undefined;
@@ -215,12 +216,12 @@ class Session implements EchoSession {
 
   constructor(
     readonly circuit: number,
-    readonly client: number,
+    readonly client: IpAddress,
     readonly identifier: number,
-    readonly destination: number,
+    readonly destination: IpAddress,
     readonly externalIdentifier: number,
   ) {
-    this.flow = client * IDENTIFIERS + identifier;
+    this.flow = addressKey(client, identifier);
   }
 }
 
@@ -253,10 +254,10 @@ class ByUse {
   }
 }
 
-function getOrMake<Value>(
-  map: Map<number, Map<number, Value>>,
+function getOrMake<Key, Value>(
+  map: Map<number, Map<Key, Value>>,
   key: number,
-): Map<number, Value> {
+): Map<Key, Value> {
   let inner = map.get(key);
   if (inner === undefined) {
     inner = new Map();

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { formatCidr } from "../../config/cidr.ts";
-import type { Cidr } from "../../ip/cidr.ts";
+import { type Cidr, formatCidr } from "../../ip/cidr.ts";
 
 /** A program and its arguments, as somebody would type them. */
 export type Command = readonly [program: string, ...args: string[]];

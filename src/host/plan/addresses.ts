@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { formatCidr } from "../../config/cidr.ts";
 import { OperatorError } from "../../errors.ts";
-import { type Cidr, contains, overlaps } from "../../ip/cidr.ts";
-import { formatIpv4 } from "../../ip/ipv4.ts";
+import { formatIp, type IpAddress } from "../../ip/address.ts";
+import { type Cidr, contains, formatCidr, overlaps } from "../../ip/cidr.ts";
 import { command } from "./action.ts";
 import type { Change } from "./change.ts";
 import { type HostState, type Interface, type Route, Table } from "./state.ts";
@@ -33,7 +32,7 @@ export function planUp(name: string, is: Interface | undefined): Change {
 }
 
 /** The address that an interface sends to its gateway from: the one in the gateway's block, else its first. */
-export function sourceOf(is: Interface, gateway: number | undefined): Cidr | undefined {
+export function sourceOf(is: Interface, gateway: IpAddress | undefined): Cidr | undefined {
   return is.addresses.find((own) => gateway !== undefined && contains(own, gateway)) ?? is.addresses[0];
 }
 
@@ -55,7 +54,7 @@ export function refuseTakenBlock(
       const isSameAddress = taken.address === block.address;
       // A wider block elsewhere does no harm: the narrower route wins.
       if (!isSameAddress && (taken.prefix < block.prefix || !overlaps(taken, block))) continue;
-      const what = isSameAddress ? formatIpv4(block.address) : formatCidr(block);
+      const what = isSameAddress ? formatIp(block.address) : formatCidr(block);
       throw refuse(what, `${other} has ${formatCidr(taken)}`);
     }
   }

@@ -3,11 +3,10 @@
  *
  * @module
  */
-import { formatCidr } from "../../config/cidr.ts";
 import type { Settings } from "../../config/settings.ts";
 import { OperatorError } from "../../errors.ts";
-import { overlaps } from "../../ip/cidr.ts";
-import { formatIpv4 } from "../../ip/ipv4.ts";
+import { formatIp, type IpAddress } from "../../ip/address.ts";
+import { formatCidr, overlaps } from "../../ip/cidr.ts";
 import { command } from "./action.ts";
 import type { Change } from "./change.ts";
 import type { ExitInterface } from "./exit_interfaces.ts";
@@ -22,9 +21,9 @@ import type { HostState, Route, Rule } from "./state.ts";
  * @param from whose packets are captured
  * @throws {OperatorError} where the table or the priority serves something else
  */
-export function planCapture(settings: Settings, from: number, state: HostState): Change[] {
+export function planCapture(settings: Settings, from: IpAddress, state: HostState): Change[] {
   const { tun, capture, table, priority } = settings;
-  const source = formatIpv4(from);
+  const source = formatIp(from);
   const rule = planRule(`rule from ${source} to table ${table}`, { from }, table, priority, state.rules);
   refuseForeignRoute(settings, rule.isThere, state.routes);
   const routes = [
@@ -75,19 +74,19 @@ export type FirewallTool = "nft" | "iptables";
  */
 export function planFirewall(
   settings: Settings,
-  from: number,
+  from: IpAddress,
   exits: readonly ExitInterface[],
   rules: readonly Rule[],
   tool: FirewallTool,
   owner: number,
 ): Change[] {
   const { capture, table, priority } = settings;
-  const own = new Set(exits.filter((exit) => exit.mark === 0).map((exit) => formatIpv4(exit.address)));
+  const own = new Set(exits.filter((exit) => exit.mark === 0).map((exit) => formatIp(exit.address)));
   const plan = tool === "nft" ? planNft : planIptables;
   const what = `rule for marked packets to table ${table}`;
   return [
     planRule(what, { mark: CAPTURE_MARK }, table, priority, rules),
-    ...plan(`onion_${owner}`, formatIpv4(from), capture.map(formatCidr), [...own]),
+    ...plan(`onion_${owner}`, formatIp(from), capture.map(formatCidr), [...own]),
   ];
 }
 

@@ -4,16 +4,16 @@
  *
  * @module
  */
-import { formatCidr, parseCidr } from "../../config/cidr.ts";
 import type { ExitChoice, Settings } from "../../config/settings.ts";
 import { ConfigError, OperatorError } from "../../errors.ts";
-import { formatIpv4 } from "../../ip/ipv4.ts";
 import { planAddress, planUp, refuseTakenBlock, sourceOf } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import { planLooseFilter } from "./reverse_path.ts";
 import { planRoute } from "./routes.ts";
 import { CAPTURE_MARK, findRule, planRule } from "./rules.ts";
 import { type HostState, type Interface, type Route, Table } from "./state.ts";
+import { formatIp, type IpAddress } from "../../ip/address.ts";
+import { formatCidr, parseCidr } from "../../ip/cidr.ts";
 
 /** An exit, resolved. */
 export interface ExitInterface {
@@ -21,7 +21,7 @@ export interface ExitInterface {
   readonly router: number;
   readonly device: string;
   /** The source of what leaves. */
-  readonly address: number;
+  readonly address: IpAddress;
   /** Bytes of the longest packet that the interface takes. */
   readonly mtu: number;
   /** The way to the next hop, in the words of `ip route`, e.g. `via 192.168.201.1`; empty where there is but one. */
@@ -39,7 +39,7 @@ export interface ExitInterface {
  * @throws {ConfigError} where `--exit` does not name one for each router
  * @throws {OperatorError} where an interface or its gateway is missing
  */
-export function resolveExits(settings: Settings, from: number, state: HostState): ExitInterface[] {
+export function resolveExits(settings: Settings, from: IpAddress, state: HostState): ExitInterface[] {
   const choices = settings.exit ?? chooseExits(settings.routers, state);
   refuseMiscount(choices.length, settings.routers);
   return choices.map((choice, index) => resolveExit(settings, index + 1, choice, from, state));
@@ -56,12 +56,12 @@ function refuseMiscount(names: number, routers: number): void {
 }
 
 /** Whose packets are captured: the one that was named, else the address of the default route's interface. */
-export function resolveFrom(settings: Settings, { interfaces, routes }: HostState): number {
+export function resolveFrom(settings: Settings, { interfaces, routes }: HostState): IpAddress {
   const { from } = settings;
   if (from !== undefined) {
     if (interfaces.some(({ addresses }) => addresses.some(({ address }) => address === from))) return from;
     throw new OperatorError(
-      `--from ${formatIpv4(from)} is no address of this host`,
+      `--from ${formatIp(from)} is no address of this host`,
       "choose one that `ip address` lists",
     );
   }
@@ -95,7 +95,7 @@ function resolveExit(
   settings: Settings,
   router: number,
   { interface: device, gateway }: ExitChoice,
-  from: number,
+  from: IpAddress,
   state: HostState,
 ): ExitInterface {
   const elsewhere = "name another with --exit";
@@ -130,7 +130,7 @@ function planOwn(
   table: number,
   { rules, routes }: HostState,
 ): Change[] {
-  const what = `rule from ${formatIpv4(address)} to table ${table}`;
+  const what = `rule from ${formatIp(address)} to table ${table}`;
   return [
     planDefaultRoute(device, way, table, routes),
     planRule(what, { from: address }, table, priority - 1, rules),
@@ -182,13 +182,13 @@ function planDefaultRoute(device: string, way: Way, table: number, routes: reado
 interface Way {
   /** In the words of `ip route`: by a gateway, or none to whoever is at the other end. */
   readonly words: readonly string[];
-  readonly gateway: number | undefined;
+  readonly gateway: IpAddress | undefined;
   /** The table that has it already. */
   readonly table: number | undefined;
 }
 
-function throughGateway(gateway: number): Way {
-  return { words: ["via", formatIpv4(gateway)], gateway, table: undefined };
+function throughGateway(gateway: IpAddress): Way {
+  return { words: ["via", formatIp(gateway)], gateway, table: undefined };
 }
 
 /** The way of an interface's default route, in the main table or else in any other. */

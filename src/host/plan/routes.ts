@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { formatCidr } from "../../config/cidr.ts";
-import type { Cidr } from "../../ip/cidr.ts";
+import { type Cidr, formatCidr } from "../../ip/cidr.ts";
 import { isSame } from "./addresses.ts";
 import { command } from "./action.ts";
 import type { Change, NeededRoute } from "./change.ts";

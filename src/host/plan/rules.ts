@@ -4,10 +4,10 @@
  * @module
  */
 import { OperatorError } from "../../errors.ts";
-import { formatIpv4 } from "../../ip/ipv4.ts";
 import { command } from "./action.ts";
 import type { Change } from "./change.ts";
 import { type Rule, Table } from "./state.ts";
+import { formatIp, type IpAddress } from "../../ip/address.ts";
 
 /** The priority of the kernel's own rule for the main table: what comes after it has nothing left to say. */
 const MAIN_PRIORITY = 32_766;
@@ -16,7 +16,7 @@ const MAIN_PRIORITY = 32_766;
 export const CAPTURE_MARK = 0x6f6e_0000;
 
 /** Which packets a rule leads: those from an address, or those with a mark. */
-export type RuleSelector = { readonly from: number } | { readonly mark: number };
+export type RuleSelector = { readonly from: IpAddress } | { readonly mark: number };
 
 /** The one rule that leads these packets to this table, if it comes early enough. */
 export function findRule(
@@ -53,7 +53,7 @@ export function planRule(
       "choose another with --priority",
     );
   }
-  const packets = "from" in selector ? ["from", formatIpv4(selector.from)] : ["fwmark", hex(selector.mark)];
+  const packets = "from" in selector ? ["from", formatIp(selector.from)] : ["fwmark", hex(selector.mark)];
   const name = table === Table.main ? "main" : `${table}`;
   const words = [...packets, "table", name, "priority", `${priority}`];
   return {
@@ -66,7 +66,7 @@ export function planRule(
 
 function leads(rule: Rule, selector: RuleSelector, table: number): boolean {
   if (rule.table !== table) return false;
-  return "from" in selector ? rule.src === formatIpv4(selector.from) : rule.fwmark === hex(selector.mark);
+  return "from" in selector ? rule.src === formatIp(selector.from) : rule.fwmark === hex(selector.mark);
 }
 
 function isExact({ src, fwmark, others }: Rule, selector: RuleSelector): boolean {

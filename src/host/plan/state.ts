@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { IpAddress } from "../../ip/address.ts";
 import type { Cidr } from "../../ip/cidr.ts";
 
 /** An interface with its IPv4 addresses. */
@@ -42,9 +43,9 @@ export interface Route {
   readonly prohibits?: true;
   /** How `ip route` writes the way to the next hop, e.g. `via 10.0.2.2`; empty where everybody is on the link. */
   readonly via: readonly string[];
-  readonly gateway?: number;
+  readonly gateway?: IpAddress;
   /** The source that it prescribes. */
-  readonly source?: number;
+  readonly source?: IpAddress;
   readonly metric: number;
 }
 

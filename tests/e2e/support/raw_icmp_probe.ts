@@ -11,6 +11,7 @@ import { RawIcmpSocket } from "../../../src/exit/raw_icmp/device.ts";
 import { openRawIcmp } from "../../../src/sys/raw_icmp.ts";
 import { address, echo, pattern, poisoned, readIpv4 } from "../../support/packets.ts";
 import { dotted } from "../../support/ping.ts";
+import type { IpAddress } from "../../../src/ip/address.ts";
 
 /** What a socket made of one message: how it was sent, and what came back. */
 export interface Observation {
@@ -41,7 +42,7 @@ const MESSAGES: readonly [size: number, fields: Partial<OutgoingFields>][] = [
  */
 export async function probe(
   socket: IcmpSocket,
-  destination: number,
+  destination: IpAddress,
   rest: () => Promise<void>,
 ): Promise<Observation[]> {
   const observations = [];

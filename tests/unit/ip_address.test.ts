@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  addressBits,
+  addressFromBits,
+  addressKey,
+  formatEndpoint,
+  formatIp,
+  isHostAddress,
+  LOOPBACK,
+  parseIp,
+  readAddress,
+  UNSPECIFIED,
+  writeAddress,
+} from "../../src/ip/address.ts";
+import { address } from "../support/packets.ts";
+
+const anyAddress = fc.integer({ min: 0, max: 0xffff_ffff }).map(addressFromBits);
+
+Deno.test("address: equal addresses are one key of a Map, and survive JSON and structured clones", () => {
+  const [one, other] = [parseIp("200.5.51.2")!, parseIp("200.5.51.2")!];
+  assert.equal(new Map([[one, "same"]]).get(other), "same");
+  assert.equal(JSON.parse(JSON.stringify(one)), one);
+  assert.equal(structuredClone(one), one);
+});
+
+Deno.test("address: the named ones are what their names say", () => {
+  assert.equal(formatIp(UNSPECIFIED), "0.0.0.0");
+  assert.equal(formatIp(LOOPBACK), "127.0.0.1");
+  assert.equal(formatEndpoint({ address: LOOPBACK, port: 40_001 }), "127.0.0.1:40001");
+});
+
+Deno.test("address: reads and writes network byte order, and is never negative", () => {
+  fc.assert(fc.property(anyAddress, (address) => {
+    const view = new DataView(new ArrayBuffer(6));
+    writeAddress(view, 1, address);
+    assert.equal(readAddress(view, 1), address);
+    assert.equal(view.getUint8(1), addressBits(address) >>> 24);
+    assert.ok(addressBits(address) >= 0);
+  }));
+});
+
+Deno.test("addressKey: differs where the address or the number beside it does", () => {
+  const any = fc.tuple(anyAddress, fc.nat(0xffff));
+  fc.assert(fc.property(any, any, (one, other) => {
+    const isSame = one[0] === other[0] && one[1] === other[1];
+    assert.equal(addressKey(...one) === addressKey(...other), isSame);
+  }));
+});
+
+Deno.test("parseIp: accepts four decimal octets and nothing else", () => {
+  for (
+    const text of [
+      "",
+      "10.5.51",
+      "10.5.51.2.3",
+      "10.5.51.",
+      "10.5.51.256",
+      "10.5.051.2",
+      "10.5.51.+2",
+      "10.5.51.0x2",
+      " 10.5.51.2",
+      "10.5.51.2\n",
+      "::1",
+    ]
+  ) assert.equal(parseIp(text), undefined, JSON.stringify(text));
+});
+
+Deno.test("formatIp: prints four decimal octets", () => {
+  for (const text of ["0.0.0.0", "10.5.51.2", "128.0.0.1", "255.255.255.255"]) {
+    assert.equal(formatIp(address(text)), text);
+  }
+});
+
+Deno.test("isHostAddress: accepts what RFC 1122 §3.2.1.3 lets a host have", () => {
+  const cases: [address: string, host: boolean][] = [
+    ["0.0.0.0", false], // this network
+    ["0.1.2.3", false],
+    ["1.0.0.0", true],
+    ["10.5.51.2", true],
+    ["126.255.255.255", true],
+    ["127.0.0.1", false], // loopback
+    ["128.0.0.0", true],
+    ["223.255.255.255", true],
+    ["224.0.0.1", false], // multicast
+    ["240.0.0.1", false], // reserved
+    ["255.255.255.255", false], // broadcast
+  ];
+  for (const [text, host] of cases) assert.equal(isHostAddress(address(text)), host, text);
+});
+
+Deno.test("parseIp: reads what formatIp writes", () => {
+  fc.assert(fc.property(anyAddress, (address) => assert.equal(parseIp(formatIp(address)), address)));
+});
