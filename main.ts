@@ -27,8 +27,6 @@ async function router(): Promise<ExitCode> {
 async function main(argv: readonly string[], signal: AbortSignal): Promise<ExitCode> {
   // The slowest part of a start, so it comes before the 20 ms of parsing. If parsing fails, the router is ended.
   await using routers = startsRun(argv) ? await firstRouter() : undefined;
-  // First, whatever the order in which a bundle holds what follows.
-  await import("./src/cli/later_segmenter.ts");
   const { parseArguments } = await import("./src/cli/arguments.ts");
   // An abort may cut parsing short, because parsing leaves nothing behind. A command ends by itself.
   const command = await unlessAborted(parseArguments(argv), signal);
@@ -57,7 +55,7 @@ async function perform(
     }
     case "doctor": {
       const { doctor } = await import("./src/cli/doctor.ts");
-      return await doctor(command.json);
+      return await doctor(command);
     }
     case "down": {
       const { down } = await import("./src/cli/down.ts");

@@ -1,6 +1,6 @@
 /**
- * The command line → one {@linkcode Command}. The first word decides: a word of the command table is that command,
- * and everything else is a run.
+ * The command line → one {@linkcode Command}. Its first words name a command of the command table; where they name none,
+ * it is a run.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { validate } from "../config/validate.ts";
 import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import type { Command } from "./command.ts";
-import { findSimilar } from "./optique.ts";
-import { DOCTOR, NOTHING, parseRun, parseWords } from "./parse.ts";
+import { nearest } from "./nearest.ts";
+import { asksFor, type Parsed, parseWords } from "./parse.ts";
 import { versionText } from "./version.ts";
-import { asksFor, shownWords } from "./words.ts";
+import { findCommand, RUN, shownCommands } from "./words.ts";
 
 /**
  * Reads a command line; the only thing it looks at besides is what the command line names: a config file, a directory.
@@ -22,44 +22,19 @@ import { asksFor, shownWords } from "./words.ts";
  * @throws {ConfigError} that names the word which cannot be taken, and the remedy
  */
 export async function parseArguments(argv: readonly string[]): Promise<Command> {
-  const [word, ...rest] = argv;
-  if (word === undefined) return { kind: "usage", text: (await import("./help.ts")).usageText() };
-  // First, because what is to be completed may be anything, `--help` too.
-  if (word === "completion") {
-    const { completion } = await import("./completion.ts");
-    return { kind: "print", text: completion(rest) };
+  if (argv.length === 0) return { kind: "usage", text: (await import("./help.ts")).usageText() };
+  const isHelp = argv[0] === "help";
+  const named = findCommand(isHelp ? argv.slice(1) : argv);
+  if (isHelp || asksFor(named, "--help", "-h")) {
+    const { pageText } = await import("./help.ts");
+    return { kind: "print", text: pageText(named) };
   }
-  if (word === "lab") {
-    const { parseLab } = await import("./lab_arguments.ts");
-    const command = parseLab(rest);
-    return command === undefined ? await help() : { kind: "lab", command };
-  }
-  if (word === "help" || asksFor(argv, "--help", "-h")) return await help();
-  if (asksFor(argv, "--version", "-V")) return { kind: "print", text: versionText() };
-  switch (word) {
-    case "doctor":
-      return { kind: "doctor", json: parseWords(DOCTOR, rest).json !== undefined };
-    case "down":
-      parseWords(NOTHING, rest);
-      return { kind: "down" };
-    case "man": {
-      parseWords(NOTHING, rest);
-      const { manPage } = await import("./man.ts");
-      return { kind: "print", text: manPage() };
-    }
-    default:
-      return { kind: "run", settings: await runSettings(argv) };
-  }
+  if (asksFor(named, "--version", "-V")) return { kind: "print", text: versionText() };
+  const parsed = parseWords(named);
+  return await named.row.read?.(parsed) ?? { kind: "run", settings: await runSettings(parsed) };
 }
 
-async function help(): Promise<Command> {
-  // Its words are those of every command; a run needs none of them.
-  const { helpText } = await import("./help.ts");
-  return { kind: "print", text: helpText() };
-}
-
-async function runSettings(words: readonly string[]): Promise<Settings> {
-  const { file, options } = parseRun(words);
+async function runSettings({ options, operands: [file] }: Parsed): Promise<Settings> {
   const fromFile = file === undefined ? {} : await readConfigFile(file, meantInstead(file));
   const settings = validate({ ...fromFile, ...options });
   await requireDirectory(settings.logDir);
@@ -69,7 +44,7 @@ async function runSettings(words: readonly string[]): Promise<Settings> {
 /** What somebody may have meant who named a config file that is not there. */
 function meantInstead(file: string): string {
   if (/^\d+$/.test(file)) return `to run a stage, write onion --stage ${file}`;
-  const [near] = findSimilar(file, shownWords());
+  const near = nearest(file, shownCommands(RUN).map(([word]) => word));
   return near === undefined ? "name a config file, or see onion --help" : `did you mean onion ${near}?`;
 }
 

@@ -2,17 +2,23 @@
  * `onion completion SHELL`: the script that a shell loads, and, with the words of a command line after it, what the
  * script asks for: how the last of them could go on.
  *
+ * Each line of the answer is a word, and for zsh and fish a tab and what the word means. Two lines are no words: the
+ * shell is to offer {@linkcode FILES}, {@linkcode DIRECTORIES}.
+ *
  * @module
  */
-import { bash, fish, type ShellCompletion, zsh } from "@optique/core/completion";
+import type { Flag, Offers } from "../config/options.ts";
 import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
-import { suggestLab } from "./lab_arguments.ts";
-import { type Suggestion, suggestSync, text } from "./optique.ts";
-import { DOCTOR, NOTHING, runParser } from "./parse.ts";
-import { SHELLS, shownWords, WORDS } from "./words.ts";
+import { PARTIES } from "./lab_arguments.ts";
+import { optionsOf, optionWords } from "./parse.ts";
+import { findCommand, RUN, SHELLS, shownCommands } from "./words.ts";
 
-const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], ShellCompletion>> = { bash, zsh, fish };
+const FILES = "__FILE__:file:";
+const DIRECTORIES = "__FILE__:directory:";
+
+/** How a word may go on, and what that means. */
+type Suggestion = readonly [word: string, help?: string];
 
 /**
  * What `onion completion` prints.
@@ -25,32 +31,107 @@ export function completion([name, ...line]: readonly string[]): string {
   if (name === undefined) throw new ConfigError("completion needs the name of a shell", remedy);
   const shell = SHELLS.find((each) => each === name);
   if (shell === undefined) throw new ConfigError(`no completion for ${show(name)}`, remedy);
-  const [first, ...rest] = line;
-  if (first === undefined) return SCRIPTS[shell].generateScript("onion", ["completion", shell]).trim();
-  return [...SCRIPTS[shell].encodeSuggestions(suggestions([first, ...rest]))].join("");
+  if (line.length === 0) return SCRIPTS[shell];
+  return suggestions(line).map(([word, help = ""]) =>
+    shell === "bash" || help === "" ? word : `${word}\t${help}`
+  ).join("\n");
 }
 
-function suggestions(line: readonly [string, ...string[]]): Suggestion[] {
-  const [first, second, ...rest] = line;
-  if (second === undefined) {
-    const words = shownWords().map((word) => literal(word, WORDS[word]?.help ?? ""));
-    const flags = [literal("--help", "print the help"), literal("--version", "print the version")];
-    return [
-      ...[...words, ...flags].filter((each) => each.text.startsWith(first)),
-      ...suggestSync(runParser(), line),
-    ];
+function suggestions(line: readonly string[]): Suggestion[] {
+  const last = line.at(-1)!;
+  const { row, words } = findCommand(line.slice(0, -1));
+  const { end, lacking } = optionWords(row, words);
+  if (lacking !== undefined) return offered(lacking.offers, last);
+
+  const operands = offered(row.operands?.offers, last);
+  if (end < words.length) return row.operands?.count === "one" ? operands : [];
+  const options = Object.values(optionsOf(row));
+  const equals = last.indexOf("=");
+  if (last.startsWith("-") && equals > 0) {
+    const option = options.find(({ flag }) => flag === last.slice(0, equals));
+    const values = offered(option?.offers, last.slice(equals + 1));
+    return values.map(([word]) => [word.startsWith("__") ? word : `${last.slice(0, equals + 1)}${word}`]);
   }
-  if (first === "completion") {
-    return rest.length > 0
-      ? []
-      : SHELLS.filter((each) => each.startsWith(second)).map((each) => literal(each, ""));
-  }
-  if (first === "lab") return suggestLab([second, ...rest]);
-  if (first === "doctor") return [...suggestSync(DOCTOR, [second, ...rest])];
-  if (Object.hasOwn(WORDS, first)) return [...suggestSync(NOTHING, [second, ...rest])];
-  return [...suggestSync(runParser(), line)];
+  const isGiven = ({ flag }: Flag) => words.some((word) => word === flag || word.startsWith(`${flag}=`));
+  const flags = last.startsWith("-")
+    ? options.filter((option) => !isGiven(option)).map(({ flag, help }): Suggestion => [flag, help])
+    : [];
+  const first: Suggestion[] = words.length > 0 ? [] : [
+    ...shownCommands(row).map(([word, { help }]): Suggestion => [word, help]),
+    ...row === RUN ? [["--help", "print the help"], ["--version", "print the version"]] as const : [],
+  ];
+  return [...[...first, ...flags].filter(([word]) => word.startsWith(last)), ...operands];
 }
 
-function literal(word: string, help: string) {
-  return { kind: "literal", text: word, ...(help !== "" && { description: [text(help)] }) } as const;
+function offered(offers: Offers = [], prefix: string): Suggestion[] {
+  if (offers === "files") return [[FILES]];
+  if (offers === "directories") return [[DIRECTORIES]];
+  const words = offers === "parties" ? PARTIES : offers;
+  return words.filter((word) => word.startsWith(prefix)).map((word) => [word]);
 }
+
+/** The scripts. Where a value follows `--flag=`, the shell completes the value alone, or is given it with the flag. */
+const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], string>> = {
+  bash: `function _onion () {
+  local -a words=()
+  local word line
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD}"; do
+    # readline takes --stage=2 for three words, and replaces only what follows the =
+    if (( \${#words[@]} )) && [[ ( $word == =* && \${words[-1]} == --* ) || \${words[-1]} == --*= ]]; then
+      words[-1]+=$word
+    else
+      words+=("$word")
+    fi
+  done
+  local prefix=""
+  [[ \${words[-1]} == --*=* ]] && prefix="\${words[-1]%%=*}="
+  local value="\${words[-1]#"$prefix"}"
+  COMPREPLY=()
+  while IFS= read -r line; do
+    case "$line" in
+      ${FILES} | ${DIRECTORIES})
+        compopt -o filenames 2>/dev/null
+        local kind=-f
+        [[ $line == ${DIRECTORIES} ]] && kind=-d
+        mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen "$kind" -- "$value")
+        ;;
+      *) COMPREPLY+=("\${line#"$prefix"}") ;;
+    esac
+  done < <(onion 'completion' 'bash' "\${words[@]}" 2>/dev/null)
+}
+complete -F _onion onion`,
+  zsh: `#compdef onion
+function _onion () {
+  local line
+  local -a offers
+  [[ $PREFIX == --*=* ]] && local prefix="\${PREFIX%%=*}=" || local prefix=""
+  for line in "\${(@f)$(onion 'completion' 'zsh' "\${(@)words[2,CURRENT-1]}" "$PREFIX" 2>/dev/null)}"; do
+    case "$line" in
+      ${FILES} | ${DIRECTORIES})
+        [[ -n $prefix ]] && compset -P '*='
+        if [[ $line == ${DIRECTORIES} ]]; then _files -/; else _files; fi
+        ;;
+      ?*) offers+=("\${\${line//:/\\\\:}/$'\\t'/:}") ;;
+    esac
+  done
+  (( \${#offers} )) && _describe -V onion offers
+}
+compdef _onion onion`,
+  fish: `function __onion_complete
+  set -l words (commandline -opc)
+  set -l current (commandline -ct)
+  set -l prefix (string match -r -- '^--[^=]*=' $current)
+  set -l value (string replace -r -- '^--[^=]*=' '' $current)
+  for line in (onion 'completion' 'fish' $words[2..-1] "$current" 2>/dev/null)
+    switch $line
+      case '${FILES}'
+        printf '%s\\n' "$prefix"(__fish_complete_path "$value")
+      case '${DIRECTORIES}'
+        printf '%s\\n' "$prefix"(__fish_complete_directories "$value")
+      case '*'
+        printf '%s\\n' $line
+    end
+  end
+end
+complete -c onion -f -a '(__onion_complete)'`,
+};

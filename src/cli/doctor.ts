@@ -15,7 +15,7 @@ const C_LIBRARY = "libc.so.6";
 const LONGEST_MARK = 7;
 
 /** Looks, and tells. */
-export async function doctor(json: boolean): Promise<ExitCode> {
+export async function doctor({ json }: { readonly json: boolean }): Promise<ExitCode> {
   const diagnosis = await examine();
   console.log(json ? JSON.stringify(diagnosis) : diagnosisText(diagnosis));
   return diagnosis.stages.every(({ canRun }) => canRun) ? ExitCode.ok : ExitCode.hostLacks;

@@ -1,5 +1,5 @@
 /**
- * What `--help` and the man page say, made from the option, command and stage tables.
+ * What `--help` and the man page say, made from the command, option and stage tables.
  *
  * @module
  */
@@ -7,14 +7,17 @@ import { WORDS as CONFIG_WORDS } from "../config/file.ts";
 import { type Before, FLAGS, stageList } from "../config/options.ts";
 import { type Stage, STAGES } from "../config/stages.ts";
 import { ExitCode } from "../errors.ts";
-import { LAB_HELP } from "./lab_arguments.ts";
-import { WORDS } from "./words.ts";
+import { optionsOf } from "./parse.ts";
+import { type CommandRow, COMMANDS, type NamedCommand, RUN, shownCommands } from "./words.ts";
 
 /** A heading and what stands under it: terms, each with its explanation. */
 export interface Section {
   readonly title: string;
   readonly rows: readonly (readonly [term: string, explanation: string])[];
 }
+
+/** Columns of the oldest terminal. */
+const WIDTH = 80;
 
 /** What onion is, in one line. */
 export const BRIEF = "onion - an onion router for IP packets, over routers that you run yourself";
@@ -23,7 +26,7 @@ export const BRIEF = "onion - an onion router for IP packets, over routers that 
 export const MANUAL: readonly Section[] = [
   { title: "Usage", rows: usage() },
   { title: "Stages", rows: STAGES.map((stage) => [`${stage.number}`, stage.shows]) },
-  { title: "Options", rows: options() },
+  { title: "Options", rows: optionRows(RUN) },
   {
     title: "Examples",
     rows: [
@@ -37,7 +40,7 @@ export const MANUAL: readonly Section[] = [
       ["source <(onion completion bash)", "complete command lines in this shell"],
     ],
   },
-  { title: "Practice network", rows: LAB_HELP },
+  { title: "Practice network", rows: commandRows("onion lab", COMMANDS.lab!) },
   { title: "Config file", rows: configFile() },
   {
     title: "Exit status",
@@ -69,7 +72,7 @@ export const MANUAL: readonly Section[] = [
 
 /** What `onion --help` prints. */
 export function helpText(): string {
-  return [BRIEF, ...MANUAL.map(({ title, rows }) => `${title}:\n${table(rows)}`)].join("\n\n");
+  return [BRIEF, ...MANUAL.map(sectionText)].join("\n\n");
 }
 
 /** What `onion` alone prints: the shortest way on. */
@@ -77,36 +80,71 @@ export function usageText(): string {
   return `Usage:\n${table(usage())}\n\nSee onion --help for the options.`;
 }
 
+/** What `onion COMMAND --help` prints: the page of that command, or the whole manual where there is none. */
+export function pageText({ name, row }: NamedCommand): string {
+  if (row.help === undefined) return helpText();
+  return [
+    paragraph(`${name} - ${row.help}`),
+    `Usage:\n  ${commandLine(name, row)}`,
+    ...row.about === undefined ? [] : [paragraph(row.about)],
+    ...commandSections(name, row).map(sectionText),
+  ].join("\n\n");
+}
+
+/** Every command that is shown, and behind it the commands that it takes. */
+export function shownTree(name = "onion", row: CommandRow = RUN): NamedCommand[] {
+  return shownCommands(row).flatMap(([word, row]) => [
+    { name: `${name} ${word}`, row, words: [] },
+    ...shownTree(`${name} ${word}`, row),
+  ]);
+}
+
+/** A command with what follows its name. */
+export function commandLine(name: string, { usage = "" }: CommandRow): string {
+  return `${name} ${usage}`.trimEnd();
+}
+
+/** What there is to a command besides its line in the usage; nothing is empty. */
+export function commandSections(name: string, row: CommandRow): Section[] {
+  return [
+    { title: "Commands", rows: commandRows(name, row) },
+    { title: "Options", rows: optionRows(row) },
+    { title: "Examples", rows: row.examples ?? [] },
+  ].filter(({ rows }) => rows.length > 0);
+}
+
+function commandRows(name: string, row: CommandRow): Section["rows"] {
+  return shownCommands(row).map(([word, row]) => [commandLine(`${name} ${word}`, row), row.help]);
+}
+
 function usage(): Section["rows"] {
-  const words = Object.entries(WORDS).flatMap(([word, { operands, help }]) =>
-    help === undefined ? [] : [[["onion", word, operands].filter(Boolean).join(" "), help] as const]
-  );
   return [
     ["onion --stage N [OPTION…]", "run a stage until Ctrl+C"],
     ["onion CONFIG_FILE [OPTION…]", "the same, from a classic config file; options win over it"],
-    ...words,
+    ...commandRows("onion", RUN),
     ["onion --help", "print this"],
+    ["onion COMMAND --help", "print what a command does, and its options"],
     ["onion --version", "print the version, and what it was built with"],
   ];
 }
 
-function options(): Section["rows"] {
-  return Object.values(FLAGS).map(({ flag, metavar, help, usual, meantFor }) => {
-    const term = metavar === undefined ? flag : `${flag} ${metavar}`;
+function optionRows(row: CommandRow): Section["rows"] {
+  return Object.values(optionsOf(row)).map(({ flag, short, metavar, help, default: value, meantFor }) => {
+    const term = [short === undefined ? flag : `${short}, ${flag}`, metavar].join(" ").trimEnd();
     // A switch has no default worth a word: it is off.
-    if (metavar === undefined || usual === undefined) return [term, help];
-    return [term, `${help} [${typeof usual === "string" ? usual : byStage(usual, meantFor)}]`];
+    if (metavar === undefined || value === undefined) return [term, help];
+    return [term, `${help} [${typeof value === "string" ? value : byStage(value, meantFor)}]`];
   });
 }
 
-/** What an option usually is where that depends on the stage, e.g. `1 in stages 1, 2 and 3; 4 in stage 4`. */
+/** A default that depends on the stage, e.g. `1 in stages 1, 2 and 3; 4 in stage 4`. */
 function byStage(
-  usual: (stage: Stage, before: Before) => string,
+  value: (stage: Stage, before: Before) => string,
   meantFor: (stage: Stage) => boolean = () => true,
 ): string {
   const values = Map.groupBy(
     STAGES.filter(meantFor),
-    (stage) => usual(stage, { routers: stage.routers.usual }),
+    (stage) => value(stage, { routers: stage.routers.default }),
   );
   return [...values].map(([value, stages]) => `${value} in ${stageList(stages)}`).join("; ");
 }
@@ -119,8 +157,9 @@ function configFile(): Section["rows"] {
   return [...lines, ["# TEXT", "a comment; it has a line of its own"]];
 }
 
-/** Columns of the oldest terminal. */
-const WIDTH = 80;
+function sectionText({ title, rows }: Section): string {
+  return `${title}:\n${table(rows)}`;
+}
 
 /** Terms in one column, explanations in the next, wrapped into it. */
 function table(rows: Section["rows"]): string {
@@ -129,6 +168,10 @@ function table(rows: Section["rows"]): string {
     const lines = wrap(explanation, WIDTH - indent).join(`\n${" ".repeat(indent)}`);
     return `  ${term}`.padEnd(indent) + lines;
   }).join("\n");
+}
+
+function paragraph(text: string): string {
+  return wrap(text, WIDTH).join("\n");
 }
 
 function wrap(text: string, width: number): string[] {

@@ -4,16 +4,33 @@
  * @module
  */
 import { VERSION } from "../run/self.ts";
-import { BRIEF, MANUAL } from "./help.ts";
+import { BRIEF, commandLine, commandSections, MANUAL, type Section, shownTree } from "./help.ts";
 
 /** The manual page, in the man(7) macros. */
 export function manPage(): string {
-  const lines = [`.TH ONION 1 "" "onion ${VERSION}"`, ".SH NAME", roff(BRIEF)];
-  for (const { title, rows } of MANUAL) {
-    lines.push(`.SH ${title === "Usage" ? "SYNOPSIS" : title.toUpperCase()}`);
-    for (const [term, explanation] of rows) lines.push(".TP", `.B ${roff(term)}`, roff(explanation));
-  }
-  return lines.join("\n");
+  return [
+    `.TH ONION 1 "" "onion ${VERSION}"`,
+    ".SH NAME",
+    roff(BRIEF),
+    ...MANUAL.flatMap(({ title, rows }) => [
+      `.SH ${title === "Usage" ? "SYNOPSIS" : title.toUpperCase()}`,
+      ...items(rows),
+    ]),
+    ".SH COMMANDS",
+    ...shownTree().flatMap(({ name, row }) => [
+      `.SS ${roff(commandLine(name, row))}`,
+      roff(row.help ?? ""),
+      ...row.about === undefined ? [] : [".PP", roff(row.about)],
+      // Commands of a command follow it.
+      ...commandSections(name, row).filter(({ title }) => title !== "Commands").flatMap(({ rows }) =>
+        items(rows)
+      ),
+    ]),
+  ].join("\n");
+}
+
+function items(rows: Section["rows"]): string[] {
+  return rows.flatMap(([term, explanation]) => [".TP", `.B ${roff(term)}`, roff(explanation)]);
 }
 
 /** Text as text: a line that begins with a dot or a quote would be a request, a bare minus a hyphen. */

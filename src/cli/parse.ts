@@ -1,156 +1,123 @@
 /**
- * How a command line is read: optique parsers made from the option table, and their errors in our words.
+ * The words of a command line → options and operands, by the command and option tables. What a value means is for
+ * `config/`, which judges a config file's values too.
+ *
+ * ```
+ * --name value   --name=value   -n value   --switch   operand   -- operand that may begin with a dash
+ * ```
  *
  * @module
  */
-import { FLAGS, type RawOptions } from "../config/options.ts";
+import { type Flag, FLAGS, type RunOption } from "../config/options.ts";
 import { type Given, show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
-import {
-  argument,
-  findSimilar,
-  flag,
-  formatMessage,
-  lineBreak,
-  map,
-  type Message,
-  object,
-  option,
-  optional,
-  type OptionName,
-  type Parser,
-  parseSync,
-  string,
-  type Suggestion,
-  text,
-  type ValueParser,
-} from "./optique.ts";
+import { nearest } from "./nearest.ts";
+import { type CommandRow, type NamedCommand, RUN } from "./words.ts";
 
-/** A parser of all words of a command. */
-export type WordParser<T> = Parser<"sync", T, unknown>;
+/** The words after a command's name, sorted. */
+export interface Parsed<Name extends string = string> {
+  /** The options that are given, by their names in the table; a switch is given as `yes`. */
+  readonly options: { readonly [N in Name]?: Given };
+  readonly operands: readonly string[];
+}
 
-/** A parser of one flag or operand, which may be missing. */
-export type Field<T> = Parser<"sync", T | undefined, unknown>;
-
-/** Where a user who is lost is sent. */
-const SEE_HELP = "see onion --help";
+/** Every option that a command takes, by name, in the order of the help. */
+export function optionsOf(row: CommandRow): Readonly<Record<string, Flag>> {
+  const names = row === RUN ? Object.keys(FLAGS) as RunOption[] : row.runOptions ?? [];
+  return { ...Object.fromEntries(names.map((name) => [name, FLAGS[name]])), ...row.options };
+}
 
 /**
- * Reads the words of a command.
+ * Sorts the words after a command's name.
  *
  * @throws {ConfigError} that names the word which does not fit
  */
-export function parseWords<T>(parser: WordParser<T>, words: readonly string[]): T {
-  const result = parseSync(parser, words);
-  if (result.success) return result.value;
-  const [cause, remedy] = formatMessage(result.error, { quotes: false }).split("\n");
-  throw new ConfigError(cause!.replace(/\.$/, ""), remedy ?? SEE_HELP);
+export function parseWords({ name: command, row, words }: NamedCommand): Parsed {
+  if (row !== RUN && row.commands !== undefined) throw noCommand(command, row.commands, words[0]);
+  const known = Object.entries(optionsOf(row));
+  const seeHelp = `see ${command} --help`;
+  const options: Record<string, Given> = {};
+  const operands: string[] = [];
+  const { end } = optionWords(row, words);
+
+  const addOperand = (word: string) => {
+    const most = row.operands === undefined ? 0 : row.operands.count === "one" ? 1 : Infinity;
+    if (operands.push(word) > most) throw new ConfigError(`unexpected argument ${show(word)}`, seeHelp);
+  };
+  for (let at = 0; at < end; at++) {
+    const word = words[at]!;
+    if (!isOption(word)) {
+      addOperand(word);
+      continue;
+    }
+    const [, dashed = word, inline] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
+    const [name, option] = known.find(([, each]) => isCalled(each, dashed)) ?? [];
+    if (name === undefined || option === undefined) {
+      const near = nearestFlag(dashed, known.map(([, { flag }]) => flag));
+      throw new ConfigError(
+        `unknown option ${show(dashed)}`,
+        near === undefined ? seeHelp : `did you mean ${near}? ${seeHelp}`,
+      );
+    }
+    const { flag, metavar } = option;
+    if (metavar === undefined && inline !== undefined) {
+      throw new ConfigError(`${flag} takes no value, but got ${show(inline)}`, `write ${flag}`);
+    }
+    const text = metavar === undefined ? "yes" : inline ?? words[++at];
+    if (text === undefined) throw new ConfigError(`${flag} needs a value`, `write ${flag} ${metavar}`);
+    if (Object.hasOwn(options, name)) {
+      throw new ConfigError(`${flag} is given twice`, "leave one of the two out");
+    }
+    options[name] = { text, name: flag, at: "" };
+  }
+  words.slice(words[end] === "--" ? end + 1 : end).forEach(addOperand);
+  return { options, operands };
+}
+
+/** The error of a command that takes a further one and does not get it. */
+function noCommand(command: string, commands: object, word: string | undefined): ConfigError {
+  const own = command.replace(/^onion /, "");
+  const cause = word === undefined ? `${own} needs to be told what to do` : `no ${show(word)} of the ${own}`;
+  return new ConfigError(cause, `write ${command} ${Object.keys(commands).join("|")}`);
 }
 
 /**
- * Flags and operands in any order, each at most once.
+ * Where the options of a command line end: at `--`, and at a command's operands where those may be anything.
  *
- * @param known the names of all flags, for who has mistyped one
+ * @returns `end`, the number of words before, and the option among them that lacks its value
  */
-export function inAnyOrder<T extends Readonly<Record<string, Field<unknown>>>>(
-  fields: T,
-  known: readonly string[] = Object.values(fields).flatMap((field) => [...field.leadingNames]),
-) {
-  return object(fields, { errors: { unexpectedInput: (word) => unexpected(word, known) } });
+export function optionWords(
+  row: CommandRow,
+  words: readonly string[],
+): { readonly end: number; readonly lacking: Flag | undefined } {
+  const options = Object.values(optionsOf(row));
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]!;
+    if (word === "--" || row.operands?.count === "rest" && !isOption(word)) {
+      return { end: at, lacking: undefined };
+    }
+    const option = options.find((each) => isCalled(each, word));
+    if (option?.metavar !== undefined && ++at === words.length) return { end: at, lacking: option };
+  }
+  return { end: words.length, lacking: undefined };
 }
 
-/** The fields for some options of the table. */
-export function flags<Name extends keyof typeof FLAGS>(names: readonly Name[]): Record<Name, Field<Given>> {
-  const fields = names.map((name) => [name, field(FLAGS[name])] as const);
-  return Object.fromEntries(fields) as Record<Name, Field<Given>>;
+/** Whether a command line asks for something that wins over all else, such as `--help`. */
+export function asksFor({ row, words }: NamedCommand, ...names: string[]): boolean {
+  return words.slice(0, optionWords(row, words).end).some((word) => names.includes(word));
 }
 
-type RunOption = keyof typeof FLAGS;
-const RUN_OPTIONS = Object.keys(FLAGS) as RunOption[];
-
-/** `[CONFIG_FILE] [OPTION…]` */
-export function runParser(options: readonly RunOption[] = RUN_OPTIONS) {
-  const fields = { file: optional(argument(offering("CONFIG_FILE", "files"))), ...flags(options) };
-  return inAnyOrder(fields, RUN_OPTIONS.map((name) => FLAGS[name].flag));
+/** A dash alone is none: many programs take it as the name of a file. */
+function isOption(word: string): boolean {
+  return word.startsWith("-") && word !== "-";
 }
 
-/**
- * Reads the words of a run. A parser is made of those options only that a word names, and of the one that no run is without: all
- * of them, of which each is asked about each word, would take 10 ms more at every start.
- *
- * @throws {ConfigError} that names the word which does not fit
- */
-export function parseRun(words: readonly string[]): { file: string | undefined; options: RawOptions } {
-  const isNamed = ({ flag }: FlagRow) =>
-    flag === FLAGS.stage.flag || words.some((word) => word === flag || word.startsWith(`${flag}=`));
-  const { file, ...options } = parseWords(
-    runParser(RUN_OPTIONS.filter((name) => isNamed(FLAGS[name]))),
-    words,
-  );
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return { file, options: Object.fromEntries(given) };
+function isCalled({ flag, short }: Flag, dashed: string): boolean {
+  return dashed === flag || dashed === short;
 }
 
-/** `[--json]` */
-export const DOCTOR = inAnyOrder({ json: field({ ...FLAGS.json, help: "print one JSON object" }) });
-
-/** What follows a command that takes neither options nor operands. */
-export const NOTHING = inAnyOrder({});
-
-/** A flag as a table describes it. */
-export interface FlagRow {
-  readonly flag: `--${string}`;
-  readonly short?: `-${string}`;
-  /** What stands for its value in the help; a switch has none. */
-  readonly metavar?: string;
-  readonly help: string;
-  readonly offers?: readonly string[] | "directories";
-}
-
-/** The field for one flag. */
-export function field({ flag: dashed, short, metavar, help, offers }: FlagRow): Field<Given> {
-  const names: [OptionName, ...OptionName[]] = short === undefined ? [dashed] : [dashed, short];
-  const given = (value: string): Given => ({ text: value, name: dashed, at: "" });
-  const description = [text(help)];
-  const errors = {
-    duplicate: problem(`${dashed} is given twice`, "leave one of the two out"),
-    endOfInput: problem(`${dashed} needs a value`, `write ${dashed} ${metavar}`),
-    // Shown to nobody, for `inAnyOrder` says what is wrong. Left to itself, each option looks for similar names first: 5 ms in all.
-    noMatch: problem(`not ${dashed}`),
-  };
-  return metavar === undefined
-    ? map(optional(flag(...names, { description, errors })), (set) => set && given("yes"))
-    : map(
-      optional(option(...names, offering(metavar, offers), { description, errors })),
-      (value) => value === undefined ? undefined : given(value),
-    );
-}
-
-/** Any text: `config/` judges it, because there a file's values are judged too. Only what a shell may offer is said here. */
-function offering(
-  metavar: string,
-  offers: readonly string[] | "directories" | "files" = [],
-): ValueParser<"sync", string> {
-  return {
-    ...string({ metavar: metavar as "VALUE" }),
-    *suggest(prefix: string): Iterable<Suggestion> {
-      if (offers === "directories") yield { kind: "file", type: "directory" };
-      else if (offers === "files") yield { kind: "file", type: "file" };
-      else for (const word of offers) if (word.startsWith(prefix)) yield { kind: "literal", text: word };
-    },
-  };
-}
-
-function unexpected(word: string, flags: readonly string[]): Message {
-  if (!word.startsWith("-")) return problem(`unexpected argument ${show(word)}`);
-  const name = word.split("=", 1)[0]!;
-  const known = [...flags, "--help", "--version"];
-  const near = known.find((flag) => name.length > 3 && flag.startsWith(name)) ??
-    findSimilar(name, known, { maxDistance: 2 })[0];
-  return problem(`unknown option ${show(name)}`, near && `did you mean ${near}? ${SEE_HELP}`);
-}
-
-/** The cause, a line break, the remedy: {@linkcode parseWords} takes them apart again. */
-function problem(cause: string, remedy = SEE_HELP): Message {
-  return [text(cause), lineBreak(), text(remedy)];
+/** The flag that somebody may have meant: one that begins like this, or one that is nearly this. */
+function nearestFlag(dashed: string, flags: readonly string[]): string | undefined {
+  const known = [...flags, "--help", "--version"].filter((flag) => flag !== dashed);
+  return known.find((flag) => dashed.length > 3 && flag.startsWith(dashed)) ?? nearest(dashed, known, 2);
 }

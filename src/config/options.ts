@@ -22,20 +22,28 @@ import {
   show,
 } from "./values.ts";
 
-/** Everything about one option. */
-export interface Option<T> {
+/** How an option is written and explained. */
+export interface Flag {
   /** How it is written on the command line. */
   readonly flag: `--${string}`;
+  /** The same with one letter. */
+  readonly short?: `-${string}`;
   /** What stands for its value in the help; a switch has none. */
   readonly metavar?: string;
   /** What it means, for the help. */
   readonly help: string;
   /** What it is when nothing is said, as it would be written, perhaps made from the stage; left out, it is undefined. */
-  readonly usual?: string | ((stage: Stage, before: Before) => string);
-  /** What a shell offers for its value: words, or names of directories. */
-  readonly offers?: readonly string[] | "directories";
+  readonly default?: string | ((stage: Stage, before: Before) => string);
+  readonly offers?: Offers;
   /** Whether it means anything in a stage; it does in every one where this is left out. */
   readonly meantFor?: (stage: Stage) => boolean;
+}
+
+/** What a shell offers for a value: words, names of files or directories, the parties of the practice network. */
+export type Offers = readonly string[] | "files" | "directories" | "parties";
+
+/** Everything about one option of a run. */
+export interface Option<T> extends Flag {
   /** @throws {ConfigError} if the value cannot be taken */
   readonly read: (given: Given, stage: Stage, before: Before) => T;
 }
@@ -43,8 +51,11 @@ export interface Option<T> {
 /** The values of the options that stand before one in the table. */
 export type Before = Partial<Settings>;
 
+/** The name of an option of a run. */
+export type RunOption = keyof Settings;
+
 /** What the user said, by option; nothing is checked yet. */
-export type RawOptions = { readonly [Name in keyof Settings]?: Given };
+export type RawOptions = { readonly [Name in RunOption]?: Given };
 
 /** `--stage`, which all other options depend on. */
 export const STAGE: Omit<Option<Stage>, "read"> & { readonly read: (given: Given) => Stage } = {
@@ -71,51 +82,51 @@ const captures = (stage: Stage) => stage.captures;
 const readSwitch = (given: Given) => given.text === "yes";
 
 /** The options of a run, in the order of the help. */
-export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Option<Settings[Name]> } = {
+export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<Settings[Name]> } = {
   routers: {
     flag: "--routers",
     metavar: "N",
     help: "how many routers to start",
-    usual: (stage) => `${stage.routers.usual}`,
+    default: (stage) => `${stage.routers.default}`,
     read: (given, stage) => readCount(given, stage.routers, `stage ${stage.number} has`, "router"),
   },
   hops: {
     flag: "--hops",
     metavar: "H",
     help: "how many routers a packet passes; where circuits are built, fewer than there are",
-    usual: (stage, before) => `${Math.min(stage.hops.usual, hopsOf(stage, before).most)}`,
+    default: (stage, before) => `${Math.min(stage.hops.default, hopRange(stage, before).max)}`,
     meantFor: carriesPackets,
     read(given, stage, before) {
-      const most = hopsOf(stage, before);
-      const has = most.most < stage.hops.most
+      const range = hopRange(stage, before);
+      const has = range.max < stage.hops.max
         ? `stage ${stage.number} with ${before.routers} routers has`
         : `stage ${stage.number} has`;
-      return readCount(given, most, has, "hop");
+      return readCount(given, range, has, "hop");
     },
   },
   circuitLifetime: {
     flag: "--circuit-lifetime",
     metavar: "SECONDS",
     help: "how long a circuit lives; it is replaced before it ends",
-    usual: "600",
+    default: "600",
     meantFor: buildsCircuits,
     // From what a build and its replacement need, to a week.
-    read: (given) => readNumber(given, { least: 10, most: 604_800 }, "lifetimes"),
+    read: (given) => readNumber(given, { min: 10, max: 604_800 }, "lifetimes"),
   },
   linkMtu: {
     flag: "--link-mtu",
     metavar: "BYTES",
     help: "the longest IP packet between neighbours; the MTU of a TUN interface that is made follows from it",
-    usual: "65535",
+    default: "65535",
     meantFor: carriesPackets,
     // From what every IPv6 link takes (RFC 8200 §5), with room for every layer, to what an IPv4 length field holds.
-    read: (given) => readNumber(given, { least: 1280, most: 65_535 }, "MTUs"),
+    read: (given) => readNumber(given, { min: 1280, max: 65_535 }, "MTUs"),
   },
   tun: {
     flag: "--tun",
     metavar: "NAME",
     help: "the TUN interface: used and left behind if it exists, else made and taken away",
-    usual: "tun1",
+    default: "tun1",
     meantFor: carriesPackets,
     read: readInterface,
   },
@@ -123,7 +134,7 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     flag: "--address",
     metavar: "CIDR",
     help: "the address of the TUN interface, and the block behind it",
-    usual: "10.5.51.2/24",
+    default: "10.5.51.2/24",
     meantFor: carriesPackets,
     read: readAddress,
   },
@@ -138,7 +149,7 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     flag: "--capture",
     metavar: "CIDR,…",
     help: "which destinations go into the tunnel",
-    usual: "18.0.0.0/8,128.0.0.0/8",
+    default: "18.0.0.0/8,128.0.0.0/8",
     meantFor: captures,
     read: readBlocks,
   },
@@ -146,19 +157,19 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     flag: "--table",
     metavar: "N",
     help: "the routing table that leads into the tunnel",
-    usual: "9",
+    default: "9",
     meantFor: captures,
     // 253 to 255 are the kernel's: default, main and local.
-    read: (given) => readNumber(given, { least: 1, most: 252 }, "tables of one's own"),
+    read: (given) => readNumber(given, { min: 1, max: 252 }, "tables of one's own"),
   },
   priority: {
     flag: "--priority",
     metavar: "N",
     help: "the priority of the rule that leads to the table; the routers' own rules come just before it",
-    usual: "8",
+    default: "8",
     meantFor: captures,
     // Between the rules for the tables local, 0, and main, 32766, and with room for one before it.
-    read: (given) => readNumber(given, { least: 2, most: 32_765 }, "priorities"),
+    read: (given) => readNumber(given, { min: 2, max: 32_765 }, "priorities"),
   },
   exit: {
     flag: "--exit",
@@ -171,7 +182,7 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
   printCommands: {
     flag: "--print-commands",
     help: "print the ip and nft commands that a run would make, and make none",
-    usual: "no",
+    default: "no",
     meantFor: captures,
     read: readSwitch,
   },
@@ -180,7 +191,7 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     metavar: "WHERE",
     help:
       "auto: the threads that move packets share a processor while packets come one at a time; free: the kernel decides",
-    usual: "auto",
+    default: "auto",
     offers: PLACEMENTS,
     meantFor: carriesPackets,
     read: (given) => readWord(given, PLACEMENTS, "placement"),
@@ -189,9 +200,9 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     flag: "--latency",
     metavar: "MS",
     help: "hold every cell back for so long before it is sent, as if the routers were far away",
-    usual: "0",
+    default: "0",
     meantFor: carriesPackets,
-    read: (given) => readNumber(given, { least: 0, most: 2000 }, "latencies"),
+    read: (given) => readNumber(given, { min: 0, max: 2000 }, "latencies"),
   },
   pcap: {
     flag: "--pcap",
@@ -205,7 +216,7 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     flag: "--log-dir",
     metavar: "DIR",
     help: "where stageN.proxy.out and stageN.routerI.out go",
-    usual: ".",
+    default: ".",
     offers: "directories",
     read: readDirectory,
   },
@@ -213,29 +224,29 @@ export const OPTIONS: { readonly [Name in Exclude<keyof Settings, "stage">]: Opt
     flag: "--log-level",
     metavar: "LEVEL",
     help: `how much to say on stderr: ${LOG_LEVELS.join(", ")}`,
-    usual: "info",
+    default: "info",
     offers: LOG_LEVELS,
     read: (given) => readWord(given, LOG_LEVELS, "level"),
   },
   noPacketLog: {
     flag: "--no-packet-log",
     help: "write no line for each packet",
-    usual: "no",
+    default: "no",
     meantFor: carriesPackets,
     read: readSwitch,
   },
   json: {
     flag: "--json",
     help: "print events as JSON lines on stdout",
-    usual: "no",
+    default: "no",
     read: readSwitch,
   },
 };
 
 /** How many hops a stage may have with so many routers: a path has distinct ones, and leaves one out. */
-function hopsOf(stage: Stage, { routers }: Before): Range {
-  const { least, most } = stage.hops;
-  return { least, most: buildsCircuits(stage) ? Math.min(most, (routers ?? most + 1) - 1) : most };
+function hopRange(stage: Stage, { routers }: Before): Range {
+  const { min, max } = stage.hops;
+  return { min, max: buildsCircuits(stage) ? Math.min(max, (routers ?? max + 1) - 1) : max };
 }
 
 /** Every flag there is, by the name of its option. */

@@ -10,6 +10,13 @@ export type ExitKind = "none" | "echo" | "raw-icmp";
 /** How the proxy comes by its circuits: one to each router, there from the start; or built, in the clear or sealed. */
 export type CircuitKind = "given" | "plain" | "sealed";
 
+/** How many there may be of something, and how many there are when nothing is said. */
+export interface Count {
+  readonly min: number;
+  readonly max: number;
+  readonly default: number;
+}
+
 /** What one stage switches on. */
 export interface Stage {
   /** 1 to 9. */
@@ -17,9 +24,9 @@ export interface Stage {
   /** One line for `--help` and the README. */
   readonly shows: string;
   /** How many routers this stage may have, and has when nothing is said. */
-  readonly routers: { readonly least: number; readonly most: number; readonly usual: number };
+  readonly routers: Count;
   /** Routers that a packet passes; 0 where no packet travels. Where circuits are built, fewer than there are routers. */
-  readonly hops: { readonly least: number; readonly most: number; readonly usual: number };
+  readonly hops: Count;
   readonly circuits: CircuitKind;
   /** Whether the proxy opens a TUN interface and relays its packets. */
   readonly traffic: boolean;
@@ -34,8 +41,8 @@ export const STAGES: readonly Stage[] = [
   {
     number: 1,
     shows: 'the proxy starts a router, which says "I\'m up"',
-    routers: { least: 1, most: 1, usual: 1 },
-    hops: { least: 0, most: 0, usual: 0 },
+    routers: { min: 1, max: 1, default: 1 },
+    hops: { min: 0, max: 0, default: 0 },
     circuits: "given",
     traffic: false,
     captures: false,
@@ -44,8 +51,8 @@ export const STAGES: readonly Stage[] = [
   {
     number: 2,
     shows: "ping any 10.5.51.x: TUN, proxy, router, and back",
-    routers: { least: 1, most: 1, usual: 1 },
-    hops: { least: 1, most: 1, usual: 1 },
+    routers: { min: 1, max: 1, default: 1 },
+    hops: { min: 1, max: 1, default: 1 },
     circuits: "given",
     traffic: true,
     captures: false,
@@ -54,8 +61,8 @@ export const STAGES: readonly Stage[] = [
   {
     number: 3,
     shows: "ping the real world out of the router's own interface",
-    routers: { least: 1, most: 1, usual: 1 },
-    hops: { least: 1, most: 1, usual: 1 },
+    routers: { min: 1, max: 1, default: 1 },
+    hops: { min: 1, max: 1, default: 1 },
     circuits: "given",
     traffic: true,
     captures: true,
@@ -64,8 +71,8 @@ export const STAGES: readonly Stage[] = [
   {
     number: 4,
     shows: "several routers, one chosen by the destination",
-    routers: { least: 1, most: 6, usual: 4 },
-    hops: { least: 1, most: 1, usual: 1 },
+    routers: { min: 1, max: 6, default: 4 },
+    hops: { min: 1, max: 1, default: 1 },
     circuits: "given",
     traffic: true,
     captures: true,
@@ -74,8 +81,8 @@ export const STAGES: readonly Stage[] = [
   {
     number: 5,
     shows: "circuits of several routers, chosen at random",
-    routers: { least: 2, most: 6, usual: 4 },
-    hops: { least: 1, most: 5, usual: 3 },
+    routers: { min: 2, max: 6, default: 4 },
+    hops: { min: 1, max: 5, default: 3 },
     circuits: "plain",
     traffic: true,
     captures: true,
@@ -84,14 +91,17 @@ export const STAGES: readonly Stage[] = [
   {
     number: 6,
     shows: "the same, encrypted layer by layer",
-    routers: { least: 2, most: 6, usual: 4 },
-    hops: { least: 1, most: 5, usual: 3 },
+    routers: { min: 2, max: 6, default: 4 },
+    hops: { min: 1, max: 5, default: 3 },
     circuits: "sealed",
     traffic: true,
     captures: true,
     exit: "raw-icmp",
   },
 ];
+
+/** The most routers that a stage may have. */
+export const MAX_ROUTERS: number = Math.max(...STAGES.map(({ routers }) => routers.max));
 
 /** The highest stage number there will ever be; `--stage` refuses anything above it as no stage at all. */
 export const LAST_STAGE = 9;

@@ -34,8 +34,8 @@ function valueOf(
   before: Before,
 ): unknown {
   if (given === undefined) {
-    if (option.usual === undefined) return undefined;
-    const text = typeof option.usual === "function" ? option.usual(stage, before) : option.usual;
+    if (option.default === undefined) return undefined;
+    const text = typeof option.default === "function" ? option.default(stage, before) : option.default;
     return option.read({ text, name: option.flag, at: "" }, stage, before);
   }
   // Said but without effect is a misunderstanding, and better cleared up now than wondered about later.

@@ -18,10 +18,10 @@ export interface Given {
   readonly at: string;
 }
 
-/** The least and the most that an option may be. */
+/** The smallest and the largest value that an option may have. */
 export interface Range {
-  readonly least: number;
-  readonly most: number;
+  readonly min: number;
+  readonly max: number;
 }
 
 /** Text from outside as it may stand in a message: quoted where it needs it, one line, no control characters, not long. */
@@ -46,14 +46,14 @@ export function refuse(given: Given, reason: string, remedy: string): ConfigErro
  * @param has who has so many, for the error, e.g. `stage 4 has`
  * @param noun of what, e.g. `router`
  */
-export function readCount(given: Given, { least, most }: Range, has: string, noun: string): number {
+export function readCount(given: Given, { min, max }: Range, has: string, noun: string): number {
   const count = /^\d+$/.test(given.text) ? Number(given.text) : NaN;
-  if (count >= least && count <= most) return count;
-  if (least === most) {
-    const nouns = least === 1 ? noun : `${noun}s`;
-    throw refuse(given, `${has} exactly ${least} ${nouns}`, `leave it out, or write ${given.name} ${least}`);
+  if (count >= min && count <= max) return count;
+  if (min === max) {
+    const nouns = min === 1 ? noun : `${noun}s`;
+    throw refuse(given, `${has} exactly ${min} ${nouns}`, `leave it out, or write ${given.name} ${min}`);
   }
-  throw refuse(given, `${has} ${least} to ${most} ${noun}s`, `choose a number from ${least} to ${most}`);
+  throw refuse(given, `${has} ${min} to ${max} ${noun}s`, `choose a number from ${min} to ${max}`);
 }
 
 /** Most bytes in the name of an interface: the kernel's IFNAMSIZ is 16, its closing NUL included. */
@@ -84,7 +84,7 @@ function nameFault(name: string): string | undefined {
 const HOST_ADDRESSES = "choose one from 1.0.0.0 to 223.255.255.255 but 127/8";
 
 /** Prefix lengths of a block that holds at least one address besides our own, and is not half the Internet. */
-const PREFIX: Range = { least: 8, most: 30 };
+const PREFIX: Range = { min: 8, max: 30 };
 
 /** The address of an interface and its block, as in `10.5.51.2/24`. */
 export function readAddress(given: Given): Cidr {
@@ -96,12 +96,12 @@ export function readAddress(given: Given): Cidr {
   if (block === undefined) {
     throw refuse(given, "no IPv4 address with a prefix length", "write it as in 10.5.51.2/24");
   }
-  if (block.prefix < PREFIX.least || block.prefix > PREFIX.most) {
-    const why = block.prefix > PREFIX.most ? "no room for another host" : "too large a part of the Internet";
+  if (block.prefix < PREFIX.min || block.prefix > PREFIX.max) {
+    const why = block.prefix > PREFIX.max ? "no room for another host" : "too large a part of the Internet";
     throw refuse(
       given,
       `a /${block.prefix} is ${why}`,
-      `choose a prefix length from ${PREFIX.least} to ${PREFIX.most}`,
+      `choose a prefix length from ${PREFIX.min} to ${PREFIX.max}`,
     );
   }
   if (!isHostAddress(block.address)) {
@@ -124,10 +124,10 @@ export function readAddress(given: Given): Cidr {
  *
  * @param what the things it may name, for the error, e.g. `priorities`
  */
-export function readNumber(given: Given, { least, most }: Range, what: string): number {
+export function readNumber(given: Given, { min, max }: Range, what: string): number {
   const number = /^\d+$/.test(given.text) ? Number(given.text) : NaN;
-  if (number >= least && number <= most) return number;
-  throw refuse(given, `${what} go from ${least} to ${most}`, "choose one of those");
+  if (number >= min && number <= max) return number;
+  throw refuse(given, `${what} go from ${min} to ${max}`, "choose one of those");
 }
 
 /** The address of a host. */

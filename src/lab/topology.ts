@@ -24,6 +24,7 @@
  *
  * @module
  */
+import { MAX_ROUTERS } from "../config/stages.ts";
 
 /** A party: a machine of the practice network. */
 export interface Party {
@@ -93,8 +94,8 @@ export const Mtu = { usual: 1500, narrow: 1280 } as const;
 /** The party that stages run in. */
 export const VM = "vm";
 
-/** Exit interfaces of the VM: eth1 to eth6, each with a gateway of its own. eth0 has gateway 0. */
-const EXITS = [1, 2, 3, 4, 5, 6] as const;
+/** Exit interfaces of the VM: eth1 and so on, one for each router, each with a gateway of its own. eth0 has gateway 0. */
+const EXITS = Array.from({ length: MAX_ROUTERS }, (_, index) => index + 1);
 
 /** The network, with these faults. */
 export function topology(faults: Faults): Topology {

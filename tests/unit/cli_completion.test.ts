@@ -9,6 +9,67 @@ function offers(...line: string[]): string[] {
   );
 }
 
+const bash = new Deno.Command("bash", { args: ["-c", "exit"] }).output().then(() => true, () => false);
+
+Deno.test({
+  name: "bash loads the script, and completes words, values after =, and names of files",
+  ignore: !await bash,
+  async fn() {
+    const directory = await Deno.makeTempDir();
+    try {
+      await Deno.mkdir(`${directory}/a directory`);
+      await Deno.writeTextFile(`${directory}/a file`, "");
+      const main = new URL("../../main.ts", import.meta.url).pathname;
+      /** What bash offers for a line whose last word is under the cursor. */
+      const completed = async (...words: string[]) => {
+        const script = `onion () { "$DENO" run -A --quiet "$MAIN" "$@"; }
+          source <(onion completion bash)
+          COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _onion
+          printf '%s\\n' "\${COMPREPLY[@]}"`;
+        const { stdout, stderr } = await new Deno.Command("bash", {
+          args: ["-c", script, "bash", "onion", ...words],
+          cwd: directory,
+          env: { DENO: Deno.execPath(), MAIN: main },
+        }).output();
+        assert.equal(new TextDecoder().decode(stderr), "");
+        return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "").sort();
+      };
+      assert.deepEqual(await completed("do"), ["doctor", "down"]);
+      // As readline cuts it: --log-level=d is three words.
+      assert.deepEqual(await completed("--stage", "=", "2", "--log-level", "=", "d"), ["debug"]);
+      assert.deepEqual(await completed("--log-level", "="), ["debug", "error", "info", "off", "warning"]);
+      assert.deepEqual(await completed("--log-dir", "a"), ["a directory"]);
+      assert.deepEqual(await completed("--log-dir", "=", "a"), ["a directory"]);
+      assert.deepEqual(await completed("a"), ["a directory", "a file"]);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
+
+Deno.test("a value may follow its flag and =; what is said already is not offered again", () => {
+  assert.deepEqual(offers("--log-level=d"), ["--log-level=debug"]);
+  assert.equal(completion(["bash", "--log-dir="]), "__FILE__:directory:");
+  assert.deepEqual(offers("--bogus="), []);
+  assert.deepEqual(offers("--json", "--log-level", "off", "--log"), ["--log-dir"]);
+  assert.deepEqual(offers("--log-level=off", "--log"), ["--log-dir"]);
+});
+
+Deno.test("after -- there are no options; a command inside the lab is its own business", () => {
+  assert.deepEqual(offers("--", "--"), []);
+  assert.deepEqual(offers("lab", "exec", "--", ""), []);
+  assert.deepEqual(offers("lab", "exec", "ping", "-"), []);
+});
+
+Deno.test("zsh and fish are told what a word means", () => {
+  for (const shell of ["zsh", "fish"]) {
+    assert.equal(
+      completion([shell, "dow"]).split("\n")[0],
+      "down\tundo whatever an earlier run left on this host",
+    );
+  }
+});
+
 Deno.test("a script for each shell", () => {
   assert.match(completion(["bash"]), /onion 'completion' 'bash'/);
   assert.match(completion(["zsh"]), /onion 'completion' 'zsh'/);

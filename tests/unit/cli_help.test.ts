@@ -1,18 +1,19 @@
 import assert from "node:assert/strict";
-import { helpText, MANUAL, usageText } from "../../src/cli/help.ts";
+import { commandLine, helpText, MANUAL, pageText, shownTree, usageText } from "../../src/cli/help.ts";
 import { manPage } from "../../src/cli/man.ts";
-import { WORDS } from "../../src/cli/words.ts";
+import { optionsOf } from "../../src/cli/parse.ts";
+import { COMMANDS, findCommand, shownCommands } from "../../src/cli/words.ts";
 import { FLAGS } from "../../src/config/options.ts";
 import { STAGES } from "../../src/config/stages.ts";
 
 Deno.test("the help knows every option, every default, every stage and every command", () => {
   const help = helpText();
-  for (const { flag, metavar, usual } of Object.values(FLAGS)) {
+  for (const { flag, metavar, default: usual } of Object.values(FLAGS)) {
     assert.ok(help.includes(`\n  ${flag}${metavar === undefined ? "" : ` ${metavar}`}  `), flag);
     if (metavar !== undefined && typeof usual === "string") assert.ok(help.includes(`[${usual}]`), flag);
   }
   for (const { number, shows } of STAGES) assert.ok(help.includes(`  ${number}  ${shows}`));
-  for (const [word, { help: shown }] of Object.entries<{ help?: string }>(WORDS)) {
+  for (const [word, { help: shown }] of Object.entries(COMMANDS)) {
     assert.equal(help.includes(`  onion ${word}`), shown !== undefined, word);
   }
 });
@@ -30,7 +31,7 @@ Deno.test("options stand in a column, their explanations in the next", () => {
 
 Deno.test("a default that depends on the host is told in words", () => {
   for (const name of ["from", "exit"] as const) {
-    assert.equal(FLAGS[name].usual, undefined);
+    assert.equal(FLAGS[name].default, undefined);
     assert.match(FLAGS[name].help, /; unless given, .*default route's interface$/);
   }
 });
@@ -50,14 +51,46 @@ Deno.test("only what a config file of this version may say is shown", () => {
 });
 
 Deno.test("no line is wider than a terminal", () => {
-  for (const line of `${helpText()}\n${usageText()}`.split("\n")) assert.ok(line.length <= 80, line);
+  const pages = [helpText(), usageText(), ...shownTree().map(pageText)];
+  for (const line of pages.join("\n").split("\n")) assert.ok(line.length <= 80, line);
+});
+
+Deno.test("the page of a command: what it does, how it is written, its options and its own commands", () => {
+  for (const named of shownTree()) {
+    const { name, row } = named;
+    const page = pageText(named);
+    assert.ok(
+      page.replace(/\s+/g, " ").startsWith(`${name} - ${row.help} Usage: ${commandLine(name, row)}`),
+      page,
+    );
+    for (const { flag, metavar } of Object.values(optionsOf(row))) {
+      assert.match(
+        page,
+        new RegExp(`\n  (-., )?${flag}${metavar === undefined ? "" : ` ${metavar}`}  `),
+        name,
+      );
+    }
+    assert.equal(page.includes("\nCommands:\n"), row.commands !== undefined, name);
+    for (const [word] of shownCommands(row)) assert.ok(page.includes(`\n  ${name} ${word}`), word);
+  }
+});
+
+Deno.test("the page of a command that takes nothing holds nothing else", () => {
+  const named = findCommand(["down"]);
+  assert.equal(
+    pageText(named),
+    "onion down - undo whatever an earlier run left on this host\n\nUsage:\n  onion down",
+  );
 });
 
 Deno.test("the man page holds the same, in man(7)", () => {
   const page = manPage();
   assert.match(page, /^\.TH ONION 1 "" "onion 0\.1\.0"\n\.SH NAME\nonion \\- an onion router/);
   assert.ok(page.includes("\n.TP\n.B \\-\\-log\\-dir DIR\nwhere stageN.proxy.out"));
+  assert.ok(page.includes("\n.SS onion lab exec [\\-n PARTY] [\\-\\-] COMMAND...\n"));
+  assert.ok(page.includes("\n.B \\-n, \\-\\-namespace PARTY\nnot in the VM"));
+  for (const { name } of shownTree()) assert.ok(page.includes(`\n.SS ${name}`), name);
   for (const { title } of MANUAL.slice(1)) assert.ok(page.includes(`\n.SH ${title.toUpperCase()}\n`));
   // A text that begins like a request would vanish.
-  for (const line of page.split("\n")) assert.match(line, /^(\.(TH|SH|TP|B) ?|[^.'])/);
+  for (const line of page.split("\n")) assert.match(line, /^(\.(TH|SH|SS|PP|TP|B) ?|[^.'])/);
 });

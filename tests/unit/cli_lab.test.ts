@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { parseArguments } from "../../src/cli/arguments.ts";
-import { helpText } from "../../src/cli/help.ts";
+import { pageText } from "../../src/cli/help.ts";
 import type { LabCommand } from "../../src/cli/lab_arguments.ts";
+import { findCommand } from "../../src/cli/words.ts";
 import { ConfigError } from "../../src/errors.ts";
 
 /** What `onion lab` and these words ask for. */
@@ -93,9 +94,9 @@ Deno.test("other words after lab", async () => {
   const remedy = "write onion lab up|exec|demo|down";
   await refuses("", "lab needs to be told what to do", remedy);
   await refuses("sideways", "no sideways of the lab", remedy);
-  await refuses("down now", "unexpected argument now", "see onion --help");
+  await refuses("down now", "unexpected argument now", "see onion lab down --help");
   for (const words of [["--help"], ["up", "-h"], ["exec", "-n", "gw1", "--help"], ["demo", "--help"]]) {
     const command = await parseArguments(["lab", ...words]);
-    assert.equal(command.kind === "print" && command.text, helpText());
+    assert.equal(command.kind === "print" && command.text, pageText(findCommand(["lab", ...words])));
   }
 });

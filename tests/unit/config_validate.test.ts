@@ -132,7 +132,7 @@ Deno.test("counts keep to the stage's range", () => {
 
 Deno.test("a range is said from end to end", () => {
   const { read } = FLAGS.routers;
-  const stage = { ...STAGES[1]!, number: 4, routers: { least: 1, most: 6, usual: 6 } };
+  const stage = { ...STAGES[1]!, number: 4, routers: { min: 1, max: 6, default: 6 } };
   const given = (text: string) => ({ text, name: "num_routers", at: "lab.conf:3: " });
   assert.equal(read(given("6"), stage, {}), 6);
   assert.throws(

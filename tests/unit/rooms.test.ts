@@ -109,7 +109,6 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages from npm, and who may import them. Of Node's, only what stands in for libcrypto. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  cli: ["@optique/core", "@optique/run"],
   "crypto/provider": ["node:crypto"],
   log: ["@logtape/logtape", "@logtape/pretty"],
 };

@@ -1,0 +1,36 @@
+/**
+ * Did you mean …?
+ *
+ * @module
+ */
+
+/**
+ * The word that is nearest to a mistyped one.
+ *
+ * @param most how many letters may be wrong, but never more than half of what was typed
+ */
+export function nearest(typed: string, words: readonly string[], most = 3): string | undefined {
+  const limit = Math.min(most, typed.length / 2);
+  const far = words.map((word) => ({
+    word,
+    distance: editDistance(typed.toLowerCase(), word.toLowerCase()),
+  }));
+  return far.filter(({ distance }) => distance <= limit).sort((a, b) => a.distance - b.distance)[0]?.word;
+}
+
+/** How many letters must be added, removed, replaced or swapped with their neighbour to make one text of the other. */
+function editDistance(from: string, to: string): number {
+  // rows[i][j] is the distance from the first i letters of `from` to the first j of `to`.
+  const rows = [Array.from({ length: to.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= from.length; i++) {
+    const [above, row] = [rows[i - 1]!, [i]];
+    for (let j = 1; j <= to.length; j++) {
+      const isSame = from[i - 1] === to[j - 1];
+      row[j] = Math.min(above[j - 1]! + (isSame ? 0 : 1), above[j]! + 1, row[j - 1]! + 1);
+      const isSwapped = from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1];
+      if (isSwapped && i > 1 && j > 1) row[j] = Math.min(row[j]!, rows[i - 2]![j - 2]! + 1);
+    }
+    rows.push(row);
+  }
+  return rows[from.length]![to.length]!;
+}
