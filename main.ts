@@ -25,7 +25,7 @@ async function router(): Promise<ExitCode> {
 }
 
 async function main(argv: readonly string[], signal: AbortSignal): Promise<ExitCode> {
-  // The slowest part of a start, so it comes before the 20 ms of parsing. If parsing fails, the router is ended.
+  // The slowest part of a start, so it comes before parsing. If parsing fails, the router is ended.
   await using routers = startsRun(argv) ? await firstRouter() : undefined;
   const { parseArguments } = await import("./src/cli/arguments.ts");
   // An abort may cut parsing short, because parsing leaves nothing behind. A command ends by itself.

@@ -42,7 +42,7 @@ Deno.test("deno compile accepts the program and embeds every module, the worker'
 Deno.test("a router loads no command line: it is ready sooner", async () => {
   const { files, packages } = await modulesOf(["src/run/router.ts", ...STARTED_MODULES]);
   assert.deepEqual(files.filter((file) => file.startsWith(`${ROOT}src/cli/`)), []);
-  assert.deepEqual(packages.filter((name) => name.startsWith("@optique/")), []);
+  assert.deepEqual(packages.filter((name) => !name.startsWith("@logtape/")), []);
 });
 
 Deno.test("the bundle reads a command line without what takes long to load", async () => {
