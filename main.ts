@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Command } from "./src/cli/command.ts";
+import type { Command } from "./src/cli/arguments.ts";
 import { closeInspector, Ending } from "./src/cli/ending.ts";
 import { startsRun } from "./src/cli/words.ts";
 import { ExitCode } from "./src/errors.ts";

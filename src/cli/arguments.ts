@@ -5,15 +5,27 @@
  * @module
  */
 import { readConfigFile } from "../config/file.ts";
+import type { RawOptions } from "../config/options.ts";
 import type { Settings } from "../config/settings.ts";
 import { validate } from "../config/validate.ts";
 import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
-import type { Command } from "./command.ts";
+import type { LabCommand } from "./lab_arguments.ts";
 import { nearest } from "./nearest.ts";
-import { asksFor, type Parsed, parseWords } from "./parse.ts";
+import { asksFor, parseWords } from "./parse.ts";
 import { versionText } from "./version.ts";
-import { findCommand, RUN, shownCommands } from "./words.ts";
+import { COMMANDS, findCommand } from "./words.ts";
+
+/** One thing to do. `main.ts` does it. */
+export type Command =
+  | { readonly kind: "run"; readonly settings: Settings }
+  | { readonly kind: "lab"; readonly command: LabCommand }
+  | { readonly kind: "doctor"; readonly json: boolean }
+  | { readonly kind: "down" }
+  /** Help, version, man page, completion: a text that was asked for. */
+  | { readonly kind: "print"; readonly text: string }
+  /** Nothing was asked for, so say what could be. */
+  | { readonly kind: "usage"; readonly text: string };
 
 /**
  * Reads a command line; the only thing it looks at besides is what the command line names: a config file, a directory.
@@ -30,11 +42,30 @@ export async function parseArguments(argv: readonly string[]): Promise<Command> 
     return { kind: "print", text: pageText(named) };
   }
   if (asksFor(named, "--version", "-V")) return { kind: "print", text: versionText() };
-  const parsed = parseWords(named);
-  return await named.row.read?.(parsed) ?? { kind: "run", settings: await runSettings(parsed) };
+  const { options, operands } = parseWords(named);
+  switch (named.name) {
+    case "onion lab up":
+      return { kind: "lab", command: (await import("./lab_arguments.ts")).readUp(options) };
+    case "onion lab exec":
+      return { kind: "lab", command: (await import("./lab_arguments.ts")).readExec(options, operands) };
+    case "onion lab demo":
+      return { kind: "lab", command: (await import("./lab_arguments.ts")).readDemo(options) };
+    case "onion lab down":
+      return { kind: "lab", command: { verb: "down" } };
+    case "onion doctor":
+      return { kind: "doctor", json: options.json !== undefined };
+    case "onion down":
+      return { kind: "down" };
+    case "onion completion":
+      return { kind: "print", text: (await import("./completion.ts")).completion(operands) };
+    case "onion man":
+      return { kind: "print", text: (await import("./man.ts")).manPage() };
+    default:
+      return { kind: "run", settings: await runSettings(options, operands) };
+  }
 }
 
-async function runSettings({ options, operands: [file] }: Parsed): Promise<Settings> {
+async function runSettings(options: RawOptions, [file]: readonly string[]): Promise<Settings> {
   const fromFile = file === undefined ? {} : await readConfigFile(file, meantInstead(file));
   const settings = validate({ ...fromFile, ...options });
   await requireDirectory(settings.logDir);
@@ -44,7 +75,7 @@ async function runSettings({ options, operands: [file] }: Parsed): Promise<Setti
 /** What somebody may have meant who named a config file that is not there. */
 function meantInstead(file: string): string {
   if (/^\d+$/.test(file)) return `to run a stage, write onion --stage ${file}`;
-  const near = nearest(file, shownCommands(RUN).map(([word]) => word));
+  const near = nearest(file, Object.keys(COMMANDS));
   return near === undefined ? "name a config file, or see onion --help" : `did you mean onion ${near}?`;
 }
 

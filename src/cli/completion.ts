@@ -12,7 +12,7 @@ import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import { PARTIES } from "./lab_arguments.ts";
 import { optionsOf, optionWords } from "./parse.ts";
-import { findCommand, RUN, SHELLS, shownCommands } from "./words.ts";
+import { findCommand, RUN, SHELLS } from "./words.ts";
 
 const FILES = "__FILE__:file:";
 const DIRECTORIES = "__FILE__:directory:";
@@ -57,7 +57,7 @@ function suggestions(line: readonly string[]): Suggestion[] {
     ? options.filter((option) => !isGiven(option)).map(({ flag, help }): Suggestion => [flag, help])
     : [];
   const first: Suggestion[] = words.length > 0 ? [] : [
-    ...shownCommands(row).map(([word, { help }]): Suggestion => [word, help]),
+    ...Object.entries(row.commands ?? {}).map(([word, { help }]): Suggestion => [word, help]),
     ...row === RUN ? [["--help", "print the help"], ["--version", "print the version"]] as const : [],
   ];
   return [...[...first, ...flags].filter(([word]) => word.startsWith(last)), ...operands];

@@ -8,7 +8,7 @@ import { type Before, FLAGS, stageList } from "../config/options.ts";
 import { type Stage, STAGES } from "../config/stages.ts";
 import { ExitCode } from "../errors.ts";
 import { optionsOf } from "./parse.ts";
-import { type CommandRow, COMMANDS, type NamedCommand, RUN, shownCommands } from "./words.ts";
+import { type CommandRow, COMMANDS, type NamedCommand, RUN } from "./words.ts";
 
 /** A heading and what stands under it: terms, each with its explanation. */
 export interface Section {
@@ -82,7 +82,7 @@ export function usageText(): string {
 
 /** What `onion COMMAND --help` prints: the page of that command, or the whole manual where there is none. */
 export function pageText({ name, row }: NamedCommand): string {
-  if (row.help === undefined) return helpText();
+  if (row === RUN) return helpText();
   return [
     paragraph(`${name} - ${row.help}`),
     `Usage:\n  ${commandLine(name, row)}`,
@@ -91,11 +91,11 @@ export function pageText({ name, row }: NamedCommand): string {
   ].join("\n\n");
 }
 
-/** Every command that is shown, and behind it the commands that it takes. */
-export function shownTree(name = "onion", row: CommandRow = RUN): NamedCommand[] {
-  return shownCommands(row).flatMap(([word, row]) => [
+/** Every command, and behind it the commands that it takes. */
+export function allCommands(name = "onion", row: CommandRow = RUN): NamedCommand[] {
+  return Object.entries(row.commands ?? {}).flatMap(([word, row]) => [
     { name: `${name} ${word}`, row, words: [] },
-    ...shownTree(`${name} ${word}`, row),
+    ...allCommands(`${name} ${word}`, row),
   ]);
 }
 
@@ -114,7 +114,8 @@ export function commandSections(name: string, row: CommandRow): Section[] {
 }
 
 function commandRows(name: string, row: CommandRow): Section["rows"] {
-  return shownCommands(row).map(([word, row]) => [commandLine(`${name} ${word}`, row), row.help]);
+  const commands = Object.entries(row.commands ?? {});
+  return commands.map(([word, row]) => [commandLine(`${name} ${word}`, row), row.help]);
 }
 
 function usage(): Section["rows"] {

@@ -8,8 +8,6 @@ import { type Given, refuse } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import type { DemoOptions } from "../lab/demo.ts";
 import { type Faults, NO_FAULTS, topology, VM } from "../lab/topology.ts";
-import type { Command } from "./command.ts";
-import type { Parsed } from "./parse.ts";
 
 /** What `onion lab` can be asked for. */
 export type LabCommand =
@@ -17,6 +15,9 @@ export type LabCommand =
   | { readonly verb: "exec"; readonly party: string; readonly command: readonly [string, ...string[]] }
   | { readonly verb: "demo" } & DemoOptions
   | { readonly verb: "down" };
+
+/** Options that are given, by name. */
+type Options<Name extends string> = { readonly [N in Name]?: Given };
 
 /** The names of the parties, as `onion lab exec -n` takes them. */
 export const PARTIES: readonly string[] = topology(NO_FAULTS).parties.map(({ name }) => name);
@@ -27,14 +28,14 @@ export const PARTIES: readonly string[] = topology(NO_FAULTS).parties.map(({ nam
  * @throws {ConfigError} if the loss is no percentage
  */
 export function readUp(
-  { loss, deadRouter, smallMtu }: Parsed<"loss" | "deadRouter" | "smallMtu">["options"],
-): Command {
+  { loss, deadRouter, smallMtu }: Options<"loss" | "deadRouter" | "smallMtu">,
+): LabCommand {
   const faults = {
     loss: loss === undefined ? NO_FAULTS.loss : readPercent(loss),
     deadRouter: deadRouter !== undefined,
     smallMtu: smallMtu !== undefined,
   };
-  return { kind: "lab", command: { verb: "up", faults } };
+  return { verb: "up", faults };
 }
 
 /** From 0 to 100, to a hundredth: as fine as the lab's dice are. */
@@ -49,13 +50,13 @@ function readPercent(given: Given): number {
  *
  * @throws {ConfigError} if there is no command, or no such party
  */
-export function readExec({ options: { namespace }, operands }: Parsed<"namespace">): Command {
+export function readExec({ namespace }: Options<"namespace">, operands: readonly string[]): LabCommand {
   const party = namespace === undefined ? VM : readParty(namespace);
   const [program, ...args] = operands;
   if (program === undefined) {
     throw new ConfigError("exec needs a command", "write e.g. onion lab exec -- ping www.csail.mit.edu");
   }
-  return { kind: "lab", command: { verb: "exec", party, command: [program, ...args] } };
+  return { verb: "exec", party, command: [program, ...args] };
 }
 
 function readParty(given: Given): string {
@@ -71,15 +72,15 @@ function readParty(given: Given): string {
  * @throws {ConfigError} if there is no stage, or a run of it would not take these options
  */
 export function readDemo(
-  { mermaid, json, ...ofRun }: Parsed<
+  { mermaid, json, ...ofRun }: Options<
     "stage" | "routers" | "hops" | "pcap" | "latency" | "json" | "mermaid"
-  >["options"],
-): Command {
+  >,
+): LabCommand {
   if (ofRun.stage === undefined) throw new ConfigError("demo needs a stage", "name one with --stage N");
   if (json !== undefined && mermaid !== undefined) {
     throw new ConfigError("--json and --mermaid are two forms of one thing", "leave one of the two out");
   }
   const form = json !== undefined ? "json" : mermaid !== undefined ? "mermaid" : "text";
   const { stage, routers, hops, latency, pcap } = validate(ofRun);
-  return { kind: "lab", command: { verb: "demo", form, stage, routers, hops, latency, pcap } };
+  return { verb: "demo", form, stage, routers, hops, latency, pcap };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { VERSION } from "../run/self.ts";
-import { BRIEF, commandLine, commandSections, MANUAL, type Section, shownTree } from "./help.ts";
+import { allCommands, BRIEF, commandLine, commandSections, MANUAL, type Section } from "./help.ts";
 
 /** The manual page, in the man(7) macros. */
 export function manPage(): string {
@@ -17,9 +17,9 @@ export function manPage(): string {
       ...items(rows),
     ]),
     ".SH COMMANDS",
-    ...shownTree().flatMap(({ name, row }) => [
+    ...allCommands().flatMap(({ name, row }) => [
       `.SS ${roff(commandLine(name, row))}`,
-      roff(row.help ?? ""),
+      roff(row.help),
       ...row.about === undefined ? [] : [".PP", roff(row.about)],
       // Commands of a command follow it.
       ...commandSections(name, row).filter(({ title }) => title !== "Commands").flatMap(({ rows }) =>

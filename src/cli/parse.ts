@@ -8,22 +8,23 @@
  *
  * @module
  */
-import { type Flag, FLAGS, type RunOption } from "../config/options.ts";
+import { type Flag, FLAGS } from "../config/options.ts";
 import { type Given, show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import { nearest } from "./nearest.ts";
-import { type CommandRow, type NamedCommand, RUN } from "./words.ts";
+import type { CommandRow, NamedCommand } from "./words.ts";
 
 /** The words after a command's name, sorted. */
-export interface Parsed<Name extends string = string> {
+export interface Parsed {
   /** The options that are given, by their names in the table; a switch is given as `yes`. */
-  readonly options: { readonly [N in Name]?: Given };
+  readonly options: Readonly<Record<string, Given>>;
   readonly operands: readonly string[];
 }
 
 /** Every option that a command takes, by name, in the order of the help. */
 export function optionsOf(row: CommandRow): Readonly<Record<string, Flag>> {
-  const names = row === RUN ? Object.keys(FLAGS) as RunOption[] : row.runOptions ?? [];
+  const { runOptions: names = [] } = row;
+  if (names === "all") return FLAGS;
   return { ...Object.fromEntries(names.map((name) => [name, FLAGS[name]])), ...row.options };
 }
 
@@ -33,7 +34,9 @@ export function optionsOf(row: CommandRow): Readonly<Record<string, Flag>> {
  * @throws {ConfigError} that names the word which does not fit
  */
 export function parseWords({ name: command, row, words }: NamedCommand): Parsed {
-  if (row !== RUN && row.commands !== undefined) throw noCommand(command, row.commands, words[0]);
+  if (row.commands !== undefined && row.operands === undefined) {
+    throw noCommand(command, row.commands, words[0]);
+  }
   const known = Object.entries(optionsOf(row));
   const seeHelp = `see ${command} --help`;
   const options: Record<string, Given> = {};
@@ -54,10 +57,8 @@ export function parseWords({ name: command, row, words }: NamedCommand): Parsed 
     const [name, option] = known.find(([, each]) => isCalled(each, dashed)) ?? [];
     if (name === undefined || option === undefined) {
       const near = nearestFlag(dashed, known.map(([, { flag }]) => flag));
-      throw new ConfigError(
-        `unknown option ${show(dashed)}`,
-        near === undefined ? seeHelp : `did you mean ${near}? ${seeHelp}`,
-      );
+      const remedy = near === undefined ? seeHelp : `did you mean ${near}? ${seeHelp}`;
+      throw new ConfigError(`unknown option ${show(dashed)}`, remedy);
     }
     const { flag, metavar } = option;
     if (metavar === undefined && inline !== undefined) {

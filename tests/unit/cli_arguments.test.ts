@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseArguments } from "../../src/cli/arguments.ts";
-import { helpText, pageText, shownTree } from "../../src/cli/help.ts";
+import { allCommands, helpText, pageText } from "../../src/cli/help.ts";
 import { optionsOf } from "../../src/cli/parse.ts";
 import { RUN } from "../../src/cli/words.ts";
 import { ConfigError } from "../../src/errors.ts";
@@ -115,7 +115,7 @@ Deno.test("help and version, whatever stands beside them", async () => {
   ) {
     assert.equal(await printed(line), helpText());
   }
-  for (const { name, row } of shownTree()) {
+  for (const { name, row } of allCommands()) {
     const words = name.replace(/^onion /, "");
     for (const line of [`${words} --help`, `${words} --bogus -h`, `help ${words}`]) {
       assert.equal(await printed(line), pageText({ name, row, words: [] }), line);
@@ -198,7 +198,7 @@ Deno.test("the log directory is looked at before anything is started", async () 
 });
 
 Deno.test("any command line is a command, or refused as the user's mistake", async () => {
-  const everything = [{ name: "onion", row: RUN, words: [] }, ...shownTree()];
+  const everything = [{ name: "onion", row: RUN, words: [] }, ...allCommands()];
   const flags = everything.flatMap(({ row }) => Object.values(optionsOf(row)))
     .flatMap(({ flag, short }) => short === undefined ? [flag] : [flag, short]);
   const names = everything.map(({ name }) => name.split(" ").slice(1));

@@ -7,7 +7,7 @@ import { ConfigError } from "../../src/errors.ts";
 /** The texts of the options, and the operands. */
 function parse(...argv: string[]): [options: Record<string, string>, operands: readonly string[]] {
   const { options, operands } = parseWords(findCommand(argv));
-  return [Object.fromEntries(Object.entries(options).map(([name, given]) => [name, given!.text])), operands];
+  return [Object.fromEntries(Object.entries(options).map(([name, given]) => [name, given.text])), operands];
 }
 
 function refuses(argv: string[], message: string): void {
