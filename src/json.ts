@@ -70,6 +70,15 @@ export function oneOf<T extends string>(...words: readonly T[]): JsonCodec<T> {
 }
 
 /**
+ * One value and no other.
+ *
+ * @param what what it is, for errors
+ */
+export function exactly<T extends string | number>(value: T, what: string): JsonCodec<T> {
+  return plain(`${value}, ${what}`, (json) => json === value);
+}
+
+/**
  * A value that travels as text.
  *
  * @param expected what the text must be, for errors, e.g. `an IPv4 address`

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { FrameCodec, FrameKind, SESSION_KEY } from "../../src/control/message.ts";
+import { FrameCodec, FrameKind, SESSION_KEY } from "../../src/control/frame.ts";
 import { pattern } from "../../tests/support/packets.ts";
 
 const key = pattern(SESSION_KEY);

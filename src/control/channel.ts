@@ -5,32 +5,39 @@
  */
 import { WireError } from "../errors.ts";
 import { after, type Cancel } from "../sys/timer.ts";
-import { type Arrival, Conversation } from "./conversation.ts";
-import { claimedSender, type Frame, type FrameCodec } from "./message.ts";
+import type { JsonCodec } from "../json.ts";
+import { Conversation } from "./conversation.ts";
+import { claimedSender, type Frame, type FrameCodec } from "./frame.ts";
 
 /** The address of every party. */
 export const LOOPBACK = "127.0.0.1";
 
-interface Party<Mine, Theirs> {
+interface Party {
   readonly codec: FrameCodec;
-  readonly conversation: Conversation<Mine, Theirs>;
+  readonly conversation: Conversation<unknown, unknown>;
   /** Where it is; a router's is known from its first authentic frame on. */
   address: Deno.NetAddr | undefined;
 }
 
-/** What a channel wants to know. */
-export interface ChannelOptions<Theirs> {
+/** What a channel needs to know. */
+export interface ChannelOptions<Mine, Theirs> {
   /** Our own number, see {@linkcode Frame}. */
   readonly self: number;
+  /** Writes our messages. */
+  readonly mine: JsonCodec<Mine>;
+  /** Reads and checks the messages of the other parties. */
+  readonly theirs: JsonCodec<Theirs>;
   /** Called for each message, in order, once. */
   readonly take: (from: number, message: Theirs) => void;
+  /** Called in the place of `take` for a message that `theirs` refuses, with the reason. */
+  readonly refused: (from: number, error: WireError) => void;
 }
 
 /** One party's socket, with a conversation for each other party. */
-export class ControlChannel<Mine, Theirs extends { readonly type: string }> implements AsyncDisposable {
-  readonly #options: ChannelOptions<Theirs>;
+export class ControlChannel<Mine, Theirs> implements AsyncDisposable {
+  readonly #options: ChannelOptions<Mine, Theirs>;
   readonly #socket: Deno.DatagramConn;
-  readonly #parties = new Map<number, Party<Mine, Theirs>>();
+  readonly #parties = new Map<number, Party>();
   readonly #done: Promise<void>;
   /** Frames that are being sealed and sent. */
   readonly #sending = new Set<Promise<void>>();
@@ -42,7 +49,7 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
   rejected = 0;
 
   /** Binds a port that the kernel chooses, and listens. */
-  constructor(options: ChannelOptions<Theirs>) {
+  constructor(options: ChannelOptions<Mine, Theirs>) {
     this.#options = options;
     this.#socket = Deno.listenDatagram({ transport: "udp", hostname: LOOPBACK, port: 0 });
     this.#done = this.#listen();
@@ -54,22 +61,18 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
   }
 
   /**
-   * Adds a party.
+   * Adds a party, in the place of an earlier one with this number.
    *
-   * @param codec has the key that we share with it, and with nobody else
-   * @param port where that is known already
+   * @param codec has the key that we share with it, and with no other party
+   * @param port its port, if that is known already
    */
   addParty(number: number, codec: FrameCodec, port?: number): void {
-    const { self } = this.#options;
-    const conversation = new Conversation<Mine, Theirs>(
-      self,
-      number,
-      (frame) => this.#send(number, frame),
-    );
-    const address: Deno.NetAddr | undefined = port === undefined
-      ? undefined
-      : { transport: "udp", hostname: LOOPBACK, port };
-    this.#parties.set(number, { codec, conversation, address });
+    const party: Party = {
+      codec,
+      conversation: new Conversation(this.#options.self, number, (frame) => this.#send(party, frame)),
+      address: port === undefined ? undefined : { transport: "udp", hostname: LOOPBACK, port },
+    };
+    this.#parties.set(number, party);
   }
 
   /** The port that a party speaks from; undefined before it has been heard. */
@@ -79,7 +82,7 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
 
   /** Says something to a party, again and again until it answers. */
   say(to: number, message: Mine): void {
-    this.#parties.get(to)!.conversation.say(message, performance.now());
+    this.#parties.get(to)!.conversation.say(this.#options.mine.encode(message), performance.now());
     this.#schedule();
   }
 
@@ -118,7 +121,7 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
         continue;
       }
       try {
-        this.#arrive(party, claimed!, await party.codec.open<Theirs>(bytes), sender as Deno.NetAddr);
+        this.#arrive(party, claimed!, await party.codec.open(bytes), sender as Deno.NetAddr);
       } catch (error) {
         if (!(error instanceof WireError)) throw error;
         this.rejected++;
@@ -126,12 +129,12 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
     }
   }
 
-  #arrive(party: Party<Mine, Theirs>, from: number, frame: Frame<Theirs>, sender: Deno.NetAddr): void {
-    if (this.#closed) return;
+  #arrive(party: Party, from: number, frame: Frame, sender: Deno.NetAddr): void {
+    if (this.#closed || this.#parties.get(from) !== party) return;
     party.address ??= sender;
-    const arrival: Arrival<Theirs> = party.conversation.take(frame, performance.now());
+    const arrival = party.conversation.take(frame, performance.now());
     if (arrival.kind === "foreign") this.rejected++;
-    if (arrival.kind === "message") this.#options.take(from, arrival.message);
+    if (arrival.kind === "message") this.#take(from, arrival.message);
     if (this.isQuiet) {
       this.#quiet?.resolve();
       this.#quiet = undefined;
@@ -139,14 +142,24 @@ export class ControlChannel<Mine, Theirs extends { readonly type: string }> impl
     this.#schedule();
   }
 
-  #send(to: number, frame: Frame<Mine>): void {
-    const { codec, address } = this.#parties.get(to)!;
+  #take(from: number, json: unknown): void {
+    let message: Theirs;
+    try {
+      message = this.#options.theirs.decode(json, "");
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      return this.#options.refused(from, error);
+    }
+    this.#options.take(from, message);
+  }
+
+  #send({ codec, address }: Party, frame: Frame): void {
     if (address === undefined || this.#closed) return;
     const sending = this.#sealAndSend(codec, frame, address).finally(() => this.#sending.delete(sending));
     this.#sending.add(sending);
   }
 
-  async #sealAndSend(codec: FrameCodec, frame: Frame<Mine>, address: Deno.NetAddr): Promise<void> {
+  async #sealAndSend(codec: FrameCodec, frame: Frame, address: Deno.NetAddr): Promise<void> {
     const bytes = await codec.seal(frame);
     try {
       await this.#socket.send(bytes, address);

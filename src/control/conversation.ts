@@ -4,11 +4,13 @@
  *
  * @module
  */
-import { type Frame, FrameKind } from "./message.ts";
+import { type Frame, FrameKind } from "./frame.ts";
 
-/** Milliseconds before a message is repeated; twice as long each further time, up to the last. */
-const FIRST_REPEAT = 100;
-const LAST_REPEAT = 1000;
+/** Milliseconds before a message is repeated for the first time; the pause doubles up to {@linkcode LAST_REPEAT}. */
+export const FIRST_REPEAT = 100;
+
+/** The longest pause between two repetitions, in ms. */
+export const LAST_REPEAT = 1000;
 
 /** What came of a frame. */
 export type Arrival<Message> =

@@ -5,25 +5,12 @@
  */
 import { CIRCUIT_LIMITS } from "../circuit/origin/pool.ts";
 import type { Settings } from "../config/settings.ts";
-import type { RouterSettings } from "../control/message.ts";
-import { KEY } from "../crypto/provider.ts";
-import { OperatorError } from "../errors.ts";
+import type { ExitSettings, OtherRouter, TrafficSettings } from "../control/messages.ts";
 import type { ExitInterface } from "../host/plan/exit_interfaces.ts";
-import { type CircuitPlan, hopOf, type Network } from "../node/network.ts";
-import type { ThreadOptions } from "../runtime/packet_thread.ts";
-import type { RouterConfig } from "../node/router.ts";
+import { type CircuitPlan, hopOf, type Network, routerConfig } from "../node/network.ts";
 import type { IpAddress } from "../ip/address.ts";
 import type { Cidr } from "../ip/cidr.ts";
-import { IcmpType } from "../ip/icmp.ts";
-import { VERSION } from "./self.ts";
-
-/** The ICMP types that a raw ICMP exit takes in from the world. */
-const WORLD_TYPES = [
-  IcmpType.echoReply,
-  IcmpType.destinationUnreachable,
-  IcmpType.timeExceeded,
-  IcmpType.parameterProblem,
-];
+import type { ThreadSettings } from "./router_setup.ts";
 
 /**
  * What settings say about the network between the members.
@@ -48,48 +35,58 @@ export function networkOf(
   return { circuits, linkMtu };
 }
 
-/** A router's static public key, as it says it is. */
-export function readKey(hex: string, router: number): Uint8Array<ArrayBuffer> {
-  if (new RegExp(`^[0-9a-f]{${2 * KEY}}$`).test(hex)) return Uint8Array.fromHex(hex);
-  throw new OperatorError(
-    `router ${router} has sent no key`,
-    "start again, with --log-level debug to see more",
-  );
-}
-
-/** How the packet thread of one member of a network goes about it. */
-export function threadOptions(
-  settings: Settings,
-  { proxy, routers }: Network,
-  party: number,
-  cpu: number | undefined,
-): ThreadOptions {
-  const { noPacketLog, latency, pcap: directory } = settings;
-  const options = { logsPackets: !noPacketLog, latency, ...(cpu !== undefined && { cpu }) };
-  if (directory === undefined) return options;
-  const members = [proxy, ...routers.map(({ link }) => link)].map(({ port }, party) => ({ party, port }));
-  const neighbours = members.filter((member) => member.party !== party);
+/**
+ * What the settings say about every member's packet thread.
+ *
+ * @param cpu the processor that the threads share while there is little to do; any if `undefined`
+ */
+export function threadSettings(settings: Settings, cpu: number | undefined): ThreadSettings {
+  const { noPacketLog, latency, pcap } = settings;
   return {
-    ...options,
-    taps: { directory, application: `onion ${VERSION}`, self: members[party]!, neighbours },
+    logsPackets: !noPacketLog,
+    latency,
+    ...(cpu !== undefined && { cpu }),
+    ...(pcap !== undefined && { captures: pcap }),
   };
 }
 
-/** The part of a router's settings that says how packets leave. */
-export function exitSettings(
-  block: Cidr,
-  exits: readonly ExitInterface[],
+/** The routers of a network with their numbers, which count from 1. */
+export function numbered({ routers }: Network): OtherRouter[] {
+  return routers.map(({ link }, index) => ({ number: index + 1, link }));
+}
+
+/** What a router is told to carry packets. */
+export function trafficSettings(
+  network: Network,
   number: number,
-  node: RouterConfig,
-): Pick<NonNullable<RouterSettings["traffic"]>, "node" | "socket"> {
+  exit: ExitSettings,
+  thread: ThreadSettings,
+): TrafficSettings {
+  const { circuits, proxy } = network;
+  const { address, mtu, limits } = routerConfig(network, number);
+  return {
+    ...(address !== undefined && { address }),
+    proxy,
+    routers: numbered(network).filter((router) => router.number !== number),
+    circuits: circuits.kind === "given" ? "direct" : circuits.isSealed ? "sealed" : "plain",
+    mtu,
+    limits: { circuits: limits.circuits, idle: limits.idle },
+    exit,
+    ...thread,
+  };
+}
+
+/**
+ * How a router's packets leave.
+ *
+ * @param exits of all routers, in order; none where an echo exit answers
+ */
+export function exitSettings(block: Cidr, exits: readonly ExitInterface[], number: number): ExitSettings {
   const exit = exits[number - 1];
-  if (exit === undefined) return { node: { ...node, exit: { kind: "echo", block } } };
+  if (exit === undefined) return { kind: "echo", block };
   const { address, mtu, device, mark } = exit;
-  // Who leaves by the same address must not take the same identifiers.
+  // Routers that leave by one address must not use the same identifiers.
   const alike = exits.filter((other) => other.address === address);
   const share = { index: alike.indexOf(exit), of: alike.length };
-  return {
-    node: { ...node, exit: { kind: "raw-icmp", address, mtu, hop: hopOf(block), share } },
-    socket: { address, device, mark, types: WORLD_TYPES },
-  };
+  return { kind: "raw-icmp", address, device, mtu, ...(mark !== 0 && { mark }), hop: hopOf(block), share };
 }

@@ -4,14 +4,15 @@
  * @module
  */
 import { ControlChannel } from "../control/channel.ts";
+import { FrameCodec, PROXY, SESSION_KEY } from "../control/frame.ts";
 import {
-  FrameCodec,
-  PROXY,
+  PROTOCOL_VERSION,
+  PROXY_MESSAGE,
   type ProxyMessage,
+  ROUTER_MESSAGE,
   type RouterMessage,
   type RouterSettings,
-  SESSION_KEY,
-} from "../control/message.ts";
+} from "../control/messages.ts";
 import { chooseProvider } from "../crypto/provider/choose.ts";
 import { wipe } from "../crypto/wipe.ts";
 import { ConfigError, ExitCode } from "../errors.ts";
@@ -23,7 +24,8 @@ import { after, every } from "../sys/timer.ts";
 import { UdpSocket } from "../sys/udp.ts";
 import { LINK_BUFFER } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
-import { RouterEnvironment } from "./router_process.ts";
+import { RouterEnvironment } from "./launch/child.ts";
+import { setUpRouter } from "./router_setup.ts";
 import { moduleUrl } from "./self.ts";
 
 /** Milliseconds between two signs of life. */
@@ -49,14 +51,19 @@ export async function runRouter(): Promise<ExitCode> {
 
   const stop = Promise.withResolvers<void>();
   const settings = Promise.withResolvers<RouterSettings>();
+  const misled = Promise.withResolvers<string>();
   await using channel = new ControlChannel<RouterMessage, ProxyMessage>({
     self: number,
-    take: (_, message) => message.type === "stop" ? stop.resolve() : settings.resolve(message.settings),
+    mine: ROUTER_MESSAGE,
+    theirs: PROXY_MESSAGE,
+    take: (_, message) => message.type === "stop" ? stop.resolve() : settings.resolve(message),
+    refused: (_, { message }) =>
+      misled.resolve(`the proxy sent a control message that makes no sense: ${message}`),
   });
   channel.addParty(PROXY, await FrameCodec.of(parent.sessionKey), controlPort);
   using socket = UdpSocket.bindLoopback(LINK_BUFFER);
   const port = socket.localPort;
-  channel.say(PROXY, { type: "up", pid: Deno.pid, port });
+  channel.say(PROXY, { type: "up", version: PROTOCOL_VERSION, pid: Deno.pid, port });
 
   const counts = () => ({ counters: thread.counters.snapshot(), rejected: channel.rejected });
   const stopHeartbeat = every(HEARTBEAT, () => {
@@ -66,6 +73,7 @@ export async function runRouter(): Promise<ExitCode> {
   const end = Promise.race([
     stop.promise.then(() => ({ kind: "stopped" }) as const),
     parent.gone.then(() => ({ kind: "orphaned" }) as const),
+    misled.promise.then((message) => ({ kind: "failed", message }) as const),
     thread.failed.then((message) => ({ kind: "failed", message }) as const),
     terminated.promise.then(() => ({ kind: "failed", message: "ended by SIGTERM" }) as const),
   ]);
@@ -90,22 +98,23 @@ export async function runRouter(): Promise<ExitCode> {
   /** Carries packets until the end, with everything written down by then. */
   async function serve({ logFile, traffic }: RouterSettings): Promise<Awaited<typeof end>> {
     await using log = LineFile.create(logFile, console.error);
-    const { begins = "none", address } = traffic?.node ?? {};
     // Where no packet travels, all that there is to be seen passes between the ports of the control channel.
     const seen = traffic === undefined ? channel.port : port;
-    log.line(routerLine(number, Deno.pid, seen, begins === "none" ? undefined : address));
+    const isNamedByAddress = traffic !== undefined && traffic.circuits !== "direct";
+    log.line(routerLine(number, Deno.pid, seen, isNamedByAddress ? traffic.address : undefined));
     log.flush();
     if (traffic === undefined) {
       channel.say(PROXY, { type: "ready" });
       return await end;
     }
-    const keys = begins === "sealed" ? (await chooseProvider()).generateKeyPair() : undefined;
-    using world = traffic.socket === undefined ? undefined : openRawIcmp(traffic.socket, LINK_BUFFER);
-    const role = { kind: "router", config: traffic.node, keys, socket: world?.number } as const;
-    await thread.start(role, socket.fd.number, traffic.node.neighbours, traffic.thread);
+    const setup = setUpRouter(number, port, traffic);
+    const keys = traffic.circuits === "sealed" ? (await chooseProvider()).generateKeyPair() : undefined;
+    using world = setup.socket === undefined ? undefined : openRawIcmp(setup.socket, LINK_BUFFER);
+    const role = { kind: "router", config: setup.node, keys, socket: world?.number } as const;
+    await thread.start(role, socket.fd.number, setup.node.neighbours, setup.thread);
     if (keys !== undefined) wipe(keys.privateKey);
     const logging = logEvents(thread, log);
-    channel.say(PROXY, { type: "ready", ...(keys && { key: keys.publicKey.toHex() }) });
+    channel.say(PROXY, { type: "ready", ...(keys && { key: keys.publicKey }) });
     const reason = await end;
     await thread[Symbol.asyncDispose]();
     await logging;

@@ -22,7 +22,7 @@ import { HostWatch } from "../host/watch.ts";
 import { proxyLine, routerLine } from "../log/classic.ts";
 import { diagnostics, diagnosticsWritten, setUpDiagnostics } from "../log/diagnostics.ts";
 import { LineFile } from "../log/line_file.ts";
-import { hopOf, longestOf, type Network, proxyConfig, routerConfig } from "../node/network.ts";
+import { hopOf, longestOf, type Network, proxyConfig } from "../node/network.ts";
 import { PacketThread } from "../runtime/thread.ts";
 import { currentCpu } from "../sys/affinity.ts";
 import { createOwnedDirectory } from "../sys/file.ts";
@@ -30,8 +30,9 @@ import { UdpSocket } from "../sys/udp.ts";
 import { unlessAborted } from "../sys/abort.ts";
 import { LINK_BUFFER } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
-import { exitSettings, networkOf, readKey, threadOptions } from "./members.ts";
+import { exitSettings, networkOf, numbered, threadSettings, trafficSettings } from "./members.ts";
 import { makeOutput, type Output } from "./output.ts";
+import { threadOptions } from "./router_setup.ts";
 import { Routers } from "./routers.ts";
 import { moduleUrl } from "./self.ts";
 import { type RunReport, summaryObject, summaryText } from "./summary.ts";
@@ -96,6 +97,14 @@ export async function runStage(
   return ExitCode.ok;
 }
 
+/** What a run tells when it is ready. */
+interface Started {
+  /** The port that the classic log names as the proxy's. */
+  readonly proxyPort: number;
+  /** The routers' process ids, in order. */
+  readonly pids: readonly number[];
+}
+
 /** The parts of a run. They lie on a stack that closes them in reverse order, whatever happens. */
 class Run {
   readonly #settings: Settings;
@@ -148,11 +157,11 @@ class Run {
     routers.failed.then((error) => this.#over.aborted || this.#fail(error));
     await routers.start(this.#settings.routers);
     if (stage.traffic) this.#thread = this.#startThread(threads);
-    for (const { number, pid } of routers.all) this.#log.debug(`started router ${number}, pid ${pid}`);
-    const proxyPort = this.#thread === undefined
+    for (const { label } of routers.all) this.#log.debug(`started ${label}`);
+    const { proxyPort, pids } = this.#thread === undefined
       ? await this.#startIdle(routers)
       : await this.#startTraffic(routers, this.#thread);
-    const who = routers.all.map(({ number, pid }) => `router ${number} pid ${pid}`).join(", ");
+    const who = pids.map((pid, index) => `router ${index + 1} pid ${pid}`).join(", ");
     this.#output.result(
       stage.traffic
         ? `ready: stage ${stage.number}, ${tun} ${formatCidr(address)}, ${who}`
@@ -162,7 +171,7 @@ class Run {
         stage: stage.number,
         proxyPort,
         ...(stage.traffic && { tun, address: formatCidr(address) }),
-        routers: routers.all.map(({ number, pid }) => ({ router: number, pid })),
+        routers: pids.map((pid, index) => ({ router: index + 1, pid })),
       },
     );
   }
@@ -190,19 +199,17 @@ class Run {
     };
   }
 
-  async #startIdle(routers: Routers): Promise<number> {
+  async #startIdle(routers: Routers): Promise<Started> {
     // It changes nothing on the host, but what a run that died has left is undone by any start that may.
     if (hasCapability("CAP_NET_ADMIN")) this.#sayUndone(await undoLeftovers());
     this.#file.line(proxyLine(routers.controlPort));
-    await Promise.all(routers.all.map(async ({ number }) => {
-      await routers.up(number, this.#over);
-      await routers.configure(number, { logFile: this.#logFile(`router${number}`) }, this.#over);
-      this.#introduce(number, routers.controlPortOf(number));
-    }));
-    return routers.controlPort;
+    const up = await routers.allUp(this.#over);
+    await routers.configure((number) => ({ logFile: this.#logFile(`router${number}`) }), this.#over);
+    up.forEach(({ pid, controlPort }, index) => this.#introduce(index + 1, pid, controlPort));
+    return { proxyPort: routers.controlPort, pids: up.map(({ pid }) => pid) };
   }
 
-  async #startTraffic(routers: Routers, thread: PacketThread): Promise<number> {
+  async #startTraffic(routers: Routers, thread: PacketThread): Promise<Started> {
     const { address, stage } = this.#settings;
     if (this.#settings.pcap !== undefined) prepareDirectory(this.#settings.pcap);
     const { tun, mtu, exits, from } = await this.#prepareHost();
@@ -210,37 +217,42 @@ class Run {
     const proxyPort = socket.localPort;
     this.#file.line(proxyLine(proxyPort));
     // They come up in any order, and are told about each other when all have.
-    const ports = await Promise.all(routers.all.map(({ number }) => routers.up(number, this.#over)));
+    const up = await routers.allUp(this.#over);
     const network: Network = {
       ...networkOf(this.#settings, from),
       tunMtu: mtu,
       proxy: { address: LOOPBACK, port: proxyPort },
-      routers: ports.map((port, index) => ({
-        link: { address: LOOPBACK, port },
-        address: exits[index]?.address,
-      })),
+      routers: up.map(({ link }, index) => ({ link, address: exits[index]?.address })),
     };
     const cpu = this.#settings.placement === "auto" ? currentCpu() : undefined;
-    const keys = await Promise.all(routers.all.map(({ number }) =>
-      routers.configure(number, {
-        logFile: this.#logFile(`router${number}`),
-        traffic: {
-          thread: threadOptions(this.#settings, network, number, cpu),
-          ...exitSettings(address, exits, number, routerConfig(network, number)),
-        },
-      }, this.#over)
-    ));
-    network.routers.forEach(({ link, address }, index) => this.#introduce(index + 1, link.port, address));
+    const options = threadSettings(this.#settings, cpu);
+    const keys = await routers.configure((number) => ({
+      logFile: this.#logFile(`router${number}`),
+      traffic: trafficSettings(network, number, exitSettings(address, exits, number), options),
+    }), this.#over);
+    up.forEach(({ pid, link: { port } }, index) =>
+      this.#introduce(index + 1, pid, port, network.routers[index]!.address)
+    );
     const known = network.routers.map((router, index) => {
       const key = keys[index];
-      return key === undefined ? router : { ...router, key: readKey(key, index + 1) };
+      if (key !== undefined) return { ...router, key };
+      if (stage.circuits !== "sealed") return router;
+      const remedy = "start again, with --log-level debug to see more";
+      throw new OperatorError(`router ${index + 1} sent no key`, remedy);
     });
     const config = proxyConfig({ ...network, routers: known }, stage.captures ? hopOf(address) : undefined);
     const role = { kind: "proxy", config, tun: tun.fd.number } as const;
-    const neighbours = network.routers.map(({ link }) => link);
-    const options = threadOptions(this.#settings, network, 0, cpu);
-    await unlessAborted(thread.start(role, socket.fd.number, neighbours, options), this.#over);
-    return proxyPort;
+    const self = { number: 0, link: network.proxy };
+    await unlessAborted(
+      thread.start(
+        role,
+        socket.fd.number,
+        network.routers.map(({ link }) => link),
+        threadOptions(options, self, numbered(network)),
+      ),
+      this.#over,
+    );
+    return { proxyPort, pids: up.map(({ pid }) => pid) };
   }
 
   /** Brings TUN, addresses, rules, routes and firewall into the state that the stage needs. */
@@ -279,8 +291,7 @@ class Run {
     return stack.use(thread);
   }
 
-  #introduce(number: number, port: number, address?: IpAddress): void {
-    const { pid } = this.#routers!.all[number - 1]!;
+  #introduce(number: number, pid: number, port: number, address?: IpAddress): void {
     const isNamedByAddress = this.#settings.stage.circuits !== "given";
     this.#file.line(routerLine(number, pid, port, isNamedByAddress ? address : undefined));
     this.#file.flush();

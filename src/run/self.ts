@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { CommandLine } from "./launch/child.ts";
 import project from "../../deno.json" with { type: "json" };
 
 /** The version of onion; deno.json is the one place that holds it. */
@@ -61,12 +62,6 @@ export function executableKind(): ExecutableKind {
   return import.meta.url.endsWith(".ts") ? "source" : "self-extracting";
 }
 
-/** A command line, as `new Deno.Command(command, { args })` takes it. */
-export interface SelfCommand {
-  readonly command: string;
-  readonly args: string[];
-}
-
 /**
  * How to start another process of this same program, without a shell in between.
  *
@@ -74,7 +69,7 @@ export interface SelfCommand {
  *
  * @param args the arguments of the new process, e.g. `["router"]`
  */
-export function selfCommand(args: readonly string[]): SelfCommand {
+export function selfCommand(args: readonly string[]): CommandLine {
   const command = Deno.execPath();
   switch (executableKind()) {
     case "deno compile":

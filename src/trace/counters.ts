@@ -61,14 +61,18 @@ export type CounterName = keyof typeof COUNTERS;
 /** A key of {@linkcode DROP_REASONS}. */
 export type DropReason = keyof typeof DROP_REASONS;
 
-const NAMES = [...Object.keys(COUNTERS), ...Object.keys(DROP_REASONS)] as (CounterName | DropReason)[];
-const INDEX = Object.fromEntries(NAMES.map((name, index) => [name, index])) as Record<
+/** The name of every counter, in the tables' order. */
+export const COUNTER_NAMES = [
+  ...Object.keys(COUNTERS),
+  ...Object.keys(DROP_REASONS),
+] as readonly (CounterName | DropReason)[];
+const INDEX = Object.fromEntries(COUNTER_NAMES.map((name, index) => [name, index])) as Record<
   CounterName | DropReason,
   number
 >;
 
 /** Bytes of memory that {@linkcode Counters} wants. */
-export const COUNTERS_BYTES = NAMES.length * Float64Array.BYTES_PER_ELEMENT;
+export const COUNTERS_BYTES = COUNTER_NAMES.length * Float64Array.BYTES_PER_ELEMENT;
 
 /**
  * The counters of one packet thread, which alone writes them; any thread may read them. Doubles, because they
@@ -99,7 +103,7 @@ export class Counters {
   /** Everything that is not zero, in the tables' order. */
   snapshot(): Snapshot {
     const snapshot: Snapshot = {};
-    NAMES.forEach((name, index) => {
+    COUNTER_NAMES.forEach((name, index) => {
       if (this.#values[index]! > 0) snapshot[name] = this.#values[index]!;
     });
     return snapshot;

@@ -6,7 +6,7 @@
  *       └────forged datagrams─┴──────────────────┘
  */
 import assert from "node:assert/strict";
-import { FrameCodec, FrameKind, makeSessionKey } from "../../src/control/message.ts";
+import { FrameCodec, FrameKind, makeSessionKey } from "../../src/control/frame.ts";
 import { AS_NOBODY, needingNobody, NOBODY_ID } from "./support/nobody.ts";
 import { childrenOf, Onion } from "./support/onion.ts";
 import { scratchDirectory } from "./support/program.ts";

@@ -8,7 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { CellType } from "../../src/cell/cell.ts";
-import { FrameCodec, FrameKind, makeSessionKey } from "../../src/control/message.ts";
+import { FrameCodec, FrameKind, makeSessionKey } from "../../src/control/frame.ts";
 import { Random } from "../support/random.ts";
 import { Capture, Recording } from "./support/capture.ts";
 import { membersOf } from "./support/circuit_logs.ts";

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { ControlChannel, LOOPBACK } from "../../src/control/channel.ts";
-import { type Frame, FrameCodec, FrameKind, makeSessionKey, PROXY } from "../../src/control/message.ts";
+import { type JsonCodec, record, text } from "../../src/json.ts";
+import { type Frame, FrameCodec, FrameKind, makeSessionKey, PROXY } from "../../src/control/frame.ts";
 
 type Message = { readonly type: string };
+
+const MESSAGE: JsonCodec<Message> = record<Message>({ type: text });
 
 const ROUTER = 1;
 const codec = await FrameCodec.of(makeSessionKey());
@@ -32,10 +35,17 @@ class Inbox {
 /** One end of a channel and what it hears. */
 class End implements AsyncDisposable {
   readonly inbox = new Inbox();
+  readonly refused: [from: number, why: string][] = [];
   readonly channel: ControlChannel<Message, Message>;
 
   constructor(readonly number: number) {
-    this.channel = new ControlChannel({ self: number, take: this.inbox.take });
+    this.channel = new ControlChannel({
+      self: number,
+      mine: MESSAGE,
+      theirs: MESSAGE,
+      take: this.inbox.take,
+      refused: (from, { message }) => this.refused.push([from, message]),
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -156,6 +166,43 @@ Deno.test("forged and garbled datagrams are counted and ignored, and the convers
   assert.deepEqual(await proxy.inbox.next(), [ROUTER, "ready"]);
   assert.equal(proxy.channel.rejected, forged.length);
   assert.ok(proxy.inbox.isEmpty);
+});
+
+Deno.test("control channel: reports an authentic message that makes no sense, once, and goes on", async () => {
+  await using pair = makePair();
+  const { proxy, router } = pair;
+  router.channel.say(PROXY, { type: "up" });
+  await proxy.inbox.next();
+  using stranger = makeStranger();
+  const frame: Frame = {
+    kind: FrameKind.message,
+    from: ROUTER,
+    to: PROXY,
+    sequence: 2,
+    message: { type: 7 },
+  };
+  for (let copy = 0; copy < 2; copy++) await stranger.send(proxy.channel.port, await codec.seal(frame));
+  await stranger.send(
+    proxy.channel.port,
+    await codec.seal({ ...frame, sequence: 3, message: { type: "ready" } }),
+  );
+  assert.deepEqual(await proxy.inbox.next(), [ROUTER, "ready"]);
+  assert.deepEqual(proxy.refused, [[ROUTER, "type must be text"]]);
+  assert.equal(proxy.channel.rejected, 0);
+});
+
+Deno.test("control channel: speaks with a router that was started again under the same number", async () => {
+  await using proxy = new End(PROXY);
+  for (const type of ["first", "second"]) {
+    const key = await FrameCodec.of(makeSessionKey());
+    proxy.channel.addParty(ROUTER, key);
+    await using router = new End(ROUTER);
+    router.channel.addParty(PROXY, key, proxy.channel.port);
+    router.channel.say(PROXY, { type });
+    assert.deepEqual(await proxy.inbox.next(), [ROUTER, type]);
+    proxy.channel.say(ROUTER, { type });
+    assert.deepEqual(await router.inbox.next(), [PROXY, type]);
+  }
 });
 
 Deno.test("a router's key speaks for that router alone: who has it cannot claim to be another", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Conversation } from "../../src/control/conversation.ts";
-import { type Frame, FrameKind, PROXY } from "../../src/control/message.ts";
+import { type Frame, FrameKind, PROXY } from "../../src/control/frame.ts";
 import { Random } from "../support/random.ts";
 
 const ROUTER = 1;

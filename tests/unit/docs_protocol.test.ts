@@ -11,6 +11,9 @@ import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
 import { type Dialect, longestPacket, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
 import { HOP_LIMITS } from "../../src/circuit/relay/hop_table.ts";
 import { PROLOGUE } from "../../src/circuit/prologue.ts";
+import { FIRST_REPEAT, LAST_REPEAT } from "../../src/control/conversation.ts";
+import { MAX_FRAME, SESSION_KEY } from "../../src/control/frame.ts";
+import { PROTOCOL_VERSION } from "../../src/control/messages.ts";
 import { LAYER_OVERHEAD, SEAL_LIMIT } from "../../src/crypto/layer.ts";
 import { HANDSHAKE_OVERHEAD, initiate, respond } from "../../src/crypto/noise.ts";
 import type { CryptoProvider, KeyPair } from "../../src/crypto/provider.ts";
@@ -19,6 +22,7 @@ import { EchoExit } from "../../src/exit/echo/core.ts";
 import { TRANSLATOR_LIMITS } from "../../src/exit/raw_icmp/translator.ts";
 import { ProxyCore } from "../../src/node/proxy.ts";
 import { RouterCore } from "../../src/node/router.ts";
+import { SILENCE } from "../../src/run/launch/supervisor.ts";
 import { Counters, DROP_REASONS } from "../../src/trace/counters.ts";
 import { SILENT } from "../../src/trace/events.ts";
 import { echoRequest } from "../../src/ip/icmp.ts";
@@ -250,6 +254,12 @@ Deno.test("the limits in docs/protocol.md are those of the code", () => {
     SEAL_LIMIT,
     REPLAY_WINDOW,
     LONGEST_ERROR,
+    SESSION_KEY,
+    MAX_FRAME,
+    FIRST_REPEAT,
+    LAST_REPEAT,
+    PROTOCOL_VERSION,
+    "SILENCE.max": SILENCE.max,
     ...withPrefix("CIRCUIT_LIMITS", CIRCUIT_LIMITS),
     ...withPrefix("HOP_LIMITS", HOP_LIMITS),
     ...withPrefix("REASSEMBLY_LIMITS", REASSEMBLY_LIMITS),

@@ -14,7 +14,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   buffer: [],
   errors: [],
   json: ["errors"],
-  ip: ["buffer"],
+  ip: ["buffer", "json"],
   trace: ["buffer", "ip"],
   cell: ["buffer", "ip"],
   pcap: ["buffer", "errors", "ip"],
@@ -60,13 +60,14 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
 
   config: ["errors", "ip"],
-  // A router's settings, and its counters.
-  control: ["errors", "runtime", "sys", "trace"],
+  // A router's counters. Its channel waits by the timers of sys.
+  control: ["errors", "ip", "json", "sys", "trace"],
   "host/plan": ["config", "errors", "ip"],
   "host/apply": ["errors", "host/plan", "sys"],
   host: ["config", "crypto", "crypto/provider", "errors", "host/apply", "host/plan", "ip", "sys"],
   // A line of the log for each event. A log file belongs to the user behind sudo, so its owner is set through sys.
   log: ["cell", "config", "errors", "ip", "sys", "trace"],
+  "run/launch": ["control", "crypto", "errors", "ip", "log", "sys", "trace"],
   // Joins everything below it into a run.
   run: [
     "circuit/origin",
@@ -82,6 +83,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "ip",
     "log",
     "node",
+    "run/launch",
     "runtime",
     "sys",
     "trace",

@@ -9,8 +9,7 @@ import {
   makeSessionKey,
   PROXY,
   SESSION_KEY,
-} from "../../src/control/message.ts";
-import { WireError } from "../../src/errors.ts";
+} from "../../src/control/frame.ts";
 import { concat, hex } from "../support/packets.ts";
 
 type Message = { readonly type: string };
@@ -117,7 +116,7 @@ Deno.test("the longest frame is the longest UDP payload over IPv4, 65,507 bytes"
   const bodyOf = (length: number) => JSON.stringify({ type: "x".repeat(length - '{"type":""}'.length) });
   const longest = frameWith(bodyOf(65_507 - 8 - 32));
   assert.equal(longest.length, 65_507);
-  assert.equal((await codec.open<Message>(longest)).kind, FrameKind.message);
+  assert.equal((await codec.open(longest)).kind, FrameKind.message);
   await refuses(frameWith(bodyOf(65_507 - 8 - 32 + 1)), "bad length");
 });
 
@@ -136,19 +135,8 @@ Deno.test("what has the key but makes no sense is refused by name", async () => 
       frameWith(Uint8Array.from('{"type":"\xc0\xaf"}', (letter) => letter.charCodeAt(0))),
       "the message is not JSON",
     ],
-    ["nothing", frameWith("null"), "the message has no type"],
-    ["a number", frameWith("7"), "the message has no type"],
-    ["a list", frameWith('["type"]'), "the message has no type"],
-    ["no type", frameWith("{}"), "the message has no type"],
-    ["a type that is no word", frameWith('{"type":7}'), "the message has no type"],
   ];
   for (const [what, frame, why] of cases) await refuses(frame, why, what);
-});
-
-Deno.test("a message nested beyond all reason is refused or read, but nothing breaks", async () => {
-  const depth = 30_000;
-  const nested = frameWith("[".repeat(depth) + "]".repeat(depth));
-  await assert.rejects(codec.open(nested), WireError);
 });
 
 Deno.test("an acknowledgement has no message, whatever bytes it carries", async () => {

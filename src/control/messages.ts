@@ -1,0 +1,176 @@
+/**
+ * What proxy and routers say to each other: the types of the messages, and the codecs that write and check them.
+ *
+ * The types belong to the protocol alone, so no change elsewhere in the program changes what is sent. `docs/protocol.md`
+ * (§11) describes them. A change of theirs that another version would not understand needs a new
+ * {@linkcode PROTOCOL_VERSION}.
+ *
+ * @module
+ */
+import type { Endpoint, IpAddress } from "../ip/address.ts";
+import type { Cidr } from "../ip/cidr.ts";
+import { cidr, endpoint, ipAddress } from "../ip/json.ts";
+import {
+  boolean,
+  bytes,
+  exactly,
+  type Fields,
+  integer,
+  type JsonCodec,
+  list,
+  oneOf,
+  optional,
+  record,
+  text,
+  variant,
+} from "../json.ts";
+import { COUNTER_NAMES, type Snapshot } from "../trace/counters.ts";
+
+/** The version of the messages, which the first message each way carries. */
+export const PROTOCOL_VERSION = 1;
+
+/** What a router tells the proxy. */
+export type RouterMessage =
+  /** "I'm up": the first message, with the port of the data link. */
+  | { readonly type: "up"; readonly version: number; readonly pid: number; readonly port: number }
+  /** The settings are in force. Carries the static public key of a router that seals, 32 bytes. */
+  | { readonly type: "ready"; readonly key?: Uint8Array<ArrayBuffer> }
+  /** Sent every second. */
+  | { readonly type: "alive" } & RouterCounts
+  /** The last message of a router that was asked to stop. */
+  | { readonly type: "stopped" } & RouterCounts
+  /** The last message of a router that cannot go on, with the reason. */
+  | { readonly type: "failed"; readonly message: string };
+
+/** What a router has counted so far. */
+export interface RouterCounts {
+  readonly counters: Snapshot;
+  /** Control datagrams that it has rejected. */
+  readonly rejected: number;
+}
+
+/** What the proxy tells a router. */
+export type ProxyMessage =
+  | { readonly type: "settings"; readonly version: number } & RouterSettings
+  | { readonly type: "stop" };
+
+/** What a router is to do. */
+export interface RouterSettings {
+  /** The classic log file, as seen from the router's working directory. */
+  readonly logFile: string;
+  /** How packets travel. A stage that carries none leaves it out. */
+  readonly traffic?: TrafficSettings;
+}
+
+/** What a router needs to know to carry packets. */
+export interface TrafficSettings {
+  /** The address that packets leave by. A router whose packets stay inside has none. */
+  readonly address?: IpAddress;
+  /** The proxy's data link. */
+  readonly proxy: Endpoint;
+  /** The other routers. */
+  readonly routers: readonly OtherRouter[];
+  /** The kind of the circuits. */
+  readonly circuits: "direct" | "plain" | "sealed";
+  /** Bytes of the longest answer that the proxy's TUN interface takes. */
+  readonly mtu: number;
+  /** Circuits that may exist at once, and the time in ms after which an unused one is forgotten. */
+  readonly limits: { readonly circuits: number; readonly idle: number };
+  /** How packets leave. */
+  readonly exit: ExitSettings;
+  /** Whether the log tells of each packet. */
+  readonly logsPackets: boolean;
+  /** Milliseconds that each cell is held back. */
+  readonly latency: number;
+  /** The processor that the packet threads share while there is little to do. */
+  readonly cpu?: number;
+  /** The directory for capture files, if packets are recorded. */
+  readonly captures?: string;
+}
+
+/** Another router of the network. */
+export interface OtherRouter {
+  /** Its number, from 1. */
+  readonly number: number;
+  /** Its data link. */
+  readonly link: Endpoint;
+}
+
+/** How packets leave, by kind of exit. */
+export type ExitSettings =
+  | {
+    readonly kind: "echo";
+    /** The hosts that answer, and the tunnel's own address, which does not. */
+    readonly block: Cidr;
+  }
+  | {
+    readonly kind: "raw-icmp";
+    /** The source of what leaves. */
+    readonly address: IpAddress;
+    /** The interface that it leaves by, and bytes of the longest packet that this takes. */
+    readonly device: string;
+    readonly mtu: number;
+    /** The firewall mark of what leaves, if rules need one. */
+    readonly mark?: number;
+    /** The source of errors about packets inside the onion. */
+    readonly hop: IpAddress;
+    /** The part of the echo identifiers that is this router's, among those with the same address. */
+    readonly share: { readonly index: number; readonly of: number };
+  };
+
+const VERSION = exactly(PROTOCOL_VERSION, "the version spoken here");
+const PORT = integer(1, 65_535);
+const ROUTER = integer(1, 255);
+const COUNT = integer(0, Number.MAX_SAFE_INTEGER);
+
+const counts: JsonCodec<RouterCounts> = record({
+  counters: record<Snapshot>(
+    Object.fromEntries(COUNTER_NAMES.map((name) => [name, optional(COUNT)])) as Fields<Snapshot>,
+  ),
+  rejected: COUNT,
+});
+
+const exit: JsonCodec<ExitSettings> = variant("kind", {
+  echo: record({ block: cidr }),
+  "raw-icmp": record({
+    address: ipAddress,
+    device: text,
+    mtu: integer(68, 65_535),
+    mark: optional(integer(1, 0xffff_ffff)),
+    hop: ipAddress,
+    share: record({ index: integer(0, 254), of: integer(1, 255) }),
+  }),
+});
+
+const traffic: JsonCodec<TrafficSettings> = record<TrafficSettings>({
+  address: optional(ipAddress),
+  proxy: endpoint,
+  routers: list(record({ number: ROUTER, link: endpoint })),
+  circuits: oneOf("direct", "plain", "sealed"),
+  mtu: integer(68, 65_535),
+  limits: record({ circuits: COUNT, idle: COUNT }),
+  exit,
+  logsPackets: boolean,
+  latency: integer(0, 60_000),
+  cpu: optional(integer(0, 0xffff)),
+  captures: optional(text),
+});
+
+/** Writes and checks what a router tells the proxy. */
+export const ROUTER_MESSAGE: JsonCodec<RouterMessage> = variant("type", {
+  up: record({ version: VERSION, pid: integer(1, 0x7fff_ffff), port: PORT }),
+  ready: record<{ key?: Uint8Array<ArrayBuffer> }>({ key: optional(bytes(32)) }),
+  alive: counts,
+  stopped: counts,
+  failed: record({ message: text }),
+});
+
+/** Writes and checks what the proxy tells a router. */
+export const PROXY_MESSAGE: JsonCodec<ProxyMessage> = variant("type", {
+  settings: record<Omit<Extract<ProxyMessage, { type: "settings" }>, "type">>({
+    version: VERSION,
+    logFile: text,
+    traffic: optional(traffic),
+  }),
+  stop: record({}),
+});

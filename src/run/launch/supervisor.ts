@@ -1,0 +1,218 @@
+/**
+ * Talks to routers over the control channel and notices when one fails. Knows nothing of where they run.
+ *
+ * @module
+ */
+import { ControlChannel } from "../../control/channel.ts";
+import { FrameCodec, PROXY } from "../../control/frame.ts";
+import {
+  PROTOCOL_VERSION,
+  PROXY_MESSAGE,
+  type ProxyMessage,
+  ROUTER_MESSAGE,
+  type RouterMessage,
+  type RouterSettings,
+} from "../../control/messages.ts";
+import { OperatorError } from "../../errors.ts";
+import { LOOPBACK } from "../../ip/address.ts";
+import { within } from "../../sys/abort.ts";
+import { type Cancel, every, sleep } from "../../sys/timer.ts";
+import type { Snapshot } from "../../trace/counters.ts";
+import type { RouterHandle, RouterUp } from "./launcher.ts";
+
+/** Milliseconds without a sign of life after which a router counts as dead, and the interval between two checks. */
+export const SILENCE = { max: 5000, check: 500 } as const;
+
+/** Milliseconds that a router has to stop before it is killed. */
+const STOPPING = 2000;
+
+/** Milliseconds in which a signal that ended a router is expected to reach the proxy too. */
+const SAME_SIGNAL = 300;
+
+const REMEDY = "start again, with --log-level debug to see more";
+
+/** What runs a router, such as a process. */
+export interface RouterBody {
+  /** The router's number. */
+  readonly number: number;
+  /** Its name for people, e.g. `router 1 (pid 4711)`. */
+  readonly label: string;
+  /** What it said last, in one line; empty if it said nothing. */
+  readonly lastWords: string;
+  /** Resolves when it has ended and its last words are known. */
+  readonly ended: Promise<BodyEnd>;
+  /** Ends it at once. */
+  kill(): void;
+  /** Frees what it holds here, after its end. */
+  release(): Promise<void>;
+}
+
+/** How a router's body ended. */
+export interface BodyEnd {
+  /** For people, e.g. `exit code 1` or `SIGKILL`. */
+  readonly how: string;
+  /** Whether a signal ended it that may have been meant for the whole run. */
+  readonly bySharedSignal: boolean;
+}
+
+/** The proxy's end of the control channel, with a handle for each router. */
+export class Supervisor implements AsyncDisposable {
+  readonly #channel: ControlChannel<ProxyMessage, RouterMessage>;
+  readonly #routers = new Map<number, SupervisedRouter>();
+  readonly #stopWatching: Cancel;
+  #checkedAt = performance.now();
+
+  /** Opens the control channel. */
+  constructor() {
+    this.#channel = new ControlChannel({
+      self: PROXY,
+      mine: PROXY_MESSAGE,
+      theirs: ROUTER_MESSAGE,
+      take: (from, message) => this.#routers.get(from)!.take(message, this.#channel.portOf(from)!),
+      refused: (from, { message }) =>
+        this.#routers.get(from)!.fail(
+          `router ${from} sent a control message that makes no sense: ${message}`,
+        ),
+    });
+    this.#stopWatching = every(SILENCE.check, () => this.#checkForSilence());
+  }
+
+  /** The port of the control channel. */
+  get port(): number {
+    return this.#channel.port;
+  }
+
+  /** Control datagrams that were forged, garbled, or meant for another party. */
+  get rejected(): number {
+    return this.#channel.rejected;
+  }
+
+  /**
+   * Looks after a router from now on.
+   *
+   * @param sessionKey the key that the router was given; not needed afterwards
+   */
+  async supervise(body: RouterBody, sessionKey: Uint8Array<ArrayBuffer>): Promise<RouterHandle> {
+    const { number } = body;
+    const router = new SupervisedRouter(body, (message) => this.#channel.say(number, message));
+    // The router is not up before its key is known here, so no message can come too early.
+    this.#channel.addParty(number, await FrameCodec.of(sessionKey));
+    this.#routers.set(number, router);
+    return router;
+  }
+
+  /** Closes the control channel. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopWatching();
+    await this.#channel[Symbol.asyncDispose]();
+  }
+
+  #checkForSilence(): void {
+    const now = performance.now();
+    // Then this process did not listen either, e.g. because Ctrl+Z stopped it.
+    const hasSlept = now - this.#checkedAt > 2 * SILENCE.check;
+    this.#checkedAt = now;
+    for (const router of this.#routers.values()) {
+      if (hasSlept) router.heardAt = now;
+      if (now - router.heardAt > SILENCE.max) router.failBySilence();
+    }
+  }
+}
+
+/** A router with its body, as the supervisor knows it. */
+class SupervisedRouter implements RouterHandle {
+  readonly #body: RouterBody;
+  readonly #say: (message: ProxyMessage) => void;
+  readonly #up = Promise.withResolvers<RouterUp>();
+  readonly #ready = Promise.withResolvers<Uint8Array<ArrayBuffer> | undefined>();
+  readonly #failed = Promise.withResolvers<OperatorError>();
+  #isUp = false;
+  #isStopping = false;
+  /** When it was last heard, in ms. */
+  heardAt = performance.now();
+  counters: Snapshot = {};
+  rejected = 0;
+
+  constructor(body: RouterBody, say: (message: ProxyMessage) => void) {
+    this.#body = body;
+    this.#say = say;
+    void this.#failByEnd();
+  }
+
+  get number(): number {
+    return this.#body.number;
+  }
+
+  get label(): string {
+    return this.#body.label;
+  }
+
+  get up(): Promise<RouterUp> {
+    return this.#up.promise;
+  }
+
+  get ready(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return this.#ready.promise;
+  }
+
+  get failed(): Promise<OperatorError> {
+    return this.#failed.promise;
+  }
+
+  configure(settings: RouterSettings): void {
+    this.#say({ type: "settings", version: PROTOCOL_VERSION, ...settings });
+  }
+
+  async stop(): Promise<boolean> {
+    this.#isStopping = true;
+    // A router that is not up yet has nothing to write down.
+    if (this.#isUp) this.#say({ type: "stop" });
+    else this.#body.kill();
+    const hasStopped = await within(STOPPING, this.#body.ended);
+    if (!hasStopped) {
+      this.#body.kill();
+      await this.#body.ended;
+    }
+    await this.#body.release();
+    return hasStopped;
+  }
+
+  take(message: RouterMessage, controlPort: number): void {
+    this.heardAt = performance.now();
+    switch (message.type) {
+      case "up":
+        this.#isUp = true;
+        return this.#up.resolve({
+          pid: message.pid,
+          link: { address: LOOPBACK, port: message.port },
+          controlPort,
+        });
+      case "ready":
+        return this.#ready.resolve(message.key);
+      case "alive":
+      case "stopped":
+        this.counters = message.counters;
+        this.rejected = message.rejected;
+        return;
+      case "failed":
+        return this.fail(`router ${this.number} failed: ${message.message}`);
+    }
+  }
+
+  fail(reason: string): void {
+    if (!this.#isStopping) this.#failed.resolve(new OperatorError(reason, REMEDY));
+  }
+
+  failBySilence(): void {
+    const { lastWords } = this.#body;
+    const end = lastWords === "" ? "" : `; its last words: ${lastWords}`;
+    this.fail(`${this.label} has said nothing for ${SILENCE.max / 1000} s${end}`);
+  }
+
+  async #failByEnd(): Promise<void> {
+    const { how, bySharedSignal } = await this.#body.ended;
+    if (bySharedSignal && !this.#isStopping) await sleep(SAME_SIGNAL);
+    const { lastWords } = this.#body;
+    this.fail(`${this.label} died: ${how}${lastWords === "" ? "" : `: ${lastWords}`}`);
+  }
+}
