@@ -8,7 +8,7 @@ import type { Figures, MeasureKey } from "./measures.ts";
 import { pairedRatios, type Rounds, summarize, type Summary } from "./stats.ts";
 
 /** One claim. */
-export interface Claim {
+interface Claim {
   readonly title: string;
   readonly contender: string;
   readonly measure: MeasureKey;

@@ -5,7 +5,7 @@
  */
 
 /** A command that failed: its words and the telling line of what it said. */
-export class CommandError extends Error {
+class CommandError extends Error {
   override readonly name = "CommandError";
 
   constructor(command: readonly string[], code: number, said: string) {

@@ -25,7 +25,7 @@ const BEGINS = "onionbench: begins";
 const TELLING_WHEN = ["sh", "-c", 'echo "$0"; exec "$@"', BEGINS];
 
 /** How a program is started. */
-export interface DaemonOptions {
+interface DaemonOptions {
   readonly signal: AbortSignal;
   /** Its working directory; `/` unless given. */
   readonly cwd?: string;

@@ -16,7 +16,7 @@ import { pairedRatios, summarize } from "./stats.ts";
 import { awaitFirstReply, type Instruments, onLoad, type Subject } from "./traffic.ts";
 
 /** Two contenders, by name. */
-export interface Pair {
+interface Pair {
   readonly contender: string;
   readonly against: string;
 }

@@ -9,7 +9,7 @@ import { pairedRatios, type Rounds, summarize, type Summary } from "./stats.ts";
 import { awaitFirstReply, type Instruments, lossless, onLoad, type Subject } from "./traffic.ts";
 
 /** Where on the axes a measurement is taken. */
-export interface Point {
+interface Point {
   /** Payload bytes. */
   readonly size: number;
   /** Hosts that are pinged in turn; for a raw exit, each is a session. */
@@ -17,7 +17,7 @@ export interface Point {
 }
 
 /** One axis, from its first point on. */
-export interface Axis {
+interface Axis {
   readonly title: string;
   /** What a reader of its table must know. */
   readonly remark?: string;
@@ -50,7 +50,7 @@ export const GROWTH_MEASURES = [
 ] as const;
 
 /** Names one of {@linkcode GROWTH_MEASURES}. */
-export type GrowthKey = (typeof GROWTH_MEASURES)[number]["key"];
+type GrowthKey = (typeof GROWTH_MEASURES)[number]["key"];
 
 /** What one round said about one contender, by {@linkcode keyOf} point. */
 export type GrowthFigures = { readonly [point: string]: { readonly [Key in GrowthKey]?: number } };
@@ -95,7 +95,7 @@ function keyOf({ size, flows }: Point): string {
 }
 
 /** One contender at one point. */
-export interface GrowthRow {
+interface GrowthRow {
   readonly point: string;
   readonly contender: string;
   readonly figures: { readonly [Key in GrowthKey]?: GrowthFigure };

@@ -41,7 +41,7 @@ export async function describeMachine(root: string): Promise<Machine> {
 }
 
 /** Processor time since boot, in ticks. */
-export interface CpuTimes {
+interface CpuTimes {
   readonly total: number;
   /** Taken by the hypervisor for other guests. */
   readonly stolen: number;

@@ -5,7 +5,7 @@
  */
 
 /** What some processes hold, in MB (10^6 bytes). */
-export interface Memory {
+interface Memory {
   /** Proportional set sizes, added up. */
   readonly pss: number;
   /** Resident set size of the process that has most. */

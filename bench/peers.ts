@@ -7,7 +7,7 @@ import { run } from "./command.ts";
 import { isInstalled } from "./host.ts";
 
 /** A peer. */
-export interface Peer {
+interface Peer {
   /** As people call it. */
   readonly name: string;
   /** The programs that it needs. */
@@ -21,7 +21,7 @@ export interface Peer {
 }
 
 /** Every peer. */
-export const PEERS: readonly Peer[] = [
+const PEERS: readonly Peer[] = [
   {
     name: "wireguard-go",
     programs: ["wireguard-go", "wg"],

@@ -10,7 +10,7 @@ import { midmean } from "./stats.ts";
 import { hasPrograms, type Instruments, lossless, onLoad, onPing, type Subject } from "./traffic.ts";
 
 /** One probe. */
-export interface Probe {
+interface Probe {
   /** The figures that it may yield. */
   readonly yields: readonly MeasureKey[];
   /** Takes them; one that has no meaning for this contender is absent. */

@@ -10,7 +10,7 @@ import { PEER_NAMES } from "./roster.ts";
 import { formatFigure, formatRatio, formatSpread, layOut } from "./table.ts";
 
 /** A part of the report. */
-export interface Section {
+interface Section {
   readonly title: string;
   /** Paragraphs and tables, each of one line or more. */
   readonly blocks: readonly (readonly string[])[];

@@ -29,7 +29,7 @@ export interface Subject {
 }
 
 /** Packets that are put on a contender's way. */
-export interface Traffic {
+interface Traffic {
   /** The lengths of the run, in seconds. */
   readonly warmup: number;
   readonly span: number;

@@ -17,7 +17,7 @@ export const STARTED_MODULES: readonly string[] = ["src/runtime/packet_thread.ts
 const LIMIT_MS = 300_000;
 
 /** How a Deno command ended, and what it said on stderr. */
-export interface Ended {
+interface Ended {
   readonly success: boolean;
   readonly said: string;
 }

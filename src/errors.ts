@@ -27,11 +27,6 @@ export class WireError extends Error {
   override readonly name = "WireError";
 }
 
-/** Legal bytes in the wrong state: the peer's fault too. */
-export class ProtocolError extends Error {
-  override readonly name = "ProtocolError";
-}
-
 /** A failed system call, e.g. `Cannot attach to TUN device "tun1": ioctl failed: EBUSY`. */
 export class SysError extends Error {
   /** The class's name. */

@@ -16,7 +16,7 @@ import { Daemon } from "../daemon.ts";
 import { Enclave } from "../enclave.ts";
 
 /** How Tor is set. */
-export interface Tuning {
+interface Tuning {
   /** Lines for every torrc. */
   readonly torrc: readonly string[];
   /** A shell script for the enclave, run once. */

@@ -46,15 +46,15 @@ export interface Passage {
 }
 
 /** The direction of a packet, as seen from who has sent the first one. */
-export type Way = "out" | "back";
+type Way = "out" | "back";
 
 /** What a party has in its hands when its own layer, if any, is off: a packet, or bytes that are sealed for others. */
-export type Sight =
+type Sight =
   | { readonly kind: "packet"; readonly packet: Packet }
   | { readonly kind: "sealed"; readonly bytes: number };
 
 /** Bytes that are shown of each passage: a cell's header, and the first four of its body. */
-export const FIRST_BYTES: number = CELL_HEADER + 4;
+const FIRST_BYTES: number = CELL_HEADER + 4;
 
 /** Cells that carry packets, and which way. */
 const WAYS: Readonly<Record<number, Way>> = {

@@ -6,7 +6,7 @@
 import type { End, Link, Party, Topology } from "./topology.ts";
 
 /** What makes a network, in this order. */
-export interface Plan {
+interface Plan {
   /** Namespaces to make. */
   readonly namespaces: readonly string[];
   /** Lines for `ip -batch`: the links, each made where it belongs, so that none is ever seen on the host. */

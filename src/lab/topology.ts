@@ -43,7 +43,7 @@ export interface Party {
 }
 
 /** Where packets to a block go. */
-export interface Route {
+interface Route {
   /** `default`, an address or a block. */
   readonly to: string;
   /** Of several routes to one block the one with the least is taken; 0 where nothing is said. */
@@ -89,7 +89,7 @@ export interface Faults {
 export const NO_FAULTS: Faults = { loss: 0, deadRouter: false, smallMtu: false };
 
 /** Bytes. A narrow link carries what every IPv6 link must (RFC 8200 §5): a size that real tunnels have. */
-export const Mtu = { usual: 1500, narrow: 1280 } as const;
+const Mtu = { usual: 1500, narrow: 1280 } as const;
 
 /** The party that stages run in. */
 export const VM = "vm";

@@ -55,7 +55,7 @@ export interface PcapngInterface {
 }
 
 /** What a capture file says before its first packet. */
-export interface PcapngOptions {
+interface PcapngOptions {
   /** The program and its version, e.g. `onion 0.1.0`. */
   readonly application: string;
   /**

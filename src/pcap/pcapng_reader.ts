@@ -29,7 +29,7 @@ const MAX_BLOCK = 16 * 1024 * 1024;
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The start of the section. */
-export interface SectionItem {
+interface SectionItem {
   /** Tells it from other items. */
   readonly kind: "section";
   /** The program that wrote the file; empty if the file does not say. */
@@ -51,7 +51,7 @@ export interface InterfaceItem {
 }
 
 /** An address and its names. */
-export interface NamesItem extends AddressNames {
+interface NamesItem extends AddressNames {
   /** Tells it from other items. */
   readonly kind: "names";
 }
@@ -71,7 +71,7 @@ export interface PacketItem {
 }
 
 /** The file ends inside a block. */
-export interface IncompleteItem {
+interface IncompleteItem {
   /** Tells it from other items. */
   readonly kind: "incomplete";
   /** Where that block begins. Up to there the file is whole. */

@@ -81,7 +81,7 @@ export function udpFrame(from: Endpoint, to: Endpoint, payload: Uint8Array): Uin
 }
 
 /** A datagram as {@linkcode udpFrame} packs it. */
-export interface UdpDatagram {
+interface UdpDatagram {
   readonly from: Endpoint;
   readonly to: Endpoint;
   /** The cell. */

@@ -24,7 +24,7 @@ const HANDSHAKE = 48;
 const CLIENT = "10.0.2.15", HOST = "128.30.2.155";
 
 /** One ping. */
-export interface Ping {
+interface Ping {
   readonly sequence: number;
   /** Where it gets lost, or what comes of it; a reply unless given. */
   readonly end?: "lost on the first link" | "lost in the world" | "time exceeded";
@@ -183,7 +183,7 @@ export class Captures {
 }
 
 /** The address that a router leaves by. */
-export function exitAddress(router: Party): string {
+function exitAddress(router: Party): string {
   return `192.168.20${router}.2`;
 }
 

@@ -17,7 +17,7 @@ import type { CryptoProvider } from "../../src/crypto/provider.ts";
 import { MemoryWorld, type MemoryWorldOptions } from "../../src/sim/world.ts";
 import { eventLine } from "../../src/log/classic.ts";
 import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/network.ts";
-import type { CounterName, DropReason, Snapshot } from "../../src/trace/counters.ts";
+import type { CounterName, DropReason } from "../../src/trace/counters.ts";
 import { drops } from "../../src/trace/counters.ts";
 import type { EventSink } from "../../src/trace/events.ts";
 import { address } from "./packets.ts";
@@ -64,7 +64,7 @@ export interface Crossing {
 }
 
 /** A drop that somebody counted: the party, 0 for the proxy or a router's number, the reason, and how often. */
-export type Drop = readonly [party: number, reason: DropReason, count: number];
+type Drop = readonly [party: number, reason: DropReason, count: number];
 
 /** A network that has just come up. */
 export class Onion {
@@ -226,12 +226,6 @@ export class Onion {
       const more = count - (before.get(`${party} ${reason}`) ?? 0);
       return more === 0 ? [] : [[party, reason, more]];
     });
-  }
-
-  /** Everything that each party has counted: the proxy, then the routers. */
-  snapshots(): Snapshot[] {
-    const { proxy, routers } = this.network.counters;
-    return [proxy, ...routers].map((counters) => counters.snapshot());
   }
 }
 

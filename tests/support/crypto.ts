@@ -19,11 +19,6 @@ const LOADED: ReadonlyMap<ProviderName, CryptoProvider | undefined> = new Map(
   })),
 );
 
-/** The provider of that name, where this machine has it. */
-export function providerOf(name: ProviderName): CryptoProvider | undefined {
-  return LOADED.get(name);
-}
-
 /** The providers of this machine: one at least. */
 export const AVAILABLE: readonly CryptoProvider[] = [...LOADED.values()].filter((each) => each !== undefined);
 

@@ -45,7 +45,7 @@ export function tunByHand(name: string, addresses: string[], but: Partial<Interf
 }
 
 /** A route, as in `default via 10.0.2.2 dev eth0 table 9 metric 100`, or `prohibit 18.0.0.0/8 table 9 metric 4096`. */
-export function route(text: string): Route {
+function route(text: string): Route {
   const prohibits = text.startsWith("prohibit ");
   const [to = "", ...words] = text.replace(/^prohibit /, "").split(" ");
   const after = (word: string) => words[words.indexOf(word) + 1];
@@ -79,7 +79,7 @@ export function rule(text: string, ...others: string[]): Rule {
 }
 
 /** The rules that every host has. */
-export const KERNEL_RULES: readonly Rule[] = [
+const KERNEL_RULES: readonly Rule[] = [
   rule("0: from all table 255"),
   rule("32766: from all table 254"),
   rule("32767: from all table 253"),

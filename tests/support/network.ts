@@ -24,7 +24,7 @@ export function exchange(network: MemoryNetwork, ...packets: readonly Uint8Array
 }
 
 /** The counters of a proxy and its routers. */
-export type Members = Pick<MemoryNetwork["counters"], "proxy" | "routers">;
+type Members = Pick<MemoryNetwork["counters"], "proxy" | "routers">;
 
 /** What all parties dropped, together. */
 export function dropped({ counters }: { readonly counters: Members }): Record<string, number> {
@@ -41,7 +41,7 @@ export function droppedBy(snapshot: Snapshot): number {
 }
 
 /** A datagram that the host has put together, and how often it was complete. */
-export interface Received extends PlainPacket {
+interface Received extends PlainPacket {
   readonly copies: number;
 }
 

@@ -119,7 +119,7 @@ export function ipv4(header: Partial<Ipv4Header>, payload: Uint8Array): Uint8Arr
 }
 
 /** What {@linkcode echo} writes. */
-export interface EchoMessage {
+interface EchoMessage {
   /** 8, an echo request; 0 is the reply. */
   readonly type: number;
   readonly code: number;

@@ -23,7 +23,7 @@ export interface WriterReport {
 }
 
 /** What is told of an event, but for its kind. */
-export type EventFields = [
+type EventFields = [
   source: IpAddress,
   destination: IpAddress,
   detail: number,

@@ -7,7 +7,7 @@
 import type { Aead, CryptoProvider, KeyPair } from "../../src/crypto/provider.ts";
 
 /** A text that somebody has opened. */
-export interface Opened {
+interface Opened {
   readonly counter: number;
   readonly text: Uint8Array;
 }

@@ -116,7 +116,7 @@ export class Capture implements AsyncDisposable {
 }
 
 /** A datagram over loopback. */
-export interface Datagram {
+interface Datagram {
   /** Ports. */
   readonly from: number;
   readonly to: number;

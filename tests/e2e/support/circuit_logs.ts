@@ -34,14 +34,14 @@ export interface Members {
 export type Path = readonly Member[];
 
 /** Pings that went by a circuit, one after the other. */
-export interface Passage {
+interface Passage {
   readonly count: number;
   readonly client: string;
   readonly destination: string;
 }
 
 /** Lines of the log files, by party: `proxy`, `router1`, … */
-export type Logs = Readonly<Record<string, readonly string[]>>;
+type Logs = Readonly<Record<string, readonly string[]>>;
 
 /** The log of a party while the run goes on. */
 export function logFile(stage: number, party: string): string {

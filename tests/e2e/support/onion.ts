@@ -32,7 +32,7 @@ export interface End {
 }
 
 /** What `ready` says. */
-export interface Ready {
+interface Ready {
   readonly line: string;
   /** Process id of the first router. */
   readonly router: number;

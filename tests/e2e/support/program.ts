@@ -58,7 +58,7 @@ export function scratchDirectory(): Disposable & { readonly path: string } {
  *
  * @param needs tools, `root`, or `namespaces`: leave to make mount, network and process namespaces
  */
-export function missing(...needs: string[]): string | undefined {
+function missing(...needs: string[]): string | undefined {
   return needs.find((need) => !has(need));
 }
 

@@ -30,7 +30,7 @@ const SEND = `
 `;
 
 /** A place that a socket may be bound to. */
-export interface Place {
+interface Place {
   readonly address: string;
   /** The interface that the socket is bound to before; to none where it is empty. */
   readonly device: string;

@@ -29,7 +29,7 @@ export const Address = {
 } as const;
 
 /** Everything about the VM that a run may change, as the usual tools show it. */
-export type VmState = Readonly<Record<keyof typeof VIEWS | "processes", string>>;
+type VmState = Readonly<Record<keyof typeof VIEWS | "processes", string>>;
 
 /** How they are looked at, by what is seen. */
 const VIEWS = {
