@@ -178,7 +178,7 @@ export {
   type DropReason,
   type Snapshot,
 } from "./src/trace/counters.ts";
-export type { EventKind, EventSink } from "./src/trace/events.ts";
+export { type EventSink, SILENT } from "./src/trace/events.ts";
 
 // Cells, layers and the handshake.
 export { CellType } from "./src/cell/cell.ts";

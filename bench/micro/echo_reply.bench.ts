@@ -21,7 +21,7 @@ for (const size of SIZES) {
   const answer = () => {
     packet.load(request);
     ip.wrap(packet);
-    exit.send(1, packet, ip);
+    exit.send(1, packet, ip, 0);
   };
 
   answer();

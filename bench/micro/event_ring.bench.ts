@@ -1,54 +1,54 @@
 import assert from "node:assert/strict";
-import { blankEvent, type Event, EventKind, EventRing, ringBytes } from "../../src/trace/events.ts";
-import { addressFromBits } from "../../src/ip/address.ts";
+import { addressBits, addressFromBits } from "../../src/ip/address.ts";
+import type { EventRecord } from "../../src/trace/event_record.ts";
+import { EventRing, type Keeps, ringBytes } from "../../src/trace/event_ring.ts";
+import { pingOf } from "../../tests/support/ring_writer.ts";
 
 /** Events between two looks of the reader. */
 const BURST = 64;
+const SOURCE = addressFromBits(0x0a05_3302);
 
 let lost = 0;
-const memory = new SharedArrayBuffer(ringBytes());
-const writer = new EventRing(memory, () => lost++);
-const reader = new EventRing(memory);
+const countLost = () => lost++;
 
-/** What a turn of the packet thread does: as many events as packets, to so many hosts in turn. */
-function emit(count: number, hosts: number): void {
-  for (let number = 0; number < count; number++) {
-    writer.emit(EventKind.icmpFromTunnel, addressFromBits(0x0a053302), addressFromBits(number % hosts), 8, 0);
+for (const keeps of ["lines", "packets"] as const satisfies Keeps[]) {
+  const memory = new SharedArrayBuffer(ringBytes());
+  const writer = new EventRing(memory, { keeps, lost: countLost });
+  const reader = new EventRing(memory);
+  for (const hosts of [1, BURST]) {
+    const packets = Array.from({ length: BURST }, (_, number) => {
+      return pingOf({ source: SOURCE, destination: addressFromBits(number % hosts), id: 1, seq: number });
+    });
+    /** What a turn of the packet thread does: as many events as packets, to so many hosts in turn. */
+    const emit = () => {
+      for (let number = 0; number < BURST; number++) writer.icmpFromTunnel(packets[number]!, number);
+      writer.publish();
+    };
+    const seen: number[] = [];
+    emit();
+    reader.drain((event) => seen.push("destination" in event ? addressBits(event.destination) : -1));
+    assert.deepEqual(seen, Array.from({ length: BURST }, (_, number) => number % hosts));
+
+    let told = 0;
+    const take = (_: EventRecord, times: number) => void (told += times);
+    const to = hosts === 1 ? "host" : "hosts in turn";
+    Deno.bench(`${BURST} events, ${hosts} ${to}, ${keeps} kept: emit, and drain`, () => {
+      told = 0;
+      emit();
+      reader.drainRuns(take);
+      if (told !== BURST || lost > 0) throw new Error("events were lost");
+    });
   }
-  writer.publish();
-}
-
-for (const hosts of [1, BURST]) {
-  const seen: Event[] = [];
-  emit(BURST, hosts);
-  reader.drain((event) => seen.push({ ...event }));
-  assert.deepEqual(
-    seen,
-    Array.from({ length: BURST }, (_, number) => {
-      return { ...blankEvent(), source: 0x0a053302, destination: number % hosts, detail: 8 };
-    }),
-  );
-
-  let told = 0;
-  const take = (_: Readonly<Event>, times: number) => void (told += times);
-  Deno.bench(`${BURST} events, ${hosts} ${hosts === 1 ? "host" : "hosts in turn"}: emit, and drain`, () => {
-    told = 0;
-    emit(BURST, hosts);
-    reader.drainRuns(take);
-    if (told !== BURST || lost > 0) throw new Error("events were lost");
-  });
 }
 
 // A ring that nobody reads: what an event costs that is only counted.
-const full = new EventRing(new SharedArrayBuffer(ringBytes(BURST)), () => lost++);
-for (let number = 0; number < BURST; number++) {
-  full.emit(EventKind.icmpFromTunnel, addressFromBits(0), addressFromBits(number), 8, 0);
-}
+const full = new EventRing(new SharedArrayBuffer(ringBytes(BURST)), { lost: countLost });
+for (let number = 0; number < BURST; number++) full.relaySealed(number, 1, 0, 0);
 assert.equal(lost, 0);
-full.emit(EventKind.icmpFromTunnel, addressFromBits(0), addressFromBits(0), 8, 0);
+full.relaySealed(0, 1, 0, 0);
 assert.equal(lost, 1);
 lost = 0;
 Deno.bench("an event that does not fit", () => {
-  full.emit(EventKind.icmpFromTunnel, addressFromBits(0), addressFromBits(0), 8, 0);
+  full.relaySealed(0, 1, 0, 0);
   lost = 0;
 });

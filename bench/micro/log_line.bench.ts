@@ -1,37 +1,39 @@
 import assert from "node:assert/strict";
+import { addressFromBits, formatIp } from "../../src/ip/address.ts";
 import { EventLines } from "../../src/log/classic.ts";
-import { blankEvent, type Event, EventKind } from "../../src/trace/events.ts";
+import { EventRecord } from "../../src/trace/event_record.ts";
+import { EventRing, ringBytes } from "../../src/trace/event_ring.ts";
 import { address, addressNumber } from "../../tests/support/packets.ts";
-import { addressBits, addressFromBits } from "../../src/ip/address.ts";
+import { pingOf } from "../../tests/support/ring_writer.ts";
 
 const SOURCE = "10.5.51.2";
 const lines = new EventLines();
 const text = new TextDecoder();
 
-function eventTo(destination: number): Event {
-  return {
-    ...blankEvent(),
-    kind: EventKind.icmpFromTunnel,
-    source: address(SOURCE),
-    destination: addressFromBits(destination),
-    detail: 8,
-  };
-}
-
 for (const hosts of [1, 64, 1000]) {
   const first = addressNumber("10.5.60.1");
-  const events = Array.from({ length: hosts }, (_, number) => eventTo(first + number));
-  for (const event of events) {
-    const { destination } = event;
-    const octets = [24, 16, 8, 0].map((shift) => addressBits(destination) >>> shift & 255).join(".");
-    const want = `ICMP from tunnel, src: ${SOURCE}, dst: ${octets}, type: 8\n`;
-    assert.equal(text.decode(lines.of(event).copies(1)), want);
-    assert.equal(text.decode(lines.of(event).copies(1)), want, "the second time, too");
+  const memory = new ArrayBuffer(ringBytes(1024));
+  const ring = new EventRing(memory);
+  for (let number = 0; number < hosts; number++) {
+    ring.icmpFromTunnel(pingOf({ source: address(SOURCE), destination: addressFromBits(first + number) }), 0);
   }
+  let number = 0;
+  ring.drainRuns((record) => {
+    const want = `ICMP from tunnel, src: ${SOURCE}, dst: ${
+      formatIp(addressFromBits(first + number++))
+    }, type: 8\n`;
+    assert.equal(text.decode(lines.of(record).copies(1)), want);
+    assert.equal(text.decode(lines.of(record).copies(1)), want, "the second time, too");
+  });
+  assert.equal(number, hosts);
 
+  const start = ringBytes(0) / Int32Array.BYTES_PER_ELEMENT;
+  const step = ringBytes(1) / Int32Array.BYTES_PER_ELEMENT - start;
+  const record = new EventRecord(new Int32Array(memory));
   let at = 0;
   Deno.bench(`a line of the log, ${hosts} ${hosts === 1 ? "host" : "hosts in turn"}`, () => {
     at = (at + 1) % hosts;
-    if (lines.of(events[at]!).length < 40) throw new Error("no line");
+    record.moveTo(start + at * step);
+    if (lines.of(record).length < 40) throw new Error("no line");
   });
 }

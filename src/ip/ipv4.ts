@@ -110,6 +110,11 @@ export class Ipv4View {
     return undefined;
   }
 
+  /** The view of the packet's buffer, which the offsets below refer to. */
+  get view(): DataView {
+    return this.#view;
+  }
+
   /** Bytes of the header, options included: 20 to 60. */
   get headerLength(): number {
     return this.#headerLength;

@@ -4,9 +4,10 @@
  * @module
  */
 import { formatCircuit } from "../cell/cell.ts";
-import { type Event, EventKind } from "../trace/events.ts";
+import type { EventRecord } from "../trace/event_record.ts";
+import type { Event } from "../trace/events.ts";
+import { formatIp, type IpAddress } from "../ip/address.ts";
 import { Line } from "./line_file.ts";
-import { addressBits, formatIp, type IpAddress } from "../ip/address.ts";
 
 /** The proxy's first line. */
 export function proxyLine(port: number): string {
@@ -24,53 +25,69 @@ export function routerLine(router: number, pid: number, port: number, address?: 
 }
 
 /** The line of an event. */
-export function eventLine(event: Readonly<Event>): string {
-  const { kind, detail, port } = event;
-  const [source, destination, rewritten] = [event.source, event.destination, event.rewritten].map(formatIp);
-  const [incoming, outgoing] = [event.incoming, event.outgoing].map(formatCircuit);
-  switch (kind) {
-    case EventKind.icmpFromTunnel:
-      return `ICMP from tunnel, src: ${source}, dst: ${destination}, type: ${detail}`;
-    case EventKind.icmpFromPort:
-      return `ICMP from port: ${port}, src: ${source}, dst: ${destination}, type: ${detail}`;
-    case EventKind.icmpFromRawSocket:
-      return `ICMP from raw sock, src: ${source}, dst: ${destination}, type: ${detail}`;
-    case EventKind.unknownCircuit:
-      return `unknown incoming circuit: ${formatCircuit(detail)}, src: ${source}, dst: ${destination}`;
-    case EventKind.hop:
-      return `hop: ${detail}, router: ${port}`;
-    case EventKind.newExtend:
-      return `new extend circuit: incoming: ${incoming}, outgoing: ${outgoing} at ${port}`;
-    case EventKind.forwardExtend:
-      return `forwarding extend circuit: incoming: ${incoming}, outgoing: ${outgoing} at ${port}`;
-    case EventKind.extendDone:
-      return `incoming extend-done circuit, incoming: ${incoming} from port: ${port}`;
-    case EventKind.relayPacket:
-      return `relay packet, circuit incoming: ${incoming}, outgoing: ${outgoing}, ` +
-        `incoming src: ${source}, outgoing src: ${rewritten}, dst: ${destination}`;
-    case EventKind.outgoingPacket:
-      return `outgoing packet, circuit incoming: ${incoming}, ` +
-        `incoming src: ${source}, outgoing src: ${rewritten}, dst: ${destination}`;
-    case EventKind.packetFromWorld:
-      return `incoming packet, src: ${source}, dst: ${destination}, outgoing circuit: ${outgoing}`;
-    case EventKind.relayReply:
-      return `relay reply packet, circuit incoming: ${incoming}, outgoing: ${outgoing}, ` +
-        `src: ${source}, incoming dst: ${destination}, outgoing dst: ${rewritten}`;
-    case EventKind.relaySealed:
-      return `relay encrypted packet, circuit incoming: ${incoming}, outgoing: ${outgoing}`;
-    case EventKind.relayReplySealed:
-      return `relay reply encrypted packet, circuit incoming: ${incoming}, outgoing: ${outgoing}`;
-    case EventKind.incomingPacket:
-      return `incoming packet, circuit incoming: ${incoming}, src: ${source}, dst: ${destination}`;
+export function eventLine(event: Event): string {
+  switch (event.kind) {
+    case "icmp-from-tunnel":
+      return `ICMP from tunnel, ${ends(event)}, type: ${event.type}`;
+    case "icmp-from-port":
+      return `ICMP from port: ${event.port}, ${ends(event)}, type: ${event.type}`;
+    case "icmp-from-raw-socket":
+      return `ICMP from raw sock, ${ends(event)}, type: ${event.type}`;
+    case "unknown-circuit":
+      return `unknown incoming circuit: ${formatCircuit(event.circuit)}, ${ends(event)}`;
+    case "hop":
+      return `hop: ${event.hop}, router: ${event.router}`;
+    case "new-extend":
+      return `new extend circuit: ${passage(event)} at ${event.port}`;
+    case "forward-extend":
+      return `forwarding extend circuit: ${passage(event)} at ${event.port}`;
+    case "extend-done":
+      return `incoming extend-done circuit, ${incoming(event)} from port: ${event.port}`;
+    case "relay-packet":
+      return `relay packet, circuit ${passage(event)}, ${outward(event)}`;
+    case "outgoing-packet":
+      return `outgoing packet, circuit ${incoming(event)}, ${outward(event)}`;
+    case "packet-from-world":
+      return `incoming packet, ${ends(event)}, outgoing circuit: ${formatCircuit(event.outgoing)}`;
+    case "relay-reply": {
+      const [source, destination] = [formatIp(event.source), formatIp(event.destination)];
+      return `relay reply packet, circuit ${passage(event)}, ` +
+        `src: ${source}, incoming dst: ${destination}, outgoing dst: ${formatIp(event.newDestination)}`;
+    }
+    case "relay-sealed":
+      return `relay encrypted packet, circuit ${passage(event)}`;
+    case "relay-reply-sealed":
+      return `relay reply encrypted packet, circuit ${passage(event)}`;
+    case "incoming-packet":
+      return `incoming packet, circuit ${incoming(event)}, ${ends(event)}`;
   }
+}
+
+function ends(
+  { source, destination }: { readonly source: IpAddress; readonly destination: IpAddress },
+): string {
+  return `src: ${formatIp(source)}, dst: ${formatIp(destination)}`;
+}
+
+function incoming({ incoming }: { readonly incoming: number }): string {
+  return `incoming: ${formatCircuit(incoming)}`;
+}
+
+function passage(event: { readonly incoming: number; readonly outgoing: number }): string {
+  return `${incoming(event)}, outgoing: ${formatCircuit(event.outgoing)}`;
+}
+
+function outward(event: Event & { readonly kind: "relay-packet" | "outgoing-packet" }): string {
+  const [source, newSource] = [formatIp(event.source), formatIp(event.newSource)];
+  return `incoming src: ${source}, outgoing src: ${newSource}, dst: ${formatIp(event.destination)}`;
 }
 
 /** Lines that are kept because they are likely to come again, a power of two. */
 const KEPT = 8192;
 
-/** A line and the event that it tells of. */
+/** A line, and what its record shows of its event. */
 interface KeptLine {
-  readonly event: Readonly<Event>;
+  readonly shown: Int32Array;
   readonly line: Line;
 }
 
@@ -82,62 +99,41 @@ interface KeptLine {
 export class EventLines {
   readonly #kept = new Array<KeptLine | undefined>(KEPT).fill(undefined);
 
-  /** The line of an event. */
-  of(event: Readonly<Event>): Line {
-    const { kind, source, destination, detail } = event;
-    const place =
-      (addressBits(source) ^ Math.imul(addressBits(destination), 31) ^ Math.imul(kind, 1021) ^ detail) &
-      (KEPT - 1);
+  /** The line of a record's event. */
+  of(record: EventRecord): Line {
+    const place = record.hash & (KEPT - 1);
     const kept = this.#kept[place];
-    if (kept !== undefined && isSame(kept.event, event)) return kept.line;
-    const line = new Line(eventLine(event));
-    this.#kept[place] = { event: { ...event }, line };
+    if (kept !== undefined && record.shows(kept.shown)) return kept.line;
+    const line = new Line(eventLine(record.decode()));
+    this.#kept[place] = { shown: record.shown(), line };
     return line;
   }
 }
 
-function isSame(one: Readonly<Event>, other: Readonly<Event>): boolean {
-  return one.source === other.source && one.destination === other.destination && one.kind === other.kind &&
-    one.detail === other.detail && one.port === other.port && one.incoming === other.incoming &&
-    one.outgoing === other.outgoing && one.rewritten === other.rewritten;
-}
+/** Writes the fields of an event that are no plain numbers. */
+const FORMATS: Readonly<Record<string, (value: never) => string>> = {
+  source: formatIp,
+  destination: formatIp,
+  newSource: formatIp,
+  newDestination: formatIp,
+  circuit: formatCircuit,
+  incoming: formatCircuit,
+  outgoing: formatCircuit,
+};
 
-/** An event as an object for JSON lines. */
-export function eventObject(event: Readonly<Event>): Record<string, string | number> {
-  const { kind, detail, port } = event;
-  const [source = "", destination = "", rewritten = ""] = [event.source, event.destination, event.rewritten]
-    .map(formatIp);
-  const [incoming = "", outgoing = ""] = [event.incoming, event.outgoing].map(formatCircuit);
-  switch (kind) {
-    case EventKind.icmpFromTunnel:
-      return { event: "icmp-from-tunnel", source, destination, type: detail };
-    case EventKind.icmpFromPort:
-      return { event: "icmp-from-port", port, source, destination, type: detail };
-    case EventKind.icmpFromRawSocket:
-      return { event: "icmp-from-raw-socket", source, destination, type: detail };
-    case EventKind.unknownCircuit:
-      return { event: "unknown-circuit", circuit: formatCircuit(detail), source, destination, port };
-    case EventKind.hop:
-      return { event: "hop", hop: detail, router: port };
-    case EventKind.newExtend:
-      return { event: "new-extend", incoming, outgoing, port };
-    case EventKind.forwardExtend:
-      return { event: "forward-extend", incoming, outgoing, port };
-    case EventKind.extendDone:
-      return { event: "extend-done", incoming, port };
-    case EventKind.relayPacket:
-      return { event: "relay-packet", incoming, outgoing, source, newSource: rewritten, destination };
-    case EventKind.outgoingPacket:
-      return { event: "outgoing-packet", incoming, source, newSource: rewritten, destination };
-    case EventKind.packetFromWorld:
-      return { event: "packet-from-world", source, destination, outgoing };
-    case EventKind.relayReply:
-      return { event: "relay-reply", incoming, outgoing, source, destination, newDestination: rewritten };
-    case EventKind.relaySealed:
-      return { event: "relay-sealed", incoming, outgoing };
-    case EventKind.relayReplySealed:
-      return { event: "relay-reply-sealed", incoming, outgoing };
-    case EventKind.incomingPacket:
-      return { event: "incoming-packet", incoming, source, destination };
+/**
+ * An event as an object for JSON lines.
+ *
+ * @param toWallClock what to add to an event's time to get ms since the Unix epoch
+ */
+export function eventObject(event: Event, toWallClock: number): Record<string, unknown> {
+  const { kind, time, ...fields } = event;
+  const object: Record<string, unknown> = {
+    time: new Date(time + toWallClock).toISOString(),
+    event: kind,
+  };
+  for (const [field, value] of Object.entries(fields)) {
+    object[field] = FORMATS[field]?.(value as never) ?? value;
   }
+  return object;
 }

@@ -10,8 +10,9 @@ import type { Ipv4View } from "../ip/ipv4.ts";
  * Takes an answer back into the onion, on the circuit that its request came by. The buffer is used up.
  *
  * @param isFromWorld whether somebody outside has sent it, and not the exit itself
+ * @param now the time in ms
  */
-export type Deliver = (circuit: number, packet: PacketBuffer, isFromWorld: boolean) => void;
+export type Deliver = (circuit: number, packet: PacketBuffer, isFromWorld: boolean, now: number) => void;
 
 /** A way out of the onion. */
 export interface Exit {

@@ -20,7 +20,6 @@ import { longestPacket, PLAIN, SEALED } from "../circuit/dialect.ts";
 import type { OriginCircuit } from "../circuit/origin/origin_circuit.ts";
 import { WaitingRoom } from "../circuit/origin/waiting.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
-import { EventKind } from "../trace/events.ts";
 import type { Trace } from "../trace/trace.ts";
 import { type IpAddress, isHostAddress, UNSPECIFIED } from "../ip/address.ts";
 import { icmpFault, IcmpType, icmpType, isReport, Unreachable } from "../ip/icmp.ts";
@@ -156,7 +155,7 @@ export class ProxyCore {
       if (icmp !== undefined) return counters.count(icmp);
       const type = icmpType(packet.view, ip.payload);
       if (type !== IcmpType.echoRequest) return this.#refuse("not-echo-request", packet);
-      events.emit(EventKind.icmpFromTunnel, ip.source, ip.destination, type, 0);
+      events.icmpFromTunnel(ip, now);
     }
     // Where nobody can tell the host, the tunnel cuts the packet for itself: the exit puts it together again.
     if (packet.length > this.#longest && ip.dontFragment && this.#refuseAs !== undefined) {
@@ -179,16 +178,16 @@ export class ProxyCore {
     const circuit = this.#circuits.find(neighbour, id);
     if (circuit === undefined) {
       const { port } = this.#routers[neighbour]!.link;
-      events.emit(EventKind.unknownCircuit, undefined, undefined, id, port);
+      events.unknownCircuit(id, port, undefined, now);
       return counters.count("unknown-circuit");
     }
-    if (circuit.isOpen && type === circuit.dialect.back) return this.#fromCircuit(circuit, cell);
+    if (circuit.isOpen && type === circuit.dialect.back) return this.#fromCircuit(circuit, cell, now);
     const fault = this.#circuits.answer(circuit, cell, now);
     if (fault !== undefined) counters.count(fault);
   }
 
   /** A packet came back by a circuit. */
-  #fromCircuit(circuit: OriginCircuit, cell: PacketBuffer): void {
+  #fromCircuit(circuit: OriginCircuit, cell: PacketBuffer, now: number): void {
     const { counters, events } = this.#trace;
     const ip = this.#ip;
     const forged = circuit.peel(cell, circuit.dialect.back);
@@ -209,10 +208,10 @@ export class ProxyCore {
     if (this.#outbox.toTun(cell)) counters.count("tun-out");
     else counters.count("tun-refused");
     if (!circuit.isGiven) {
-      events.emit(EventKind.incomingPacket, ip.source, ip.destination, 0, 0, circuit.id);
+      events.incomingPacket(ip, circuit.id, now);
     } else if (ip.fragmentOffset === 0) {
       const { port } = this.#routers[circuit.neighbour]!.link;
-      events.emit(EventKind.icmpFromPort, ip.source, ip.destination, icmpType(cell.view, ip.payload), port);
+      events.icmpFromPort(ip, port, now);
     }
   }
 

@@ -30,10 +30,9 @@ import { respond } from "../crypto/noise.ts";
 import type { CryptoProvider, KeyPair } from "../crypto/provider.ts";
 import { wipe } from "../crypto/wipe.ts";
 import type { Deliver, Exit } from "./exit.ts";
-import { EventKind } from "../trace/events.ts";
 import type { Trace } from "../trace/trace.ts";
 import { type Endpoint, type IpAddress, UNSPECIFIED } from "../ip/address.ts";
-import { icmpFault, icmpType } from "../ip/icmp.ts";
+import { icmpFault } from "../ip/icmp.ts";
 import { redirectAnswer } from "../ip/icmp_error.ts";
 import { fragmentIpv4, Ipv4View, Protocol, replaceSource } from "../ip/ipv4.ts";
 import { Reassembler } from "../ip/reassembly.ts";
@@ -118,7 +117,9 @@ export class RouterCore {
     this.#table = new HopTable(config.number, config.neighbours.length, config.limits);
     for (const { neighbour, id } of config.given) this.#table.add(neighbour, id, true, undefined, 0);
     this.#reassembler = new Reassembler((reason) => trace.counters.count(reason));
-    this.#exit = exit((circuit, packet, isFromWorld) => this.#fromExit(circuit, packet, isFromWorld));
+    this.#exit = exit((circuit, packet, isFromWorld, now) =>
+      this.#fromExit(circuit, packet, isFromWorld, now)
+    );
   }
 
   /** Circuits at present. */
@@ -148,11 +149,13 @@ export class RouterCore {
     const outward = this.#table.incoming(neighbour, id);
     if (outward !== undefined) return this.#outward(outward, cell, type, now);
     const homeward = this.#table.outgoing(neighbour, id);
-    if (homeward !== undefined) return this.#homeward(homeward, homeward.next!, cell, type);
+    if (homeward !== undefined) {
+      return this.#homeward(homeward, homeward.next!, cell, type, now);
+    }
     if (this.#config.begins !== "none" && type === this.#dialect.begin) {
       return this.#begin(neighbour, id, cell, now);
     }
-    this.#unknown(neighbour, id, cell, type);
+    this.#unknown(neighbour, id, cell, type, now);
   }
 
   /** A neighbour nearer to the proxy begins a circuit here. */
@@ -198,11 +201,11 @@ export class RouterCore {
         );
         if (next === undefined) return this.#toExit(circuit, cell, now);
         if (!next.isOpen) return counters.count("unexpected-cell");
-        return this.#relay(circuit, next, cell);
+        return this.#relay(circuit, next, cell, now);
       case extend:
-        if (next === undefined) return this.#extend(circuit, cell);
+        if (next === undefined) return this.#extend(circuit, cell, now);
         if (!next.isOpen) return counters.count("bad-extend");
-        this.#tell(EventKind.forwardExtend, circuit, next);
+        this.#trace.events.forwardExtend(circuit.incoming, next.id, this.#portOf(next.neighbour), now);
         return this.#sendCell(next.neighbour, cell, type, next.id);
       case CellType.destroy:
         if (next !== undefined) this.#sendCell(next.neighbour, cell, type, next.id);
@@ -211,7 +214,7 @@ export class RouterCore {
   }
 
   /** A cell on its way towards the proxy. */
-  #homeward(circuit: HopCircuit, next: NextHop, cell: PacketBuffer, type: CellType): void {
+  #homeward(circuit: HopCircuit, next: NextHop, cell: PacketBuffer, type: CellType, now: number): void {
     const { counters, events } = this.#trace;
     const { begun, extended, back } = this.#dialect;
     if (!next.isOpen) {
@@ -232,18 +235,17 @@ export class RouterCore {
       const fault = ip.wrap(cell);
       if (fault !== undefined) return counters.count(fault);
       if (ip.destination !== this.#config.address) return counters.count("bad-destination");
-      const { source, destination } = ip;
-      events.emit(EventKind.relayReply, source, destination, 0, 0, next.id, circuit.incoming, circuit.source);
+      events.relayReply(ip, next.id, circuit.incoming, circuit.source, now);
       redirectAnswer(cell, ip, circuit.source);
     } else if (type === back) {
-      events.emit(EventKind.relayReplySealed, undefined, undefined, 0, 0, next.id, circuit.incoming);
+      events.relayReplySealed(next.id, circuit.incoming, cell.length, now);
     }
     if (type === back) this.#trace.tap?.inside("back", circuit.incoming, cell, circuit.layer === undefined);
     this.#sendBack(circuit, cell, type);
   }
 
-  #extend(circuit: HopCircuit, cell: PacketBuffer): void {
-    const { counters } = this.#trace;
+  #extend(circuit: HopCircuit, cell: PacketBuffer, now: number): void {
+    const { counters, events } = this.#trace;
     const to = readExtend(cell);
     // Begun once more: the answer may have been lost.
     if (to === undefined && cell.length === 0 && circuit.layer === undefined) {
@@ -254,22 +256,21 @@ export class RouterCore {
     );
     if (neighbour < 0 || neighbour === circuit.previous) return counters.count("bad-extend");
     const next = this.#table.extend(circuit, neighbour);
-    this.#tell(EventKind.newExtend, circuit, next);
+    events.newExtend(circuit.incoming, next.id, this.#portOf(neighbour), now);
     this.#sendCell(neighbour, cell, this.#dialect.begin, next.id);
   }
 
-  #relay(circuit: HopCircuit, next: NextHop, cell: PacketBuffer): void {
+  #relay(circuit: HopCircuit, next: NextHop, cell: PacketBuffer, now: number): void {
     const { counters, events } = this.#trace;
     if (circuit.layer === undefined) {
       const ip = this.#ip;
       const fault = ip.wrap(cell);
       if (fault !== undefined) return counters.count(fault);
-      const { source, destination } = ip;
       const { address = UNSPECIFIED } = this.#config;
-      circuit.source = source;
-      events.emit(EventKind.relayPacket, source, destination, 0, 0, circuit.incoming, next.id, address);
+      circuit.source = ip.source;
+      events.relayPacket(ip, circuit.incoming, next.id, address, now);
       replaceSource(cell.view, cell.start, address);
-    } else events.emit(EventKind.relaySealed, undefined, undefined, 0, 0, circuit.incoming, next.id);
+    } else events.relaySealed(circuit.incoming, next.id, cell.length, now);
     this.#sendCell(next.neighbour, cell, this.#dialect.relay, next.id);
   }
 
@@ -288,20 +289,18 @@ export class RouterCore {
     }
     const icmp = icmpFault(packet.view, ip.payload, ip.end);
     if (icmp !== undefined) return counters.count(icmp);
-    const { source, destination } = ip;
     if (circuit.isGiven) {
-      const { port } = this.#config.neighbours[circuit.previous]!;
-      events.emit(EventKind.icmpFromPort, source, destination, icmpType(packet.view, ip.payload), port);
+      events.icmpFromPort(ip, this.#portOf(circuit.previous), now);
     } else {
       const { address = UNSPECIFIED } = this.#config;
-      circuit.source = source;
-      events.emit(EventKind.outgoingPacket, source, destination, 0, 0, circuit.incoming, 0, address);
+      circuit.source = ip.source;
+      events.outgoingPacket(ip, circuit.incoming, address, now);
       replaceSource(packet.view, packet.start, address);
     }
     this.#exit.send(circuit.handle, packet, ip, now);
   }
 
-  #fromExit(handle: number, packet: PacketBuffer, isFromWorld: boolean): void {
+  #fromExit(handle: number, packet: PacketBuffer, isFromWorld: boolean, now: number): void {
     const { counters, events } = this.#trace;
     const circuit = this.#table.byHandle(handle);
     if (circuit === undefined) return counters.count("unknown-circuit");
@@ -310,9 +309,9 @@ export class RouterCore {
     if (isFromWorld || !circuit.isGiven) ip.wrap(packet);
     const { address = UNSPECIFIED } = this.#config;
     if (isFromWorld && circuit.isGiven) {
-      events.emit(EventKind.icmpFromRawSocket, ip.source, address, icmpType(packet.view, ip.payload), 0);
+      events.icmpFromRawSocket(ip, address, now);
     } else if (isFromWorld) {
-      events.emit(EventKind.packetFromWorld, ip.source, address, 0, 0, 0, circuit.incoming);
+      events.packetFromWorld(ip, address, circuit.incoming, now);
     }
     if (!circuit.isGiven) redirectAnswer(packet, ip, circuit.source);
     this.#trace.tap?.inside("back", circuit.incoming, packet, true);
@@ -338,13 +337,12 @@ export class RouterCore {
     else this.#trace.counters.count("link-refused");
   }
 
-  #tell(kind: EventKind, circuit: HopCircuit, next: NextHop): void {
-    const { port } = this.#config.neighbours[next.neighbour]!;
-    this.#trace.events.emit(kind, undefined, undefined, 0, port, circuit.incoming, next.id);
+  #portOf(neighbour: number): number {
+    return this.#config.neighbours[neighbour]!.port;
   }
 
   /** A cell of no circuit. Whose packet it carries is told where everybody can read it. */
-  #unknown(neighbour: number, id: number, cell: PacketBuffer, type: CellType): void {
+  #unknown(neighbour: number, id: number, cell: PacketBuffer, type: CellType, now: number): void {
     const { counters, events } = this.#trace;
     const { relay, back, extend, extended } = this.#dialect;
     if (
@@ -355,8 +353,7 @@ export class RouterCore {
     unwrapCell(cell);
     const isReadable = (type === CellType.relayData || type === CellType.returnData) &&
       this.#ip.wrap(cell) === undefined;
-    const [source, destination] = isReadable ? [this.#ip.source, this.#ip.destination] : [];
-    events.emit(EventKind.unknownCircuit, source, destination, id, this.#config.neighbours[neighbour]!.port);
+    events.unknownCircuit(id, this.#portOf(neighbour), isReadable ? this.#ip : undefined, now);
     counters.count("unknown-circuit");
   }
 }

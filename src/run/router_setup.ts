@@ -73,7 +73,8 @@ export function threadOptions(
   self: Member,
   neighbours: readonly Member[],
 ): ThreadOptions {
-  const options = { logsPackets, latency, ...(cpu !== undefined && { cpu }) };
+  const logs = logsPackets ? "lines" : "circuits";
+  const options: ThreadOptions = { logs, latency, ...(cpu !== undefined && { cpu }) };
   if (directory === undefined) return options;
   const party = ({ number, link: { port } }: Member) => ({ party: number, port });
   const application = `onion ${VERSION}`;

@@ -210,7 +210,7 @@ class Run {
   }
 
   async #startTraffic(routers: Routers, thread: PacketThread): Promise<Started> {
-    const { address, stage } = this.#settings;
+    const { address, stage, json } = this.#settings;
     if (this.#settings.pcap !== undefined) prepareDirectory(this.#settings.pcap);
     const { tun, mtu, exits, from } = await this.#prepareHost();
     const socket = this.#devices.use(UdpSocket.bindLoopback(LINK_BUFFER));
@@ -248,7 +248,11 @@ class Run {
         role,
         socket.fd.number,
         network.routers.map(({ link }) => link),
-        threadOptions(options, self, numbered(network)),
+        {
+          ...threadOptions(options, self, numbered(network)),
+          // JSON tells more of each packet than its line does.
+          ...(json && options.logsPackets && { logs: "packets" }),
+        },
       ),
       this.#over,
     );

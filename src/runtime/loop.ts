@@ -5,7 +5,7 @@
  */
 import { monotonic } from "../sys/clock.ts";
 import { Poller } from "../sys/poll.ts";
-import type { EventRing } from "../trace/events.ts";
+import type { EventRing } from "../trace/event_ring.ts";
 import type { Node } from "./node.ts";
 import type { Placement } from "./placement.ts";
 

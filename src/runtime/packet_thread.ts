@@ -13,7 +13,7 @@ import { monotonic } from "../sys/clock.ts";
 import { answerDoorbell } from "../sys/doorbell.ts";
 import { compileCalls } from "../sys/libc.ts";
 import { Counters } from "../trace/counters.ts";
-import { EventRing, withoutPackets } from "../trace/events.ts";
+import { EventRing, type Keeps } from "../trace/event_ring.ts";
 import { LinuxTun } from "../device/linux_tun.ts";
 import { type TapOptions, Taps } from "../device/tap/taps.ts";
 import { RawIcmpSocket } from "../exit/raw_icmp/device.ts";
@@ -37,8 +37,8 @@ export type Role =
 
 /** How a packet thread goes about it. */
 export interface ThreadOptions {
-  /** Whether single packets become events, and not only what happens to circuits. */
-  readonly logsPackets: boolean;
+  /** Which events are passed on to the control thread, and how much of them. */
+  readonly logs: Keeps;
   /** Milliseconds that every cell is held back before it is sent. */
   readonly latency: number;
   /** Where everything that passes is taken down, if anywhere. */
@@ -145,10 +145,10 @@ async function start(
   order: Extract<Order, { kind: "start" }>,
 ): Promise<Turnable & { readonly doorbell: number }> {
   const counters = new Counters(order.counters);
-  const ring = new EventRing(order.ring, () => counters.count("log-lost"));
-  const { logsPackets, latency, taps: tapped } = order.options;
+  const { logs, latency, taps: tapped } = order.options;
+  const ring = new EventRing(order.ring, { keeps: logs, lost: () => counters.count("log-lost") });
   const taps = tapped && new Taps(tapped, () => performance.timeOrigin + performance.now(), console.error);
-  const trace = { counters, events: logsPackets ? ring : withoutPackets(ring) };
+  const trace = { counters, events: ring };
   const udp = new UdpLink(order.link, order.neighbours);
   const slow = latency === 0 ? udp : new DelayLink(udp, latency, monotonic);
   const link = taps?.link(slow) ?? slow;

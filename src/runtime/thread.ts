@@ -7,7 +7,8 @@ import { yieldCpu } from "../sys/affinity.ts";
 import { makeDoorbell, ringDoorbell } from "../sys/doorbell.ts";
 import type { Fd } from "../sys/fd.ts";
 import { Counters, COUNTERS_BYTES } from "../trace/counters.ts";
-import { type Event, EventRing, ringBytes } from "../trace/events.ts";
+import type { EventRecord } from "../trace/event_record.ts";
+import { EventRing, ringBytes } from "../trace/event_ring.ts";
 import type { Order, Report, Role, ThreadOptions } from "./packet_thread.ts";
 import type { Endpoint } from "../ip/address.ts";
 
@@ -52,7 +53,7 @@ export class PacketThread implements AsyncDisposable {
     role: Role,
     link: number,
     neighbours: readonly Endpoint[],
-    options: ThreadOptions = { logsPackets: true, latency: 0 },
+    options: ThreadOptions = { logs: "lines", latency: 0 },
   ): Promise<void> {
     await this.#alive.promise;
     this.#order({
@@ -70,10 +71,10 @@ export class PacketThread implements AsyncDisposable {
   /**
    * Hands over each event as it happens, in bursts, until the thread has been disposed of.
    *
-   * @param take is told of equal events in a row at once, and how many they are
+   * @param take given each record, and how many equal events it stands for; the record is only good during the call
    */
   async follow(
-    take: (event: Readonly<Event>, times: number) => void,
+    take: (record: EventRecord, times: number) => void,
     burstEnded: () => void,
   ): Promise<void> {
     for (;;) {

@@ -296,15 +296,21 @@ Deno.test({
       proxy: 0,
       "router 1": 0,
     }]);
-    const there = { event: "icmp-from-tunnel", source: "10.5.51.2", destination: "10.5.51.3", type: 8 };
-    const back = {
-      event: "icmp-from-port",
-      port: routerPort,
-      source: "10.5.51.3",
-      destination: "10.5.51.2",
-      type: 0,
-    };
-    assert.deepEqual(events, [there, back, there, back]);
+    const { id } = events[0]!;
+    const passed = [1, 2].flatMap((seq) => {
+      const packet = { length: 84, id, seq };
+      const [host, peer] = ["10.5.51.2", "10.5.51.3"];
+      return [
+        { event: "icmp-from-tunnel", source: host, destination: peer, type: 8, ...packet },
+        { event: "icmp-from-port", port: routerPort, source: peer, destination: host, type: 0, ...packet },
+      ];
+    });
+    assert.deepEqual(events, passed);
+    assert.ok(Number.isInteger(id));
+    const times = lines.map(({ time }) => time);
+    assert.deepEqual(times, times.toSorted());
+    const between = Date.parse(times[3]) - Date.parse(times[1]);
+    assert.ok(between >= 150 && between < 1000, `0.2 s lie between two pings, not ${between} ms`);
   },
 });
 

@@ -14,10 +14,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
 import { MemoryWorld, type MemoryWorldOptions, type WorldHost } from "../../src/sim/world.ts";
-import { eventLine } from "../../src/log/classic.ts";
 import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/network.ts";
 import type { Snapshot } from "../../src/trace/counters.ts";
-import { EventKind, withoutPackets } from "../../src/trace/events.ts";
 import { PROVIDER } from "../support/crypto.ts";
 import { EventMemory } from "../support/events.ts";
 import { BLOCK, dropped } from "../support/network.ts";
@@ -112,9 +110,10 @@ class Onion {
   /** The routers that the proxy has chosen, path by path. */
   get paths(): number[][] {
     const paths: number[][] = [];
-    for (const { kind, detail, port } of this.logs.proxy.events) {
-      if (kind === EventKind.hop && detail === 1) paths.push([]);
-      if (kind === EventKind.hop) paths.at(-1)!.push(port);
+    for (const event of this.logs.proxy.events) {
+      if (event.kind !== "hop") continue;
+      if (event.hop === 1) paths.push([]);
+      paths.at(-1)!.push(event.router);
     }
     return paths;
   }
@@ -150,11 +149,11 @@ Deno.test("stage 4, the classic log: the port tells which router", () => {
   const onion = new Onion({ kind: "given" });
   onion.ping();
   // 128.30.2.155 counts to the fourth of four.
-  assert.deepEqual(onion.logs.proxy.events.map(eventLine), [
+  assert.deepEqual(onion.logs.proxy.lines, [
     `ICMP from tunnel, src: ${VM}, dst: ${CSAIL}, type: 8`,
     `ICMP from port: 40004, src: ${CSAIL}, dst: ${VM}, type: 0`,
   ]);
-  assert.deepEqual(onion.logs.routers.map(({ events }) => events.map(eventLine)), [[], [], [], [
+  assert.deepEqual(onion.logs.routers.map(({ lines }) => lines), [[], [], [], [
     `ICMP from port: 40000, src: ${VM}, dst: ${CSAIL}, type: 8`,
     `ICMP from raw sock, src: ${CSAIL}, dst: 192.168.204.2, type: 0`,
   ]]);
@@ -170,7 +169,7 @@ Deno.test("stage 5: the classic log of a first ping, line by line", () => {
   const [one, two, three] = path.map((router) => `192.168.20${router}.2`);
   const [begin, middle] = [`0x${first}01`, `0x${second}01`];
   const port = (router: number) => 40_000 + router;
-  assert.deepEqual(onion.logs.proxy.events.map(eventLine), [
+  assert.deepEqual(onion.logs.proxy.lines, [
     `ICMP from tunnel, src: ${VM}, dst: ${CSAIL}, type: 8`,
     `hop: 1, router: ${first}`,
     `hop: 2, router: ${second}`,
@@ -178,7 +177,7 @@ Deno.test("stage 5: the classic log of a first ping, line by line", () => {
     ...Array(3).fill(`incoming extend-done circuit, incoming: 0x01 from port: ${port(first)}`),
     `incoming packet, circuit incoming: 0x01, src: ${CSAIL}, dst: ${VM}`,
   ]);
-  assert.deepEqual(path.map((router) => onion.logs.routers[router - 1]!.events.map(eventLine)), [
+  assert.deepEqual(path.map((router) => onion.logs.routers[router - 1]!.lines), [
     [
       `new extend circuit: incoming: 0x01, outgoing: ${begin} at ${port(second)}`,
       `forwarding extend circuit: incoming: 0x01, outgoing: ${begin} at ${port(second)}`,
@@ -208,7 +207,7 @@ Deno.test("stage 6: the classic log of a first ping, in which only the ends know
   const [path] = onion.paths as [[number, number, number]];
   const [first, second, third] = path;
   const [begin, middle] = [`0x${first}01`, `0x${second}01`];
-  assert.deepEqual(path.map((router) => onion.logs.routers[router - 1]!.events.map(eventLine)), [
+  assert.deepEqual(path.map((router) => onion.logs.routers[router - 1]!.lines), [
     [
       `new extend circuit: incoming: 0x01, outgoing: ${begin} at ${40_000 + second}`,
       `forwarding extend circuit: incoming: 0x01, outgoing: ${begin} at ${40_000 + second}`,
@@ -229,11 +228,11 @@ Deno.test("stage 6: the classic log of a first ping, in which only the ends know
 });
 
 Deno.test("without a packet log, the circuits are still told", () => {
-  const proxy = new EventMemory();
-  const onion = new Onion({ kind: "sealed", network: { events: { proxy: withoutPackets(proxy) } } });
+  const proxy = new EventMemory("circuits");
+  const onion = new Onion({ kind: "sealed", network: { events: { proxy } } });
   onion.ping();
-  const { hop, extendDone } = EventKind;
-  assert.deepEqual(proxy.events.map(({ kind }) => kind), [hop, hop, hop, extendDone, extendDone, extendDone]);
+  const kinds = [...Array(3).fill("hop"), ...Array(3).fill("extend-done")];
+  assert.deepEqual(proxy.events.map(({ kind }) => kind), kinds);
 });
 
 Deno.test("any ping over any circuit comes to what it comes to by one router: the hops are for the onion to know", () => {

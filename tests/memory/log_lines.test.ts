@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { eventLine, proxyLine, routerLine } from "../../src/log/classic.ts";
-import { EventRing, ringBytes } from "../../src/trace/events.ts";
+import { EventRing, ringBytes } from "../../src/trace/event_ring.ts";
 import { echo, ipv4, pattern } from "../support/packets.ts";
 import { exchange, makeNetwork } from "../support/network.ts";
 
@@ -13,8 +13,8 @@ import { exchange, makeNetwork } from "../support/network.ts";
 function makeLoggedNetwork(records?: number) {
   const lost = { proxy: 0, router: 0 };
   const events = {
-    proxy: new EventRing(new SharedArrayBuffer(ringBytes(records)), () => lost.proxy++),
-    router: new EventRing(new SharedArrayBuffer(ringBytes(records)), () => lost.router++),
+    proxy: new EventRing(new SharedArrayBuffer(ringBytes(records)), { lost: () => lost.proxy++ }),
+    router: new EventRing(new SharedArrayBuffer(ringBytes(records)), { lost: () => lost.router++ }),
   };
   const network = makeNetwork({ events });
   const linesOf = (ring: EventRing) => {

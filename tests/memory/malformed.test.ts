@@ -18,6 +18,7 @@ import { type Network, proxyConfig, routerConfig } from "../../src/node/network.
 import { ProxyCore } from "../../src/node/proxy.ts";
 import { RouterCore } from "../../src/node/router.ts";
 import type { CounterName, Snapshot } from "../../src/trace/counters.ts";
+import { SILENT } from "../../src/trace/events.ts";
 import { isProperFragment, Malformed } from "../support/malformed.ts";
 import { address, concat, echo, ipv4, pattern } from "../support/packets.ts";
 import { BLOCK } from "../support/network.ts";
@@ -51,8 +52,6 @@ interface Bench {
   readonly take: (input: PacketBuffer, now: number) => void;
 }
 
-const silent = { emit: () => {} };
-
 function makeProxy(entrance: "tun" | "link", refuseAs?: IpAddress): Bench {
   const tally = new Tally();
   const bench = { tally, toTun: 0, cells: 0, toWorld: 0 };
@@ -65,7 +64,7 @@ function makeProxy(entrance: "tun" | "link", refuseAs?: IpAddress): Bench {
         return ++bench.cells > 0;
       },
     },
-    { counters: tally.counters, events: silent },
+    { counters: tally.counters, events: SILENT },
     () => assert.fail("a given circuit needs no chance"),
   );
   return Object.assign(bench, {
@@ -84,7 +83,7 @@ interface RouterBench extends Bench {
 function makeRouter(exitKind: "echo" | "raw-icmp"): RouterBench {
   const tally = new Tally();
   const bench = { tally, toTun: 0, cells: 0, toWorld: 0 };
-  const trace = { counters: tally.counters, events: silent };
+  const trace = { counters: tally.counters, events: SILENT };
   const random = new Random(3);
   // The kernel takes most messages, but not all.
   const socket: IcmpSocket = {

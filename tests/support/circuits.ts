@@ -15,14 +15,13 @@ import assert from "node:assert/strict";
 import type { CircuitLimits } from "../../src/circuit/origin/pool.ts";
 import type { CryptoProvider } from "../../src/crypto/provider.ts";
 import { MemoryWorld, type MemoryWorldOptions } from "../../src/sim/world.ts";
-import { eventLine } from "../../src/log/classic.ts";
 import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/network.ts";
 import type { CounterName, DropReason } from "../../src/trace/counters.ts";
 import { drops } from "../../src/trace/counters.ts";
-import type { EventSink } from "../../src/trace/events.ts";
+import { EventMemory } from "./events.ts";
 import { address } from "./packets.ts";
 import { assertAnswers, assertQuotes, hear, type Heard, packetsOf, type Ping, pingOf, tell } from "./ping.ts";
-import { type IpAddress, UNSPECIFIED } from "../../src/ip/address.ts";
+import type { IpAddress } from "../../src/ip/address.ts";
 
 /** Who pings, unless somebody else does. */
 export const VM = "10.0.2.15";
@@ -71,7 +70,7 @@ export class Onion {
   readonly worlds: readonly MemoryWorld[];
   readonly network: MemoryNetwork;
   /** What each party has logged. */
-  readonly lines: { readonly proxy: string[]; readonly routers: readonly string[][] };
+  readonly #logs: { readonly proxy: EventMemory; readonly routers: readonly EventMemory[] };
   /** What has crossed the links since {@linkcode Onion.watch}. */
   crossings: Crossing[] = [];
   readonly mtu: number;
@@ -88,11 +87,11 @@ export class Onion {
         ...world,
       })
     );
-    this.lines = { proxy: [], routers: numbers.map(() => []) };
+    this.#logs = { proxy: new EventMemory(), routers: numbers.map(() => new EventMemory()) };
     this.network = new MemoryNetwork({
       address: { address: address("10.5.51.2"), prefix: 24 },
       worlds: this.worlds,
-      events: { proxy: logTo(this.lines.proxy), routers: this.lines.routers.map(logTo) },
+      events: this.#logs,
       ...(hops !== undefined && {
         circuits: {
           hops,
@@ -195,6 +194,11 @@ export class Onion {
     return this.worlds.map((world) => world.take());
   }
 
+  /** The classic logs, the routers' in order. */
+  get lines(): { readonly proxy: string[]; readonly routers: string[][] } {
+    return { proxy: this.#logs.proxy.lines, routers: this.#logs.routers.map(({ lines }) => lines) };
+  }
+
   /** The router numbers of the path that was chosen last. */
   get path(): number[] {
     const hops = this.lines.proxy.flatMap((line) => {
@@ -227,22 +231,6 @@ export class Onion {
       return more === 0 ? [] : [[party, reason, more]];
     });
   }
-}
-
-/** The classic log, as lines. */
-function logTo(lines: string[]): EventSink {
-  return {
-    emit: (
-      kind,
-      source = UNSPECIFIED,
-      destination = UNSPECIFIED,
-      detail,
-      port,
-      incoming = 0,
-      outgoing = 0,
-      rewritten = UNSPECIFIED,
-    ) => lines.push(eventLine({ kind, source, destination, detail, port, incoming, outgoing, rewritten })),
-  };
 }
 
 /** Every legal pair of stages 5 and 6: routers, and hops fewer than these. */

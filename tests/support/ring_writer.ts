@@ -3,13 +3,17 @@
  *
  * @module
  */
-import { EventKind, EventRing } from "../../src/trace/events.ts";
+import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import { addressFromBits, type IpAddress } from "../../src/ip/address.ts";
+import { echoRequest } from "../../src/ip/icmp.ts";
+import { Ipv4View } from "../../src/ip/ipv4.ts";
+import { EventRing } from "../../src/trace/event_ring.ts";
+import type { Event, EventSink } from "../../src/trace/events.ts";
 
 /** What the writer is told. */
 export interface WriterOrder {
   readonly ring: SharedArrayBuffer;
-  /** Events to write; their source counts from 0. */
+  /** Events to write; their numbers count from 0. */
   readonly events: number;
   /** Events after which the reader is woken. */
   readonly burst: number;
@@ -22,26 +26,45 @@ export interface WriterReport {
   readonly lost: number;
 }
 
-/** What is told of an event, but for its kind. */
-type EventFields = [
-  source: IpAddress,
-  destination: IpAddress,
-  detail: number,
-  port: number,
-  incoming: number,
-  outgoing: number,
-  rewritten: IpAddress,
-];
-
-/** The fields of the n-th event: each tells n, so that a record of two halves is found out. */
-export function eventNumber(n: number): EventFields {
+/** The n-th event: each field tells n, so that a record of two halves is found out. Its source is n. */
+export function eventNumber(n: number): Event & { readonly kind: "relay-packet" } {
   const mixed = Math.imul(n, 0x9e37_79b1) >>> 0;
-  const [source, destination, rewritten] = [n, ~n >>> 0, (n + mixed) >>> 0].map(addressFromBits) as [
-    IpAddress,
-    IpAddress,
-    IpAddress,
-  ];
-  return [source, destination, mixed, n & 0xffff, ~mixed >>> 0, (n ^ mixed) >>> 0, rewritten];
+  return {
+    kind: "relay-packet",
+    time: n + 1 / 3,
+    source: addressFromBits(n),
+    destination: addressFromBits(~n >>> 0),
+    incoming: mixed,
+    outgoing: ~mixed >>> 0,
+    newSource: addressFromBits((n ^ mixed) >>> 0),
+    length: 28 + n % 8,
+    id: n & 0xffff,
+    seq: mixed & 0xffff,
+  };
+}
+
+/** Tells a sink of the n-th event. */
+export function writeNumber(sink: EventSink, n: number): void {
+  const { time, incoming, outgoing, newSource, source, destination, length, id, seq } = eventNumber(n);
+  sink.relayPacket(pingOf({ source, destination, length, id, seq }), incoming, outgoing, newSource, time);
+}
+
+/** A ping's request, as a core sees it. */
+export function pingOf(
+  { source, destination, length = 28, id = 0, seq = 0 }: {
+    readonly source: IpAddress;
+    readonly destination: IpAddress;
+    readonly length?: number | undefined;
+    readonly id?: number | undefined;
+    readonly seq?: number | undefined;
+  },
+): Ipv4View {
+  const data = new Uint8Array(length - 28);
+  const packet = new PacketBuffer(length);
+  packet.load(echoRequest({ source, destination, identifier: id, sequence: seq, data }));
+  const view = new Ipv4View();
+  view.wrap(packet);
+  return view;
 }
 
 const scope = self as unknown as {
@@ -51,7 +74,7 @@ const scope = self as unknown as {
 
 scope.onmessage = ({ data: { ring: memory, events, burst, taken } }) => {
   let lost = 0;
-  const ring = new EventRing(memory, () => lost++);
+  const ring = new EventRing(memory, { keeps: "packets", lost: () => lost++ });
   const count = taken && new Int32Array(taken);
   for (let n = 0; n < events; n++) {
     if (count !== undefined && n % burst === 0) {
@@ -59,7 +82,7 @@ scope.onmessage = ({ data: { ring: memory, events, burst, taken } }) => {
         Atomics.wait(count, 0, known);
       }
     }
-    ring.emit(EventKind.icmpFromPort, ...eventNumber(n));
+    writeNumber(ring, n);
     if ((n + 1) % burst === 0) ring.wake();
   }
   ring.wake();

@@ -115,7 +115,7 @@ export class Routers {
       assert.equal(build.take(poisoned(answer)), undefined);
     }
     this.carried.length = 0;
-    for (const log of this.logs) log.events.length = 0;
+    for (const log of this.logs) log.clear();
     return circuit;
   }
 
@@ -125,7 +125,7 @@ export class Routers {
     packet: Uint8Array,
     isFromWorld = true,
   ): Uint8Array[] {
-    this.#delivers[router - 1]!(handle, poisoned(packet), isFromWorld);
+    this.#delivers[router - 1]!(handle, poisoned(packet), isFromWorld, 0);
     return this.#settle(0);
   }
 

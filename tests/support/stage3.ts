@@ -14,13 +14,11 @@
  * @module
  */
 import { MemoryWorld, type MemoryWorldOptions, type WorldHost } from "../../src/sim/world.ts";
-import { eventLine } from "../../src/log/classic.ts";
 import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/network.ts";
 import { type CounterName, type DropReason, drops, type Snapshot } from "../../src/trace/counters.ts";
-import type { EventSink } from "../../src/trace/events.ts";
+import { EventMemory } from "./events.ts";
 import { address, readIpv4 } from "./packets.ts";
 import { assertAnswers, assertQuotes, hear, type Heard, packetsOf, type Ping, pingOf, tell } from "./ping.ts";
-import { UNSPECIFIED } from "../../src/ip/address.ts";
 
 /** Who is who, as drawn above. */
 export const VM = "10.0.2.15";
@@ -49,30 +47,23 @@ interface Options {
 export class Stage3 {
   readonly world: MemoryWorld;
   readonly network: MemoryNetwork;
-  readonly lines = { proxy: [] as string[], router: [] as string[] };
   readonly mtu: number;
+  readonly #logs = { proxy: new EventMemory(), router: new EventMemory() };
 
   constructor({ world, network }: Options = {}) {
-    const log = (lines: string[]): EventSink => ({
-      emit: (
-        kind,
-        source = UNSPECIFIED,
-        destination = UNSPECIFIED,
-        detail,
-        port,
-        incoming = 0,
-        outgoing = 0,
-        rewritten = UNSPECIFIED,
-      ) => lines.push(eventLine({ kind, source, destination, detail, port, incoming, outgoing, rewritten })),
-    });
     this.world = new MemoryWorld({ ...WORLD, ...world });
     this.network = new MemoryNetwork({
       address: { address: address("10.5.51.2"), prefix: 24 },
       worlds: [this.world],
-      events: { proxy: log(this.lines.proxy), routers: [log(this.lines.router)] },
+      events: { proxy: this.#logs.proxy, routers: [this.#logs.router] },
       ...network,
     });
     this.mtu = network?.mtu ?? 1500;
+  }
+
+  /** The classic logs. */
+  get lines(): { readonly proxy: string[]; readonly router: string[] } {
+    return { proxy: this.#logs.proxy.lines, router: this.#logs.router.lines };
   }
 
   /** The VM sends packets; what comes back to it once everything has come to rest. */

@@ -16,9 +16,8 @@ import { type Dialect, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
 import type { OriginCircuit } from "../../src/circuit/origin/origin_circuit.ts";
 import type { DropReason } from "../../src/trace/counters.ts";
 import { Counters } from "../../src/trace/counters.ts";
-import { EventKind } from "../../src/trace/events.ts";
 import { PROVIDER } from "../support/crypto.ts";
-import { event, EventMemory } from "../support/events.ts";
+import { event, EventMemory, routersOf } from "../support/events.ts";
 import { address, cell, hex, pattern, poisoned } from "../support/packets.ts";
 import { Random } from "../support/random.ts";
 import { Routers } from "../support/routers.ts";
@@ -200,13 +199,13 @@ Deno.test("trying to open: each answer leads to the next question, and the last 
   assert.equal(rig.circuits.deadline, 900 + REPLACE_AT);
   assert.deepEqual(rig.counters.snapshot(), { "circuits-built": 1, "build-time": 900_000 });
 
-  const done = event(EventKind.extendDone, { port: LINKS[first]!.port, incoming: 1 });
+  const done = event("extend-done", { port: LINKS[first]!.port, incoming: 1 });
   const [one, two, three, ...heard] = rig.log.events;
   assert.deepEqual(heard, [done, done, done]);
-  const hops = [one, two, three].map((hop) => hop!.port);
+  const hops = routersOf([one!, two!, three!]);
   assert.deepEqual(
     [one, two, three],
-    hops.map((port, index) => event(EventKind.hop, { detail: index + 1, port })),
+    hops.map((router, index) => event("hop", { hop: index + 1, router })),
   );
   assert.equal(new Set(hops).size, 3, "distinct routers, counted from 1");
   assert.equal(hops[0], first + 1);
@@ -234,11 +233,11 @@ Deno.test("pausing to building: by another circuit, and by a path without the ro
       const rig = new Rig({ hops: 3, seed });
       rig.packet();
       for (let hop = 0; hop < answers; hop++) rig.hears(1);
-      const path = rig.log.events.filter(({ kind }) => kind === EventKind.hop).map(({ port }) => port);
-      rig.log.events.length = 0;
+      const path = routersOf(rig.log.events);
+      rig.log.clear();
       rig.until(ANSWER + PAUSE);
       assert.equal(rig.sent().at(-1), "52 2");
-      const other = rig.log.events.map(({ port }) => port);
+      const other = routersOf(rig.log.events);
       assert.equal(other.length, 3);
       assert.ok(!other.includes(path[answers]!), `${path} was followed by ${other}, seed ${seed}`);
     }

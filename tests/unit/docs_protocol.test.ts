@@ -117,7 +117,7 @@ function passages(provider: CryptoProvider, hops: number): readonly (readonly [s
           { address: address("10.5.51.2"), prefix: 24 },
           (circuit, packet, isFromWorld) => {
             seen.push(["from the exit", packet.copy()]);
-            deliver(circuit, packet, isFromWorld);
+            deliver(circuit, packet, isFromWorld, 0);
           },
           trace(),
         );
@@ -126,7 +126,7 @@ function passages(provider: CryptoProvider, hops: number): readonly (readonly [s
           expire: () => {},
           send(circuit, packet, ip) {
             seen.push(["to the exit", packet.copy()]);
-            echo.send(circuit, packet, ip);
+            echo.send(circuit, packet, ip, 0);
           },
         };
       },

@@ -4,6 +4,7 @@ import { answerEcho, EchoExit } from "../../src/exit/echo/core.ts";
 import { Counters, type Snapshot } from "../../src/trace/counters.ts";
 import type { Cidr } from "../../src/ip/cidr.ts";
 import { Ipv4View } from "../../src/ip/ipv4.ts";
+import { NO_EVENTS } from "../support/events.ts";
 import { address, concat, echo, hex, ipv4, pattern, poisoned } from "../support/packets.ts";
 
 const BLOCK: Cidr = { address: address("10.5.51.2"), prefix: 24 };
@@ -17,12 +18,12 @@ function send(packet: Uint8Array, block = BLOCK) {
     delivered.push([circuit, packet.copy()]);
   }, {
     counters,
-    events: { emit: () => assert.fail("an echo exit logs nothing") },
+    events: NO_EVENTS,
   });
   const buffer = poisoned(packet);
   const ip = new Ipv4View();
   assert.equal(ip.wrap(buffer), undefined);
-  exit.send(7, buffer, ip);
+  exit.send(7, buffer, ip, 0);
   assert.equal(exit.deadline, Infinity);
   return { delivered, counted: counters.snapshot() };
 }

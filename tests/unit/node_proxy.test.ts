@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { CellType } from "../../src/cell/cell.ts";
 import { type ProxyConfig, ProxyCore } from "../../src/node/proxy.ts";
 import { Counters, type Snapshot } from "../../src/trace/counters.ts";
-import { EventKind } from "../../src/trace/events.ts";
 import { event, EventMemory } from "../support/events.ts";
 import {
   address,
@@ -16,7 +15,7 @@ import {
   poisoned,
   readIpv4,
 } from "../support/packets.ts";
-import { LOOPBACK } from "../../src/ip/address.ts";
+import { LOOPBACK, UNSPECIFIED } from "../../src/ip/address.ts";
 
 const PORT = 40_001;
 const CIRCUIT = 0x51;
@@ -57,7 +56,9 @@ function makeProxy(config: Partial<ProxyConfig> = {}, takes = true) {
     fromLink: (datagram: Uint8Array) => core.fromLink(0, poisoned(datagram), 0),
     toTun,
     toRouter,
-    events: log.events,
+    get events() {
+      return log.events;
+    },
     counted: () => counters.snapshot(),
   };
 }
@@ -77,7 +78,7 @@ Deno.test("a ping goes out as one cell, as it is, and is logged", () => {
   assert.deepEqual(proxy.toTun, []);
   assert.deepEqual(proxy.counted(), { "tun-in": 1, "link-out": 1 });
   assert.deepEqual(proxy.events, [
-    event(EventKind.icmpFromTunnel, { source: address(HOST), destination: address(PEER), detail: 8 }),
+    event("icmp-from-tunnel", { source: address(HOST), destination: address(PEER), type: 8 }),
   ]);
 });
 
@@ -88,7 +89,7 @@ Deno.test("its answer goes to the host, as it is, and is logged", () => {
   assert.deepEqual(proxy.toRouter, []);
   assert.deepEqual(proxy.counted(), { "link-in": 1, "tun-out": 1 });
   assert.deepEqual(proxy.events, [
-    event(EventKind.icmpFromPort, { source: address(PEER), destination: address(HOST), port: PORT }),
+    event("icmp-from-port", { source: address(PEER), destination: address(HOST), type: 0, port: PORT }),
   ]);
 });
 
@@ -172,7 +173,14 @@ Deno.test("reports about a request come back as replies do: unreachable, time ex
 Deno.test("an unknown circuit is logged with its id and the port it came from", () => {
   const proxy = makeProxy();
   proxy.fromLink(cell(REPLY, CellType.returnData, 0xdead_beef));
-  assert.deepEqual(proxy.events, [event(EventKind.unknownCircuit, { detail: 0xdead_beef, port: PORT })]);
+  assert.deepEqual(proxy.events, [
+    event("unknown-circuit", {
+      circuit: 0xdead_beef,
+      source: UNSPECIFIED,
+      destination: UNSPECIFIED,
+      port: PORT,
+    }),
+  ]);
 });
 
 Deno.test("a packet longer than a cell carries goes out in fragments, each a cell, each counted", () => {

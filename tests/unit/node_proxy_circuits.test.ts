@@ -13,8 +13,8 @@ import { CellType } from "../../src/cell/cell.ts";
 import { CIRCUIT_LIMITS, type CircuitLimits } from "../../src/circuit/origin/pool.ts";
 import { longestPacket, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
 import { ProxyCore } from "../../src/node/proxy.ts";
+import { UNSPECIFIED } from "../../src/ip/address.ts";
 import { Counters, type Snapshot } from "../../src/trace/counters.ts";
-import { type Event, EventKind } from "../../src/trace/events.ts";
 import { flip, PROVIDER } from "../support/crypto.ts";
 import { event, EventMemory } from "../support/events.ts";
 import {
@@ -195,14 +195,14 @@ for (const isSealed of [false, true]) {
     const rig = new Rig({ isSealed });
     rig.fromTun(ping(1));
     const { id } = rig.circuit;
-    rig.log.events.length = 0;
+    rig.log.clear();
     rig.answer(rig.routers.atExit[0]!, echo({ type: 0, data: pattern(56) }));
     assert.deepEqual(rig.toTun, [
       ipv4({ source: CSAIL, destination: ALICE }, echo({ type: 0, data: pattern(56) })),
     ]);
     const [source, destination] = [address(CSAIL), address(ALICE)];
     assert.deepEqual(rig.log.events, [
-      event(EventKind.incomingPacket, { source, destination, incoming: id }),
+      event("incoming-packet", { source, destination, incoming: id }),
     ]);
   });
 
@@ -250,7 +250,7 @@ for (const isSealed of [false, true]) {
     const message = echo({ data: pattern(4000) });
     rig.fromTun(...cutPlainly({ source: ALICE, destination: CSAIL }, message, 1480));
     assert.deepEqual(rig.routers.atExit.map(({ packet }) => readIpv4(packet).payload), [message]);
-    assert.equal(rig.log.events.filter(({ kind }) => kind === EventKind.icmpFromTunnel).length, 1);
+    assert.equal(rig.log.events.filter(({ kind }) => kind === "icmp-from-tunnel").length, 1);
   });
 
   Deno.test(`${kind}: the answer to a packet of the old circuit still comes in when there is a new one`, () => {
@@ -362,14 +362,24 @@ for (const isSealed of [false, true]) {
     const rig = new Rig({ isSealed, hops: 1 });
     rig.fromTun(ping(1));
     const { id, router } = rig.circuit;
-    rig.log.events.length = 0;
+    rig.log.clear();
     const other = router % 4 + 1;
     const type = isSealed ? CellType.returnSealed : CellType.returnData;
     rig.fromLink(cell(type, 0xdead_beef, ping(1)), router);
     rig.fromLink(cell(type, id, ping(1)), other);
     assert.deepEqual(rig.log.events, [
-      event(EventKind.unknownCircuit, { detail: 0xdead_beef, port: 40_000 + router }),
-      event(EventKind.unknownCircuit, { detail: id, port: 40_000 + other }),
+      event("unknown-circuit", {
+        circuit: 0xdead_beef,
+        source: UNSPECIFIED,
+        destination: UNSPECIFIED,
+        port: 40_000 + router,
+      }),
+      event("unknown-circuit", {
+        circuit: id,
+        source: UNSPECIFIED,
+        destination: UNSPECIFIED,
+        port: 40_000 + other,
+      }),
     ]);
     assert.deepEqual(rig.dropped(), { "unknown-circuit": 2 });
   });
@@ -381,17 +391,16 @@ Deno.test("sealed: the client's address does not leave the proxy, not even under
   rig.fromTun(ping(1));
   rig.isJoined = true;
   rig.until(600).fromTun(ping(2));
-  const events = rig.routers.logs.flatMap(({ events }) => events).filter(({ kind }) =>
-    kind === EventKind.outgoingPacket
-  );
-  assert.deepEqual(events.map(({ source }: Event) => source), [0, 0], "those that have waited, too");
+  const events = rig.routers.logs.flatMap(({ events }) => events);
+  const sources = events.flatMap((event) => event.kind === "outgoing-packet" ? [event.source] : []);
+  assert.deepEqual(sources, [0, 0], "those that have waited, too");
 });
 
 Deno.test("plain: the first router knows the client, as it says in its log", () => {
   const rig = new Rig({ isSealed: false, hops: 1 });
   rig.fromTun(ping(1));
   const events = rig.routers.logs.flatMap(({ events }) => events);
-  assert.deepEqual(events.map(({ source }) => source), [address(ALICE)]);
+  assert.deepEqual(events.map((event) => "source" in event && event.source), [address(ALICE)]);
 });
 
 Deno.test("sealed: what is not authentic, has come before, or is too short never reaches the host", () => {

@@ -4,7 +4,6 @@ import type { Deliver, Exit } from "../../src/node/exit.ts";
 import { HOP_LIMITS } from "../../src/circuit/relay/hop_table.ts";
 import { RouterCore } from "../../src/node/router.ts";
 import { Counters, type Snapshot } from "../../src/trace/counters.ts";
-import { type Event, EventKind } from "../../src/trace/events.ts";
 import { event, EventMemory } from "../support/events.ts";
 import {
   address,
@@ -18,7 +17,7 @@ import {
   pattern,
   poisoned,
 } from "../support/packets.ts";
-import { LOOPBACK } from "../../src/ip/address.ts";
+import { LOOPBACK, UNSPECIFIED } from "../../src/ip/address.ts";
 
 const PORT = 40_000;
 const CIRCUIT = 0x51;
@@ -74,10 +73,12 @@ function makeRouter(takes = true) {
     exit,
     fromLink: (datagram: Uint8Array, now = 0) => core.fromLink(0, poisoned(datagram), now),
     fromExit: (packet: Uint8Array, circuit = HANDLE, isFromWorld = false) =>
-      deliver!(circuit, poisoned(packet), isFromWorld),
+      deliver!(circuit, poisoned(packet), isFromWorld, 0),
     toNeighbour,
     atExit,
-    events: log.events,
+    get events() {
+      return log.events;
+    },
     counted: () => counters.snapshot(),
   };
 }
@@ -95,10 +96,10 @@ Deno.test("a packet comes to the exit as it is, with the router's number for the
   assert.deepEqual(router.atExit, [[HANDLE, REQUEST]]);
   assert.deepEqual(router.counted(), { "link-in": 1 });
   assert.deepEqual(router.events, [
-    event(EventKind.icmpFromPort, {
+    event("icmp-from-port", {
       source: address("10.5.51.2"),
       destination: address("10.5.51.7"),
-      detail: 8,
+      type: 8,
       port: PORT,
     }),
   ]);
@@ -198,18 +199,19 @@ Deno.test("fragments that contradict, that are too many, or that wait in vain ar
 });
 
 Deno.test("an unknown circuit is logged with its id, the port it came from, and whose packet it is where that can be read", () => {
-  const id = { detail: 0xdead_beef, port: PORT };
+  const id = { circuit: 0xdead_beef, port: PORT };
+  const nobody = { source: UNSPECIFIED, destination: UNSPECIFIED };
   const addresses = { source: address("10.5.51.2"), destination: address("10.5.51.7") };
-  const cases: [what: string, packet: Uint8Array, type: CellType, fields: Partial<Event>][] = [
-    ["a packet", REQUEST, CellType.relayData, { ...id, ...addresses }],
-    ["a packet on its way back", REQUEST, CellType.returnData, { ...id, ...addresses }],
-    ["no packet", hex("00"), CellType.relayData, id],
-    ["an extension", hex("00000000 0001"), CellType.extend, id],
+  const cases: [what: string, packet: Uint8Array, type: CellType, addresses: typeof nobody][] = [
+    ["a packet", REQUEST, CellType.relayData, addresses],
+    ["a packet on its way back", REQUEST, CellType.returnData, addresses],
+    ["no packet", hex("00"), CellType.relayData, nobody],
+    ["an extension", hex("00000000 0001"), CellType.extend, nobody],
   ];
-  for (const [what, packet, type, fields] of cases) {
+  for (const [what, packet, type, addresses] of cases) {
     const router = makeRouter();
     router.fromLink(cell(packet, type, 0xdead_beef));
-    assert.deepEqual(router.events, [event(EventKind.unknownCircuit, fields)], what);
+    assert.deepEqual(router.events, [event("unknown-circuit", { ...id, ...addresses })], what);
   }
 });
 
@@ -240,7 +242,7 @@ Deno.test("what the world says to a given circuit is logged with the router's ow
   const [told] = router.events;
   assert.deepEqual(
     told,
-    event(EventKind.icmpFromRawSocket, { source: address("10.5.51.7"), destination: ADDRESS, detail: 11 }),
+    event("icmp-from-raw-socket", { source: address("10.5.51.7"), destination: ADDRESS, type: 11 }),
   );
   assert.deepEqual(router.toNeighbour.map((sent) => sent.subarray(8)), [answer, answer], "as it is");
 });

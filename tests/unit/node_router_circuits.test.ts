@@ -17,9 +17,8 @@ import { PROLOGUE } from "../../src/circuit/prologue.ts";
 import { Layer } from "../../src/crypto/layer.ts";
 import { initiate } from "../../src/crypto/noise.ts";
 import type { Snapshot } from "../../src/trace/counters.ts";
-import { type Event, EventKind } from "../../src/trace/events.ts";
 import { flip, PROVIDER } from "../support/crypto.ts";
-import { event } from "../support/events.ts";
+import { event, type Timeless } from "../support/events.ts";
 import {
   address,
   addressNumber,
@@ -35,7 +34,7 @@ import {
   readIpv4,
 } from "../support/packets.ts";
 import { Routers } from "../support/routers.ts";
-import { type IpAddress } from "../../src/ip/address.ts";
+import { type IpAddress, UNSPECIFIED } from "../../src/ip/address.ts";
 
 const [VM, CSAIL] = ["10.0.2.15", "128.30.2.155"];
 const [ONE, TWO, THREE] = ["192.168.201.2", "192.168.202.2", "192.168.203.2"].map(address) as [
@@ -244,7 +243,7 @@ for (const isSealed of [false, true]) {
 }
 
 /** Events of each router of the path 1, 2, 3. */
-function logs(routers: Routers): Event[][] {
+function logs(routers: Routers): Timeless[][] {
   return routers.logs.slice(0, 3).map(({ events }) => events);
 }
 
@@ -260,8 +259,8 @@ Deno.test("plain, logged: who extends, who forwards, and by which ids", () => {
     port: 40_003,
   }];
   assert.deepEqual(logs(routers), [
-    [event(EventKind.newExtend, one), event(EventKind.forwardExtend, one)],
-    [event(EventKind.newExtend, two)],
+    [event("new-extend", one), event("forward-extend", one)],
+    [event("new-extend", two)],
     [],
   ]);
   assert.deepEqual(routers.carried.map(({ from, to, cell }) => [from, to, cell.toHex()]), [
@@ -283,53 +282,48 @@ Deno.test("plain, logged: each hop puts its own address in the place of the sour
   routers.send(1, [sealed(circuit, REQUEST)]);
   const [vm, destination] = [address(VM), address(CSAIL)];
   assert.deepEqual(logs(routers), [
-    [event(EventKind.relayPacket, {
+    [event("relay-packet", {
       source: vm,
       destination,
       incoming: 0x01,
       outgoing: 0x101,
-      rewritten: ONE,
+      newSource: ONE,
     })],
-    [event(EventKind.relayPacket, {
+    [event("relay-packet", {
       source: ONE,
       destination,
       incoming: 0x101,
       outgoing: 0x201,
-      rewritten: TWO,
+      newSource: TWO,
     })],
-    [event(EventKind.outgoingPacket, {
-      source: TWO,
-      destination,
-      incoming: 0x201,
-      rewritten: THREE,
-    })],
+    [event("outgoing-packet", { source: TWO, destination, incoming: 0x201, newSource: THREE })],
   ]);
   const sources = routers.carried.map(({ cell }) => readIpv4(cell.subarray(8)).source);
   assert.deepEqual(sources, [ONE, TWO]);
 
   routers.carried.length = 0;
-  for (const { events } of routers.logs) events.length = 0;
+  for (const log of routers.logs) log.clear();
   routers.answer(
     routers.atExit[0]!,
     ipv4({ source: CSAIL, destination: "192.168.203.2" }, echo({ type: 0 })),
   );
   const source = address(CSAIL);
   assert.deepEqual(logs(routers), [
-    [event(EventKind.relayReply, {
+    [event("relay-reply", {
       source,
       destination: ONE,
       incoming: 0x101,
       outgoing: 0x01,
-      rewritten: vm,
+      newDestination: vm,
     })],
-    [event(EventKind.relayReply, {
+    [event("relay-reply", {
       source,
       destination: TWO,
       incoming: 0x201,
       outgoing: 0x101,
-      rewritten: ONE,
+      newDestination: ONE,
     })],
-    [event(EventKind.packetFromWorld, { source, destination: THREE, outgoing: 0x201 })],
+    [event("packet-from-world", { source, destination: THREE, outgoing: 0x201 })],
   ]);
   const destinations = routers.carried.map(({ cell }) => readIpv4(cell.subarray(8)).destination);
   assert.deepEqual(destinations, [TWO, ONE, vm]);
@@ -347,24 +341,21 @@ Deno.test("sealed, logged: only the last hop can say more than by which ids a ce
   );
   assert.deepEqual(logs(routers), [
     [
-      event(EventKind.relaySealed, { incoming: 0x01, outgoing: 0x101 }),
-      event(EventKind.relayReplySealed, { incoming: 0x101, outgoing: 0x01 }),
+      event("relay-sealed", { incoming: 0x01, outgoing: 0x101 }),
+      event("relay-reply-sealed", { incoming: 0x101, outgoing: 0x01 }),
     ],
     [
-      event(EventKind.relaySealed, { incoming: 0x101, outgoing: 0x201 }),
-      event(EventKind.relayReplySealed, { incoming: 0x201, outgoing: 0x101 }),
+      event("relay-sealed", { incoming: 0x101, outgoing: 0x201 }),
+      event("relay-reply-sealed", { incoming: 0x201, outgoing: 0x101 }),
     ],
     [
-      event(EventKind.outgoingPacket, {
+      event("outgoing-packet", {
+        source: UNSPECIFIED,
         destination: address(CSAIL),
         incoming: 0x201,
-        rewritten: THREE,
+        newSource: THREE,
       }),
-      event(EventKind.packetFromWorld, {
-        source: address(CSAIL),
-        destination: THREE,
-        outgoing: 0x201,
-      }),
+      event("packet-from-world", { source: address(CSAIL), destination: THREE, outgoing: 0x201 }),
     ],
   ]);
 });
@@ -374,7 +365,7 @@ Deno.test("what the exit says itself did not come from the world, and is not log
     const routers = new Routers(2, isSealed);
     const circuit = routers.build([1]);
     routers.send(1, [sealed(circuit, REQUEST)]);
-    routers.logs[0]!.events.length = 0;
+    routers.logs[0]!.clear();
     const own = ipv4(
       { source: "10.5.51.1", destination: "192.168.201.2" },
       echo({ type: 11, data: REQUEST }),

@@ -61,7 +61,7 @@ Deno.test("router setup: a router is set up as the network's plan wants it, what
       const settings = trafficSettings(network, number, ECHO, { logsPackets: false, latency: 5, cpu: 1 });
       const { node, thread, socket } = setUp(number, settings);
       assert.deepEqual(node, { ...routerConfig(network, number), exit: ECHO });
-      assert.deepEqual(thread, { logsPackets: false, latency: 5, cpu: 1 });
+      assert.deepEqual(thread, { logs: "circuits", latency: 5, cpu: 1 });
       assert.equal(socket, undefined);
     }
   }

@@ -5,8 +5,7 @@ import type { Source } from "../../src/runtime/source.ts";
 import { SysError } from "../../src/errors.ts";
 import { monotonic } from "../../src/sys/clock.ts";
 import { answerDoorbell, makeDoorbell, ringDoorbell } from "../../src/sys/doorbell.ts";
-import { EventKind, EventRing, ringBytes } from "../../src/trace/events.ts";
-import { addressFromBits } from "../../src/ip/address.ts";
+import { EventRing, ringBytes } from "../../src/trace/event_ring.ts";
 
 /** A loop over doorbells: one ends it, the others stand for devices. */
 function makeLoop(devices: number) {
@@ -86,7 +85,7 @@ Deno.test("who sleeps over the event ring is woken a little after the turn that 
   loop.run({
     sources: [source(() => {
       answerDoorbell(device);
-      loop.ring.emit(EventKind.icmpFromTunnel, addressFromBits(1), addressFromBits(2), 8, 0);
+      loop.ring.hop(1, 2, 0);
       ringDoorbell(loop.end);
       return 1;
     })],
@@ -104,7 +103,7 @@ function chatter(ring: EventRing, device: number, before: (time: number) => void
   return source(() => {
     answerDoorbell(device);
     before(time);
-    ring.emit(EventKind.icmpFromTunnel, addressFromBits(time++), addressFromBits(2), 8, 0);
+    ring.relaySealed(time++, 2, 0, 0);
     return 1;
   });
 }
@@ -150,7 +149,7 @@ Deno.test("what happened before a device failed is not lost to the log", () => {
   assert.throws(() =>
     loop.run({
       sources: [source(() => {
-        loop.ring.emit(EventKind.icmpFromTunnel, addressFromBits(1), addressFromBits(2), 8, 0);
+        loop.ring.hop(1, 2, 0);
         throw new SysError("Cannot read from the TUN device", "read", "EBADFD");
       })],
     }), SysError);

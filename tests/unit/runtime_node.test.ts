@@ -5,13 +5,13 @@ import { MemoryMedium } from "../../src/sim/link.ts";
 import { proxyNode, routerNode } from "../../src/runtime/node.ts";
 import type { RouterConfig } from "../../src/node/router.ts";
 import { Counters } from "../../src/trace/counters.ts";
+import { SILENT } from "../../src/trace/events.ts";
 import { MemoryTun } from "../../src/sim/tun.ts";
 import { address, cell, echo, ipv4 } from "../support/packets.ts";
 import { addressFromBits, LOOPBACK } from "../../src/ip/address.ts";
 
 const [PROXY, ROUTER] = [40_000, 40_001];
 const REQUEST = ipv4({}, echo());
-const silent = { emit: () => {} };
 const ROUTER_CONFIG: RouterConfig = {
   number: 1,
   address: addressFromBits(0),
@@ -40,7 +40,7 @@ function makeNodes() {
     },
     tun,
     proxyLink,
-    { counters: counters.proxy, events: silent },
+    { counters: counters.proxy, events: SILENT },
   );
   const router = routerNode(
     {
@@ -48,7 +48,7 @@ function makeNodes() {
       exit: { kind: "echo", block: { address: address("10.5.51.2"), prefix: 24 } },
     },
     routerLink,
-    { counters: counters.router, events: silent },
+    { counters: counters.router, events: SILENT },
   );
   return { medium, tun, proxy, router, counters };
 }
@@ -111,7 +111,7 @@ Deno.test("an exit into the world needs its socket", () => {
     hop: address("10.5.51.1"),
   } as const;
   assert.throws(
-    () => routerNode({ ...ROUTER_CONFIG, exit }, link, { counters: new Counters(), events: silent }),
+    () => routerNode({ ...ROUTER_CONFIG, exit }, link, { counters: new Counters(), events: SILENT }),
     new TypeError("a raw ICMP exit needs a socket"),
   );
 });
@@ -137,7 +137,7 @@ Deno.test("what a proxy sends because it is due leaves at once, and what the lin
     },
     new MemoryTun(),
     link,
-    { counters, events: silent },
+    { counters, events: SILENT },
   );
   assert.equal(proxy.deadline(), -Infinity);
   proxy.expire(0);

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { HOP_LIMITS } from "../../src/circuit/relay/hop_table.ts";
 import type { Role } from "../../src/runtime/packet_thread.ts";
 import { PacketThread } from "../../src/runtime/thread.ts";
+import { monotonic } from "../../src/sys/clock.ts";
 import { UdpSocket } from "../../src/sys/udp.ts";
 import type { Event } from "../../src/trace/events.ts";
-import { EventKind } from "../../src/trace/events.ts";
 import { event } from "../support/events.ts";
 import { address, cell, echo, ipv4, pattern } from "../support/packets.ts";
 import { addressFromBits, LOOPBACK } from "../../src/ip/address.ts";
@@ -40,10 +40,11 @@ Deno.test("a packet thread answers pings, counts them, tells of each, and stops 
   using socket = UdpSocket.bind(LOOPBACK, 1 << 20);
   const router: Deno.NetAddr = { transport: "udp", hostname: "127.0.0.1", port: socket.localPort };
   const thread = new PacketThread(MODULE);
+  const begun = monotonic();
   const told: Event[] = [];
   let bursts = 0;
-  const followed = thread.follow((event, times) => {
-    while (times-- > 0) told.push({ ...event });
+  const followed = thread.follow((record, times) => {
+    while (times-- > 0) told.push(record.decode());
   }, () => bursts++);
   await thread.start(routerRole(proxyPort), socket.fd.number, [{ address: LOOPBACK, port: proxyPort }]);
 
@@ -71,13 +72,16 @@ Deno.test("a packet thread answers pings, counts them, tells of each, and stops 
     ),
   );
   assert.deepEqual(thread.counters.snapshot(), { "link-in": 4, "link-out": 4 });
-  const each = event(EventKind.icmpFromPort, {
+  const each = event("icmp-from-port", {
     source: address("10.5.51.2"),
     destination: address("10.5.51.7"),
-    detail: 8,
+    type: 8,
     port: proxyPort,
   });
-  assert.deepEqual(told, [each, each, each, each]);
+  const times = told.map(({ time }) => time);
+  assert.deepEqual(told, times.map((time) => ({ ...each, time })));
+  assert.equal(times.length, 4);
+  assert.ok([begun, ...times, monotonic()].every((time, at, all) => at === 0 || all[at - 1]! <= time));
   assert.ok(bursts >= 1);
 });
 

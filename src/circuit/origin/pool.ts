@@ -22,7 +22,6 @@ import { PacketBuffer } from "../../buffer/packet_buffer.ts";
 import { CellType, cellType } from "../../cell/cell.ts";
 import type { CryptoProvider } from "../../crypto/provider.ts";
 import type { DropReason } from "../../trace/counters.ts";
-import { EventKind } from "../../trace/events.ts";
 import type { Trace } from "../../trace/trace.ts";
 import { Build, type RouterDescription } from "./builder.ts";
 import type { Circuits, Without } from "./circuits.ts";
@@ -203,7 +202,7 @@ export class BuiltCircuits implements Circuits {
     const fault = build.take(cell);
     if (fault !== undefined) return fault;
     const { port } = this.#config.routers[circuit.neighbour]!.link;
-    this.#trace.events.emit(EventKind.extendDone, undefined, undefined, 0, port, circuit.id);
+    this.#trace.events.extendDone(circuit.id, port, now);
     if (build.next !== undefined) {
       this.#ask(build);
       this.#set(client, {
@@ -315,9 +314,7 @@ export class BuiltCircuits implements Circuits {
   #build(client: IpAddress, tries: Tries, now: number, avoid?: RouterIndex): Attempt {
     const { routers, hops, dialect } = this.#config;
     const path = choosePath(routers.length, hops, this.#random, avoid);
-    path.forEach((router, hop) =>
-      this.#trace.events.emit(EventKind.hop, undefined, undefined, hop + 1, router + 1)
-    );
+    path.forEach((router, hop) => this.#trace.events.hop(hop + 1, router + 1, now));
     const id = this.#ids.next((id) => this.#byId.has(id));
     const circuit = new OriginCircuit(id, path[0]!, dialect, client, false);
     this.#byId.set(id, circuit);

@@ -33,7 +33,7 @@ export class EchoExit implements Exit {
   expire(): void {}
 
   /** {@inheritDoc Exit.send} */
-  send(circuit: number, packet: PacketBuffer, ip: Ipv4View): void {
+  send(circuit: number, packet: PacketBuffer, ip: Ipv4View, now: number): void {
     const { destination, payload } = ip;
     if (icmpType(packet.view, payload) !== IcmpType.echoRequest) {
       return this.#trace.counters.count("not-echo-request");
@@ -42,7 +42,7 @@ export class EchoExit implements Exit {
       return this.#trace.counters.count("bad-destination");
     }
     turnIntoReply(packet, ip);
-    this.#deliver(circuit, packet, false);
+    this.#deliver(circuit, packet, false, now);
   }
 }
 

@@ -128,12 +128,12 @@ export class RawIcmpExit implements Exit {
       // To the router itself: answered here. Sent out, it would be answered by the kernel, once more for every copy.
       // Who pings the hop that traceroute has shown means the same router; the world knows nobody of that address.
       turnIntoReply(packet, ip);
-      return this.#deliver(circuit, packet, false);
+      return this.#deliver(circuit, packet, false, now);
     }
     if (!isHostAddress(destination)) return counters.count("bad-destination");
     if (ttl <= 1) {
       counters.count("ttl-expired");
-      return this.#sayError(circuit, { type: IcmpType.timeExceeded, code: 0 }, packet, ip);
+      return this.#sayError(circuit, { type: IcmpType.timeExceeded, code: 0 }, packet, ip, now);
     }
     const session = this.#translator.outbound(
       circuit,
@@ -156,7 +156,7 @@ export class RawIcmpExit implements Exit {
     replaceEchoIdentifier(view, payload, ip.end, session.identifier);
     const { mtu } = this.#config;
     const { fragmentationNeeded: code } = Unreachable;
-    this.#sayError(circuit, { type: IcmpType.destinationUnreachable, code, mtu }, packet, ip);
+    this.#sayError(circuit, { type: IcmpType.destinationUnreachable, code, mtu }, packet, ip, now);
   }
 
   /** A packet came from the world. The buffer is used up. */
@@ -186,7 +186,7 @@ export class RawIcmpExit implements Exit {
     if (type === IcmpType.echoReply) replaceEchoIdentifier(packet.view, payload, end, session.identifier);
     decrementTtl(packet.view, ip.start);
     replaceDestination(packet.view, ip.start, session.client);
-    this.#deliver(session.circuit, packet, true);
+    this.#deliver(session.circuit, packet, true, now);
   }
 
   /** Makes the request that an error quotes look as its client sent it: the session, where it is one of ours. */
@@ -204,9 +204,9 @@ export class RawIcmpExit implements Exit {
     return session;
   }
 
-  #sayError(circuit: number, error: IcmpError, about: PacketBuffer, ip: Ipv4View): void {
+  #sayError(circuit: number, error: IcmpError, about: PacketBuffer, ip: Ipv4View, now: number): void {
     if (!mayCauseError(about, ip)) return;
     writeIcmpError(this.#scratch, error, about, ip, this.#config.hop);
-    this.#deliver(circuit, this.#scratch, false);
+    this.#deliver(circuit, this.#scratch, false, now);
   }
 }

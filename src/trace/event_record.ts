@@ -1,0 +1,188 @@
+/**
+ * How an event lies in the ring: ten words of 32 bits.
+ *
+ * ```
+ *   0        8        16                31
+ *   +--------+--------+-----------------+
+ *   |  kind  | type or|  port, or       |
+ *   |        |  hop   |  router         |
+ *   +--------+--------+-----------------+
+ *   |  source                           |
+ *   |  destination                      |   what the classic line shows
+ *   |  incoming, or unknown circuit     |
+ *   |  outgoing                         |
+ *   |  new source, or new destination   |
+ *   +-----------------+--------+--------+
+ *   |  length         |numbers |repeats |   details
+ *   |  id and seq, or ports             |
+ *   +-----------------+--------+--------+
+ *   |  time, a double                   |
+ *   |                                   |
+ *   +-----------------------------------+
+ * ```
+ *
+ * @module
+ */
+import { addressFromBits, type IpAddress } from "../ip/address.ts";
+import type { Ipv4View } from "../ip/ipv4.ts";
+import { Protocol } from "../ip/ipv4.ts";
+import { echoIdentifier, echoSequence, ICMP_HEADER, IcmpType, icmpType } from "../ip/icmp.ts";
+import { type Event, EVENT_FIELDS, type EventKind, type PacketDetails } from "./events.ts";
+
+/** Words of a record: an even number, because the time must be aligned. */
+export const RECORD_WORDS = 10;
+
+/** Where a record's words are. */
+export const At = {
+  head: 0,
+  source: 1,
+  destination: 2,
+  incoming: 3,
+  outgoing: 4,
+  rewritten: 5,
+  details: 6,
+  numbers: 7,
+  time: 8,
+} as const;
+
+/** The words in front that tell what the classic line shows. */
+const SHOWN_WORDS = At.details;
+
+/** Where in {@linkcode At.details} it stands how often an event was repeated, and how often that may be. */
+export const REPEATS = 24;
+export const MAX_REPEATS = 255;
+
+/** Which numbers {@linkcode At.numbers} holds, if any, by their place in {@linkcode At.details}. */
+const Numbers = { echo: 1 << 16, ports: 2 << 16 } as const;
+
+const KINDS = Object.keys(EVENT_FIELDS) as EventKind[];
+
+/** The number of each kind; zero is none. */
+export const Kind = Object.fromEntries(KINDS.map((kind, index) => [kind, index + 1])) as Record<
+  EventKind,
+  number
+>;
+
+/** A record's first word. */
+export function head(kind: number, typeOrHop: number, port: number): number {
+  return kind | typeOrHop << 8 | port << 16;
+}
+
+/** Writes what is known of a packet beyond the classic line. */
+export function writeDetails(words: Int32Array, at: number, packet: Ipv4View): void {
+  const { view, payload, end, totalLength } = packet;
+  words[at + At.details] = totalLength;
+  words[at + At.numbers] = 0;
+  if (packet.fragmentOffset > 0) return;
+  switch (packet.protocol) {
+    case Protocol.icmp: {
+      if (end - payload < ICMP_HEADER) return;
+      const type = icmpType(view, payload);
+      if (type !== IcmpType.echoRequest && type !== IcmpType.echoReply) return;
+      words[at + At.details] = totalLength | Numbers.echo;
+      words[at + At.numbers] = echoIdentifier(view, payload) << 16 | echoSequence(view, payload);
+      return;
+    }
+    case Protocol.tcp:
+    case Protocol.udp:
+      // Both begin with the source port and the destination port (RFC 9293 §3.1, RFC 768).
+      if (end - payload < 4) return;
+      words[at + At.details] = totalLength | Numbers.ports;
+      words[at + At.numbers] = view.getInt32(payload);
+  }
+}
+
+/** A record that a reader looks at: the same object for every record in turn. */
+export class EventRecord {
+  readonly #words: Int32Array;
+  readonly #times: Float64Array;
+  #at = 0;
+
+  /**
+   * A reader's place in a ring.
+   *
+   * @param words the ring's memory
+   */
+  constructor(words: Int32Array) {
+    this.#words = words;
+    this.#times = new Float64Array(words.buffer);
+  }
+
+  /** Looks at the record that begins at this word. */
+  moveTo(at: number): void {
+    this.#at = at;
+  }
+
+  /** How often the event happened in a row. */
+  get times(): number {
+    return (this.#words[this.#at + At.details]! >>> REPEATS) + 1;
+  }
+
+  /** A number that mostly differs between records whose classic lines differ. */
+  get hash(): number {
+    const words = this.#words;
+    const at = this.#at;
+    return words[at + At.source]! ^ Math.imul(words[at + At.destination]!, 31) ^
+      Math.imul(words[at]!, 1021) ^ words[at + At.incoming]!;
+  }
+
+  /** What the classic line shows, as words to compare. */
+  shown(): Int32Array {
+    return this.#words.slice(this.#at, this.#at + SHOWN_WORDS);
+  }
+
+  /** Whether the classic line is that of a record that {@linkcode EventRecord.shown} was called for. */
+  shows(shown: Int32Array): boolean {
+    for (let word = 0; word < SHOWN_WORDS; word++) {
+      if (this.#words[this.#at + word] !== shown[word]) return false;
+    }
+    return true;
+  }
+
+  /** The record as an event. */
+  decode(): Event {
+    const kind = KINDS[(this.#words[this.#at]! & 0xff) - 1]!;
+    const time = this.#times[(this.#at + At.time) / 2]!;
+    const event: Record<string, unknown> = { kind, time };
+    for (const field of EVENT_FIELDS[kind]) event[field] = this.#field(field);
+    return Object.assign(event, this.#details()) as unknown as Event;
+  }
+
+  #field(field: (typeof EVENT_FIELDS)[EventKind][number]): number | IpAddress {
+    switch (field) {
+      case "type":
+      case "hop":
+        return this.#words[this.#at]! >>> 8 & 0xff;
+      case "port":
+      case "router":
+        return this.#words[this.#at]! >>> 16;
+      case "source":
+        return addressFromBits(this.#word(At.source));
+      case "destination":
+        return addressFromBits(this.#word(At.destination));
+      case "circuit":
+      case "incoming":
+        return this.#word(At.incoming);
+      case "outgoing":
+        return this.#word(At.outgoing);
+      case "newSource":
+      case "newDestination":
+        return addressFromBits(this.#word(At.rewritten));
+    }
+  }
+
+  #details(): PacketDetails {
+    const details = this.#word(At.details);
+    const numbers = this.#word(At.numbers);
+    const [high, low] = [numbers >>> 16, numbers & 0xffff];
+    if ((details & 0xffff) === 0) return {};
+    const length = details & 0xffff;
+    if ((details & Numbers.echo) !== 0) return { length, id: high, seq: low };
+    if ((details & Numbers.ports) !== 0) return { length, sourcePort: high, destinationPort: low };
+    return { length };
+  }
+
+  #word(word: number): number {
+    return this.#words[this.#at + word]! >>> 0;
+  }
+}
