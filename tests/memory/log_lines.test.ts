@@ -16,7 +16,7 @@ function makeLoggedNetwork(records?: number) {
     proxy: new EventRing(new SharedArrayBuffer(ringBytes(records)), { lost: () => lost.proxy++ }),
     router: new EventRing(new SharedArrayBuffer(ringBytes(records)), { lost: () => lost.router++ }),
   };
-  const network = makeNetwork({ events });
+  const network = makeNetwork({ events: { proxy: events.proxy, routers: [events.router] } });
   const linesOf = (ring: EventRing) => {
     const lines: string[] = [];
     ring.drain((event) => lines.push(eventLine(event)));
