@@ -1,6 +1,6 @@
 /**
- * Codecs for JSON that another party sends: what a codec writes it reads back, and it refuses everything else in an
- * error that names the field.
+ * Codecs for JSON that another party sends: what a codec writes it reads back, and it refuses
+ * everything else in an error that names the field.
  *
  * @module
  */
@@ -13,7 +13,8 @@ export interface JsonCodec<T> {
   /**
    * The value that `json` stands for.
    *
-   * @param field the field's name for errors, e.g. `settings.traffic.mtu`; empty for a whole message
+   * @param field the field's name for errors, e.g. `settings.traffic.mtu`; empty for a whole
+   * message
    * @throws {WireError} naming the field and what it must be
    */
   decode(json: unknown, field: string): T;
@@ -149,8 +150,8 @@ export function record<T extends object>(fields: Fields<T>): JsonCodec<T> {
 }
 
 /**
- * Objects of several kinds, told apart by the word in one of their fields. For a whole message that word begins the
- * names of its fields in errors.
+ * Objects of several kinds, told apart by the word in one of their fields. For a whole message that
+ * word begins the names of its fields in errors.
  *
  * @param tag the field's name
  * @param kinds for each word, a codec of the other fields

@@ -12,14 +12,15 @@ import { claimedSender, type Frame, type FrameCodec } from "./frame.ts";
 /** The address of every party. */
 export const LOOPBACK = "127.0.0.1";
 
+/** Another party and the state of our conversation with it. */
 interface Party {
   readonly codec: FrameCodec;
   readonly conversation: Conversation<unknown, unknown>;
-  /** Where it is; a router's is known from its first authentic frame on. */
+  /** Its address. A router's is learned from its first authentic frame. */
   address: Deno.NetAddr | undefined;
 }
 
-/** What a channel needs to know. */
+/** How a channel encodes messages and reports them. */
 export interface ChannelOptions<Mine, Theirs> {
   /** Our own number, see {@linkcode Frame}. */
   readonly self: number;
@@ -27,9 +28,9 @@ export interface ChannelOptions<Mine, Theirs> {
   readonly mine: JsonCodec<Mine>;
   /** Reads and checks the messages of the other parties. */
   readonly theirs: JsonCodec<Theirs>;
-  /** Called for each message, in order, once. */
+  /** Called once for each message, in order. */
   readonly take: (from: number, message: Theirs) => void;
-  /** Called in the place of `take` for a message that `theirs` refuses, with the reason. */
+  /** Called instead of `take`, with the reason, if `theirs` refuses a message. */
   readonly refused: (from: number, error: WireError) => void;
 }
 
@@ -39,16 +40,16 @@ export class ControlChannel<Mine, Theirs> implements AsyncDisposable {
   readonly #socket: Deno.DatagramConn;
   readonly #parties = new Map<number, Party>();
   readonly #done: Promise<void>;
-  /** Frames that are being sealed and sent. */
+  /** Sends that have not finished. */
   readonly #sending = new Set<Promise<void>>();
   #cancelRepeat: Cancel = () => {};
   #closed = false;
-  /** Resolves when nothing waits for an answer any more; there while somebody wants to know. */
+  /** Resolves when all messages are acknowledged. Exists only while a caller waits for it. */
   #quiet: PromiseWithResolvers<void> | undefined;
-  /** Datagrams that were forged, garbled, or meant for somebody else. */
+  /** Received datagrams that were forged, garbled, or meant for another party. */
   rejected = 0;
 
-  /** Binds a port that the kernel chooses, and listens. */
+  /** Binds a port of the kernel's choice and listens. */
   constructor(options: ChannelOptions<Mine, Theirs>) {
     this.#options = options;
     this.#socket = Deno.listenDatagram({ transport: "udp", hostname: LOOPBACK, port: 0 });
@@ -61,10 +62,10 @@ export class ControlChannel<Mine, Theirs> implements AsyncDisposable {
   }
 
   /**
-   * Adds a party, in the place of an earlier one with this number.
+   * Adds a party. It replaces an earlier one with the same number.
    *
-   * @param codec has the key that we share with it, and with no other party
-   * @param port its port, if that is known already
+   * @param codec holds the key that only this party shares with us
+   * @param port its port, if already known
    */
   addParty(number: number, codec: FrameCodec, port?: number): void {
     const party: Party = {
@@ -75,18 +76,21 @@ export class ControlChannel<Mine, Theirs> implements AsyncDisposable {
     this.#parties.set(number, party);
   }
 
-  /** The port that a party speaks from; undefined before it has been heard. */
+  /** The port of a party, `undefined` until it is known. */
   portOf(number: number): number | undefined {
     return this.#parties.get(number)!.address?.port;
   }
 
-  /** Says something to a party, again and again until it answers. */
+  /** Sends a message to a party, and repeats it until it is acknowledged. */
   say(to: number, message: Mine): void {
     this.#parties.get(to)!.conversation.say(this.#options.mine.encode(message), performance.now());
     this.#schedule();
   }
 
-  /** Resolves when everything that was said has been answered, or `timeout` ms are over, or the channel is closed. */
+  /**
+   * Waits until all messages are acknowledged, for at most `timeout` ms, or until the channel
+   * closes.
+   */
   async flush(timeout: number): Promise<void> {
     if (this.isQuiet || this.#closed) return;
     this.#quiet ??= Promise.withResolvers<void>();
@@ -96,7 +100,7 @@ export class ControlChannel<Mine, Theirs> implements AsyncDisposable {
     cancel();
   }
 
-  /** Closes the socket. What is on its way out still goes; what has not been answered is not repeated any more. */
+  /** Finishes sends that have begun and closes the socket. Repeats nothing any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -107,7 +111,7 @@ export class ControlChannel<Mine, Theirs> implements AsyncDisposable {
     await this.#done;
   }
 
-  /** Whether everything that was said has been answered. */
+  /** Whether all messages have been acknowledged. */
   get isQuiet(): boolean {
     return this.#parties.values().every((party) => party.conversation.isQuiet);
   }
@@ -164,7 +168,7 @@ export class ControlChannel<Mine, Theirs> implements AsyncDisposable {
     try {
       await this.#socket.send(bytes, address);
     } catch {
-      // As good as lost on the way: it is repeated, and if nobody is there any more the process's end tells.
+      // Like a lost datagram, this one is repeated. If the party is gone, its process's end tells.
     }
   }
 

@@ -1,26 +1,27 @@
 /**
- * A conversation: messages between two parties over a medium that loses, doubles and reorders, each repeated until
- * it is answered, each delivered once and in order (stop and wait). A core without I/O.
+ * A conversation: reliable messages over a medium that loses, duplicates and reorders. Each message
+ * is repeated until it is acknowledged, and delivered once and in order (stop and wait). Does no
+ * I/O.
  *
  * @module
  */
 import { type Frame, FrameKind } from "./frame.ts";
 
-/** Milliseconds before a message is repeated for the first time; the pause doubles up to {@linkcode LAST_REPEAT}. */
+/** Milliseconds before the first repetition. The pause doubles up to {@linkcode LAST_REPEAT}. */
 export const FIRST_REPEAT = 100;
 
 /** The longest pause between two repetitions, in ms. */
 export const LAST_REPEAT = 1000;
 
-/** What came of a frame. */
+/** What a received frame turned out to be. */
 export type Arrival<Message> =
   /** A new message. */
   | { readonly kind: "message"; readonly message: Message }
-  /** The other party has taken one of ours. */
-  | { readonly kind: "answered" }
-  /** Something that was already known. */
+  /** The acknowledgement of the current message. */
+  | { readonly kind: "acknowledged" }
+  /** A duplicate. */
   | { readonly kind: "repeated" }
-  /** For somebody else, or out of turn. */
+  /** For another party, or ahead of its turn. */
   | { readonly kind: "foreign" };
 
 /** One party's end of a conversation. */
@@ -28,7 +29,7 @@ export class Conversation<Mine, Theirs> {
   readonly #self: number;
   readonly #other: number;
   readonly #send: (frame: Frame<Mine>) => void;
-  /** Messages not yet answered; the first is under way. */
+  /** Messages without an acknowledgement. Only the first has been sent. */
   readonly #waiting: Mine[] = [];
   #sequence = 1;
   #heard = 0;
@@ -37,8 +38,8 @@ export class Conversation<Mine, Theirs> {
 
   /**
    * @param self our number, see {@linkcode Frame}
-   * @param other the other party's
-   * @param send gives a frame to the medium
+   * @param other the other party's number
+   * @param send hands a frame to the medium
    */
   constructor(self: number, other: number, send: (frame: Frame<Mine>) => void) {
     this.#self = self;
@@ -46,23 +47,23 @@ export class Conversation<Mine, Theirs> {
     this.#send = send;
   }
 
-  /** When {@linkcode Conversation.repeat} next has something to do, in ms. */
+  /** When {@linkcode Conversation.repeat} is next due, in ms; `Infinity` for never. */
   get deadline(): number {
     return this.#repeatAt;
   }
 
-  /** Whether every message has been answered. */
+  /** Whether every message has been acknowledged. */
   get isQuiet(): boolean {
     return this.#waiting.length === 0;
   }
 
-  /** Says something, after what was said before. */
+  /** Sends a message once all earlier ones are acknowledged. */
   say(message: Mine, now: number): void {
     this.#waiting.push(message);
     if (this.#waiting.length === 1) this.#begin(now);
   }
 
-  /** An authentic frame came in. */
+  /** Takes an authentic frame. */
   take(frame: Frame<Theirs>, now: number): Arrival<Theirs> {
     if (frame.from !== this.#other || frame.to !== this.#self) return { kind: "foreign" };
     if (frame.kind === FrameKind.acknowledgement) {
@@ -71,18 +72,18 @@ export class Conversation<Mine, Theirs> {
       this.#sequence++;
       if (this.isQuiet) this.#repeatAt = Infinity;
       else this.#begin(now);
-      return { kind: "answered" };
+      return { kind: "acknowledged" };
     }
     if (frame.sequence > this.#heard + 1) return { kind: "foreign" };
     const isNew = frame.sequence === this.#heard + 1;
     if (isNew) this.#heard = frame.sequence;
-    // An answer may get lost, so every copy is answered.
+    // Acknowledges every copy, because an acknowledgement may get lost.
     const { sequence } = frame;
     this.#send({ kind: FrameKind.acknowledgement, from: this.#self, to: this.#other, sequence });
     return isNew ? { kind: "message", message: frame.message! } : { kind: "repeated" };
   }
 
-  /** Repeats what has not been answered in time. */
+  /** Repeats the current message if its pause is over. */
   repeat(now: number): void {
     if (now < this.#repeatAt) return;
     this.#repeatAfter = Math.min(2 * this.#repeatAfter, LAST_REPEAT);

@@ -14,7 +14,8 @@
  * |  HMAC-SHA-256 of everything above (RFC 2104), 32 bytes        |
  * ```
  *
- * From and To are 0 for the proxy and else a router's number, so that a frame cannot be turned back on its sender.
+ * From and To are 0 for the proxy, otherwise a router's number. The receiver checks both, so a frame
+ * that is sent back to its sender is refused.
  *
  * @module
  */
@@ -23,26 +24,28 @@ import { WireError } from "../errors.ts";
 /** Bytes of a session key. */
 export const SESSION_KEY = 32;
 
-/** The number of the proxy as a party to the control channel; routers count from 1. */
+/** The proxy's number on the control channel. Routers count from 1. */
 export const PROXY = 0;
 
 const VERSION = 1;
 const HEADER = 8;
 const TAG = 32;
 
-/** Bytes of the longest frame: what loopback carries, and far more than any message needs. */
+/** Bytes of the longest frame: the longest UDP payload over IPv4. */
 export const MAX_FRAME = 65_507;
 
-/** Kinds of frames. */
+/** The kinds of frames. */
 export const FrameKind = { message: 1, acknowledgement: 2 } as const;
 
 /** One of {@linkcode FrameKind}. */
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
-/** A frame, opened. */
+/** An opened frame. */
 export interface Frame<Message = unknown> {
   readonly kind: FrameKind;
+  /** The sender: {@linkcode PROXY} or a router's number. */
   readonly from: number;
+  /** The receiver: {@linkcode PROXY} or a router's number. */
   readonly to: number;
   /** 1 to 2^32 - 1. */
   readonly sequence: number;
@@ -55,7 +58,10 @@ export function makeSessionKey(): Uint8Array<ArrayBuffer> {
   return crypto.getRandomValues(new Uint8Array(SESSION_KEY));
 }
 
-/** Who a frame says that it is from; not to be believed before it has been opened with that party's key. */
+/**
+ * The sender that a frame claims, `undefined` if it is too short. Only a frame that opens with that
+ * party's key proves the claim.
+ */
 export function claimedSender(bytes: Uint8Array): number | undefined {
   return bytes[2];
 }
@@ -76,7 +82,7 @@ export class FrameCodec {
     );
   }
 
-  /** The bytes of a frame. */
+  /** Encodes and signs a frame. */
   async seal(frame: Frame): Promise<Uint8Array<ArrayBuffer>> {
     const body = frame.message === undefined
       ? new Uint8Array()
@@ -91,18 +97,22 @@ export class FrameCodec {
   }
 
   /**
-   * Opens the frame in `bytes`. Its message is whatever JSON the key's owner has written: `messages.ts` checks it.
+   * Verifies and decodes a frame. The message is any JSON; `messages.ts` checks it.
    *
-   * @throws {WireError} if `bytes` are no frame, or not authentic
+   * @throws {WireError} if `bytes` are not a frame, or not authentic
    */
   async open(bytes: Uint8Array<ArrayBuffer>): Promise<Frame> {
-    if (bytes.length < HEADER + TAG || bytes.length > MAX_FRAME) throw new WireError("no frame: bad length");
+    if (bytes.length < HEADER + TAG || bytes.length > MAX_FRAME) {
+      throw new WireError("not a frame: bad length");
+    }
     const signed = bytes.subarray(0, bytes.length - TAG);
     const tag = bytes.subarray(bytes.length - TAG);
-    if (!await crypto.subtle.verify("HMAC", this.#key, tag, signed)) throw new WireError("no frame: bad tag");
+    if (!await crypto.subtle.verify("HMAC", this.#key, tag, signed)) {
+      throw new WireError("not a frame: bad tag");
+    }
     const [version, kind, from, to] = signed as unknown as [number, number, number, number];
     const sequence = new DataView(signed.buffer, signed.byteOffset).getUint32(4);
-    if (version !== VERSION || sequence === 0) throw new WireError("no frame: bad header");
+    if (version !== VERSION || sequence === 0) throw new WireError("not a frame: bad header");
     const body = signed.subarray(HEADER);
     switch (kind) {
       case FrameKind.acknowledgement:
@@ -110,7 +120,7 @@ export class FrameCodec {
       case FrameKind.message:
         return { kind, from, to, sequence, message: parse(body) };
       default:
-        throw new WireError("no frame: unknown kind");
+        throw new WireError("not a frame: unknown kind");
     }
   }
 }
@@ -119,6 +129,6 @@ function parse(body: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
   } catch (cause) {
-    throw new WireError("no frame: the message is not JSON", { cause });
+    throw new WireError("not a frame: the message is not JSON", { cause });
   }
 }

@@ -1,8 +1,8 @@
 /**
- * What proxy and routers say to each other: the types of the messages, and the codecs that write and check them.
+ * The messages of the control protocol: their types, and the codecs that write and check them.
  *
- * The types belong to the protocol alone, so no change elsewhere in the program changes what is sent. `docs/protocol.md`
- * (§11) describes them. A change of theirs that another version would not understand needs a new
+ * Nothing else in the program uses these types, so a change elsewhere does not change what is sent.
+ * `docs/protocol.md` §11 describes the messages. An incompatible change needs a new
  * {@linkcode PROTOCOL_VERSION}.
  *
  * @module
@@ -26,14 +26,14 @@ import {
 } from "../json.ts";
 import { COUNTER_NAMES, type Snapshot } from "../trace/counters.ts";
 
-/** The version of the messages, which the first message each way carries. */
+/** The version of the messages. The first message each way carries it. */
 export const PROTOCOL_VERSION = 1;
 
 /** What a router tells the proxy. */
 export type RouterMessage =
-  /** "I'm up": the first message, with the port of the data link. */
+  /** The first message, with the port of the data link. */
   | { readonly type: "up"; readonly version: number; readonly pid: number; readonly port: number }
-  /** The settings are in force. Carries the static public key of a router that seals, 32 bytes. */
+  /** The settings are in force. A router that seals sends its static public key, 32 bytes. */
   | { readonly type: "ready"; readonly key?: Uint8Array<ArrayBuffer> }
   /** Sent every second. */
   | { readonly type: "alive" } & RouterCounts
@@ -54,17 +54,17 @@ export type ProxyMessage =
   | { readonly type: "settings"; readonly version: number } & RouterSettings
   | { readonly type: "stop" };
 
-/** What a router is to do. */
+/** How a router is to behave. */
 export interface RouterSettings {
-  /** The classic log file, as seen from the router's working directory. */
+  /** The path of the classic log file, relative to the router's working directory. */
   readonly logFile: string;
-  /** How packets travel. A stage that carries none leaves it out. */
+  /** How packets travel. Missing in a stage that carries none. */
   readonly traffic?: TrafficSettings;
 }
 
 /** What a router needs to know to carry packets. */
 export interface TrafficSettings {
-  /** The address that packets leave by. A router whose packets stay inside has none. */
+  /** The source of packets that leave. Missing if packets stay inside. */
   readonly address?: IpAddress;
   /** The proxy's data link. */
   readonly proxy: Endpoint;
@@ -72,17 +72,17 @@ export interface TrafficSettings {
   readonly routers: readonly OtherRouter[];
   /** The kind of the circuits. */
   readonly circuits: "direct" | "plain" | "sealed";
-  /** Bytes of the longest answer that the proxy's TUN interface takes. */
+  /** Length in bytes of the longest packet that may be sent back. */
   readonly mtu: number;
-  /** Circuits that may exist at once, and the time in ms after which an unused one is forgotten. */
+  /** The max number of circuits, and the time in ms after which an unused one is removed. */
   readonly limits: { readonly circuits: number; readonly idle: number };
   /** How packets leave. */
   readonly exit: ExitSettings;
-  /** Whether the log tells of each packet. */
+  /** Whether the log has lines about single packets. */
   readonly logsPackets: boolean;
-  /** Milliseconds that each cell is held back. */
+  /** Milliseconds by which each cell is delayed. */
   readonly latency: number;
-  /** The processor that the packet threads share while there is little to do. */
+  /** The processor that all packet threads share while traffic is light. */
   readonly cpu?: number;
   /** The directory for capture files, if packets are recorded. */
   readonly captures?: string;
@@ -100,21 +100,22 @@ export interface OtherRouter {
 export type ExitSettings =
   | {
     readonly kind: "echo";
-    /** The hosts that answer, and the tunnel's own address, which does not. */
+    /** The hosts that answer. The address in it is the tunnel's own, which does not. */
     readonly block: Cidr;
   }
   | {
     readonly kind: "raw-icmp";
-    /** The source of what leaves. */
+    /** The source of packets that leave. */
     readonly address: IpAddress;
-    /** The interface that it leaves by, and bytes of the longest packet that this takes. */
+    /** The interface that packets leave by. */
     readonly device: string;
+    /** The MTU of that interface, in bytes. */
     readonly mtu: number;
-    /** The firewall mark of what leaves, if rules need one. */
+    /** The firewall mark of packets that leave, if routing rules need one. */
     readonly mark?: number;
-    /** The source of errors about packets inside the onion. */
+    /** The source of ICMP errors about packets inside the onion. */
     readonly hop: IpAddress;
-    /** The part of the echo identifiers that is this router's, among those with the same address. */
+    /** This router's share of the echo identifiers, if several routers have one address. */
     readonly share: { readonly index: number; readonly of: number };
   };
 
@@ -156,7 +157,7 @@ const traffic: JsonCodec<TrafficSettings> = record<TrafficSettings>({
   captures: optional(text),
 });
 
-/** Writes and checks what a router tells the proxy. */
+/** Writes and checks messages of a router. */
 export const ROUTER_MESSAGE: JsonCodec<RouterMessage> = variant("type", {
   up: record({ version: VERSION, pid: integer(1, 0x7fff_ffff), port: PORT }),
   ready: record<{ key?: Uint8Array<ArrayBuffer> }>({ key: optional(bytes(32)) }),
@@ -165,7 +166,7 @@ export const ROUTER_MESSAGE: JsonCodec<RouterMessage> = variant("type", {
   failed: record({ message: text }),
 });
 
-/** Writes and checks what the proxy tells a router. */
+/** Writes and checks messages of the proxy. */
 export const PROXY_MESSAGE: JsonCodec<ProxyMessage> = variant("type", {
   settings: record<Omit<Extract<ProxyMessage, { type: "settings" }>, "type">>({
     version: VERSION,

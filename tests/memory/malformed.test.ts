@@ -357,7 +357,7 @@ Deno.test("100,000 control datagrams: each is refused, foreign, known, an answer
   const conversation = new Conversation<unknown, unknown>(PROXY, 1, ({ kind }) => {
     if (kind === FrameKind.acknowledgement) acknowledged++;
   });
-  const outcomes = { refused: 0, message: 0, nonsense: 0, answered: 0, repeated: 0, foreign: 0 };
+  const outcomes = { refused: 0, message: 0, nonsense: 0, acknowledged: 0, repeated: 0, foreign: 0 };
   const [count, batch] = [100_000, 50];
   for (let now = 0; now < count; now += batch) {
     if (conversation.isQuiet) conversation.say({ type: "settings" }, now);
@@ -375,7 +375,7 @@ Deno.test("100,000 control datagrams: each is refused, foreign, known, an answer
       if (arrival.kind !== "message") outcomes[arrival.kind]++;
       const isMessage = result.value.kind === FrameKind.message;
       assert.equal(acknowledged - before, isMessage && arrival.kind !== "foreign" ? 1 : 0);
-      if (arrival.kind === "answered") expected.acknowledgement++;
+      if (arrival.kind === "acknowledged") expected.acknowledgement++;
       if (arrival.kind !== "message") continue;
       outcomes[isSense(arrival.message) ? "message" : "nonsense"]++;
       assert.equal(result.value.sequence, expected.message++, "each once, and in order");

@@ -35,9 +35,9 @@ Deno.test("one message is under way at a time, and its answer lets the next one 
   assert.deepEqual(sent.splice(0), [message(PROXY, ROUTER, 1, "settings")]);
   assert.equal(conversation.isQuiet, false);
 
-  assert.deepEqual(conversation.take(acknowledgement(ROUTER, PROXY, 1), 5), { kind: "answered" });
+  assert.deepEqual(conversation.take(acknowledgement(ROUTER, PROXY, 1), 5), { kind: "acknowledged" });
   assert.deepEqual(sent.splice(0), [message(PROXY, ROUTER, 2, "stop")]);
-  assert.deepEqual(conversation.take(acknowledgement(ROUTER, PROXY, 2), 9), { kind: "answered" });
+  assert.deepEqual(conversation.take(acknowledgement(ROUTER, PROXY, 2), 9), { kind: "acknowledged" });
   assert.deepEqual(sent, []);
   assert.equal(conversation.isQuiet, true);
   assert.equal(conversation.deadline, Infinity);

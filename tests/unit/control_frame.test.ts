@@ -30,7 +30,7 @@ function frameWith(body: string | Uint8Array, header = "01 01 00 01 00000007"): 
 }
 
 async function refuses(bytes: Uint8Array<ArrayBuffer>, why: string, what = ""): Promise<void> {
-  await assert.rejects(codec.open(bytes), { name: "WireError", message: `no frame: ${why}` }, what);
+  await assert.rejects(codec.open(bytes), { name: "WireError", message: `not a frame: ${why}` }, what);
 }
 
 const STOP: Frame<Message> = {
