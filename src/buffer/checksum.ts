@@ -11,7 +11,7 @@
  * Adds 32-bit words and folds at the end, which one's complement arithmetic allows (RFC 1071 §2 (C)): the sum
  * of a whole packet of 65,535 bytes stays below 2^47 and is exact in a double.
  */
-function onesSum(view: DataView, start: number, end: number): number {
+export function onesSum(view: DataView, start: number, end: number): number {
   let sum = 0;
   let at = start;
   for (const last = end - 16; at <= last; at += 16) {
@@ -72,6 +72,11 @@ export function updateChecksum(old: number, before: number, after: number): numb
   return ~sum & 0xffff;
 }
 
+/** The new checksum after one 32-bit word has changed. */
+export function updateChecksum32(old: number, before: number, after: number): number {
+  return updateChecksum(updateChecksum(old, before >>> 16, after >>> 16), before & 0xffff, after & 0xffff);
+}
+
 /** Stores a 16-bit word at `at` and mends the checksum at `checksumAt` that covers it. */
 export function replaceUint16(view: DataView, at: number, value: number, checksumAt: number): void {
   view.setUint16(checksumAt, updateChecksum(view.getUint16(checksumAt), view.getUint16(at), value));
@@ -80,6 +85,6 @@ export function replaceUint16(view: DataView, at: number, value: number, checksu
 
 /** Stores a 32-bit word at `at` and mends the checksum at `checksumAt` that covers it. */
 export function replaceUint32(view: DataView, at: number, value: number, checksumAt: number): void {
-  replaceUint16(view, at, value >>> 16, checksumAt);
-  replaceUint16(view, at + 2, value & 0xffff, checksumAt);
+  view.setUint16(checksumAt, updateChecksum32(view.getUint16(checksumAt), view.getUint32(at), value));
+  view.setUint32(at, value);
 }

@@ -22,6 +22,9 @@ import { IPV4_HEADER, Protocol, writeIpv4Header } from "./ipv4.ts";
 /** Byte offsets in an ICMP message. */
 const At = { type: 0, code: 1, checksum: 2, identifier: 4, sequence: 6, data: 8 } as const;
 
+/** Offset of the checksum in an ICMP header. */
+export const ICMP_CHECKSUM: number = At.checksum;
+
 /** Bytes of an ICMP header. */
 export const ICMP_HEADER = 8;
 

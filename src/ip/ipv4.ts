@@ -39,6 +39,18 @@ const At = {
   options: 20,
 } as const;
 
+/** An address of a packet: where it comes from, or where it goes. */
+export type AddressSide = "source" | "destination";
+
+/** Byte offsets in an IPv4 header of its addresses. */
+export const ADDRESS_OFFSET: Readonly<Record<AddressSide, number>> = {
+  source: At.source,
+  destination: At.destination,
+};
+
+/** Offset of the checksum in an IPv4 header. */
+export const IPV4_CHECKSUM: number = At.checksum;
+
 /** Bits of the 16-bit word at offset 6: flags, then the fragment offset in units of 8 bytes. */
 const Fragment = { dontFragment: 0x4000, moreFragments: 0x2000, offset: 0x1fff } as const;
 
