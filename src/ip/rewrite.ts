@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { replaceUint16, replaceUint32, updateChecksum, updateChecksum32 } from "../buffer/checksum.ts";
+import { replaceUint16, replaceUint32, updateChecksum32 } from "../buffer/checksum.ts";
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { addressBits, type IpAddress, readAddress } from "./address.ts";
 import { ICMP_CHECKSUM, ICMP_HEADER, icmpType, isIcmpError } from "./icmp.ts";
