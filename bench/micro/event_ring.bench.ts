@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { addressBits, addressFromBits } from "../../src/ip/address.ts";
 import type { EventRecord } from "../../src/trace/event_record.ts";
+import { LOG } from "../../src/runtime/scheduling.ts";
 import { EventRing, type Keeps, ringBytes } from "../../src/trace/event_ring.ts";
 import { pingOf } from "../../tests/support/ring_writer.ts";
 
@@ -12,7 +13,7 @@ let lost = 0;
 const countLost = () => lost++;
 
 for (const keeps of ["lines", "packets"] as const satisfies Keeps[]) {
-  const memory = new SharedArrayBuffer(ringBytes());
+  const memory = new SharedArrayBuffer(ringBytes(LOG.records));
   const writer = new EventRing(memory, { keeps, lost: countLost });
   const reader = new EventRing(memory);
   for (const hosts of [1, BURST]) {

@@ -8,6 +8,7 @@ import { Poller } from "../sys/poll.ts";
 import type { EventRing } from "../trace/event_ring.ts";
 import type { Node } from "./node.ts";
 import type { Placement } from "./placement.ts";
+import { AWAKE, LOG } from "./scheduling.ts";
 
 /** What a loop turns: a node, and the descriptors of its sources. */
 export interface Turnable {
@@ -23,19 +24,6 @@ export interface Turnable {
    */
   readonly awake?: number;
 }
-
-/**
- * Milliseconds after which the reader of the event ring is woken. Not at once: its waking would take a core away
- * from the packet that is on its way, and the log can wait. Nor too soon again: a look costs some 0.2 ms, whatever it finds,
- * because the packets have had the caches to themselves meanwhile.
- */
-const LOG = { delay: 2, pause: 100 } as const;
-
-/**
- * A processor is crowded where so many times in a row somebody else has wanted it for long; then nobody stays awake on it
- * for so many ms, for to give it away and get it back takes longer than a waking.
- */
-const CROWDED = { times: 3, rest: 250 } as const;
 
 /**
  * Turns a node until the doorbell rings. What happens in a turn is published at its end.
@@ -113,10 +101,10 @@ class PacketLoop {
     const staysAwake = this.#isExpectant && this.#awake > 0 && this.#now >= this.#sleepyUntil;
     this.#isExpectant = false;
     if (!staysAwake) return this.#poller.wait(timeout);
-    if (this.#poller.waitAwake(timeout, this.#awake, monotonic)) {
+    if (this.#poller.waitAwake(timeout, AWAKE, monotonic)) {
       this.#disturbed = 0;
-    } else if (++this.#disturbed === CROWDED.times) {
-      this.#sleepyUntil = this.#now + CROWDED.rest;
+    } else if (++this.#disturbed === AWAKE.absences) {
+      this.#sleepyUntil = this.#now + AWAKE.rest;
       this.#disturbed = 0;
     }
   }
@@ -127,7 +115,7 @@ class PacketLoop {
     ring.publish();
     if (!ring.hasNews) return;
     if (this.#wakeAt === Infinity) this.#wakeAt = Math.max(now + LOG.delay, this.#wokenAt + LOG.pause);
-    if (now < this.#wakeAt && !ring.isFilling) return;
+    if (now < this.#wakeAt && ring.fill < LOG.fill) return;
     ring.wake();
     this.#wokenAt = now;
     this.#wakeAt = Infinity;

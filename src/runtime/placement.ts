@@ -19,19 +19,7 @@
  * @module
  */
 
-/** Turns after which the load is looked at. */
-const WINDOW = 64;
-
-/** Packets a turn from which on there are many, and up to which there is one at a time. */
-const MANY = 2;
-const FEW = 1.5;
-
-/** Milliseconds apart before the threads come together again: the first time, and at most, doubled each time they part soon. */
-const FIRST_HOLD = 100;
-const LONGEST_HOLD = 10_000;
-
-/** Milliseconds over which turns that move something are counted, and the most of them where packets come now and then. */
-const LULL = { ms: 100, turns: 12 } as const;
+import { PLACEMENT } from "./scheduling.ts";
 
 /** Moves a thread. */
 export interface Mover {
@@ -54,7 +42,7 @@ export class Placement {
   #since = 0;
   /** Until when the thread stays apart, and for how long it does the next time. */
   #until = 0;
-  #hold: number = FIRST_HOLD;
+  #hold: number = PLACEMENT.firstHold;
 
   constructor(mover: Mover) {
     this.#mover = mover;
@@ -63,14 +51,14 @@ export class Placement {
   /** A turn of the loop is over that has moved so many packets. */
   turned(packets: number, now: number): void {
     if (packets > 0) this.#moving++;
-    if (now - this.#since >= LULL.ms) this.#lookAtPace(now);
+    if (now - this.#since >= PLACEMENT.pace) this.#lookAtPace(now);
     this.#packets += packets;
-    if (++this.#turns === WINDOW) this.#lookAtLoad(now);
+    if (++this.#turns === PLACEMENT.window) this.#lookAtLoad(now);
   }
 
   /** Whether packets come now and then. */
   #lookAtPace(now: number): void {
-    const isLull = this.#moving <= LULL.turns;
+    const isLull = this.#moving <= PLACEMENT.lull;
     this.#moving = 0;
     this.#since = now;
     if (isLull && this.#place !== "free" && now >= this.#until) this.#settle("free", now);
@@ -81,13 +69,15 @@ export class Placement {
   #lookAtLoad(now: number): void {
     const moved = this.#packets;
     this.#turns = this.#packets = 0;
-    if (this.#place !== "apart" && moved >= MANY * WINDOW) {
+    if (this.#place !== "apart" && moved >= PLACEMENT.many * PLACEMENT.window) {
       // Back so soon: it was no rest.
-      this.#hold = now - this.#until < this.#hold ? Math.min(2 * this.#hold, LONGEST_HOLD) : FIRST_HOLD;
+      this.#hold = now - this.#until < this.#hold
+        ? Math.min(2 * this.#hold, PLACEMENT.maxHold)
+        : PLACEMENT.firstHold;
       this.#place = "apart";
       this.#until = now + this.#hold;
       this.#mover.spread();
-    } else if (this.#place === "apart" && now >= this.#until && moved <= FEW * WINDOW) {
+    } else if (this.#place === "apart" && now >= this.#until && moved <= PLACEMENT.few * PLACEMENT.window) {
       this.#settle("together", now);
     }
   }

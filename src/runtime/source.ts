@@ -6,15 +6,7 @@
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { type Link, NOTHING, STRANGER } from "../device/link.ts";
 import type { Trace } from "../trace/trace.ts";
-
-/** Packets that one source may move before the others get their turn. */
-const BURST = 64;
-
-/**
- * Milliseconds since a source's last turn after which a packet is taken to be alone: whoever looks for a second one then
- * mostly looks in vain, and lets the next thread wait meanwhile.
- */
-const ALONE = 0.02;
+import { SOURCE } from "./scheduling.ts";
 
 /** Where packets come from. */
 export interface Source {
@@ -48,7 +40,7 @@ abstract class PacketSource implements Source {
    */
   move(now: number): number {
     const link = this.#link;
-    const most = now - this.#before > ALONE ? 1 : BURST;
+    const most = now - this.#before > SOURCE.aloneAfter ? 1 : SOURCE.burst;
     this.#before = now;
     let count = 0;
     while ((count < most || link.hasMore) && this.moveOne(now)) {

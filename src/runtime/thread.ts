@@ -9,6 +9,7 @@ import type { Fd } from "../sys/fd.ts";
 import { Counters, COUNTERS_BYTES } from "../trace/counters.ts";
 import type { EventRecord } from "../trace/event_record.ts";
 import { EventRing, ringBytes } from "../trace/event_ring.ts";
+import { LOG } from "./scheduling.ts";
 import type { Order, Report, Role, ThreadOptions } from "./packet_thread.ts";
 import type { Endpoint } from "../ip/address.ts";
 
@@ -19,7 +20,7 @@ export class PacketThread implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #doorbell: Fd = makeDoorbell();
   readonly #counterMemory = new SharedArrayBuffer(COUNTERS_BYTES);
-  readonly #ringMemory = new SharedArrayBuffer(ringBytes());
+  readonly #ringMemory = new SharedArrayBuffer(ringBytes(LOG.records));
   readonly #ring = new EventRing(this.#ringMemory);
   readonly #alive = Promise.withResolvers<void>();
   readonly #stopped = Promise.withResolvers<void>();
@@ -77,8 +78,9 @@ export class PacketThread implements AsyncDisposable {
     take: (record: EventRecord, times: number) => void,
     burstEnded: () => void,
   ): Promise<void> {
+    const breath = { every: LOG.breath, take: yieldCpu };
     for (;;) {
-      this.#ring.drainRuns(take, yieldCpu);
+      this.#ring.drainRuns(take, breath);
       burstEnded();
       if (this.#isOver) return;
       await this.#sleep();

@@ -16,8 +16,13 @@ const At = { fd: 0, events: 4, revents: 6 } as const;
 /** `<poll.h>` */
 const POLLIN = 0x001;
 
-/** Milliseconds away from the processor that are no short errand: a busy program takes whole time slices, about 3 ms. */
-const LONG = 1;
+/** How a thread stays awake. */
+export interface Vigil {
+  /** Milliseconds that it does. */
+  readonly after: number;
+  /** Milliseconds without the processor after which another program counts as busy on it. */
+  readonly absence: number;
+}
 
 /** A set of descriptors that one thread waits for. */
 export class Poller {
@@ -55,19 +60,18 @@ export class Poller {
   /**
    * The same, but stays awake for a moment before it blocks, and lets whoever else wants this processor have it meanwhile.
    *
-   * @param awake ms of that moment
    * @param now tells the time in ms
    * @returns whether that was a good idea: false where somebody has had the processor for long
    */
-  waitAwake(timeout: number, awake: number, now: () => number): boolean {
+  waitAwake(timeout: number, { after, absence }: Vigil, now: () => number): boolean {
     let at = now();
-    const until = at + Math.min(awake, timeout);
+    const until = at + Math.min(after, timeout);
     do {
       if (this.#poll(0) > 0) return true;
       const before = at;
       libc.sched_yield();
       at = now();
-      if (at - before > LONG) {
+      if (at - before > absence) {
         this.wait(timeout - (at - before));
         return false;
       }

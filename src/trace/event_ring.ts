@@ -33,14 +33,8 @@ const Head = {
 /** The bits that count records: from 2^31 - 1 on it goes back to 0. */
 const COUNT = 0x7fff_ffff;
 
-/** Records that a reader takes before it lets others run, a power of two. They take some 50 µs. */
-const BREATH = 64;
-
-/** Records that the ring of a packet thread holds: where no event is like the one before, 60 ms of a flood. */
-export const RING_RECORDS = 32_768;
-
 /** Bytes of memory for a ring of `records` records, a power of two. */
-export function ringBytes(records: number = RING_RECORDS): number {
+export function ringBytes(records: number): number {
   return (Head.records + records * RECORD_WORDS) * Int32Array.BYTES_PER_ELEMENT;
 }
 
@@ -55,6 +49,14 @@ export type Keeps =
   | "lines"
   /** Every event by itself, with its own time and the details of its packet. */
   | "packets";
+
+/** A pause of a ring's reader. */
+export interface Breath {
+  /** Records from one pause to the next, a power of two. */
+  readonly every: number;
+  /** Lets others run. */
+  readonly take: () => void;
+}
 
 /** How the writer of a ring uses it. */
 export interface RingOptions {
@@ -290,9 +292,9 @@ export class EventRing implements EventSink {
     return this.#written !== this.#told;
   }
 
-  /** Writer: whether that is so much that the reader had better look soon. */
-  get isFilling(): boolean {
-    return ((this.#written - this.#told) & COUNT) > this.#mask / 4;
+  /** Writer: the part of the ring that has been published since then, 0 to 1. */
+  get fill(): number {
+    return ((this.#written - this.#told) & COUNT) / (this.#mask + 1);
   }
 
   /** Writer: publishes, and makes the reader look. */
@@ -313,9 +315,9 @@ export class EventRing implements EventSink {
   /**
    * Reader: hands over records, and how many equal events each stands for. The record is only good during the call.
    *
-   * @param breathe called after every {@linkcode BREATH} records, for others who wait
+   * @param breath called after every so many records, to let others run
    */
-  drainRuns(take: (record: EventRecord, times: number) => void, breathe: () => void = () => {}): void {
+  drainRuns(take: (record: EventRecord, times: number) => void, breath?: Breath): void {
     this.publish(); // nothing, for a reader in another thread
     // First: who is woken from here on has something to look for again.
     this.#wakes = Atomics.load(this.#heads, Head.wakes);
@@ -323,7 +325,7 @@ export class EventRing implements EventSink {
     let read = Atomics.load(this.#heads, Head.read);
     for (; read !== written; read = (read + 1) & COUNT) {
       this.#handOver(read, take);
-      if ((read + 1) % BREATH === 0) breathe();
+      if (breath !== undefined && (read + 1) % breath.every === 0) breath.take();
     }
     Atomics.store(this.#heads, Head.read, read);
   }

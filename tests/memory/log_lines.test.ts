@@ -10,7 +10,7 @@ import { echo, ipv4, pattern } from "../support/packets.ts";
 import { exchange, makeNetwork } from "../support/network.ts";
 
 /** A network whose parties write into event rings, as their packet threads do. */
-function makeLoggedNetwork(records?: number) {
+function makeLoggedNetwork(records = 1024) {
   const lost = { proxy: 0, router: 0 };
   const events = {
     proxy: new EventRing(new SharedArrayBuffer(ringBytes(records)), { lost: () => lost.proxy++ }),

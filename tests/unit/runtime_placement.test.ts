@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { Placement } from "../../src/runtime/placement.ts";
+import { PLACEMENT } from "../../src/runtime/scheduling.ts";
 
-/** Turns after which the load is looked at. */
-const WINDOW = 64;
+const WINDOW = PLACEMENT.window;
 
 /** A placement, where it has put its thread so far, and turns of so many packets each. */
 function makePlacement() {

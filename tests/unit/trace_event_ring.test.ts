@@ -327,11 +327,14 @@ Deno.test("equal events in a row take one place, and come out as many as they we
   assert.equal(lost(), 0);
 });
 
-Deno.test("who reads much draws breath every 64 records", () => {
+Deno.test("event ring: a reader lets others run after every 64 records", () => {
   const { ring } = makeRing(256);
   emit(ring, ...Array.from({ length: 160 }, (_, number) => number));
   const done: string[] = [];
-  ring.drainRuns((record) => done.push(String(numberOf(record.decode()))), () => done.push("breath"));
+  ring.drainRuns((record) => done.push(String(numberOf(record.decode()))), {
+    every: 64,
+    take: () => done.push("breath"),
+  });
   assert.deepEqual(done.flatMap((what, index) => what === "breath" ? [index] : []), [64, 129]);
   assert.equal(done.length, 162);
 });
@@ -424,15 +427,15 @@ Deno.test("a writer knows whether it has news for its reader, and whether that i
   for (const position of [0, 2 ** 31 - 1 - 3]) {
     const memory = ringMemory(16, position);
     const [writer, reader] = [new EventRing(memory, { keeps: "packets" }), new EventRing(memory)];
-    const told: [hasNews: boolean, isFilling: boolean][] = [];
+    const told: [hasNews: boolean, fill: number][] = [];
     for (let number = 0; number < 5; number++) {
       emit(writer, number);
       writer.publish();
-      told.push([writer.hasNews, writer.isFilling]);
+      told.push([writer.hasNews, writer.fill]);
     }
-    assert.deepEqual(told, [[true, false], [true, false], [true, false], [true, true], [true, true]]);
+    assert.deepEqual(told, [1, 2, 3, 4, 5].map((count) => [true, count / 16]));
     writer.wake();
-    assert.deepEqual([writer.hasNews, writer.isFilling], [false, false]);
+    assert.deepEqual([writer.hasNews, writer.fill], [false, 0]);
     emit(writer, 5);
     assert.equal(writer.hasNews, false, "emitted, but not published");
     writer.wake();
