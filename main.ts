@@ -1,8 +1,8 @@
 /**
  * onion: arguments → command → exit code.
  *
- * A module is imported only once it is needed: a router is ready sooner without the command line's parser, and the
- * parser without the network.
+ * A module is imported only once it is needed: a router is ready sooner without the command line's
+ * parser, and the parser without the network.
  *
  * @module
  */
@@ -28,7 +28,8 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<ExitC
   // The slowest part of a start, so it comes before parsing. If parsing fails, the router is ended.
   await using routers = startsRun(argv) ? await firstRouter() : undefined;
   const { parseArguments } = await import("./src/cli/arguments.ts");
-  // An abort may cut parsing short, because parsing leaves nothing behind. A command ends by itself.
+  // An abort may cut parsing short, because parsing leaves nothing behind. A command ends by
+  // itself.
   const command = await unlessAborted(parseArguments(argv), signal);
   return await perform(command, signal, routers);
 }

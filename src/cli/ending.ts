@@ -9,19 +9,28 @@ import { report, wantsStack } from "./report.ts";
 /** What a shell reports for a process that Ctrl+C ended: 128 + SIGINT. */
 const INTERRUPTED = 130;
 
-/** Milliseconds in which a second SIGINT is the same key press: `timeout` and some shells signal us and our group. */
+/**
+ * Milliseconds in which a second SIGINT is the same key press: `timeout` and some shells signal us
+ * and our group.
+ */
 const SAME_KEY = 500;
 
 /** Milliseconds that a run has to clean up after an internal error. */
 const LAST_GRACE = 5000;
 
-/** Watches for signals and crashes from its construction on, and turns a command's outcome into an exit code. */
+/**
+ * Watches for signals and crashes from its construction on, and turns a command's outcome into an
+ * exit code.
+ */
 export class Ending {
   readonly #root = new AbortController();
   readonly #isRouter: boolean;
   #hasCrashed = false;
 
-  /** @param isRouter whether this is a router's process, which listens to its proxy and not to the terminal */
+  /**
+   * @param isRouter whether this is a router's process, which listens to its proxy and not to the
+   * terminal
+   */
   constructor({ isRouter }: { readonly isRouter: boolean }) {
     this.#isRouter = isRouter;
     if (!isRouter) this.#watchSignals();
@@ -40,7 +49,8 @@ export class Ending {
   }
 
   #watchSignals(): void {
-    // Read first, because Deno takes over every signal that may end a program with the first listener.
+    // Read first, because Deno takes over every signal that may end a program with the first
+    // listener.
     const outlivesTerminal = ignoresHangUp();
     let endedAt = -Infinity;
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -88,7 +98,10 @@ export class Ending {
   }
 }
 
-/** Keeps SIGUSR1 from opening the inspector's port, which would expose a process that stays up, perhaps as root. */
+/**
+ * Keeps SIGUSR1 from opening the inspector's port, which would expose a process that stays up,
+ * perhaps as root.
+ */
 export async function closeInspector(): Promise<void> {
   const { ignoreInspectorSignal } = await import("../sys/signal.ts");
   ignoreInspectorSignal();

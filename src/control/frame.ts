@@ -14,8 +14,8 @@
  * |  HMAC-SHA-256 of everything above (RFC 2104), 32 bytes        |
  * ```
  *
- * From and To are 0 for the proxy, otherwise a router's number. The receiver checks both, so a frame
- * that is sent back to its sender is refused.
+ * From and To are 0 for the proxy, otherwise a router's number. The receiver checks both, so it
+ * refuses its own frames when somebody sends them back.
  *
  * @module
  */

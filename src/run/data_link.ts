@@ -4,5 +4,8 @@
  * @module
  */
 
-/** Bytes that the kernel may queue on a data link's socket: some hundred of the longest packets, in fragments. */
+/**
+ * Bytes that the kernel may queue on a data link's socket: about a hundred fragmented packets of
+ * max length.
+ */
 export const LINK_BUFFER = 4 << 20;

@@ -1,5 +1,5 @@
 /**
- * From the event ring to the classic log file, and to JSON lines where they are asked for.
+ * Writes events to the classic log file, and as JSON lines if the user asks for them.
  *
  * @module
  */
@@ -12,11 +12,11 @@ import type { Output } from "./output.ts";
 /**
  * Writes each event of a packet thread to the log until the thread has been disposed of.
  *
- * @param output where the same events go as objects, if anywhere
+ * @param output also gets the events, as objects
  */
 export async function logEvents(thread: PacketThread, file: LineFile, output?: Output): Promise<void> {
   const lines = new EventLines();
-  // Both clocks tick alike, so the difference is taken once: times that follow one another stay in order.
+  // The two clocks run alike. Reading their difference once keeps the times of events in order.
   const toWallClock = output === undefined ? 0 : performance.timeOrigin + performance.now() - monotonic();
   await thread.follow((record, times) => {
     file.append(lines.of(record), times);

@@ -1,5 +1,5 @@
 /**
- * From the settings of a run to what each member of its network is told.
+ * Derives the network and the settings of each router from the settings of a run.
  *
  * @module
  */
@@ -13,16 +13,16 @@ import type { Cidr } from "../ip/cidr.ts";
 import type { ThreadSettings } from "./router_setup.ts";
 
 /**
- * What settings say about the network between the members.
+ * The circuits and the link MTU of a run's network.
  *
- * @param from whose packets are captured: whose circuit is built at once
+ * @param from the address whose packets are captured; its circuit is built at once
  */
 export function networkOf(
   settings: Settings,
   from: IpAddress | undefined,
 ): Pick<Network, "circuits" | "linkMtu"> {
   const { stage, hops, circuitLifetime, linkMtu, latency } = settings;
-  // There and back over each link of the path.
+  // An answer is delayed twice on each link of the path.
   const answer = CIRCUIT_LIMITS.answer + 2 * hops * latency;
   if (stage.circuits === "given") return { circuits: { kind: "given" }, linkMtu };
   const circuits: CircuitPlan = {
@@ -36,9 +36,9 @@ export function networkOf(
 }
 
 /**
- * What the settings say about every member's packet thread.
+ * The settings of every member's packet thread.
  *
- * @param cpu the processor that the threads share while there is little to do; any if `undefined`
+ * @param cpu the processor that the threads share while traffic is light; `undefined` for any
  */
 export function threadSettings(settings: Settings, cpu: number | undefined): ThreadSettings {
   const { noPacketLog, latency, pcap } = settings;
@@ -50,12 +50,12 @@ export function threadSettings(settings: Settings, cpu: number | undefined): Thr
   };
 }
 
-/** The routers of a network with their numbers, which count from 1. */
+/** The routers of a network with their numbers, from 1. */
 export function numbered({ routers }: Network): OtherRouter[] {
   return routers.map(({ link }, index) => ({ number: index + 1, link }));
 }
 
-/** What a router is told to carry packets. */
+/** The settings of one router that carries packets. */
 export function trafficSettings(
   network: Network,
   number: number,
@@ -77,9 +77,9 @@ export function trafficSettings(
 }
 
 /**
- * How a router's packets leave.
+ * The settings of one router's exit.
  *
- * @param exits of all routers, in order; none where an echo exit answers
+ * @param exits the exits of all routers, in order; empty if routers answer by themselves
  */
 export function exitSettings(block: Cidr, exits: readonly ExitInterface[], number: number): ExitSettings {
   const exit = exits[number - 1];

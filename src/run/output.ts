@@ -3,64 +3,63 @@
  *
  * @module
  */
-
 import { within } from "../sys/abort.ts";
 
-/** What a run says on stdout. */
+/** The standard output of a run. */
 export interface Output {
-  /** A result: `text` for people, `object` for programs. */
+  /** Writes a result: `text` for people, or `object` for programs. */
   result(text: string, object: Record<string, unknown>): void;
-  /** Something that happened, for programs only. */
+  /** Writes an event, for programs only. */
   event(object: Record<string, unknown>): void;
-  /** Starts writing what waits. */
+  /** Starts writing what is queued. */
   flush(): void;
-  /** Writes what waits, unless the reader has stopped reading. */
+  /** Writes what is queued, unless the reader has stopped reading. */
   close(): Promise<void>;
 }
 
-/** Characters that may wait for a reader who does not keep up; events that come then are lost. */
-const MOST = 4 * 1024 * 1024;
+/** Max characters queued for a reader that does not keep up. Further events are lost. */
+const MAX_QUEUED = 4 * 1024 * 1024;
 
-/** Milliseconds that a reader has to take the rest. */
+/** Milliseconds that the reader has for the rest. */
 const PATIENCE = 1000;
 
 const encoder = new TextEncoder();
 
-/** @param json JSON lines instead of text */
-export function makeOutput(json: boolean): Output {
-  let waiting = "";
+/** @param json whether to write JSON lines instead of text */
+export function makeOutput({ json }: { readonly json: boolean }): Output {
+  let queued = "";
   let lost = 0;
   let writing: Promise<void> | undefined;
-  // In the background, because a pipe that nobody reads would hold up the signals, the routers, everything.
+  // Does not block: a pipe without a reader would hold up signals and routers.
   const write = async () => {
-    while (waiting !== "") {
-      const bytes = encoder.encode(waiting);
-      waiting = "";
+    while (queued !== "") {
+      const bytes = encoder.encode(queued);
+      queued = "";
       if (lost > 0) line({ event: "lost", events: lost });
       lost = 0;
       try {
         for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
       } catch {
-        // The reader has gone; the run goes on.
+        // The reader is gone. The run goes on.
       }
     }
     writing = undefined;
   };
   const flush = () => {
-    if (waiting !== "") writing ??= write();
+    if (queued !== "") writing ??= write();
   };
   const line = (object: Record<string, unknown>) => {
-    waiting += JSON.stringify({ time: new Date().toISOString(), ...object }) + "\n";
+    queued += JSON.stringify({ time: new Date().toISOString(), ...object }) + "\n";
   };
   return {
     result(text, object) {
       if (json) line(object);
-      else waiting += text + "\n";
+      else queued += text + "\n";
       flush();
     },
     event(object) {
       if (!json) return;
-      if (waiting.length < MOST) line(object);
+      if (queued.length < MAX_QUEUED) line(object);
       else lost++;
     },
     flush,

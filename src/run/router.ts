@@ -1,5 +1,5 @@
 /**
- * A router's process, from the inside: what the proxy starts with `onion router`.
+ * A router's process, which the proxy starts as `onion router`.
  *
  * @module
  */
@@ -28,19 +28,21 @@ import { RouterEnvironment } from "./launch/child.ts";
 import { setUpRouter } from "./router_setup.ts";
 import { moduleUrl } from "./self.ts";
 
-/** Milliseconds between two signs of life. */
+/** Milliseconds between two `alive` messages. */
 const HEARTBEAT = 1000;
 
-/** Milliseconds that the proxy has to take our last words. */
+/** Milliseconds that the proxy has to acknowledge the last message. */
 const FAREWELL = 1000;
 
-/** Milliseconds in which the proxy is expected to say stop, after a SIGTERM that may have been meant for it too. */
+/**
+ * Milliseconds to wait for `stop` after SIGTERM, because the proxy may have got that signal too.
+ */
 const SAME_SIGNAL = 300;
 
-/** Plays a router until the proxy says stop, or is no more. */
+/** Runs a router until the proxy says `stop` or is gone. */
 export async function runRouter(): Promise<ExitCode> {
-  // Ctrl+C reaches every process of the terminal, but it is the proxy that says when a router stops. SIGTERM reaches
-  // every process of a service, or only this one.
+  // Ctrl+C reaches every process of the terminal, but the proxy decides when a router stops.
+  // SIGTERM may reach every process of a service, or only this one.
   for (const signal of ["SIGINT", "SIGHUP"] as const) Deno.addSignalListener(signal, () => {});
   const terminated = Promise.withResolvers<void>();
   Deno.addSignalListener("SIGTERM", () => void after(SAME_SIGNAL, terminated.resolve));
@@ -67,7 +69,7 @@ export async function runRouter(): Promise<ExitCode> {
 
   const counts = () => ({ counters: thread.counters.snapshot(), rejected: channel.rejected });
   const stopHeartbeat = every(HEARTBEAT, () => {
-    // While the proxy does not answer, e.g. stopped with Ctrl+Z, the newest sign of life would only queue behind others.
+    // If the proxy does not answer, e.g. because Ctrl+Z stopped it, messages would only queue up.
     if (channel.isQuiet) channel.say(PROXY, { type: "alive", ...counts() });
   });
   const end = Promise.race([
@@ -95,10 +97,10 @@ export async function runRouter(): Promise<ExitCode> {
     await thread[Symbol.asyncDispose]();
   }
 
-  /** Carries packets until the end, with everything written down by then. */
+  /** Carries packets until the end. The log is complete by then. */
   async function serve({ logFile, traffic }: RouterSettings): Promise<Awaited<typeof end>> {
     await using log = LineFile.create(logFile, console.error);
-    // Where no packet travels, all that there is to be seen passes between the ports of the control channel.
+    // Without packets, the only traffic to be seen is that of the control channel.
     const seen = traffic === undefined ? channel.port : port;
     const isNamedByAddress = traffic !== undefined && traffic.circuits !== "direct";
     log.line(routerLine(number, Deno.pid, seen, isNamedByAddress ? traffic.address : undefined));
@@ -122,12 +124,16 @@ export async function runRouter(): Promise<ExitCode> {
   }
 }
 
-/** The proxy, as a router knows it: it holds the other end of stdin, gives the session key, and is gone when that closes. */
+/** The proxy, which holds the other end of stdin. */
 class Parent {
+  /**
+   * @param sessionKey the key of the control channel
+   * @param gone resolves when the proxy has ended, however that happened
+   */
   private constructor(readonly sessionKey: Uint8Array<ArrayBuffer>, readonly gone: Promise<void>) {}
 
   static async meet(): Promise<Parent> {
-    // Not by a stream: to make the first one takes 9 ms, and the proxy waits.
+    // Not `stdin.readable`: a process's first stream takes 9 ms to create, and the proxy waits.
     const bytes = new Uint8Array(2 * SESSION_KEY + 1);
     let text = "";
     while (!text.includes("\n")) {
@@ -151,5 +157,5 @@ function environmentNumber(name: string): number {
 }
 
 function notForPeople(): ConfigError {
-  return new ConfigError("`onion router` is what the proxy starts", "run `onion --stage 2`");
+  return new ConfigError("only the proxy starts `onion router`", "run `onion --stage 2`");
 }

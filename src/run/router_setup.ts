@@ -1,5 +1,5 @@
 /**
- * From what the proxy tells a router to what the router's packet thread and its exit need.
+ * Turns the settings from the proxy into what a router's packet thread and exit need.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { ThreadOptions } from "../runtime/packet_thread.ts";
 import type { RawIcmpBinding } from "../sys/raw_icmp.ts";
 import { VERSION } from "./self.ts";
 
-/** The ICMP types that a raw ICMP exit takes in from the world. */
+/** The ICMP types that a raw ICMP exit receives from the world. */
 const WORLD_TYPES = [
   IcmpType.echoReply,
   IcmpType.destinationUnreachable,
@@ -18,18 +18,18 @@ const WORLD_TYPES = [
   IcmpType.parameterProblem,
 ];
 
-/** The parts of a router that carries packets. */
+/** What a router needs to carry packets. */
 export interface RouterSetup {
-  /** For the node. */
+  /** The configuration of its node. */
   readonly node: RouterNodeConfig;
-  /** For the packet thread. */
+  /** The options of its packet thread. */
   readonly thread: ThreadOptions;
-  /** For the socket of an exit that has one. */
+  /** The binding of its exit's socket, if the exit has one. */
   readonly socket?: RawIcmpBinding;
 }
 
 /**
- * Sets up a router.
+ * Derives the parts of a router from its settings.
  *
  * @param number its number, from 1
  * @param port the port of its data link
@@ -60,11 +60,11 @@ export function setUpRouter(number: number, port: number, traffic: TrafficSettin
 /** A member of a network: its number, 0 for the proxy, and its data link. */
 type Member = OtherRouter;
 
-/** The part of the settings that packet threads of the proxy and the routers share. */
+/** The settings that the packet threads of proxy and routers have in common. */
 export type ThreadSettings = Pick<TrafficSettings, "logsPackets" | "latency" | "cpu" | "captures">;
 
 /**
- * How a member's packet thread goes about it.
+ * The options of a member's packet thread.
  *
  * @param neighbours in the order of the link's neighbours
  */

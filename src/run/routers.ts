@@ -11,7 +11,7 @@ import { ChildLauncher } from "./launch/child.ts";
 import type { Launcher, RouterHandle, RouterUp } from "./launch/launcher.ts";
 import { selfCommand } from "./self.ts";
 
-/** The routers of a run: launched in order, and stopped together. */
+/** The routers of a run, launched in order and stopped together. */
 export class Routers implements AsyncDisposable {
   readonly #launcher: Launcher;
   readonly #handles: RouterHandle[] = [];
@@ -19,10 +19,10 @@ export class Routers implements AsyncDisposable {
   #isStopping = false;
 
   /**
-   * Starts the first router ahead of everything else, because it is the slowest part of a start. Its settings follow
+   * Starts the first router early, because it is the slowest part of a start. Its settings follow
    * once it is up.
    *
-   * @returns `undefined` if that fails; the run reports the reason when it starts its routers
+   * @returns `undefined` on failure; the run then fails in `start`, with the reason
    */
   static async ahead(): Promise<Routers | undefined> {
     try {
@@ -41,7 +41,7 @@ export class Routers implements AsyncDisposable {
     this.#launcher = launcher;
   }
 
-  /** Launches routers up to this number. Those that have been launched already stay. */
+  /** Launches routers up to this number, except those already launched. */
   async start(last: number): Promise<void> {
     while (this.#handles.length < last) {
       const handle = await this.#launcher.launch(this.#handles.length + 1);
@@ -60,26 +60,26 @@ export class Routers implements AsyncDisposable {
     return this.#launcher.controlPort;
   }
 
-  /** Control datagrams that were forged, garbled or meant for another party, by the party that they came to. */
+  /** The number of rejected control datagrams by receiver. */
   get rejected(): Record<string, number> {
     const routers = this.#handles.map(({ number, rejected }) => [`router ${number}`, rejected] as const);
     return { proxy: this.#launcher.rejected, ...Object.fromEntries(routers) };
   }
 
-  /** In the order of their numbers. */
+  /** All routers in the order of their numbers. */
   get all(): readonly RouterHandle[] {
     return this.#handles;
   }
 
-  /** Waits until all routers are up, which they become in any order. */
+  /** Waits until all routers are up. */
   allUp(signal: AbortSignal): Promise<RouterUp[]> {
     return unlessAborted(Promise.all(this.#handles.map(({ up }) => up)), signal);
   }
 
   /**
-   * Tells each router what to do, and waits until it is ready.
+   * Sends each router its settings and waits until all are ready.
    *
-   * @returns the static public keys of the routers that seal
+   * @returns the static public key of each router that seals
    */
   configure(
     settingsOf: (number: number) => RouterSettings,
@@ -89,13 +89,13 @@ export class Routers implements AsyncDisposable {
     return unlessAborted(Promise.all(this.#handles.map(({ ready }) => ready)), signal);
   }
 
-  /** Stops the routers, ends those that do not stop, and closes the control channel. */
+  /** Stops all routers and closes the control channel. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
     const stopped = await Promise.all(this.#handles.map((handle) => handle.stop()));
     if (stopped.includes(false)) {
-      diagnostics("proxy").warn("a router did not stop when it was asked to, and was killed");
+      diagnostics("proxy").warn("a router did not stop when asked to, and was killed");
     }
     await this.#launcher[Symbol.asyncDispose]();
   }

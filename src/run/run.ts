@@ -1,9 +1,9 @@
 /**
- * One run: the proxy's process from start to end.
+ * One run: the proxy's process from its start to its end.
  *
  * ```
- *   check the host ─► start routers ─► "I'm up" ─► settings ─► ready ─► packets … ─► stop ─► undo
- *                     └ TUN meanwhile ┘
+ *   check the host ─► start routers ─► "up" ─► settings ─► ready ─► packets … ─► stop ─► undo
+ *                     └ prepare host ─┘
  * ```
  *
  * @module
@@ -42,9 +42,9 @@ import { formatCidr } from "../ip/cidr.ts";
 /**
  * Runs a stage until `signal` aborts.
  *
- * @param signal aborts with the name of what ended the run, e.g. `SIGINT`
- * @param ahead the routers that have been started already
- * @throws {OperatorError} when something failed; everything has been undone by then
+ * @param signal aborts with the name of the signal that ends the run, e.g. `SIGINT`
+ * @param ahead the routers that were started early
+ * @throws {OperatorError} if something failed; all changes have been undone by then
  */
 export async function runStage(
   settings: Settings,
@@ -53,7 +53,7 @@ export async function runStage(
 ): Promise<ExitCode> {
   const started = performance.now();
   setUpDiagnostics(settings.logLevel);
-  const output = makeOutput(settings.json);
+  const output = makeOutput({ json: settings.json });
   if (settings.printCommands) {
     const longest = longestOf(networkOf(settings, undefined));
     const commands = planCommands(
@@ -73,13 +73,13 @@ export async function runStage(
   {
     await using stack = new AsyncDisposableStack();
     try {
-      run = new Run(
+      run = new Run({
         settings,
         stack,
         output,
-        AbortSignal.any([signal, failure.signal]),
-        (e) => failure.abort(e),
-      );
+        over: AbortSignal.any([signal, failure.signal]),
+        fail: (error) => failure.abort(error),
+      });
       await run.start(ahead);
       await run.untilOver();
     } catch (error) {
@@ -97,15 +97,27 @@ export async function runStage(
   return ExitCode.ok;
 }
 
-/** What a run tells when it is ready. */
+/** What a run reports when it is ready. */
 interface Started {
-  /** The port that the classic log names as the proxy's. */
+  /** The proxy's port in the classic log. */
   readonly proxyPort: number;
-  /** The routers' process ids, in order. */
+  /** The routers' process ids, in the order of their numbers. */
   readonly pids: readonly number[];
 }
 
-/** The parts of a run. They lie on a stack that closes them in reverse order, whatever happens. */
+/** What a run is given. */
+interface RunParts {
+  readonly settings: Settings;
+  /** Closes the parts of the run in reverse order, whatever happens. */
+  readonly stack: AsyncDisposableStack;
+  readonly output: Output;
+  /** Aborts when the run is to end. */
+  readonly over: AbortSignal;
+  /** Ends the run with an error. */
+  readonly fail: (error: unknown) => void;
+}
+
+/** A run and its parts. */
 class Run {
   readonly #settings: Settings;
   readonly #output: Output;
@@ -113,20 +125,14 @@ class Run {
   readonly #fail: (error: unknown) => void;
   readonly #log = diagnostics("proxy");
   readonly #journal = new Journal();
-  /** What the packet thread uses: closed after it. */
+  /** The devices of the packet thread, closed after it. */
   readonly #devices: DisposableStack;
   readonly #stack: AsyncDisposableStack;
   readonly #file: LineFile;
   #thread: PacketThread | undefined;
   #routers: Routers | undefined;
 
-  constructor(
-    settings: Settings,
-    stack: AsyncDisposableStack,
-    output: Output,
-    over: AbortSignal,
-    fail: (error: unknown) => void,
-  ) {
+  constructor({ settings, stack, output, over, fail }: RunParts) {
     this.#settings = settings;
     this.#output = output;
     this.#over = over;
@@ -138,7 +144,7 @@ class Run {
       const failed = undone.filter(({ outcome }) => outcome === "failed");
       if (failed.length === 0) return;
       const what = failed.map(({ change, reason }) => `${change} (${reason})`).join(", ");
-      fail(new OperatorError(`cannot undo: ${what}`, "mend the cause, then run `onion down`"));
+      fail(new OperatorError(`cannot undo: ${what}`, "fix the cause, then run `onion down`"));
     });
     this.#devices = stack.use(new DisposableStack());
     this.#file = stack.use(
@@ -148,12 +154,13 @@ class Run {
 
   async start(ahead: Routers | undefined): Promise<void> {
     const { stage, tun, address } = this.#settings;
-    // The slow parts, processes and a Worker, start now and come up while the host is prepared. The processes first, for
-    // they take longest, and the making of a Worker holds up this thread; but they are closed before it.
+    // Processes and the Worker are slow, so they come up while the host is prepared. The processes
+    // start first, because they take longest and creating a Worker blocks this thread. Yet they are
+    // closed before the Worker.
     const threads = this.#stack.use(new AsyncDisposableStack());
     const routers = this.#routers = this.#stack.use(ahead ?? new Routers());
-    // A signal may have been meant for routers and proxy alike, and the proxy may have heard it without having got as far as to
-    // stop them: it finishes the change to the host that it is at.
+    // No failure if the run ends anyway: one signal may have reached routers and proxy alike, while
+    // the proxy is still finishing a change to the host.
     routers.failed.then((error) => this.#over.aborted || this.#fail(error));
     await routers.start(this.#settings.routers);
     if (stage.traffic) this.#thread = this.#startThread(threads);
@@ -161,11 +168,11 @@ class Run {
     const { proxyPort, pids } = this.#thread === undefined
       ? await this.#startIdle(routers)
       : await this.#startTraffic(routers, this.#thread);
-    const who = pids.map((pid, index) => `router ${index + 1} pid ${pid}`).join(", ");
+    const names = pids.map((pid, index) => `router ${index + 1} pid ${pid}`).join(", ");
     this.#output.result(
       stage.traffic
-        ? `ready: stage ${stage.number}, ${tun} ${formatCidr(address)}, ${who}`
-        : `ready: stage ${stage.number}, ${who}`,
+        ? `ready: stage ${stage.number}, ${tun} ${formatCidr(address)}, ${names}`
+        : `ready: stage ${stage.number}, ${names}`,
       {
         event: "ready",
         stage: stage.number,
@@ -176,11 +183,12 @@ class Run {
     );
   }
 
-  /** Waits for the end. */
+  /** Waits until the run is to end. */
   untilOver(): Promise<never> {
     return unlessAborted(new Promise<never>(() => {}), this.#over);
   }
 
+  /** The report of the run so far. */
   report(endedBy: string, uptime: number): RunReport {
     const routers = this.#routers?.all ?? [];
     return {
@@ -200,7 +208,8 @@ class Run {
   }
 
   async #startIdle(routers: Routers): Promise<Started> {
-    // It changes nothing on the host, but what a run that died has left is undone by any start that may.
+    // This stage changes nothing on the host, but any start undoes what a dead run has left, if it
+    // may.
     if (hasCapability("CAP_NET_ADMIN")) this.#sayUndone(await undoLeftovers());
     this.#file.line(proxyLine(routers.controlPort));
     const up = await routers.allUp(this.#over);
@@ -216,7 +225,7 @@ class Run {
     const socket = this.#devices.use(UdpSocket.bindLoopback(LINK_BUFFER));
     const proxyPort = socket.localPort;
     this.#file.line(proxyLine(proxyPort));
-    // They come up in any order, and are told about each other when all have.
+    // The settings name all routers' links, so they wait for the last router to come up.
     const up = await routers.allUp(this.#over);
     const network: Network = {
       ...networkOf(this.#settings, from),
@@ -250,7 +259,7 @@ class Run {
         network.routers.map(({ link }) => link),
         {
           ...threadOptions(options, self, numbered(network)),
-          // JSON tells more of each packet than its line does.
+          // JSON says more about each packet than its log line does.
           ...(json && options.logsPackets && { logs: "packets" }),
         },
       ),
@@ -259,10 +268,10 @@ class Run {
     return { proxyPort, pids: up.map(({ pid }) => pid) };
   }
 
-  /** Brings TUN, addresses, rules, routes and firewall into the state that the stage needs. */
+  /** Creates the TUN interface and makes the changes that the stage needs on the host. */
   async #prepareHost() {
     const { tun: name, stage } = this.#settings;
-    // An abort ends this between two changes, or half-way through some that Ctrl+C has ended as well.
+    // An abort takes effect between two changes, or within one whose commands Ctrl+C has ended too.
     this.#sayUndone(await undoLeftovers());
     const tool = firewallTool();
     if (stage.captures && tool === undefined) {
@@ -314,7 +323,10 @@ class Run {
   }
 }
 
-/** Makes a directory for captures where there is none, and makes sure that it takes files: those who capture come later. */
+/**
+ * Creates the directory for captures if it is missing, and checks now that files can be created in
+ * it.
+ */
 function prepareDirectory(path: string): void {
   try {
     createOwnedDirectory(path);

@@ -1,33 +1,34 @@
 /**
- * Self: which program this is. The same source runs in three kinds of executable, and only this file knows their
- * differences: how to start another process of the same program, and where a Worker's module lies.
+ * This program: its version and its kind of executable. Only this file knows how the three kinds
+ * differ, namely in how to start another process and in where a Worker's module is.
  *
  * @module
  */
 import type { CommandLine } from "./launch/child.ts";
 import project from "../../deno.json" with { type: "json" };
 
-/** The version of onion; deno.json is the one place that holds it. */
+/** The version of onion, from deno.json. */
 export const VERSION: string = project.version;
 
 /**
- * How this program was made:
+ * How this program was built:
  *
- * - `deno compile`: one ELF file, runtime and modules in it;
- * - `self-extracting`: a shell head and a payload, unpacked once into a cache and run from there;
- * - `source`: `deno run main.ts`.
+ * - `deno compile`: one ELF file with runtime and modules.
+ * - `self-extracting`: a shell script with a payload, which is unpacked into a cache once.
+ * - `source`: not at all; run by `deno run main.ts`.
  */
 export type ExecutableKind = "deno compile" | "self-extracting" | "source";
 
 /**
- * What V8 is told: to compile a function well after 1000 calls instead of 3000, and 200 calls after it has learnt something
- * new instead of 500. With every packet the same few functions are called, and at a ping a second 3000 calls take an hour.
- * Not sooner: six processes that compile at once have no processor left for the first packets.
+ * Options for V8:
  *
- * And to write down from a function's first call on what it does, not only once it is called often: what only the first packets
- * do, or only those after a pause, would be news to the compiled code, which then falls back.
- *
- * And to begin with 8 MB for young objects, so that none are collected before a run is ready.
+ * - Optimise a function after 1000 calls instead of 3000, and 200 calls after new type feedback
+ *   instead of 500. Each packet calls the same few functions, and at one ping a second 3000 calls
+ *   take an hour. Lower numbers make six processes compile at once, and leave no processor for the
+ *   first packets.
+ * - Collect type feedback from a function's first call. Otherwise code that only first packets run,
+ *   or only packets after a pause, is unknown to the optimised code, which then deoptimises.
+ * - Start with 8 MB for young objects, so that no collection happens before a run is ready.
  *
  * See docs/adr/0012-the-path-of-one-packet.md and docs/adr/0014-ready-soon.md.
  */
@@ -38,14 +39,17 @@ export const V8_FLAGS: string = "--v8-flags=" + [
   "--min-semi-space-size=8",
 ].join();
 
-/** How Deno runs the bundle of the self-extracting kind. `scripts/build.ts` writes it into the shell head too. */
+/**
+ * How Deno runs the self-extracting kind's bundle. `scripts/build.ts` puts it into the shell script
+ * too.
+ */
 export const RUN_BUNDLE: readonly string[] = [
   "run",
   "--allow-all",
   "--unstable-net",
-  // Deno's progress bar would clear lines of a terminal on which nothing progresses.
+  // No progress bar: it would clear lines of the terminal.
   "--quiet",
-  // All code is in the bundle, and no project that it may happen to lie in is its own.
+  // The bundle holds all code. A project around its directory is not ours.
   "--no-config",
   "--no-lock",
   "--no-remote",
@@ -55,17 +59,18 @@ export const RUN_BUNDLE: readonly string[] = [
 
 const SOURCE = new URL("../../", import.meta.url);
 
-/** Which kind of executable this process runs from. */
+/** The kind of executable that this process runs from. */
 export function executableKind(): ExecutableKind {
   if (Deno.build.standalone) return "deno compile";
-  // The bundler turns every module into JavaScript; nothing else does.
+  // Only the bundler turns modules into JavaScript.
   return import.meta.url.endsWith(".ts") ? "source" : "self-extracting";
 }
 
 /**
- * How to start another process of this same program, without a shell in between.
+ * How to start another process of this program, without a shell in between.
  *
- * The runtime that this process runs on is used, not the file the user called: that one may have been replaced since.
+ * Uses the runtime of this process, not the file that the user called, which may have been
+ * replaced.
  *
  * @param args the arguments of the new process, e.g. `["router"]`
  */
@@ -85,13 +90,13 @@ export function selfCommand(args: readonly string[]): CommandLine {
 }
 
 /**
- * Where a module that is started, not imported, lies: a Worker's. Neither the bundler nor `deno compile` can see it
- * from here, so `scripts/build.ts` names it to both.
+ * The URL of a Worker's module. The bundler and `deno compile` see only imports, so
+ * `scripts/build.ts` names such modules to both.
  *
  * @param path the module's path in this project, e.g. `src/runtime/packet_thread.ts`
  */
 export function moduleUrl(path: string): URL {
-  // The bundler may move this very file into a chunk, so there only the main module says where the others are.
+  // The bundler may move this file into a chunk, so only the main module's URL is reliable.
   return executableKind() === "self-extracting"
     ? new URL(path.replace(/\.ts$/, ".js"), Deno.mainModule)
     : new URL(path, SOURCE);

@@ -1,29 +1,30 @@
 /**
- * What a run says at its end.
+ * The summary of a run at its end.
  *
  * @module
  */
 import { DROP_REASONS, drops, type Snapshot } from "../trace/counters.ts";
 
-/** One party's numbers. */
+/** The counters of one party. */
 export interface PartyCounters {
+  /** Its name, e.g. `router 1`. */
   readonly party: string;
   readonly counters: Snapshot;
 }
 
-/** What the summary tells of a run. */
+/** The facts of a summary. */
 export interface RunReport {
-  /** What ended it, e.g. `SIGINT`. */
+  /** The signal that ended the run, e.g. `SIGINT`. */
   readonly endedBy: string;
   /** Milliseconds from start to end. */
   readonly uptime: number;
-  /** The proxy first. */
+  /** All parties, the proxy first. */
   readonly parties: readonly PartyCounters[];
-  /** Control datagrams that were ignored, by party. */
+  /** Ignored control datagrams by party. */
   readonly rejected: Readonly<Record<string, number>>;
 }
 
-/** The summary in a few lines. */
+/** The summary as text for people. */
 export function summaryText(report: RunReport): string {
   const lines = [`ended by ${report.endedBy} after ${(report.uptime / 1000).toFixed(1)} s`];
   for (const { party, counters } of report.parties) {
@@ -53,7 +54,7 @@ export function summaryText(report: RunReport): string {
   return lines.join("\n");
 }
 
-/** The summary as an object for JSON lines. */
+/** The summary as a JSON line. */
 export function summaryObject(report: RunReport): Record<string, unknown> {
   const { endedBy, uptime, parties, rejected } = report;
   return {

@@ -250,7 +250,7 @@ for (
       "onion: --link-mtu 100: MTUs go from 1280 to 65535; choose one of those\n",
     ],
     [["--stage", "7"], "onion: stage 7 is not in this version; it runs stages 1, 2, 3, 4, 5 and 6\n"],
-    [["router"], "onion: `onion router` is what the proxy starts; run `onion --stage 2`\n"],
+    [["router"], "onion: only the proxy starts `onion router`; run `onion --stage 2`\n"],
   ] as const
 ) {
   Deno.test(`refused: onion ${args.join(" ")}`, async () => {

@@ -9,13 +9,13 @@ import { diagnostics } from "../../log/diagnostics.ts";
 import type { Launcher, RouterHandle } from "./launcher.ts";
 import { type BodyEnd, type RouterBody, Supervisor } from "./supervisor.ts";
 
-/** Names of the environment variables that a router is started with. Secrets go through its stdin. */
+/** The environment variables of a router's process. Secrets go through its stdin. */
 export const RouterEnvironment = { number: "ONION_ROUTER", controlPort: "ONION_CONTROL_PORT" } as const;
 
-/** Lines of a router's stderr that are kept: its last words. */
+/** Lines of stderr that are kept as a router's last words. */
 const LAST_WORDS = 5;
 
-/** Signals that a terminal or a service manager may send to proxy and routers alike. */
+/** Signals that a terminal or a service manager may send to the proxy and the routers at once. */
 const SHARED_SIGNALS: readonly (Deno.Signal | null)[] = ["SIGINT", "SIGHUP", "SIGTERM"];
 
 /** A command line, as `new Deno.Command(command, { args })` takes it. */
@@ -29,7 +29,7 @@ export class ChildLauncher implements Launcher {
   readonly #program: CommandLine;
   readonly #supervisor = new Supervisor();
 
-  /** @param program starts a router's process */
+  /** @param program the command line of a router's process */
   constructor(program: CommandLine) {
     this.#program = program;
   }
@@ -43,7 +43,7 @@ export class ChildLauncher implements Launcher {
   }
 
   async launch(number: number): Promise<RouterHandle> {
-    // A key of its own, so that no router can speak for another.
+    // Each router has its own key, so no router can speak for another.
     const key = makeSessionKey();
     const child = new RouterProcess(this.#program, number, this.controlPort, key);
     const handle = await this.#supervisor.supervise(child, key);
@@ -64,7 +64,10 @@ class RouterProcess implements RouterBody {
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #lastWords: string[] = [];
 
-  /** Starts it. Its stdin stays open as long as this process lives, so its end tells the router that the proxy is gone. */
+  /**
+   * Starts the process. Its stdin stays open until the proxy ends, which tells it that the proxy is
+   * gone.
+   */
   constructor(
     { command, args }: CommandLine,
     readonly number: number,
@@ -83,7 +86,7 @@ class RouterProcess implements RouterBody {
     }).spawn();
     this.label = `router ${number} (pid ${this.#child.pid})`;
     this.#stdin = this.#child.stdin.getWriter();
-    // A child that is dead already does not read. Its status will tell.
+    // Fails if the child has already ended. `ended` reports that.
     this.#stdin.write(new TextEncoder().encode(`${sessionKey.toHex()}\n`)).catch(() => {});
     this.ended = this.#untilEnded();
   }
@@ -96,7 +99,7 @@ class RouterProcess implements RouterBody {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It has ended by itself.
+      // Already ended.
     }
   }
 

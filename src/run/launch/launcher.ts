@@ -1,9 +1,10 @@
 /**
- * Launching routers: what a run knows of them, wherever they run. Today a router is a child process (`child.ts`).
+ * How a run launches routers and talks to them, independent of where they run. Today each router is
+ * a child process, see `child.ts`.
  *
  * ```
- *   launch ──► starting ──"I'm up"──► up ──configure──► ready ──stop──► stopped
- *                  └──── silence, or the router's end: failed ────┘
+ *   launch ──► starting ──"up"──► up ──configure──► ready ──stop──► stopped
+ *                  └── silence, or the router's end ──► failed
  * ```
  *
  * @module
@@ -13,44 +14,49 @@ import type { OperatorError } from "../../errors.ts";
 import type { Endpoint } from "../../ip/address.ts";
 import type { Snapshot } from "../../trace/counters.ts";
 
-/** What a router that is up tells of itself. */
+/** What a router reports when it is up. */
 export interface RouterUp {
-  /** Its process id, where it runs. */
+  /** Its process id on its machine. */
   readonly pid: number;
   /** Its data link. */
   readonly link: Endpoint;
-  /** The port that it uses for the control channel. */
+  /** The port of its end of the control channel. */
   readonly controlPort: number;
 }
 
-/** A router that has been launched. */
+/** A launched router. */
 export interface RouterHandle {
   /** Its number, from 1. */
   readonly number: number;
-  /** Its name for people, e.g. `router 1 (pid 4711)`. */
+  /** Its name in messages, e.g. `router 1 (pid 4711)`. */
   readonly label: string;
   /** Resolves when the router is up. */
   readonly up: Promise<RouterUp>;
-  /** Resolves when the settings are in force, with the router's static public key if it seals. */
+  /** Resolves when the settings are in force, with the static public key of a router that seals. */
   readonly ready: Promise<Uint8Array<ArrayBuffer> | undefined>;
-  /** Resolves when the router has died, has gone silent, or cannot go on; never once it was asked to stop. */
+  /** Resolves when the router dies, goes silent, or cannot go on. Never resolves after `stop`. */
   readonly failed: Promise<OperatorError>;
-  /** What it has counted, as last reported. */
+  /** Its counters as last reported. */
   readonly counters: Snapshot;
-  /** Control datagrams that it has rejected, as last reported. */
+  /** The number of control datagrams that it has rejected, as last reported. */
   readonly rejected: number;
-  /** Tells it what to do, once. */
+  /** Sends it its settings. Call this once. */
   configure(settings: RouterSettings): void;
-  /** Asks it to stop, or ends it if it does not in time: whether it stopped by itself. */
+  /**
+   * Asks it to stop, and kills it if it does not stop in time. Returns whether it stopped by
+   * itself.
+   */
   stop(): Promise<boolean>;
 }
 
-/** Launches routers and speaks with them. Stop the routers before it is disposed of. */
+/** Launches routers. Stop all routers before disposing of their launcher. */
 export interface Launcher extends AsyncDisposable {
   /** The port of the proxy's end of the control channel. */
   readonly controlPort: number;
-  /** Control datagrams that the proxy has rejected. */
+  /** The number of control datagrams that the proxy has rejected. */
   readonly rejected: number;
-  /** Launches a router; a stopped one's number may be used again. Returns before the router is up. */
+  /**
+   * Launches a router; does not wait until it is up. The number of a stopped router may be reused.
+   */
   launch(number: number): Promise<RouterHandle>;
 }

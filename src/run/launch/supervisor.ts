@@ -1,5 +1,6 @@
 /**
- * Talks to routers over the control channel and notices when one fails. Knows nothing of where they run.
+ * Talks to routers over the control channel and notices when one fails. Does not know where they
+ * run.
  *
  * @module
  */
@@ -20,42 +21,42 @@ import { type Cancel, every, sleep } from "../../sys/timer.ts";
 import type { Snapshot } from "../../trace/counters.ts";
 import type { RouterHandle, RouterUp } from "./launcher.ts";
 
-/** Milliseconds without a sign of life after which a router counts as dead, and the interval between two checks. */
+/** Max milliseconds between two messages of a router, and the interval at which that is checked. */
 export const SILENCE = { max: 5000, check: 500 } as const;
 
 /** Milliseconds that a router has to stop before it is killed. */
 const STOPPING = 2000;
 
-/** Milliseconds in which a signal that ended a router is expected to reach the proxy too. */
+/** Milliseconds to wait whether a signal that ended a router has reached the proxy too. */
 const SAME_SIGNAL = 300;
 
 const REMEDY = "start again, with --log-level debug to see more";
 
-/** What runs a router, such as a process. */
+/** What a router runs in, such as a process. */
 export interface RouterBody {
   /** The router's number. */
   readonly number: number;
-  /** Its name for people, e.g. `router 1 (pid 4711)`. */
+  /** Its name in messages, e.g. `router 1 (pid 4711)`. */
   readonly label: string;
-  /** What it said last, in one line; empty if it said nothing. */
+  /** Its last words on stderr, in one line; may be empty. */
   readonly lastWords: string;
-  /** Resolves when it has ended and its last words are known. */
+  /** Resolves when it has ended and its last words are complete. */
   readonly ended: Promise<BodyEnd>;
-  /** Ends it at once. */
+  /** Kills it. */
   kill(): void;
-  /** Frees what it holds here, after its end. */
+  /** Frees its resources here, after its end. */
   release(): Promise<void>;
 }
 
-/** How a router's body ended. */
+/** How a body ended. */
 export interface BodyEnd {
-  /** For people, e.g. `exit code 1` or `SIGKILL`. */
+  /** E.g. `exit code 1` or `SIGKILL`. */
   readonly how: string;
-  /** Whether a signal ended it that may have been meant for the whole run. */
+  /** Whether it was ended by a signal that the proxy may have got too. */
   readonly bySharedSignal: boolean;
 }
 
-/** The proxy's end of the control channel, with a handle for each router. */
+/** The proxy's end of the control channel, and the routers at the other end. */
 export class Supervisor implements AsyncDisposable {
   readonly #channel: ControlChannel<ProxyMessage, RouterMessage>;
   readonly #routers = new Map<number, SupervisedRouter>();
@@ -82,20 +83,20 @@ export class Supervisor implements AsyncDisposable {
     return this.#channel.port;
   }
 
-  /** Control datagrams that were forged, garbled, or meant for another party. */
+  /** The number of control datagrams that were forged, garbled, or meant for another party. */
   get rejected(): number {
     return this.#channel.rejected;
   }
 
   /**
-   * Looks after a router from now on.
+   * Watches a router from now on.
    *
-   * @param sessionKey the key that the router was given; not needed afterwards
+   * @param sessionKey the router's key, which the caller may wipe afterwards
    */
   async supervise(body: RouterBody, sessionKey: Uint8Array<ArrayBuffer>): Promise<RouterHandle> {
     const { number } = body;
     const router = new SupervisedRouter(body, (message) => this.#channel.say(number, message));
-    // The router is not up before its key is known here, so no message can come too early.
+    // Far quicker than a router's start, so its first frame is not rejected.
     this.#channel.addParty(number, await FrameCodec.of(sessionKey));
     this.#routers.set(number, router);
     return router;
@@ -109,7 +110,7 @@ export class Supervisor implements AsyncDisposable {
 
   #checkForSilence(): void {
     const now = performance.now();
-    // Then this process did not listen either, e.g. because Ctrl+Z stopped it.
+    // This process may itself have been stopped, e.g. with Ctrl+Z, and could not listen.
     const hasSlept = now - this.#checkedAt > 2 * SILENCE.check;
     this.#checkedAt = now;
     for (const router of this.#routers.values()) {
@@ -119,7 +120,7 @@ export class Supervisor implements AsyncDisposable {
   }
 }
 
-/** A router with its body, as the supervisor knows it. */
+/** A router under supervision. */
 class SupervisedRouter implements RouterHandle {
   readonly #body: RouterBody;
   readonly #say: (message: ProxyMessage) => void;
@@ -165,7 +166,7 @@ class SupervisedRouter implements RouterHandle {
 
   async stop(): Promise<boolean> {
     this.#isStopping = true;
-    // A router that is not up yet has nothing to write down.
+    // A router that is not up yet has no log to finish.
     if (this.#isUp) this.#say({ type: "stop" });
     else this.#body.kill();
     const hasStopped = await within(STOPPING, this.#body.ended);
