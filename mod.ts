@@ -16,8 +16,8 @@
  * assert.equal(formatPacket(parsePacket(reply!)!), "10.5.51.7 → 10.5.51.2 echo reply");
  * ```
  *
- * Play the Internet behind the router, too. `traceroute` would show this: the onion is one hop, then the
- * routers of the world follow.
+ * Play the Internet behind the router, too. `traceroute` would show this: the onion is one hop,
+ * then the routers of the world follow.
  *
  * ```ts
  * import assert from "node:assert/strict";
@@ -41,8 +41,8 @@
  * assert.deepEqual(hops, ["10.5.51.1", "192.168.201.1", "100.64.1.1", "128.30.2.155"]);
  * ```
  *
- * Build sealed circuits, and watch what crosses the links. Each of two routers has a layer of encryption, and
- * the client's address is in none of them:
+ * Build sealed circuits, and watch what crosses the links. Each of two routers has a layer of
+ * encryption, and the client's address is in none of them:
  *
  * ```ts
  * import assert from "node:assert/strict";
@@ -121,8 +121,8 @@
  * assert.equal(answerEcho(reply), undefined); // a reply is not a request
  * ```
  *
- * Open a TUN interface and answer every ping to 10.7.0.x. This needs root, so the tests run it in a network
- * namespace:
+ * Open a TUN interface and answer every ping to 10.7.0.x. This needs root, so the tests run it in a
+ * network namespace:
  *
  * ```ts ignore
  * import { answerEcho, openTun, PacketBuffer } from "@onion/onion";

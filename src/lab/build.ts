@@ -1,8 +1,8 @@
 /**
- * Making the network, and removing every trace of it.
+ * Makes the network, and removes every trace of it.
  *
  * ```
- *   none ──state file──► in part ──namespaces, links, insides──► whole
+ *   none ──state file──► in part ──namespaces, links, insides──► complete
  *    ▲                      │                                      │
  *    └──── error, Ctrl+C, or the next up or down after SIGKILL ────┴── down
  * ```
@@ -17,10 +17,10 @@ import { type LabState, lockLab, NETNS_DIR, readState, removeState, writeState }
 import { type Faults, topology } from "./topology.ts";
 
 /**
- * Makes the network, wholly or not at all. What a killed run has left of one is removed first.
+ * Makes the network, completely or not at all. Removes what a killed process left first.
  *
- * @returns whether it had to be made; it did not where it was there already, with the same faults
- * @throws {OperatorError} naming what is missing or in the way
+ * @returns false if the network was up already, with the same faults
+ * @throws {OperatorError} that names what is missing or in the way
  */
 export async function bringUp(faults: Faults, signal: AbortSignal): Promise<boolean> {
   requireRoot();
@@ -53,7 +53,7 @@ export async function bringUp(faults: Faults, signal: AbortSignal): Promise<bool
   } catch (error) {
     await remove(state);
     if (!signal.aborted) throw error;
-    throw new OperatorError(`ended by ${signal.reason} before the lab was up`, "nothing is left of it");
+    throw new OperatorError(`ended by ${signal.reason} before the lab was up`, "nothing of it is left");
   }
   return true;
 }
@@ -61,7 +61,7 @@ export async function bringUp(faults: Faults, signal: AbortSignal): Promise<bool
 /**
  * Removes the network and everything that runs in it.
  *
- * @returns whether there was anything to remove
+ * @returns false if there was nothing to remove
  */
 export async function takeDown(): Promise<boolean> {
   requireRoot();
@@ -73,7 +73,7 @@ export async function takeDown(): Promise<boolean> {
   return true;
 }
 
-/** Whether the network is there, wholly. */
+/** Whether the network is up, completely. */
 export function isLabUp(): boolean {
   requireRoot();
   const state = readState();
@@ -103,37 +103,37 @@ function sameFaults(one: Faults, other: Faults): boolean {
   return one.loss === other.loss && one.deadRouter === other.deadRouter && one.smallMtu === other.smallMtu;
 }
 
-/** What we have not made, we don't remove either. */
+/** Refuses namespaces with our names that others made, because removal would destroy them. */
 function refuseStrangers(namespaces: readonly string[]): void {
   const stranger = namespaces.find((name) => exists(`${NETNS_DIR}/${name}`));
   if (stranger === undefined) return;
   throw new OperatorError(
-    `there is a namespace ${stranger} that is not the lab's`,
+    `the namespace ${stranger} exists, but it is not the lab's`,
     `if nobody needs it, remove it: ip netns delete ${stranger}`,
   );
 }
 
-/** Whoever removed the lab from inside would remove itself. */
+/** Refuses to remove the lab from inside, because this process would be removed, too. */
 function refuseFromInside({ namespaces }: LabState): void {
   const here = networkOf("self");
   if (!namespaces.some((name) => inode(`${NETNS_DIR}/${name}`) === here)) return;
-  throw new OperatorError("this process is in the lab itself", "leave the lab first, e.g. with `exit`");
+  throw new OperatorError("this process runs inside the lab", "leave the lab first, e.g. with `exit`");
 }
 
 /**
- * Sets one namespace up, in one process of the shell: a dozen namespaces times a process for each command would take
- * a second.
+ * Sets up one namespace by one shell process. A process for each command would take a second for
+ * all namespaces.
  */
 async function setUp({ namespace, sysctls, ip, nft }: Inside): Promise<void> {
   const script = [
     "set -e",
-    // A name may be a pattern, and without IPv6 in the kernel there is nothing to switch off.
+    // A file name may be a pattern. A kernel without IPv6 lacks the file.
     'write() { value=$1; shift; for file; do [ ! -e "$file" ] || echo "$value" >"$file"; done; }',
     ...sysctls.map(([file, value]) => `write ${value} /proc/sys/net/${file}`),
     ...hereDocument("ip -batch -", lines(ip)),
     ...nft === "" ? [] : hereDocument("nft -f -", nft),
   ];
-  await run(`cannot set ${namespace} up`, ["ip", "netns", "exec", namespace, "sh"], lines(script));
+  await run(`cannot set up ${namespace}`, ["ip", "netns", "exec", namespace, "sh"], lines(script));
 }
 
 function hereDocument(command: string, text: string): string[] {
@@ -144,7 +144,9 @@ function lines(all: readonly string[]): string {
   return all.map((line) => `${line}\n`).join("");
 }
 
-/** Waits for all, and only then for what went wrong: whoever cleans up must not meet one that is still at work. */
+/**
+ * Waits for all promises, then throws the first error, so that clean-up meets none that still runs.
+ */
 async function allEnded(all: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(all)) {
     if (result.status === "rejected") throw result.reason;
@@ -163,36 +165,39 @@ async function remove({ namespaces, madeNetnsDir }: LabState): Promise<void> {
   removeState();
 }
 
-/** `ip netns add` makes this directory a mount of its own when it is first called, and nothing ever undoes that. */
+/** Undoes the mount that the first `ip netns add` makes. */
 async function removeNetnsDir(): Promise<void> {
   if (!exists(NETNS_DIR) || [...Deno.readDirSync(NETNS_DIR)].length > 0) return;
   await run(`cannot unmount ${NETNS_DIR}`, ["umount", "-n", NETNS_DIR]);
   Deno.removeSync(NETNS_DIR);
 }
 
-/** Milliseconds that processes in the lab have to end by themselves, and then by force, and how often that is looked at. */
+/**
+ * Milliseconds until processes in the lab are killed, until that counts as failed, and between
+ * looks.
+ */
 const ENDING = { asked: 2000, forced: 4000, step: 10 } as const;
 
-/** Ends every process in these namespaces. A namespace outlives its name for as long as one is in it. */
+/** Ends every process in these namespaces, because a namespace lives as long as its processes. */
 async function endProcesses(namespaces: readonly string[]): Promise<void> {
   const networks = new Set(namespaces.map((name) => inode(`${NETNS_DIR}/${name}`)));
   for (let waited = 0;; waited += ENDING.step) {
     const left = processesIn(networks);
     if (left.length === 0) return;
-    // First asked, so that a stage takes its own things down; then, with whatever has been started meanwhile, made to.
+    // SIGTERM first, so that a stage can clean up.
     if (waited === 0) left.forEach((pid) => kill(pid, "SIGTERM"));
     else if (waited >= ENDING.asked) left.forEach((pid) => kill(pid, "SIGKILL"));
     if (waited >= ENDING.forced) {
       throw new OperatorError(
         `process ${left[0]} in the lab does not end`,
-        "see what it waits for, then try again",
+        "find out what it waits for, then try again",
       );
     }
     await new Promise((resolve) => setTimeout(resolve, ENDING.step));
   }
 }
 
-/** As `ip netns pids` finds them, but for all namespaces at once. */
+/** Processes in these namespaces, like `ip netns pids`, but for all at once. */
 function processesIn(networks: ReadonlySet<number | undefined>): number[] {
   return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => {
     const network = pid > 0 ? networkOf(`${pid}`) : undefined;
@@ -204,7 +209,7 @@ function kill(pid: number, signal: Deno.Signal): void {
   try {
     Deno.kill(pid, signal);
   } catch {
-    // It has ended since.
+    // The process has ended meanwhile.
   }
 }
 

@@ -1,15 +1,15 @@
 /**
- * How a circuit was built, from the cells that did it. Pure.
+ * How a circuit was built, read from the cells that did it. Pure.
  *
  * ```
- *   proxy ── begin ──► router A                            the path so far: A
- *   proxy ◄── begun ── router A
- *   proxy ── extend ─► router A ── begin ──► router B      the path so far: A, B
- *   proxy ◄─ extended─ router A ◄── begun ── router B
+ *   proxy ── create ──► router A                           path so far: A
+ *   proxy ◄─ created ── router A
+ *   proxy ── extend ──► router A ── create ──► router B    path so far: A, B
+ *   proxy ◄─ extended ─ router A ◄─ created ── router B
  * ```
  *
- * What is sealed cannot be read here either. But a cell that extends a circuit causes the next one that begins it at
- * another router, and how many layers a cell has follows from how far it still has to go.
+ * Sealed contents stay unreadable here, too. But a cell that extends a circuit causes the next
+ * create cell, and the number of layers follows from how far the cell still has to go.
  *
  * @module
  */
@@ -21,22 +21,22 @@ import type { Cell } from "../cell/parse.ts";
 import { type Passage, pathOf } from "./passages.ts";
 import { formatEndpoint } from "../ip/address.ts";
 
-/** One cell that builds a circuit, and what that means. */
+/** One cell that builds a circuit, and its meaning. */
 export interface Step {
   readonly passage: Passage;
   readonly cell: Cell;
-  readonly does: "begin" | "begun" | "extend" | "extended";
-  /** Whether the circuit gets layers. */
+  readonly does: "create" | "created" | "extend" | "extended";
+  /** Whether the circuit is sealed. */
   readonly isSealed: boolean;
-  /** The routers that the circuit has by then, in order; with a `begin` and what answers it, the new one is the last. */
+  /** The routers of the circuit so far, in order. A `create` and its answer count the new one. */
   readonly path: readonly string[];
-  /** The layers around what is in the cell. */
+  /** Layers around the contents of the cell. */
   readonly layers: number;
-  /** The router that is to be the next one, of an `extend`; absent where it never was. */
+  /** The next router, for an `extend`; undefined if it was never reached. */
   readonly next: string | undefined;
 }
 
-/** The cells that build circuits, and whether those are sealed. */
+/** The cell types that build circuits, and whether they build sealed ones. */
 const BUILDING: Readonly<Record<number, { readonly isSealed: boolean }>> = {
   [CellType.extend]: { isSealed: false },
   [CellType.extendDone]: { isSealed: false },
@@ -45,24 +45,24 @@ const BUILDING: Readonly<Record<number, { readonly isSealed: boolean }>> = {
   [CellType.sealedExtendDone]: { isSealed: true },
 };
 
-/** The building of circuits, from all that passed. */
+/** The cells that built circuits, out of all passages. */
 export function building(passages: readonly Passage[]): Step[] {
   const cells = passages.flatMap((passage) =>
     passage.cell !== undefined && passage.cell.type in BUILDING ? [{ passage, cell: passage.cell }] : []
   );
-  /** Links with their circuits that have been begun: true where that has been answered, too. */
-  const begun = new Map<string, boolean>();
+  /** Circuits by link and id: whether their creation has been answered. */
+  const created = new Map<string, boolean>();
   let path: string[] = [];
   const steps: Step[] = [];
   for (const { passage, cell } of cells) {
     const link = `${[passage.from, passage.to].sort().join()} ${cell.circuit}`;
     const { isSealed } = BUILDING[cell.type]!;
-    const does = deed(cell, begun.get(link));
-    if (does === "begin") {
-      begun.set(link, false);
+    const does = actionOf(cell, created.get(link));
+    if (does === "create") {
+      created.set(link, false);
       path = passage.from === PROXY ? [passage.to] : [...path, passage.to];
     }
-    if (does === "begun") begun.set(link, true);
+    if (does === "created") created.set(link, true);
     steps.push({
       passage,
       cell,
@@ -75,78 +75,84 @@ export function building(passages: readonly Passage[]): Step[] {
   }
   return steps.map((step, at) =>
     step.does === "extend"
-      ? { ...step, next: steps.slice(at).find(({ does }) => does === "begin")?.passage.to }
+      ? { ...step, next: steps.slice(at).find(({ does }) => does === "create")?.passage.to }
       : step
   );
 }
 
-/** @param isAnswered whether the beginning of its circuit on its link has been answered; undefined before that */
-function deed({ type, body }: Cell, isAnswered: boolean | undefined): Step["does"] {
+/**
+ * @param isAnswered whether the create cell of its circuit on this link was answered; undefined
+ * before it
+ */
+function actionOf({ type, body }: Cell, isAnswered: boolean | undefined): Step["does"] {
   switch (type) {
     case CellType.handshake:
-      return isAnswered === undefined ? "begin" : "begun";
+      return isAnswered === undefined ? "create" : "created";
     case CellType.extend:
-      return body.length === 0 ? "begin" : "extend";
+      return body.length === 0 ? "create" : "extend";
     case CellType.extendDone:
-      return isAnswered ? "extended" : "begun";
+      return isAnswered ? "extended" : "created";
     default:
       return type === CellType.sealedExtend ? "extend" : "extended";
   }
 }
 
-/** A layer for every router that it comes to on its way out, or has come by on its way back. */
+/**
+ * One layer for each router that the cell still reaches on its way out, or has passed on its way
+ * back.
+ */
 function layersOf(does: Step["does"], { from, to }: Passage, path: readonly string[]): number {
   if (does === "extend") return path.length - path.indexOf(to);
   return does === "extended" ? path.length - 1 - path.indexOf(from) : 0;
 }
 
-/** The routers of the circuit that had been built when a packet set off; those that it passed, where none was built. */
+/** The routers of the circuit that a packet took; those that it passed if no building was seen. */
 export function pathBefore(steps: readonly Step[], legs: readonly Passage[]): readonly string[] {
   const off = legs.find(({ from, way }) => from === PROXY && way === "out")?.time ?? Infinity;
   return steps.findLast(({ passage }) => passage.time < off)?.path ?? pathOf(legs);
 }
 
-/** What was in a cell, in one line or two. */
+/** The contents of a cell, in one or two lines. */
 export function contentsOf({ does, isSealed, cell, path, layers, next }: Step): string[] {
   const last = path.at(-1)!;
-  const wrapped = `in ${layers} layer${layers === 1 ? "" : "s"}`;
+  const wrapped = `sealed in ${layers} layer${layers === 1 ? "" : "s"}`;
   switch (does) {
-    case "begin":
-      return isSealed ? [`${cell.body.length} bytes: a handshake with ${last}`] : ["nothing but: begin here"];
-    case "begun":
-      return isSealed
-        ? [`${cell.body.length} bytes: ${last}'s answer to it`]
-        : ["nothing: it has begun here"];
+    case "create":
+      return isSealed ? [`${cell.body.length} bytes: a handshake with ${last}`] : ["create a circuit here"];
+    case "created":
+      return isSealed ? [`${cell.body.length} bytes: ${last}'s answer`] : ["the circuit is created"];
     case "extend":
       return isSealed
-        ? [`${wrapped}, for ${last} to read:`, `extend to ${next ?? "?"}, and a handshake with it`]
-        : [`extend to ${next ?? "?"}, at ${placeIn(cell)}`];
+        ? [`${wrapped} for ${last}:`, `extend to ${next ?? "?"}, with a handshake for it`]
+        : [`extend to ${next ?? "?"}, at ${endpointIn(cell)}`];
     case "extended":
       return isSealed
-        ? [`${wrapped}, for the proxy to read:`, `${last}'s answer to the handshake`]
-        : [`nothing: ${last} has been reached`];
+        ? [`${wrapped} for the proxy:`, `${last}'s answer to the handshake`]
+        : [`${last} is reached`];
   }
 }
 
-function placeIn({ body }: Cell): string {
+function endpointIn({ body }: Cell): string {
   const buffer = new PacketBuffer(body.length);
   buffer.load(body);
   const to = readExtend(buffer);
-  return to === undefined ? "no place" : formatEndpoint(to);
+  return to === undefined ? "no address" : formatEndpoint(to);
 }
 
-/** The building in sentences, one for each router that it came to. */
+/** The building in sentences, one for each router that was reached. */
 export function buildingSentences(steps: readonly Step[]): string[] {
-  const begins = steps.filter(({ does }) => does === "begin");
-  return begins.map(({ path, isSealed }, at) => {
+  const creations = steps.filter(({ does }) => does === "create");
+  return creations.map(({ path, isSealed }, at) => {
     const router = path.at(-1)!;
     const way = path.slice(0, -1);
     const before = way.at(-1);
     if (before === undefined) {
-      const gains = isSealed ? " By a handshake the two get keys that nobody else has." : "";
-      return `The proxy begins ${at === 0 ? "a" : "another"} circuit at ${router}.${gains}`;
+      const gains = isSealed ? " A handshake gives the two of them keys that nobody else has." : "";
+      return `The proxy creates ${at === 0 ? "a" : "another"} circuit at ${router}.${gains}`;
     }
-    const learns = isSealed ? ` ${The(router)} learns that ${before} is before it, not who began.` : "";
-    return `By way of ${listed(way)}, the proxy extends the circuit to ${router}.${learns}`;
+    const learns = isSealed
+      ? ` ${The(router)} sees that ${before} is before it, but not who created the circuit.`
+      : "";
+    return `Through ${listed(way)}, the proxy extends the circuit to ${router}.${learns}`;
   });
 }

@@ -1,5 +1,5 @@
 /**
- * Commands that make and remove the network: short ones, each run to its end.
+ * The commands that make and remove the network. Each runs to its end.
  *
  * @module
  */
@@ -8,16 +8,16 @@ import { isInstalled, missing, searchPath } from "../host/apply/programs.ts";
 import type { Command } from "../host/plan/action.ts";
 
 /**
- * Makes sure that programs can be found, before anything is changed.
+ * Checks that programs are installed, before anything changes.
  *
- * @throws {OperatorError} naming the first that is missing
+ * @throws {OperatorError} that names the first missing program
  */
 export function requirePrograms(...programs: string[]): void {
   const lack = programs.find((program) => !isInstalled(program));
   if (lack !== undefined) throw missing(lack);
 }
 
-/** Whether there is a file or a directory of this name. */
+/** Whether a file or directory exists. */
 export function exists(path: string): boolean {
   try {
     Deno.statSync(path);
@@ -28,13 +28,13 @@ export function exists(path: string): boolean {
 }
 
 /**
- * Runs a command to its end. Unlike the commands of a run, it reads what it is to do, and a Ctrl+C in the terminal
- * does not reach it: what has begun is finished, so that it can be undone.
+ * Runs a command to its end. Ctrl+C in the terminal does not reach the command, so its changes are
+ * complete and can be undone.
  *
- * @param doing what it is for, as an error message begins, e.g. `cannot make the namespaces`
- * @param stdin what it reads
- * @returns what it printed
- * @throws {OperatorError} with the command's own words, if it fails
+ * @param doing the beginning of an error message, e.g. `cannot make the namespaces`
+ * @param stdin the command's input
+ * @returns the command's output
+ * @throws {OperatorError} with the command's own message, if it fails
  */
 export async function run(doing: string, [program, ...args]: Command, stdin = ""): Promise<string> {
   const child = new Deno.Command(program, {
@@ -51,11 +51,11 @@ export async function run(doing: string, [program, ...args]: Command, stdin = ""
   const words = decoder.decode(stderr).trim().split("\n")[0];
   throw new OperatorError(
     `${doing}: ${words || `${program} ended with exit code ${code}`}`,
-    "see `ip netns` and `dmesg` for what is in the way",
+    "look for the cause with `ip netns` and `dmesg`",
   );
 }
 
-/** A command that ends before it has read everything tells why by its exit code. */
+/** Writes the input. Ignores a command that ends early, because its exit code tells why. */
 async function feed(stdin: WritableStream<Uint8Array<ArrayBuffer>>, text: string): Promise<void> {
   const writer = stdin.getWriter();
   await writer.write(new TextEncoder().encode(text)).then(() => writer.close()).catch(() => {});

@@ -1,5 +1,5 @@
 /**
- * How many packets each link of the lab has carried, as the kernel counts them.
+ * Packets on each link of the lab, as the kernel counts them.
  *
  * @module
  */
@@ -14,7 +14,7 @@ interface Counted {
   readonly stats64: { readonly rx: { readonly packets: number }; readonly tx: { readonly packets: number } };
 }
 
-/** The packets of each link so far, in the topology's order: out of its first end, and in there. */
+/** The packets of each link so far, counted at its first end, in the order of the topology. */
 export async function countPackets({ links }: Topology): Promise<LinkCount[]> {
   const parties = new Set(links.map(({ ends: [one] }) => one.party));
   const counted = new Map(
@@ -32,7 +32,7 @@ export async function countPackets({ links }: Topology): Promise<LinkCount[]> {
   });
 }
 
-/** What passed between two counts. */
+/** The differences between two counts. */
 export function packetsBetween(before: readonly LinkCount[], after: readonly LinkCount[]): LinkCount[] {
   return after.map((link, index) => {
     const { out, in: back } = before[index]!;

@@ -1,6 +1,7 @@
 /**
- * `onion lab demo`: a stage in the practice network, a ping through it, and what passed where. The lab is left as it
- * was found: made for the demo if it was not up, and then taken down after it.
+ * `onion lab demo` runs a stage in the practice network, pings through it, and tells what passed
+ * where. It leaves the lab as it found it: if the lab was down, the demo makes it and takes it down
+ * again.
  *
  * @module
  */
@@ -19,13 +20,13 @@ import { LAB_DIR } from "./state.ts";
 import { type PingResult, type Story, storyObjects, storyText } from "./story.ts";
 import { NO_FAULTS, topology, VM } from "./topology.ts";
 
-/** How a demo is told. */
+/** Output formats of a demo. */
 export type DemoForm = "text" | "json" | "mermaid";
 
-/** What a demo is to show, and the settings of the run that it shows. */
+/** The options of a demo, and the settings of the run that it shows. */
 export interface DemoOptions extends StageSettings {
   readonly form: DemoForm;
-  /** Where the captures of the run are kept; they are not where it is left out. */
+  /** Directory to keep the captures in; undefined to keep none. */
   readonly pcap: string | undefined;
 }
 
@@ -33,8 +34,8 @@ export interface DemoOptions extends StageSettings {
  * Runs the demo.
  *
  * @param self starts the stage
- * @returns failed where not one ping was answered
- * @throws {OperatorError} where the lab or the stage does not come up, or captures cannot be kept
+ * @returns `failed` if no ping was answered
+ * @throws {OperatorError} if the lab or the stage does not come up, or captures cannot be kept
  */
 export async function demo(options: DemoOptions, self: Self, signal: AbortSignal): Promise<ExitCode> {
   const { stage, form, pcap } = options;
@@ -49,7 +50,7 @@ export async function demo(options: DemoOptions, self: Self, signal: AbortSignal
   }
   const directory = Deno.makeTempDirSync({ dir: LAB_DIR, prefix: "demo." });
   stack.defer(() => Deno.removeSync(directory, { recursive: true }));
-  // Whatever becomes of the demo: what has been seen so far may tell why.
+  // Even if the demo fails, because the captures may show why.
   if (pcap !== undefined) stack.defer(() => keepCaptures(directory, pcap, topology(NO_FAULTS)));
   const story = await play(self, options, pinging, directory, signal);
   if (story === undefined) return ExitCode.ok;
@@ -57,16 +58,16 @@ export async function demo(options: DemoOptions, self: Self, signal: AbortSignal
   return story.ping?.received === 0 ? ExitCode.failed : ExitCode.ok;
 }
 
-/** What ping is told in a stage; nothing in one that carries no packets. */
+/** The arguments of ping in a stage; undefined if the stage carries no packets. */
 function pingArguments({ traffic, captures }: Stage): string[] | undefined {
   if (!traffic) return undefined;
   return ["-c", "4", ...captures ? ["-I", "10.0.2.15", "www.csail.mit.edu"] : ["10.5.51.7"]];
 }
 
 /**
- * Nothing is told of a demo that was cut short.
+ * Runs the stage and the ping. Returns undefined if the signal aborts.
  *
- * @param directory where the files of the run go
+ * @param directory for the files of the run
  */
 async function play(
   self: Self,
@@ -98,7 +99,7 @@ async function play(
 }
 
 async function ping(args: string[], signal: AbortSignal): Promise<PingResult> {
-  // Sooner than a user's, and never longer than a user waits: one second behind the last packet, ten in all.
+  // Faster than by default, and at most ten seconds in all.
   const [program, ...words] = inside(VM, ["ping", "-n", "-i", "0.2", "-W", "1", "-w", "10", ...args]);
   const { stdout, stderr } = await new Deno.Command(program, {
     args: words,
@@ -112,8 +113,8 @@ async function ping(args: string[], signal: AbortSignal): Promise<PingResult> {
   if (sent === undefined) {
     const words = new TextDecoder().decode(stderr).trim().split("\n")[0];
     throw new OperatorError(
-      `ping did not work: ${words}`,
-      `try it: onion lab exec -- ping ${args.join(" ")}`,
+      `ping failed: ${words}`,
+      `try it by hand: onion lab exec -- ping ${args.join(" ")}`,
     );
   }
   const [, average] = /^(?:rtt|round-trip) min\/avg\/max\S* = [\d.]+\/([\d.]+)\//m.exec(text) ?? [];

@@ -1,6 +1,6 @@
 /**
- * Commands inside a party of the lab, with the lab's names: the files of /etc that names are looked up with are
- * replaced in a mount namespace of the command's own, so nothing in the host's /etc is ever touched.
+ * Commands inside a party of the lab. A command sees the lab's host names: the lab's files cover
+ * those of /etc in the command's own mount namespace, and the host's /etc stays untouched.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import { namespaceOf } from "./plan.ts";
 import { LAB_DIR } from "./state.ts";
 
 /**
- * Runs in the mount namespace that `ip netns exec` gives to each command, and becomes the command. A file that this
- * machine doesn't have cannot be replaced, and need not be. A daemon that looks names up for others is out of reach,
- * because it would ask the world outside. With -n, mount keeps no list of its own in /run/mount.
+ * Runs in the mount namespace that `ip netns exec` makes for each command, and becomes the command.
+ * Skips files that this machine lacks. Hides nscd, because it would look names up outside the lab.
+ * With -n, mount keeps no list in /run/mount.
  */
 const ENTER = `
   for file in hosts nsswitch.conf resolv.conf; do
@@ -21,18 +21,18 @@ const ENTER = `
 `;
 
 /**
- * The words that run a command inside a party. Each program on the way becomes the next one, so the process that is
- * started is the command itself, and signals reach it.
+ * The arguments that run a command inside a party. Each program on the way becomes the next one, so
+ * the process is the command itself and receives signals.
  */
 export function inside(party: string, command: readonly string[]): [string, ...string[]] {
   return ["ip", "netns", "exec", namespaceOf(party), "sh", "-c", ENTER, "onion", ...command];
 }
 
-/** Writes the files down that {@linkcode inside} lays over those of /etc. */
+/** Writes the files that {@linkcode inside} mounts over those of /etc. */
 export function writeNames(hosts: string): void {
   const files = {
     hosts,
-    // No other way to a name: resolvers outside the lab might be asked through sockets in the file system.
+    // Files only, because other services may ask resolvers outside the lab through sockets.
     "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",
     "resolv.conf": "# There is no resolver in the lab: see /etc/hosts\n",
   };

@@ -1,5 +1,5 @@
 /**
- * The capture files of a demo, for whoever wants to open them in Wireshark.
+ * The capture files of a demo, for users who open them in Wireshark.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { createOwnedDirectory, createOwnedFile } from "../sys/file.ts";
 import { type Topology, VM } from "./topology.ts";
 import { parseIp } from "../ip/address.ts";
 
-/** The ending of a capture file's name. */
+/** Suffix of capture files. */
 const ENDING = ".pcapng";
 
-/** What all capture files in a directory hold. Those of a run that was killed may lack their end. */
+/** The contents of all capture files in a directory. Files of a killed run may lack their end. */
 export function readCaptures(directory: string): PcapngItem[] {
   return capturesIn(directory).flatMap((name) => [
     ...readPcapng(Deno.readFileSync(`${directory}/${name}`)),
@@ -22,18 +22,19 @@ export function readCaptures(directory: string): PcapngItem[] {
 }
 
 /**
- * Makes the directory for captures, where there is none.
+ * Makes the directory for captures, unless it exists.
  *
- * @throws {OperatorError} where nothing can be written there
+ * @throws {OperatorError} if the directory cannot be made
  */
 export function prepareKeeping(directory: string): void {
   trying(directory, () => createOwnedDirectory(directory));
 }
 
 /**
- * Writes the captures of one directory to another, with the lab's names in them. They belong to the user behind sudo.
+ * Copies the captures of a directory to another one and adds the lab's names. The user behind sudo
+ * owns the copies.
  *
- * @throws {OperatorError} where they cannot be written
+ * @throws {OperatorError} if a copy cannot be written
  */
 export function keepCaptures(from: string, to: string, network: Topology): void {
   const names = namesOf(network);
@@ -48,7 +49,10 @@ export function keepCaptures(from: string, to: string, network: Topology): void 
   });
 }
 
-/** What addresses in the lab are called: as its hosts file has it, and the VM's cards by their names. */
+/**
+ * Names of the lab's addresses: those of its hosts file, and `eth1.vm.lab` and so on for the VM's
+ * interfaces.
+ */
 export function namesOf({ names, links }: Topology): AddressNames[] {
   const known = new Set(names.map(([address]) => address));
   const cards = links.flatMap(({ ends }) => ends).filter(({ party }) => party === VM).map((end) =>
@@ -60,7 +64,7 @@ export function namesOf({ names, links }: Topology): AddressNames[] {
   }));
 }
 
-/** A capture file of one section once more, block by block, with more names before its first packet. */
+/** Writes a capture again, block by block, with more names before its first packet. */
 export function* withNames(
   items: readonly PcapngItem[],
   names: readonly AddressNames[],

@@ -1,5 +1,5 @@
 /**
- * A demo's story as a Mermaid sequence diagram (mermaid.js.org/syntax/sequenceDiagram). Pure.
+ * The story of a demo as a Mermaid sequence diagram (mermaid.js.org/syntax/sequenceDiagram). Pure.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { PING, PROXY, WORLD } from "./parties.ts";
 import { type Passage, pathOf } from "./passages.ts";
 import { firstPing, nameOf, pingSentence, type Story } from "./story.ts";
 
-/** The story, with the first packet that ping has sent. Routers that have no part in it are left out. */
+/** The building of the circuit and the first ping, without routers that have no part in them. */
 export function storyMermaid(story: Story): string {
   const legs = firstPing(story);
   const steps = building(story.passages);
@@ -27,7 +27,7 @@ export function storyMermaid(story: Story): string {
   return ["sequenceDiagram", ...lines.map((line) => `  ${line}`)].join("\n");
 }
 
-/** Who has a part, in the order of the packet's way. */
+/** The parties with a part in the story, in the order of the packet's way. */
 function castOf(story: Story, legs: readonly Passage[], built: readonly string[]): string[] {
   const passed = [...pathOf(legs), ...built];
   return [
@@ -38,7 +38,7 @@ function castOf(story: Story, legs: readonly Passage[], built: readonly string[]
   ];
 }
 
-/** An arrow, and beside it what is in it, or what can be read of it by who gets it. */
+/** An arrow, and a note with its contents or what its receiver can read. */
 function crossing(passage: Passage, note: readonly string[]): string[] {
   const { from, to, bytes } = passage;
   return [
@@ -47,12 +47,15 @@ function crossing(passage: Passage, note: readonly string[]): string[] {
   ];
 }
 
-/** A participant's name in Mermaid's syntax, which has no blanks. */
+/** A participant's name without blanks, as Mermaid's syntax wants it. */
 function alias(party: string): string {
   return party.replaceAll(" ", "");
 }
 
-/** Text as text: a semicolon would end the statement, `#` begins a character's number, `<` a tag. */
+/**
+ * Escapes what Mermaid would interpret: `;` ends a statement, `#` starts a character number, `<` a
+ * tag.
+ */
 function escape(text: string): string {
   return text.replace(/[#;<>]/g, (character) => `#${character.charCodeAt(0)};`);
 }

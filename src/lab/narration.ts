@@ -1,5 +1,5 @@
 /**
- * One ping's way in sentences, a leg each. Pure.
+ * The way of one ping in sentences, one for each leg. Pure.
  *
  * @module
  */
@@ -11,9 +11,9 @@ import { listed, PING, PROXY, The, the, WORLD } from "./parties.ts";
 import type { Passage } from "./passages.ts";
 
 /**
- * What happened to a packet, leg by leg.
+ * Tells what happened to a packet, leg by leg.
  *
- * @param path the routers of its circuit, in order, whether it has come to all of them or not
+ * @param path the routers of its circuit in order, even those that it never reached
  */
 export function journey(legs: readonly Passage[], path: readonly string[], stage: Stage): string[] {
   const sentences = legs.map((leg, at) => sentence(leg, legs[at - 1], path, stage));
@@ -28,97 +28,94 @@ function sentence(
 ): string {
   const { from, to, way, packet } = leg;
   if (from === PING) {
-    return `ping asks for ${packet!.destination}. The kernel leads the packet into the tunnel, to ${
-      the(to)
-    }.`;
+    return `ping sends a request to ${packet!.destination}. ` +
+      `The kernel routes the packet into the tunnel, to ${the(to)}.`;
   }
   if (to === PING) {
-    const opened = stage.circuits === "sealed" ? `takes ${layers(path)} off, ` : "";
+    const opened = stage.circuits === "sealed" ? `removes ${layers(path)}, ` : "";
     const joined = opened === "" ? "writes it" : "writes the packet";
-    return `${The(from)} ${opened}${joined} into the tunnel, and the kernel gives it to ping.`;
+    return `${The(from)} ${opened}${joined} to the tunnel, and the kernel delivers it to ping.`;
   }
   if (from === WORLD) {
     const { source, destination, type } = packet!;
-    const says = type === IcmpType.echoReply ? "answers" : `says: ${kindOf(packet!)}`;
-    return `${source} ${says}, and ${the(to)} gets that, addressed to ${destination}.`;
+    const says = type === IcmpType.echoReply ? "answers" : `reports "${kindOf(packet!)}"`;
+    return `${source} ${says}, and ${the(to)} receives that, addressed to ${destination}.`;
   }
   if (stage.circuits === "sealed") return sealedSentence(leg, path);
   if (to === WORLD) {
-    return `${The(from)} sends it into the world by an interface of its own, as ${packet!.source}.`;
+    return `${The(from)} sends it to the world through its own interface, as ${packet!.source}.`;
   }
   if (way === "out") {
     return from === PROXY || stage.circuits === "given"
-      ? `${The(from)} hands it on to ${the(to)}.`
-      : `${The(from)} reads it, writes its own address ${packet?.source} over the sender's, ` +
-        `and hands it on to ${the(to)}.`;
+      ? `${The(from)} sends it to ${the(to)}.`
+      : `${The(from)} reads it, replaces the source by its own address ${packet?.source}, ` +
+        `and sends it to ${the(to)}.`;
   }
   return before?.way === "out"
-    ? `${The(from)} answers itself, in the place of ${packet?.source}, and returns that to ${the(to)}.`
+    ? `${The(from)} answers in the place of ${packet?.source}, and returns the reply to ${the(to)}.`
     : `${The(from)} returns it to ${the(to)}, addressed to ${packet?.destination}.`;
 }
 
 function sealedSentence({ from, to, way, packet }: Passage, path: readonly string[]): string {
   if (from === PROXY) {
-    return `The proxy writes ${NOBODY} over the sender's address, seals the packet in ${layers(path)}, for ` +
-      `${listed(path.toReversed())}, and hands it on to ${the(to)}.`;
+    return `The proxy replaces the source by ${NOBODY}, seals the packet in ${layers(path)}, for ` +
+      `${listed(path.toReversed())}, and sends it to ${the(to)}.`;
   }
   if (to === WORLD) {
-    return `${The(from)} takes the last layer off, learns where the packet goes and not who asks, ` +
-      `and sends it into the world as ${packet!.source}.`;
+    return `${The(from)} removes the last layer, learns the destination but not the sender, ` +
+      `and sends the packet to the world as ${packet!.source}.`;
   }
   if (way === "out") {
-    return `${The(from)} takes its layer off, learns nothing but where it goes next, and hands it on to ${
-      the(to)
-    }.`;
+    return `${The(from)} removes its layer, learns only the next hop, and sends the rest to ${the(to)}.`;
   }
   return from === path.at(-1)
-    ? `${The(from)} seals it in a layer of its own, and returns that to ${the(to)}.`
-    : `${The(from)} cannot read it, puts a layer of its own around it, and returns that to ${the(to)}.`;
+    ? `${The(from)} seals it in a layer, and returns it to ${the(to)}.`
+    : `${The(from)} cannot read it, adds a layer, and returns it to ${the(to)}.`;
 }
 
 function layers(path: readonly string[]): string {
   return path.length === 1 ? "one layer" : `${path.length} layers`;
 }
 
-/** What whoever gets a passage can read of it, in one line or two; none where that is not known. */
+/** What the receiver of a passage can read, in one or two lines; none if that is unknown. */
 export function sightOf({ sight, cell, packet }: Passage): string[] {
   if (sight === undefined) return [];
   if (sight.kind === "sealed") {
-    return ["nothing but where it goes next:", `${sight.bytes} bytes sealed for others`];
+    return ["only the next hop:", `${sight.bytes} bytes are sealed for others`];
   }
   const text = formatPacket(sight.packet);
   const hides = cell !== undefined && packet === undefined && sight.packet.source === NOBODY;
-  return hides ? [`${text}:`, "not who asks"] : [text];
+  return hides ? [`${text}:`, "but not the sender"] : [text];
 }
 
-/** What somebody who only watches can read of a passage. */
+/** What an observer of the link can read of a passage. */
 export function watcherSight({ packet }: Passage): string {
   return packet === undefined ? "size and circuit id" : formatPacket(packet);
 }
 
-/** What is to be learned from one ping's way. */
+/** The conclusions from one ping's way. */
 export function moral(
   legs: readonly Passage[],
   path: readonly string[],
   { circuits }: Stage,
 ): string[] {
   if (circuits !== "sealed") {
-    return ["Nothing is sealed: everybody on the way, and whoever watches a link, can read everything."];
+    return ["Nothing is sealed: every router, and anyone who watches a link, can read everything."];
   }
   return [
     ...sizes(legs, path),
-    "Whoever watches a link can read when a cell passes, its size and its circuit id, and nothing of what is in it.",
+    "Anyone who watches a link sees when a cell passes, its size and its circuit id, but nothing of its contents.",
   ];
 }
 
-/** Where the bytes of a sealed cell come from, which the first one tells. */
+/** The sum of the bytes of a sealed cell, taken from the first one. */
 function sizes(legs: readonly Passage[], path: readonly string[]): string[] {
   const cell = legs.find(({ from, way, cell }) => from === PROXY && way === "out" && cell !== undefined);
   const packet = legs[0]!.bytes;
   if (cell === undefined) return [];
   const layer = (cell.bytes - CELL_HEADER - packet) / path.length;
   return [
-    `${cell.bytes} bytes are ${packet} of the packet, ${CELL_HEADER} of a cell's header, ` +
+    `${cell.bytes} bytes are ${packet} of the packet, ${CELL_HEADER} of the cell header, ` +
     `and ${path.length} times ${layer} of a layer's counter and tag.`,
   ];
 }

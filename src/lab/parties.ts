@@ -1,13 +1,16 @@
 /**
- * Who takes part in a stage, as a demo names them.
+ * The parties of a stage, as a demo names them.
  *
  * @module
  */
 
-/** Who sends a ping; whatever answers out there; the onion proxy. A router is `router` and its number. */
+/**
+ * The sender of pings, the hosts that answer, and the onion proxy. Routers are `router 1` and so
+ * on.
+ */
 export const PING = "ping", WORLD = "world", PROXY = "proxy";
 
-/** A party as a capture file names it, `router1` say, in two words. */
+/** The party that a capture file names, e.g. `router 1` for `router1`. */
 export function partyOf(name: string): string {
   return name.replace(/^router(?=\d)/, "router ");
 }
@@ -23,7 +26,7 @@ export function The(party: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** Several things in words: `a`, `a and b`, `a, b and c`. */
+/** A list in words: `a`, `a and b`, `a, b and c`. */
 export function listed(things: readonly string[]): string {
   const last = things.at(-1) ?? "";
   return things.length < 2 ? last : `${things.slice(0, -1).join(", ")} and ${last}`;

@@ -1,14 +1,14 @@
 /**
- * From the captures of a run to what passed from whom to whom, in the order in which it did. Pure.
+ * Reads the captures of a run as a list of what passed from one party to another, in order. Pure.
  *
  * ```
- *   tunnel.pcapng, router3.world.pcapng   a packet passes   ┐ by their time, one after the other: from a party's hands
- *   proxy-router1.pcapng                  a cell passes     ┘ into another's
- *   router1.inside.pcapng                 what the router has in its hands then: what it could read of that cell
+ *   tunnel.pcapng, router3.world.pcapng   a packet passes   ┐ sorted by time, from one party
+ *   proxy-router1.pcapng                  a cell passes     ┘ to another
+ *   router1.inside.pcapng                 what the router could read of that cell
  * ```
  *
- * Which ping a passage belongs to is told by the echo's sequence number, where that can be read. What is sealed is
- * followed instead: each party hands on, in either direction, what it has had longest.
+ * The sequence number of the echo tells which ping a passage belongs to. Sealed cells don't show
+ * it, so they are followed instead: each party forwards, in each direction, what it received first.
  *
  * @module
  */
@@ -29,34 +29,34 @@ export interface Passage {
   readonly time: number;
   readonly from: string;
   readonly to: string;
-  /** Bytes of the cell, or of the IP packet where there is no cell. */
+  /** Length of the cell in bytes, or of the IP packet without a cell. */
   readonly bytes: number;
   /** The first of these bytes, at most {@linkcode FIRST_BYTES}, in hex. */
   readonly first: string;
-  /** Away from ping, back to it, or neither: then a circuit is built or ended. */
+  /** Away from ping or back to it; undefined for cells that build or end a circuit. */
   readonly way: Way | undefined;
-  /** Absent in the tunnel and in the world, where packets are bare. */
+  /** The cell; undefined in the tunnel and in the world, where packets are bare. */
   readonly cell: Cell | undefined;
-  /** The packet, where everybody who sees it pass can read it. */
+  /** The packet, if every observer can read it. */
   readonly packet: Packet | undefined;
-  /** Which of the packets that ping has sent this belongs to, from 1. */
+  /** Number of the ping that this belongs to, from 1. */
   readonly round: number | undefined;
-  /** What whoever gets it can read of it; absent where nothing is known of that. */
+  /** What the receiver can read; undefined if unknown. */
   readonly sight: Sight | undefined;
 }
 
-/** The direction of a packet, as seen from who has sent the first one. */
+/** The direction of a packet, seen from ping. */
 type Way = "out" | "back";
 
-/** What a party has in its hands when its own layer, if any, is off: a packet, or bytes that are sealed for others. */
+/** What a party sees once its own layer is removed: a packet, or bytes sealed for others. */
 type Sight =
   | { readonly kind: "packet"; readonly packet: Packet }
   | { readonly kind: "sealed"; readonly bytes: number };
 
-/** Bytes that are shown of each passage: a cell's header, and the first four of its body. */
+/** Bytes shown of each passage: the cell header and four bytes of the body. */
 const FIRST_BYTES: number = CELL_HEADER + 4;
 
-/** Cells that carry packets, and which way. */
+/** The direction of cells that carry packets. */
 const WAYS: Readonly<Record<number, Way>> = {
   [CellType.relayData]: "out",
   [CellType.relaySealed]: "out",
@@ -64,13 +64,13 @@ const WAYS: Readonly<Record<number, Way>> = {
   [CellType.returnSealed]: "back",
 };
 
-/** Cells whose packet everybody can read. */
+/** Cells whose packet every observer can read. */
 const PLAIN: readonly number[] = [CellType.relayData, CellType.returnData];
 
-/** A passage whose round and sight are still to be found. */
+/** A passage whose round and sight are still unknown. */
 type Draft = { -readonly [Key in keyof Passage]: Passage[Key] };
 
-/** What passed, from what all capture files of a run hold, in any order of the files. */
+/** The passages of a run, from the contents of its capture files in any order. */
 export function passages(items: Iterable<PcapngItem>): Passage[] {
   const all = [...items];
   const names = new Map(
@@ -93,7 +93,7 @@ export function passages(items: Iterable<PcapngItem>): Passage[] {
   return follower.passages();
 }
 
-/** A packet without a cell around it. The note on it says which way it went. */
+/** A packet without a cell. Its comment tells the direction. */
 function bare(item: PacketItem, near: string, far: string, outward: string): Draft | undefined {
   const packet = parsePacket(item.bytes);
   if (packet === undefined) return undefined;
@@ -129,18 +129,18 @@ function seen({ timestamp }: PacketItem, bytes: Uint8Array) {
   };
 }
 
-/** Follows what passes, in order of time. */
+/** Follows passages in the order of time. */
 class Follower {
   readonly #passages: Draft[] = [];
-  /** Sealed cells that their receiver has not looked into yet, by receiver and way. */
+  /** Sealed cells that their receiver has not opened yet, by receiver and direction. */
   readonly #unseen = new Queues<Draft>();
-  /** The rounds that a party has in its hands, by party and way. */
+  /** Rounds that a party has received and not forwarded, by party and direction. */
   readonly #held = new Queues<number>();
   /** The round of a sequence number. */
   readonly #rounds = new Map<number, number>();
   #lastRound = 0;
 
-  /** Somebody gets something. */
+  /** A party receives something. */
   passes(passage: Draft): void {
     const { way, from, to, cell, packet } = passage;
     this.#passages.push(passage);
@@ -149,14 +149,17 @@ class Follower {
     if (passage.round !== undefined) this.#held.add(to, way, passage.round);
     if (packet !== undefined) passage.sight = { kind: "packet", packet };
     else if (cell !== undefined && to !== PROXY) this.#unseen.add(to, way, passage);
-    // The proxy has no layer left: what was in the cell is what it gives to ping.
+    // The proxy removes all layers, so the cell held what ping receives.
     if (from === PROXY && to === PING && packet !== undefined) {
       const last = this.#passages.findLast(({ to, round }) => to === PROXY && round === passage.round);
       if (last?.cell !== undefined) last.sight = { kind: "packet", packet };
     }
   }
 
-  /** A router looks at what it has got. What is not sealed was seen before, and what it answers itself, nobody gave to it. */
+  /**
+   * A router opens a cell. Plain cells are known already, and a router's own answers came in no
+   * cell.
+   */
   sees(router: string, item: PacketItem): void {
     const way = item.comments.some((note) => note.startsWith(Note.wayOut)) ? "out" : "back";
     const passage = this.#unseen.take(router, way);
@@ -178,12 +181,12 @@ class Follower {
       return this.#lastRound;
     }
     const known = packet?.sequence === undefined ? undefined : this.#rounds.get(packet.sequence);
-    // What comes back may be of somebody's own making, the world's above all: an answer to what they had got.
+    // A reply may be the party's own answer to what it received.
     return this.#held.take(from, way!, known) ?? this.#held.take(from, "out", known) ?? known;
   }
 }
 
-/** Queues of what a party has got, one for each way. */
+/** Queues of what a party has received, one for each direction. */
 class Queues<T> {
   readonly #queues = new Map<string, T[]>();
 
@@ -192,7 +195,7 @@ class Queues<T> {
     this.#queues.set(key, [...this.#queues.get(key) ?? [], thing]);
   }
 
-  /** Takes this one, or the oldest where it is not said which. */
+  /** Removes the given item, or the oldest one without an argument. */
   take(party: string, way: Way, thing?: T): T | undefined {
     const queue = this.#queues.get(`${party} ${way}`) ?? [];
     const at = thing === undefined ? 0 : queue.indexOf(thing);

@@ -1,35 +1,35 @@
 /**
- * From the network as data to the commands that make it. Pure: nothing here runs anything.
+ * Turns the network as data into the commands that make it. Pure: it runs nothing.
  *
  * @module
  */
 import type { End, Link, Party, Topology } from "./topology.ts";
 
-/** What makes a network, in this order. */
+/** The steps that make a network, in this order. */
 interface Plan {
   /** Namespaces to make. */
   readonly namespaces: readonly string[];
-  /** Lines for `ip -batch`: the links, each made where it belongs, so that none is ever seen on the host. */
+  /** Lines for `ip -batch` that make the links in place, so that none ever appears on the host. */
   readonly links: readonly string[];
-  /** What is set up inside each namespace, independent of the others. */
+  /** Set-up inside each namespace; they are independent. */
   readonly insides: readonly Inside[];
 }
 
-/** What is set up inside one namespace. */
+/** Set-up inside one namespace. */
 export interface Inside {
   readonly namespace: string;
-  /** Values for files under `/proc/sys/net`; a `*` in a name stands for every interface. */
+  /** Values for files under `/proc/sys/net`. A `*` in a name stands for every interface. */
   readonly sysctls: readonly (readonly [file: string, value: number])[];
   /** Lines for `ip -batch`. */
   readonly ip: readonly string[];
-  /** A ruleset for `nft -f`; none where it is empty. */
+  /** A ruleset for `nft -f`; may be empty. */
   readonly nft: string;
 }
 
 /**
- * Where the indices of the links' two ends begin: never equal, and never one that is taken. Between equal ones, as the
- * kernel likes to choose them in two new namespaces, it would take up to a second to notice that a link is up, and drop
- * what is sent meanwhile (`linkwatch_urgent_event` in net/core/link_watch.c).
+ * First interface indices of the two ends of links. The two ends must differ. With equal indices,
+ * which the kernel would choose in new namespaces, the kernel takes up to a second to notice that a
+ * link is up, and drops packets meanwhile (`linkwatch_urgent_event` in net/core/link_watch.c).
  */
 const FIRST_INDEX = { one: 11, other: 111 } as const;
 
@@ -38,7 +38,7 @@ export function namespaceOf(party: string): string {
   return `onion-${party}`;
 }
 
-/** How to make this network. */
+/** The plan that makes this network. */
 export function plan({ parties, links }: Topology): Plan {
   return {
     namespaces: parties.map(({ name }) => namespaceOf(name)),
@@ -61,7 +61,7 @@ export function hostsFile({ names }: Topology, hostname: string): string {
   return all.map(([address, name]) => `${address}\t${name}\n`).join("");
 }
 
-// `name` has to be said: ip takes a lone `a` for `address`.
+// The word `name` is needed, because ip reads a lone `a` as `address`.
 function device({ party, interface: name }: End): string {
   return `name ${name} netns ${namespaceOf(party)}`;
 }
@@ -69,14 +69,14 @@ function device({ party, interface: name }: End): string {
 function sysctls({ role }: Party): Inside["sysctls"] {
   const forwards = role === "gateway" || role === "router";
   return [
-    // No solicitation of a router, nor of anybody else, disturbs a capture.
+    // Keeps router and neighbour solicitations out of captures.
     ["ipv6/conf/*/disable_ipv6", 1],
     ["ipv4/ip_forward", forwards ? 1 : 0],
     // Loose in the VM, as systemd sets it; elsewhere a path may be asymmetric.
     ["ipv4/conf/*/rp_filter", role === "vm" ? 2 : 0],
-    // The VM is as Linux comes. The others never hold an error back: what is lost is lost by a fault, not by a limit.
+    // All but the VM send ICMP errors without a limit, so that only faults lose packets.
     ...role === "vm" ? [] : [["ipv4/icmp_ratemask", 0] as const],
-    // So that traceroute shows the side of a router that the packet came in by, as it does out there.
+    // Makes traceroute show the incoming side of a router, as on the Internet.
     ...forwards ? [["ipv4/icmp_errors_use_inbound_ifaddr", 1] as const] : [],
   ];
 }

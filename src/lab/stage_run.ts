@@ -1,5 +1,5 @@
 /**
- * A stage that runs in the lab's VM, as a process of this same program.
+ * A stage that runs in the lab's VM, as another process of this program.
  *
  * @module
  */
@@ -9,15 +9,15 @@ import { ExitCode, OperatorError } from "../errors.ts";
 import { inside } from "./exec.ts";
 import { VM } from "./topology.ts";
 
-/** How to start another process of this program, with these arguments. */
+/** Returns the command that starts this program with these arguments. */
 export type Self = (
   args: readonly string[],
 ) => { readonly command: string; readonly args: readonly string[] };
 
-/** What a run is told besides where its files go. */
+/** The settings of a run, except the directory for its files. */
 export type StageSettings = Pick<Settings, "stage" | "routers" | "hops" | "latency">;
 
-/** One run of a stage. At the end of its block it has ended. */
+/** One run of a stage. Disposing of it ends the run. */
 export class StageRun implements AsyncDisposable {
   readonly #stage: Stage;
   readonly #directory: string;
@@ -55,10 +55,10 @@ export class StageRun implements AsyncDisposable {
   }
 
   /**
-   * Starts it.
+   * Starts the run.
    *
-   * @param directory where its log files go, and its captures, where it carries packets
-   * @param signal ends it early
+   * @param directory for its log files, and for captures if the stage carries packets
+   * @param signal ends the run early
    */
   static start(
     self: Self,
@@ -73,7 +73,7 @@ export class StageRun implements AsyncDisposable {
   /**
    * Waits until packets can pass.
    *
-   * @throws {OperatorError} with its own words, if it ends instead
+   * @throws {OperatorError} with the message of the run, if it ends instead
    */
   async ready(): Promise<void> {
     const isReady = await Promise.race([
@@ -83,7 +83,7 @@ export class StageRun implements AsyncDisposable {
     if (!isReady) await this.#failed();
   }
 
-  /** Ends it as a user does, and waits until its files are whole. */
+  /** Ends the run as a user does, and waits until its files are complete. */
   async stop(): Promise<void> {
     this.#end();
     const { success } = await this.#child.status;
@@ -91,7 +91,7 @@ export class StageRun implements AsyncDisposable {
     if (!success) await this.#failed();
   }
 
-  /** The lines of each of its log files. */
+  /** The lines of each log file of the run. */
   logs(): string[][] {
     const file = new RegExp(`^stage${this.#stage.number}\\.(?:proxy|router\\d+)\\.out$`);
     return [...Deno.readDirSync(this.#directory)].map(({ name }) => name).filter((name) => file.test(name))
@@ -104,12 +104,12 @@ export class StageRun implements AsyncDisposable {
     await Promise.all([this.#child.status, this.#reading, this.#words]);
   }
 
-  /** SIGTERM, because a second SIGINT, after the terminal's, would cut its clearing up short. */
+  /** Uses SIGTERM, because a second SIGINT after the terminal's would cut its clean-up short. */
   #end(): void {
     try {
       this.#child.kill("SIGTERM");
     } catch {
-      // It has ended by itself.
+      // The run has ended by itself.
     }
   }
 

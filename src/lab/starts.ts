@@ -1,18 +1,18 @@
 /**
- * Which routers have been started, from the classic log files of a stage. Pure.
+ * The routers that a stage started, read from its classic log files. Pure.
  *
  * @module
  */
 
-/** A router's start: the proxy has started its process, and it has said that it is up. */
+/** A router whose process has said that it is up. */
 export interface Start {
   readonly router: string;
   readonly pid: number;
-  /** The UDP port of its data link; of the control channel where no packets travel. */
+  /** The UDP port of its data link, or of its control channel if the stage carries no packets. */
   readonly port: number;
 }
 
-/** The starts, each once, though the proxy's log and the router's own tell of it. */
+/** Each start once, although the logs of proxy and router both have it. Sorted by router. */
 export function starts(logs: Iterable<readonly string[]>): Start[] {
   const all = [...logs].flat().flatMap(readStart);
   return all.filter(({ router }, at) => all.findIndex((other) => other.router === router) === at)

@@ -1,6 +1,6 @@
 /**
- * What is known of the lab on this machine: written before anything is made, so that whatever becomes of the process
- * that makes it, the next `up` or `down` knows what to remove. Gone after a reboot, as the lab is.
+ * The state of the lab on this machine. It is written before anything is made, so that the next
+ * `up` or `down` can remove what a killed process left. A reboot removes both.
  *
  * @module
  */
@@ -9,26 +9,26 @@ import { JOURNAL_DIR } from "../host/apply/journal_file.ts";
 import { exists } from "./command.ts";
 import type { Faults } from "./topology.ts";
 
-/** Where the lab keeps its files. */
+/** Directory of the lab's files. */
 export const LAB_DIR = `${JOURNAL_DIR}/lab`;
 
-/** Where `ip netns` keeps the names of namespaces. */
+/** Directory of the names of `ip netns`. */
 export const NETNS_DIR = "/run/netns";
 
 const STATE_FILE = `${LAB_DIR}/state.json`;
 
-/** A lab that is there, wholly or in part. */
+/** A lab, complete or in part. */
 export interface LabState {
-  /** Namespaces that are the lab's. */
+  /** Namespaces of the lab. */
   readonly namespaces: readonly string[];
   readonly faults: Faults;
-  /** Whether the first namespace of this machine is ours, and with it {@linkcode NETNS_DIR}. */
+  /** Whether the lab made {@linkcode NETNS_DIR}. */
   readonly madeNetnsDir: boolean;
-  /** Whether everything has been made. */
+  /** Whether the lab is complete. */
   readonly isWhole: boolean;
 }
 
-/** What there is of the lab. */
+/** The lab of this machine, if any. */
 export function readState(): LabState | undefined {
   try {
     return JSON.parse(Deno.readTextFileSync(STATE_FILE));
@@ -36,14 +36,14 @@ export function readState(): LabState | undefined {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw new OperatorError(
       `cannot read ${STATE_FILE}: ${(error as Error).message}`,
-      "remove the namespaces that begin with onion- with `ip netns delete`, then that file",
+      "remove the namespaces that begin with onion- by `ip netns delete`, then that file",
       undefined,
       { cause: error },
     );
   }
 }
 
-/** Notes what there is, or is about to be. */
+/** Writes the state. */
 export function writeState(state: LabState): void {
   Deno.mkdirSync(LAB_DIR, { recursive: true, mode: 0o700 });
   const unfinished = `${STATE_FILE}.new`;
@@ -51,25 +51,28 @@ export function writeState(state: LabState): void {
   Deno.renameSync(unfinished, STATE_FILE);
 }
 
-/** Removes everything that the lab has kept in files. */
+/** Removes all files of the lab. */
 export function removeState(): void {
   if (exists(LAB_DIR)) Deno.removeSync(LAB_DIR, { recursive: true });
   try {
     Deno.removeSync(JOURNAL_DIR);
   } catch {
-    // Runs on this machine have their journals there.
+    // Other runs keep their journals there.
   }
 }
 
 /**
- * Keeps every other process from making or removing the lab until it is disposed of; the kernel does so when we die.
- * It is the directory that is locked, because that is there before the lab and stays.
+ * Locks the lab against other processes until disposed of. The kernel releases the lock of a dead
+ * process. The lock is on /run, because that exists before the lab.
  *
- * @throws {OperatorError} if another process is at it
+ * @throws {OperatorError} if another process has the lock
  */
 export function lockLab(): Disposable {
   const directory = Deno.openSync("/run");
   if (directory.tryLockSync(true)) return { [Symbol.dispose]: () => directory.close() };
   directory.close();
-  throw new OperatorError("another onion is making or removing the lab right now", "wait until it has ended");
+  throw new OperatorError(
+    "another onion is making or removing the lab right now",
+    "wait until it has finished",
+  );
 }

@@ -1,5 +1,5 @@
 /**
- * What a demo has to tell, and the two forms of it that are read line by line: text, and objects. Pure.
+ * The story that a demo tells, as text and as objects. Pure.
  *
  * @module
  */
@@ -18,23 +18,23 @@ export interface Story {
   readonly stage: Stage;
   readonly starts: readonly Start[];
   readonly passages: readonly Passage[];
-  /** What ping was told to do and what came of it; nothing where the stage carries no packets. */
+  /** The ping and its result; undefined if the stage carries no packets. */
   readonly ping: PingResult | undefined;
-  /** What passed over each link of the lab meanwhile. */
+  /** What crossed each link of the lab meanwhile. */
   readonly links: readonly LinkCount[];
 }
 
-/** A ping, and its own figures. */
+/** A ping and its result. */
 export interface PingResult {
-  /** As somebody would type it. */
+  /** The command as a user would type it. */
   readonly command: string;
   readonly sent: number;
   readonly received: number;
-  /** Milliseconds; nothing where no reply came. */
+  /** Average round trip in ms; undefined without a reply. */
   readonly average: number | undefined;
 }
 
-/** Packets over one link, ARP's included. */
+/** Packets over one link, including ARP. */
 export interface LinkCount {
   readonly from: string;
   /** The interface at `from`. */
@@ -44,7 +44,7 @@ export interface LinkCount {
   readonly in: number;
 }
 
-/** The story as people read it in a terminal. */
+/** The story as text for a terminal. */
 export function storyText(story: Story): string {
   const steps = building(story.passages);
   const legs = firstPing(story);
@@ -73,17 +73,17 @@ export function storyObjects({ stage, starts, passages, ping, links }: Story): R
   ];
 }
 
-/** What passed of the first packet that ping has sent. */
+/** The passages of the first packet that ping sent. */
 export function firstPing({ passages }: Story): Passage[] {
   return passages.filter(({ round }) => round === 1);
 }
 
-/** What a passage is: `relay sealed data 0x01`. */
+/** The name of a passage, e.g. `relay sealed data 0x01`. */
 export function nameOf({ cell }: Passage): string {
   return cell === undefined ? "IP packet" : `${cellName(cell.type)} ${formatCircuit(cell.circuit)}`;
 }
 
-/** What ping itself has to say. */
+/** The result of ping as a sentence. */
 export function pingSentence({ sent, received, average }: PingResult): string {
   const time = average === undefined ? "" : `, after ${average} ms on average`;
   return `${received} of ${sent} pings were answered${time}.`;
@@ -96,14 +96,14 @@ function title({ stage, ping }: Story): string {
 
 function startSentences({ router, pid, port }: Start): string[] {
   return [
-    `The proxy starts ${router}, a process of its own with the pid ${pid}.`,
-    `${The(router)} says "I'm up", and is told what to be. It listens on UDP port ${port}.`,
+    `The proxy starts ${router} as process ${pid}.`,
+    `${The(router)} says "I'm up" and gets its settings. It listens on UDP port ${port}.`,
   ];
 }
 
 function buildingTable(steps: readonly Step[]): string {
   return "How the circuit is built:\n" + table(
-    ["from", "to", "what", "bytes", "first bytes", "what is in it"],
+    ["from", "to", "what", "bytes", "first bytes", "contents"],
     steps.map((step) => [...columns(step.passage), contentsOf(step)]),
   );
 }
@@ -123,13 +123,13 @@ function columns(passage: Passage): [from: string, to: string, what: string, byt
 function linkTable(links: readonly LinkCount[]): string {
   const used = links.filter((link) => link.out + link.in > 0);
   if (used.length === 0) return "Nothing left the VM: no link of the lab carried a packet.";
-  return "Packets on the links of the lab, ARP's included:\n" + table(
+  return "Packets on the links of the lab, including ARP:\n" + table(
     ["from", "by", "to", "out", "in"],
     used.map((link) => [link.from, link.interface, link.to, `${link.out}`, `${link.in}`]),
   );
 }
 
-/** Packets of ping's are told apart from cells that build or end a circuit. */
+/** A passage as an object: a packet of ping, or a cell that builds or ends a circuit. */
 function passageObject(passage: Passage, step: Step | undefined): Record<string, unknown> {
   const { time, from, to, bytes, first, way, cell, round, sight } = passage;
   const readable = sight?.kind === "packet" ? sight.packet : undefined;

@@ -4,7 +4,10 @@
  * @module
  */
 
-/** Columns as wide as their widest cell, two blanks between them. A last cell of several lines goes on below itself. */
+/**
+ * Columns as wide as their widest cell, with two blanks between. A last cell may have several
+ * lines.
+ */
 export function table(
   head: readonly string[],
   rows: readonly (readonly [...cells: string[], last: string | readonly string[]])[],
@@ -24,10 +27,10 @@ function linesOf(row: readonly [...cells: string[], last: string | readonly stri
   return [[...cells, first], ...more.map((line) => [...cells.map(() => ""), line])];
 }
 
-/** Columns that sentences may take; a table may be wider. */
+/** Max width of sentences in columns. A table may be wider. */
 const WIDTH = 110;
 
-/** Sentences with their numbers, one below the other. */
+/** A numbered list of sentences. */
 export function list(sentences: readonly string[], before = 0): string {
   return sentences.map((sentence, index) => {
     const number = `${before + index + 1}.`.padStart(3);
@@ -35,7 +38,7 @@ export function list(sentences: readonly string[], before = 0): string {
   }).join("\n");
 }
 
-/** A number stays with what stands before it: `router 1`. */
+/** Wraps at blanks, but keeps `router 1` on one line. */
 function wrap(sentence: string, width: number): string[] {
   const lines: string[] = [];
   for (const word of sentence.split(/ (?!\d)/)) {

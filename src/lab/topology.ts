@@ -1,5 +1,5 @@
 /**
- * The practice network, as data: who is in it, who is joined to whom, who owns which addresses.
+ * The practice network as data: its parties, links and addresses.
  *
  * ```
  *                                  vm
@@ -19,8 +19,8 @@
  *                                  └─── 203.0.113.17 ── 203.0.113.18 ─ small    128.30.4.20, over an MTU of 1280
  * ```
  *
- * Every party is a network namespace of its own. An interface is named after the party at its other end; only the
- * VM's are named as a VM's are. No link leads to the machine that the lab runs on.
+ * Every party is a network namespace. An interface has the name of the party at its other end,
+ * except in the VM. No link leads to the machine that the lab runs on.
  *
  * @module
  */
@@ -34,28 +34,28 @@ export interface Party {
   readonly is: string;
   readonly role: "vm" | "gateway" | "router" | "host";
   readonly routes: readonly Route[];
-  /** Addresses and blocks that it answers for, besides those of its interfaces. */
+  /** Addresses and blocks that it answers for, besides its interfaces. */
   readonly owns?: readonly string[];
-  /** Packets that it forwards nowhere and says nothing about, as matches of nft(8). */
+  /** Packets that it drops in silence, as matches of nft(8). */
   readonly swallows?: readonly string[];
-  /** Powered, cabled, and out of order: it takes everything in and nothing comes out. */
+  /** Whether it drops everything it receives. */
   readonly dead?: boolean;
 }
 
-/** Where packets to a block go. */
+/** A route to a block. */
 interface Route {
   /** `default`, an address or a block. */
   readonly to: string;
-  /** Of several routes to one block the one with the least is taken; 0 where nothing is said. */
+  /** The route with the lowest metric wins; 0 unless given. */
   readonly metric?: number;
-  /** To this neighbour, or nowhere: in silence, or with an ICMP error that says why. */
+  /** The next hop, or a way to drop: in silence, or with an ICMP error. */
   readonly by: { readonly gateway: string } | "blackhole" | "unreachable" | "prohibit";
 }
 
 /** A cable between two parties. */
 export interface Link {
   readonly ends: readonly [End, End];
-  /** Bytes of the longest packet that goes through. */
+  /** In bytes. */
   readonly mtu: number;
 }
 
@@ -71,30 +71,33 @@ export interface End {
 export interface Topology {
   readonly parties: readonly Party[];
   readonly links: readonly Link[];
-  /** What the hosts file says: pairs of an address and its name. */
+  /** The hosts file, as pairs of address and name. */
   readonly names: readonly (readonly [address: string, name: string])[];
 }
 
-/** What can be wrong with the network, on purpose. */
+/** Faults that users can switch on. */
 export interface Faults {
-  /** Percent of the packets on their way to the hosts that net2 loses. */
+  /** Percent of packets to the hosts that net2 drops. */
   readonly loss: number;
-  /** net3 is out of order. */
+  /** Whether net3 drops everything. */
   readonly deadRouter: boolean;
-  /** The link between net2 and net3 is narrow. */
+  /** Whether the link between net2 and net3 has a small MTU. */
   readonly smallMtu: boolean;
 }
 
-/** Nothing is wrong. */
+/** No faults. */
 export const NO_FAULTS: Faults = { loss: 0, deadRouter: false, smallMtu: false };
 
-/** Bytes. A narrow link carries what every IPv6 link must (RFC 8200 §5): a size that real tunnels have. */
+/** MTUs in bytes. The narrow one is the minimum of IPv6 (RFC 8200 §5), which real tunnels have. */
 const Mtu = { usual: 1500, narrow: 1280 } as const;
 
 /** The party that stages run in. */
 export const VM = "vm";
 
-/** Exit interfaces of the VM: eth1 and so on, one for each router, each with a gateway of its own. eth0 has gateway 0. */
+/**
+ * Numbers of the exit interfaces of the VM, eth1 and so on: one for each router, each with its own
+ * gateway.
+ */
 const EXITS = Array.from({ length: MAX_ROUTERS }, (_, index) => index + 1);
 
 /** The network, with these faults. */
@@ -131,21 +134,21 @@ function routers({ loss, deadRouter }: Faults): Party[] {
       name: "net1",
       is: "the provider of all gateways",
       role: "router",
-      // A line that nobody has rented leads nowhere, not back to net2.
+      // Unused addresses of the provider are unreachable; they are not sent back to net2.
       routes: [via("default", "203.0.113.2"), { to: "198.51.100.0/24", by: "unreachable" }],
     },
     {
       name: "net2",
       is: "the middle of the internet",
       role: "router",
-      // No default: a packet to nobody's address ends here, with an ICMP error.
+      // No default route: a packet to an unknown address ends here with an ICMP error.
       routes: [
         via("198.51.100.0/24", "203.0.113.1"),
         via("128.30.0.0/16", "203.0.113.6"),
         via("18.0.0.0/8", "203.0.113.14"),
         via("203.0.113.80", "203.0.113.14"),
       ],
-      // On the way out only, so that P percent lost is what ping reports.
+      // Only on the way out, so that ping reports the same percentage.
       swallows: loss > 0 ? [`iifname "net1" numgen random mod 10000 < ${Math.round(loss * 100)}`] : [],
     },
     {
@@ -160,7 +163,7 @@ function routers({ loss, deadRouter }: Faults): Party[] {
         { to: "128.30.2.201", by: "unreachable" },
         { to: "128.30.2.202", by: "prohibit" },
       ],
-      // A filter that somebody has set up too eagerly: what is too big vanishes, and nobody is told.
+      // A path MTU black hole: packets that are too big vanish without an ICMP error.
       swallows: [`ip daddr 128.30.4.21 ip length > ${Mtu.narrow}`],
       dead: deadRouter,
     },
@@ -213,12 +216,12 @@ function uplink(number: number): Link[] {
   ];
 }
 
-/** The two addresses of the provider's line to a gateway, out of TEST-NET-2. */
+/** The two addresses of the provider's line to a gateway, from TEST-NET-2. */
 function isp(number: number): { router: string; customer: string } {
   return { router: `198.51.100.${4 * number + 1}`, customer: `198.51.100.${4 * number + 2}` };
 }
 
-/** Everything behind the provider, out of TEST-NET-3. */
+/** Everything behind the provider, from TEST-NET-3. */
 function core({ smallMtu }: Faults): Link[] {
   return [
     link(["net1", "net2", "203.0.113.1/30"], ["net2", "net1", "203.0.113.2/30"]),

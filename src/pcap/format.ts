@@ -1,6 +1,7 @@
 /**
- * The numbers of pcapng, the capture files that Wireshark and tcpdump read (draft-ietf-opsawg-pcapng: in this
- * room, § without a source means its sections). A file is a row of blocks, each of them:
+ * The numbers of pcapng, the capture files that Wireshark and tcpdump read
+ * (draft-ietf-opsawg-pcapng: in this room, § without a source means its sections). A file is a row
+ * of blocks, each of them:
  *
  * ```
  *  0                   1                   2                   3
@@ -16,9 +17,9 @@
  * +---------------------------------------------------------------+
  * ```
  *
- * Options, and the records of a Name Resolution Block, are 16 bits of code, 16 bits of length, and a value that is
- * padded to 32 bits; code 0 ends the list (§3.5). Numbers have the byte order of whoever wrote the section, which
- * the Section Header Block tells.
+ * Options, and the records of a Name Resolution Block, are 16 bits of code, 16 bits of length, and
+ * a value that is padded to 32 bits; code 0 ends the list (§3.5). Numbers have the byte order of
+ * whoever wrote the section, which the Section Header Block tells.
  *
  * @module
  */
@@ -26,7 +27,10 @@ import type { IpAddress } from "../ip/address.ts";
 
 /** Types of blocks (§4); readers skip all others. */
 export const BlockType = {
-  /** The same in either byte order, so that a section is recognized before its order is known (§4.1). */
+  /**
+   * The same in either byte order, so that a section is recognized before its order is known
+   * (§4.1).
+   */
   sectionHeader: 0x0a0d0d0a,
   /** §4.2. */
   interfaceDescription: 1,
@@ -62,7 +66,9 @@ export const NameRecord = {
 
 /** What an interface's packets begin with (tcpdump.org/linktypes.html). */
 export const LinkType = {
-  /** LINKTYPE_RAW: an IPv4 or IPv6 header. libpcap 1.10 refuses it in a file of several interfaces. */
+  /**
+   * LINKTYPE_RAW: an IPv4 or IPv6 header. libpcap 1.10 refuses it in a file of several interfaces.
+   */
   raw: 101,
   /** LINKTYPE_IPV4: an IPv4 header. */
   ipv4: 228,
@@ -71,7 +77,10 @@ export const LinkType = {
 /** One of {@linkcode LinkType}. */
 export type LinkType = (typeof LinkType)[keyof typeof LinkType];
 
-/** Units of a timestamp in a millisecond. Readers assume microseconds unless if_tsresol says otherwise (§4.2). */
+/**
+ * Units of a timestamp in a millisecond. Readers assume microseconds unless if_tsresol says
+ * otherwise (§4.2).
+ */
 export const UNITS_PER_MS = 1000;
 
 /** Tells the byte order of a section (§4.1). */
@@ -97,7 +106,10 @@ export const FixedFields = {
 export interface AddressNames {
   /** The address. */
   readonly address: IpAddress;
-  /** One at least. Readers choose for themselves which of several they show: Wireshark 4.0 takes the last. */
+  /**
+   * One at least. Readers choose for themselves which of several they show: Wireshark 4.0 takes the
+   * last.
+   */
   readonly names: readonly [string, ...string[]];
 }
 

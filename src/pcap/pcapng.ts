@@ -1,7 +1,7 @@
 /**
- * Writes pcapng, little-endian (draft-ietf-opsawg-pcapng): blocks come out as bytes, and the caller puts them one
- * behind the other into a file or a pipe. Its figures are in §3.1 (block), §3.5 (options), §4.1 (section), §4.2
- * (interface), §4.3 (packet) and §4.5 (names).
+ * Writes pcapng, little-endian (draft-ietf-opsawg-pcapng): blocks come out as bytes, and the caller
+ * puts them one behind the other into a file or a pipe. Its figures are in §3.1 (block), §3.5
+ * (options), §4.1 (section), §4.2 (interface), §4.3 (packet) and §4.5 (names).
  *
  * ```
  * header():   Section Header | Interface Description, one each | Name Resolution, if there are names
@@ -9,7 +9,8 @@
  * names():    Name Resolution, for names that come up later
  * ```
  *
- * A file is whole after every block, so a run that is killed loses what it was writing and nothing else.
+ * A file is whole after every block, so a run that is killed loses what it was writing and nothing
+ * else.
  *
  * @module
  */
@@ -34,8 +35,9 @@ const MAX_VALUE = 0xffff;
 const UNKNOWN_LENGTH = [0xffff_ffff, 0xffff_ffff] as const;
 
 /**
- * Bytes of a packet that are kept: of any packet all. It is what Wireshark's tools write where there is no limit;
- * zero would say so too (§4.2), but older versions of libpcap refuse a second interface with zero (its issue 832).
+ * Bytes of a packet that are kept: of any packet all. It is what Wireshark's tools write where
+ * there is no limit; zero would say so too (§4.2), but older versions of libpcap refuse a second
+ * interface with zero (its issue 832).
  */
 const SNAPSHOT_LENGTH = 262_144;
 
@@ -59,16 +61,19 @@ interface PcapngOptions {
   /** The program and its version, e.g. `onion 0.1.0`. */
   readonly application: string;
   /**
-   * One at least; packets refer to them by index. Wireshark takes any mixture. libpcap, and so tcpdump, wants one
-   * link type for all, and not {@linkcode LinkType.raw}: version 1.10.3 compares its own number of it, 12, with the
-   * second interface's 101.
+   * One at least; packets refer to them by index. Wireshark takes any mixture. libpcap, and so
+   * tcpdump, wants one link type for all, and not {@linkcode LinkType.raw}: version 1.10.3 compares
+   * its own number of it, 12, with the second interface's 101.
    */
   readonly interfaces: readonly [PcapngInterface, ...PcapngInterface[]];
   /** Names that Wireshark shows in place of addresses. */
   readonly names?: readonly AddressNames[];
 }
 
-/** Writes one section of a capture file. Texts hold no zero character, which readers take for their end (§3.5). */
+/**
+ * Writes one section of a capture file. Texts hold no zero character, which readers take for their
+ * end (§3.5).
+ */
 export class PcapngWriter {
   readonly #options: PcapngOptions;
 
@@ -124,12 +129,13 @@ export class PcapngWriter {
   /**
    * A packet.
    *
-   * @param timestamp milliseconds since the Unix epoch. Whole microseconds are kept exactly until the year 2109;
-   * beyond, a double is no longer that fine.
+   * @param timestamp milliseconds since the Unix epoch. Whole microseconds are kept exactly until
+   * the year 2109; beyond, a double is no longer that fine.
    * @param bytes the packet, from what the interface's link type says it begins with
    * @param comment text to be shown with it; none if empty
    * @param interfaceId index of the interface that saw it
-   * @throws {RangeError} where the comment is longer than 65,535 bytes, or there is no such interface
+   * @throws {RangeError} where the comment is longer than 65,535 bytes, or there is no such
+   * interface
    */
   packet(timestamp: number, bytes: Uint8Array, comment = "", interfaceId = 0): Uint8Array<ArrayBuffer> {
     if (this.#options.interfaces[interfaceId] === undefined) {
@@ -144,10 +150,13 @@ export class PcapngWriter {
   }
 }
 
-/** A time in ms as the high and the low word of its number of microseconds, which stays below 2^53. */
+/**
+ * A time in ms as the high and the low word of its number of microseconds, which stays below 2^53.
+ */
 function units(timestamp: number): [high: number, low: number] {
   const whole = Math.floor(timestamp);
-  // Rounds the fraction by itself: multiplied with its milliseconds, a double would lose its last digits.
+  // Rounds the fraction by itself: multiplied with its milliseconds, a double would lose its last
+  // digits.
   const count = whole * UNITS_PER_MS + Math.round((timestamp - whole) * UNITS_PER_MS);
   return [Math.floor(count / 2 ** 32), count % 2 ** 32];
 }

@@ -1,6 +1,7 @@
 /**
- * Reads the capture files that `pcapng.ts` writes (draft-ietf-opsawg-pcapng): one little-endian section with
- * interfaces, names of IPv4 addresses, and packets. Other blocks and options are skipped.
+ * Reads the capture files that `pcapng.ts` writes (draft-ietf-opsawg-pcapng): one little-endian
+ * section with interfaces, names of IPv4 addresses, and packets. Other blocks and options are
+ * skipped.
  *
  * A file that ends inside a block is *incomplete*: its run goes on, or was killed. A file that
  * contradicts itself is *malformed*, which is a {@linkcode WireError}.

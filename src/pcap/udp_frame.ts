@@ -1,6 +1,6 @@
 /**
- * A cell in the UDP datagram that it travels in, as an IPv4 packet for a capture file: so Wireshark shows a data link
- * as datagrams between two parties with addresses and names.
+ * A cell in the UDP datagram that it travels in, as an IPv4 packet for a capture file: so Wireshark
+ * shows a data link as datagrams between two parties with addresses and names.
  *
  * ```
  *  0                   1                   2                   3
@@ -15,7 +15,8 @@
  * |  Cell …                                                       |
  * ```
  *
- * The packet is made up: the kernel's own, with its identification and TTL, is never seen by the packet thread.
+ * The packet is made up: the kernel's own, with its identification and TTL, is never seen by the
+ * packet thread.
  *
  * @module
  */

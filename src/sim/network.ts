@@ -1,6 +1,6 @@
 /**
- * A whole network in one process: a proxy, its routers and the links between them, all in memory, and a clock that
- * only the caller moves. This file shows how the parts make a network:
+ * A whole network in one process: a proxy, its routers and the links between them, all in memory,
+ * and a clock that only the caller moves. This file shows how the parts make a network:
  *
  * 1. `Network` holds what all members agree on. Each member's own config follows from it.
  * 2. Each member gets a link, whose neighbours have the order that the config assumes.
@@ -49,7 +49,10 @@ export interface MemoryNetworkOptions {
   readonly mtu?: number;
   /** MTU of the links between the members, in bytes; 65,535 unless given. */
   readonly linkMtu?: number;
-  /** A router for each world, with a raw ICMP exit into it. Without worlds, one router answers pings itself. */
+  /**
+   * A router for each world, with a raw ICMP exit into it. Without worlds, one router answers pings
+   * itself.
+   */
   readonly worlds?: readonly MemoryWorld[];
   /** Builds circuits. Without it, each router has a circuit of one hop from the start. */
   readonly circuits?: MemoryCircuits;
@@ -74,7 +77,10 @@ export interface MemoryNetworkOptions {
 export class MemoryNetwork {
   /** The TUN interface of the proxy. Play the host with it. */
   readonly tun: MemoryTun = new MemoryTun();
-  /** The medium that carries the cells. Add a link to play a stranger; set `tamper` to play a link's owner. */
+  /**
+   * The medium that carries the cells. Add a link to play a stranger; set `tamper` to play a link's
+   * owner.
+   */
   readonly medium: MemoryMedium = new MemoryMedium();
   /** Counters of the proxy and of each router; `router` is the first router's. */
   readonly counters: {

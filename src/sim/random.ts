@@ -4,7 +4,9 @@
  * @module
  */
 
-/** A function that returns numbers in [0, 1). The same seed, any integer, gives the same numbers. */
+/**
+ * A function that returns numbers in [0, 1). The same seed, any integer, gives the same numbers.
+ */
 export function seededRandom(seed: number): () => number {
   let state = seed | 0;
   return () => {

@@ -6,7 +6,9 @@
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { Tun } from "../device/tun.ts";
 
-/** A TUN interface without a kernel: `inject` what the host sends, `take` what the host receives. */
+/**
+ * A TUN interface without a kernel: `inject` what the host sends, `take` what the host receives.
+ */
 export class MemoryTun implements Tun {
   readonly #towardsOnion: Uint8Array[] = [];
   #towardsHost: Uint8Array<ArrayBuffer>[] = [];

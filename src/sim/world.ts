@@ -32,7 +32,9 @@ export interface WorldRouter {
   readonly longestError?: number;
 }
 
-/** What a host does: answers pings, stays silent, or lets the last router say "host unreachable". */
+/**
+ * What a host does: answers pings, stays silent, or lets the last router say "host unreachable".
+ */
 export type WorldHost = "answers" | "silent" | "unreachable";
 
 /** The parts of a world. */

@@ -218,7 +218,7 @@ Deno.test({
     });
     const texts = await Promise.all(running);
     const fromWithin = await machine.onion("lab", "exec", ONION, "lab", "down");
-    assert.match(fromWithin.stderr, /^onion: this process is in the lab itself; /);
+    assert.match(fromWithin.stderr, /^onion: this process runs inside the lab; /);
     assert.deepEqual(await machine.onion("lab", "down"), {
       code: 0,
       stdout: "the lab is down\n",
@@ -248,7 +248,7 @@ Deno.test({
     const { code, stderr } = await machine.onion("lab", "up");
     assert.deepEqual([code, stderr], [
       1,
-      "onion: there is a namespace onion-net2 that is not the lab's; " +
+      "onion: the namespace onion-net2 exists, but it is not the lab's; " +
       "if nobody needs it, remove it: ip netns delete onion-net2\n",
     ]);
     assert.equal((await ip("netns")).stdout, "onion-net2\nmine\n");

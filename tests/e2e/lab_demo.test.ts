@@ -35,7 +35,7 @@ Deno.test({
     await t.step("stage 1, without a lab", async () => {
       const { code, stdout, stderr } = await machine.onion("lab", "demo", "--stage", "1");
       assert.deepEqual([code, stderr], [0, ""]);
-      assert.match(stdout, /^ 1\. The proxy starts router 1, a process of its own with the pid \d+\.$/m);
+      assert.match(stdout, /^ 1\. The proxy starts router 1 as process \d+\.$/m);
       assert.deepEqual(await machine.snapshot(), before);
     });
 
@@ -96,7 +96,7 @@ Deno.test({
           ...seenFrom.toReversed().map((source) => `128.30.2.155 → ${source} echo reply`),
         ],
       );
-      assert.match(stdout, /^Nothing is sealed: everybody on the way, .*, can read everything\.$/m);
+      assert.match(stdout, /^Nothing is sealed: every router, .*, can read everything\.$/m);
       assert.match(stdout, /^4 of 4 pings were answered, /m);
     });
 
@@ -107,19 +107,19 @@ Deno.test({
       const path = rows.slice(1, 4).map(([, to]) => to!);
       assert.equal(new Set(path).size, 3);
       assert.deepEqual(rows.map(([from, to]) => `${from} → ${to}`), wholeWay(path));
-      // 84 of the packet, 8 of a cell's header, 24 for each layer.
+      // 84 of the packet, 8 of the cell header, 24 for each layer.
       const bytes = rows.map(([, , , bytes]) => bytes);
       assert.deepEqual(bytes, ["84", "164", "140", "116", "84", "84", "116", "140", "164", "84"]);
       const exit = `192.168.20${path[2]!.slice(-1)}.2`;
       assert.deepEqual(rows.map(([, , , , sight]) => sight), [
         "10.0.2.15 → 128.30.2.155 echo request",
-        "nothing but where it goes next: 132 bytes sealed for others",
-        "nothing but where it goes next: 108 bytes sealed for others",
-        "0.0.0.0 → 128.30.2.155 echo request: not who asks",
+        "only the next hop: 132 bytes are sealed for others",
+        "only the next hop: 108 bytes are sealed for others",
+        "0.0.0.0 → 128.30.2.155 echo request: but not the sender",
         `${exit} → 128.30.2.155 echo request`,
         `128.30.2.155 → ${exit} echo reply`,
-        "nothing but where it goes next: 108 bytes sealed for others",
-        "nothing but where it goes next: 132 bytes sealed for others",
+        "only the next hop: 108 bytes are sealed for others",
+        "only the next hop: 132 bytes are sealed for others",
         "128.30.2.155 → 10.0.2.15 echo reply",
         "128.30.2.155 → 10.0.2.15 echo reply",
       ]);

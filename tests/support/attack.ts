@@ -8,15 +8,17 @@ import type { DropReason } from "../../src/trace/counters.ts";
 import { LOWEST, Onion, type OnionOptions, portOf, PROXY } from "./circuits.ts";
 import { assertAnswers, packetsOf, type Ping, pingOf } from "./ping.ts";
 
-/** A link in one direction, and where what is wrong inside a sealed cell on it can first be noticed. */
+/**
+ * A link in one direction, and where what is wrong inside a sealed cell on it can first be noticed.
+ */
 export interface Way {
   readonly from: number;
   readonly to: number;
   /** Who receives: 0 for the proxy, or a router's number. */
   readonly receiver: number;
   /**
-   * Who can tell that a body is not authentic. Towards the exit it is who receives it. Towards the proxy it is the proxy, for
-   * the hops before it have no key for what they add their layers to.
+   * Who can tell that a body is not authentic. Towards the exit it is who receives it. Towards the
+   * proxy it is the proxy, for the hops before it have no key for what they add their layers to.
    */
   readonly opener: number;
   readonly isOutward: boolean;
@@ -66,7 +68,9 @@ export function catchOne(onion: Onion, way: Way, ping: Partial<Ping>): Uint8Arra
   return caught[0]!;
 }
 
-/** Lets a cell that was taken out arrive after all: it is as good as ever, and its ping is answered. */
+/**
+ * Lets a cell that was taken out arrive after all: it is as good as ever, and its ping is answered.
+ */
 export function assertGenuine(onion: Onion, way: Way, cell: Uint8Array, ping: Partial<Ping>): void {
   const heard = onion.arrive(way.from, way.to, cell);
   assert.equal(heard.length, 1, `${nameOf(way)}: the genuine cell is taken after the attack`);
@@ -75,8 +79,8 @@ export function assertGenuine(onion: Onion, way: Way, cell: Uint8Array, ping: Pa
 }
 
 /**
- * Asserts that a datagram does nothing but move one counter: nothing of it reaches host or world, nobody answers it, no
- * circuit comes or goes.
+ * Asserts that a datagram does nothing but move one counter: nothing of it reaches host or world,
+ * nobody answers it, no circuit comes or goes.
  */
 export function assertUseless(
   onion: Onion,
@@ -103,7 +107,9 @@ export function counterOf(cell: Uint8Array): bigint {
   return new DataView(cell.buffer, cell.byteOffset + 8).getBigUint64(0, true);
 }
 
-/** What is noticed first of a sealed cell with one bit flipped, before which every counter has come. */
+/**
+ * What is noticed first of a sealed cell with one bit flipped, before which every counter has come.
+ */
 export function flawOf(way: Way, cell: Uint8Array, flipped: Uint8Array): [party: number, reason: DropReason] {
   const at = cell.findIndex((byte, index) => byte !== flipped[index]);
   if (at === 0) return [way.receiver, "unexpected-cell"];

@@ -1,6 +1,6 @@
 /**
- * Captures of runs that never were: what `--pcap` would have written, made by hand, of a circuit that is built and pings
- * that pass it. What is sealed is made up, but for its length.
+ * Captures of runs that never were: what `--pcap` would have written, made by hand, of a circuit
+ * that is built and pings that pass it. What is sealed is made up, but for its length.
  *
  * @module
  */
@@ -93,7 +93,9 @@ export class Captures {
     });
   }
 
-  /** Pings that are all under way at once: each of them leaves before the first one's answer comes. */
+  /**
+   * Pings that are all under way at once: each of them leaves before the first one's answer comes.
+   */
   ping(...pings: readonly Ping[]): void {
     for (const ping of pings) this.#out(ping);
     for (const ping of pings) if (!ping.end?.startsWith("lost")) this.#back(ping);

@@ -1,6 +1,6 @@
 /**
- * Networks of several routers, each with a world of its own behind it, and everything that a test wants to see of them:
- * what each party logs and counts, and what crosses which link.
+ * Networks of several routers, each with a world of its own behind it, and everything that a test
+ * wants to see of them: what each party logs and counts, and what crosses which link.
  *
  * ```
  *      VM           onion, one hop                                worlds, one behind each router
@@ -38,7 +38,10 @@ export const portOf = (router: number) => PROXY + router;
 /** The address that a router leaves by, by its number. */
 export const exitOf = (router: number) => `192.168.20${router}.2`;
 
-/** Always the lowest of what there is to choose from, so that every path is router 1, router 2, and so on. */
+/**
+ * Always the lowest of what there is to choose from, so that every path is router 1, router 2, and
+ * so on.
+ */
 export const LOWEST = () => 0;
 
 /** What an {@linkcode Onion} is made of. */
@@ -62,7 +65,10 @@ export interface Crossing {
   readonly bytes: Uint8Array;
 }
 
-/** A drop that somebody counted: the party, 0 for the proxy or a router's number, the reason, and how often. */
+/**
+ * A drop that somebody counted: the party, 0 for the proxy or a router's number, the reason, and
+ * how often.
+ */
 type Drop = readonly [party: number, reason: DropReason, count: number];
 
 /** A network that has just come up. */
@@ -126,8 +132,8 @@ export class Onion {
   }
 
   /**
-   * Takes the datagrams of one link out of it while `act` goes on: nobody gets them, and they are handed back. Those of
-   * other links go through.
+   * Takes the datagrams of one link out of it while `act` goes on: nobody gets them, and they are
+   * handed back. Those of other links go through.
    */
   intercept(from: number, to: number, act: () => void): Uint8Array[] {
     const caught: Uint8Array[] = [];
@@ -149,7 +155,9 @@ export class Onion {
     return this.listen();
   }
 
-  /** Sends packets as the host, and hands back what comes to it once everything has come to rest. */
+  /**
+   * Sends packets as the host, and hands back what comes to it once everything has come to rest.
+   */
   exchange(packets: readonly Uint8Array[], elapsed = 0): Heard[] {
     for (const packet of packets) this.network.tun.inject(packet);
     return this.listen(elapsed);
@@ -161,7 +169,9 @@ export class Onion {
     return hear(this.network.tun.take(), this.mtu);
   }
 
-  /** Lets time pass from one deadline to the next, as the packet threads do; what comes to the host. */
+  /**
+   * Lets time pass from one deadline to the next, as the packet threads do; what comes to the host.
+   */
   pass(ms: number): Heard[] {
     const heard: Heard[] = [];
     const until = this.network.now + ms;
@@ -171,7 +181,10 @@ export class Onion {
     return [...heard, ...this.listen(until - this.network.now)];
   }
 
-  /** Sends one request, and tells what came back as `ping` would, after proving that it would know it for its own. */
+  /**
+   * Sends one request, and tells what came back as `ping` would, after proving that it would know
+   * it for its own.
+   */
   ping(ping: Partial<Ping> = {}): string[] {
     const sent = pingOf(ping);
     return this.exchange(packetsOf(sent, this.mtu)).map((heard) => {

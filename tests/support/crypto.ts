@@ -1,6 +1,6 @@
 /**
- * The cryptographic providers of this machine, loaded before any test begins: a library stays loaded, and the test that
- * loaded it would be blamed for that.
+ * The cryptographic providers of this machine, loaded before any test begins: a library stays
+ * loaded, and the test that loaded it would be blamed for that.
  *
  * @module
  */
@@ -25,7 +25,9 @@ export const AVAILABLE: readonly CryptoProvider[] = [...LOADED.values()].filter(
 /** For tests of what is built on providers, and is the same over each. */
 export const PROVIDER: CryptoProvider = AVAILABLE[0]!;
 
-/** The same test for each provider, ignored with the reason behind its name where one is missing. */
+/**
+ * The same test for each provider, ignored with the reason behind its name where one is missing.
+ */
 export function testEach(name: string, fn: (provider: CryptoProvider) => void): void {
   for (const [each, provider] of LOADED) {
     if (provider === undefined) Deno.test.ignore(`${each}: ${name} (needs ${each})`, () => {});

@@ -44,7 +44,10 @@ export function tunByHand(name: string, addresses: string[], but: Partial<Interf
   return card(name, addresses, { kind: "tun", isPointToPoint: true, hasCarrier: false, ...but });
 }
 
-/** A route, as in `default via 10.0.2.2 dev eth0 table 9 metric 100`, or `prohibit 18.0.0.0/8 table 9 metric 4096`. */
+/**
+ * A route, as in `default via 10.0.2.2 dev eth0 table 9 metric 100`, or `prohibit 18.0.0.0/8 table
+ * 9 metric 4096`.
+ */
 function route(text: string): Route {
   const prohibits = text.startsWith("prohibit ");
   const [to = "", ...words] = text.replace(/^prohibit /, "").split(" ");

@@ -1,6 +1,7 @@
 /**
- * Packets that are not what they should be: valid ones with some of their fields, lengths and checksums changed, so that
- * they get past the first checks, and pure noise. The same seed gives the same packets.
+ * Packets that are not what they should be: valid ones with some of their fields, lengths and
+ * checksums changed, so that they get past the first checks, and pure noise. The same seed gives
+ * the same packets.
  *
  * @module
  */
@@ -58,7 +59,9 @@ const OPTIONS = [
   "07ff04ff",
 ];
 
-/** Offsets of the 16-bit words of an IPv4 header, and of the ICMP header behind one without options. */
+/**
+ * Offsets of the 16-bit words of an IPv4 header, and of the ICMP header behind one without options.
+ */
 const WORDS = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26];
 
 function validPackets(): Uint8Array[] {
@@ -84,7 +87,9 @@ const LONGEST_DATAGRAM = 65_507;
 /** The longest packet: seldom, because it takes long. */
 const LONGEST = ipv4({}, echo({ data: pattern(65_507) }));
 
-/** A source of malformed packets and cells. What it hands out is good until the next is asked for. */
+/**
+ * A source of malformed packets and cells. What it hands out is good until the next is asked for.
+ */
 export class Malformed {
   readonly #random: Random;
   readonly #valid = validPackets();
@@ -191,7 +196,10 @@ export class Malformed {
   }
 }
 
-/** Whether a cell with this header holds a piece of an ICMP datagram in which nothing is wrong: it may wait for the others. */
+/**
+ * Whether a cell with this header holds a piece of an ICMP datagram in which nothing is wrong: it
+ * may wait for the others.
+ */
 export function isProperFragment(datagram: Uint8Array, type: number, circuit: number): boolean {
   const header = concat(
     Uint8Array.of(type, 0, 0, 0),

@@ -46,8 +46,8 @@ interface Received extends PlainPacket {
 }
 
 /**
- * Puts fragments together as a host would, by hand: in any order, with duplicates. What is not complete, or has a
- * wrong ICMP checksum, the host never sees.
+ * Puts fragments together as a host would, by hand: in any order, with duplicates. What is not
+ * complete, or has a wrong ICMP checksum, the host never sees.
  */
 export function hostReceives(packets: readonly Uint8Array[]): Received[] {
   const datagrams = new Map<string, PlainPacket[]>();

@@ -1,5 +1,6 @@
 /**
- * Packets made and read by hand: a second, slow and plain opinion on what `src/wire` does. Nothing here uses it.
+ * Packets made and read by hand: a second, slow and plain opinion on what `src/wire` does. Nothing
+ * here uses it.
  *
  * @module
  */
@@ -53,7 +54,10 @@ export function plainChecksum(bytes: Uint8Array): number {
   return 0xffff - plainSum(bytes);
 }
 
-/** A packet buffer that holds `packet`, every other byte 0xa5: who reads or writes beside it is caught. */
+/**
+ * A packet buffer that holds `packet`, every other byte 0xa5: who reads or writes beside it is
+ * caught.
+ */
 export function poisoned(packet: Uint8Array = new Uint8Array(), capacity = MAX_PACKET): PacketBuffer {
   const buffer = new PacketBuffer(capacity);
   buffer.bytes.fill(0xa5);
@@ -182,7 +186,10 @@ export function readIpv4(bytes: Uint8Array): PlainPacket {
   };
 }
 
-/** The payload of the datagram that these fragments are, in whatever order: they must tile it exactly. */
+/**
+ * The payload of the datagram that these fragments are, in whatever order: they must tile it
+ * exactly.
+ */
 export function joinPlainly(fragments: readonly Uint8Array[]): Uint8Array {
   const parts = fragments.map(readIpv4).sort((a, b) => a.offset - b.offset);
   let at = 0;

@@ -1,6 +1,6 @@
 /**
- * `ping` and `traceroute` by hand: what they send, and what they make of what comes back. Nothing of `src/wire` is
- * used, and everything that they would check is.
+ * `ping` and `traceroute` by hand: what they send, and what they make of what comes back. Nothing
+ * of `src/wire` is used, and everything that they would check is.
  *
  * @module
  */
@@ -130,7 +130,10 @@ export function dotted(address: IpAddress): string {
   return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 255).join(".");
 }
 
-/** Asserts that a message answers a request: for the one who asked, from whom was asked, the data as they were sent. */
+/**
+ * Asserts that a message answers a request: for the one who asked, from whom was asked, the data as
+ * they were sent.
+ */
 export function assertAnswers(heard: Heard, ping: Ping): void {
   assert.equal(dotted(heard.destination), ping.source, "for another client");
   assert.equal(dotted(heard.source), ping.destination, "from another host");
@@ -143,9 +146,9 @@ export function assertAnswers(heard: Heard, ping: Ping): void {
 }
 
 /**
- * Asserts that an error is about a request, so that `ping` and `traceroute` know it for theirs. The quote says who
- * asked whom and with which identifier, as it was sent; its header checksum is right; of the ICMP message every
- * byte is as it was sent, the checksum included.
+ * Asserts that an error is about a request, so that `ping` and `traceroute` know it for theirs. The
+ * quote says who asked whom and with which identifier, as it was sent; its header checksum is
+ * right; of the ICMP message every byte is as it was sent, the checksum included.
  */
 export function assertQuotes(heard: Heard, ping: Ping): void {
   assert.equal(dotted(heard.destination), ping.source, "for another client");

@@ -1,6 +1,6 @@
 /**
- * ChaCha20-Poly1305 as RFC 8439 tells it, slow and plain: a second opinion for the libraries, which also takes the nonces of
- * the RFC's own examples. Nothing in `src` uses it.
+ * ChaCha20-Poly1305 as RFC 8439 tells it, slow and plain: a second opinion for the libraries, which
+ * also takes the nonces of the RFC's own examples. Nothing in `src` uses it.
  *
  * @module
  */

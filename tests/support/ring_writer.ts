@@ -1,5 +1,6 @@
 /**
- * A Worker that writes events, as the packet thread does: the other end of the tests of the event ring.
+ * A Worker that writes events, as the packet thread does: the other end of the tests of the event
+ * ring.
  *
  * @module
  */
@@ -17,7 +18,9 @@ export interface WriterOrder {
   readonly events: number;
   /** Events after which the reader is woken. */
   readonly burst: number;
-  /** Where the reader counts what it has taken, if the writer shall wait for it before each burst. */
+  /**
+   * Where the reader counts what it has taken, if the writer shall wait for it before each burst.
+   */
   readonly taken?: SharedArrayBuffer;
 }
 

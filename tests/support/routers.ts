@@ -35,7 +35,10 @@ export interface AtExit {
 /** The UDP port of the proxy; the routers' come behind it. */
 const PROXY_PORT = 40_000;
 
-/** Routers that begin circuits, plain or sealed. Router I has the address 192.168.20I.2 and the port 40000 + I. */
+/**
+ * Routers that begin circuits, plain or sealed. Router I has the address 192.168.20I.2 and the port
+ * 40000 + I.
+ */
 export class Routers {
   /** As a proxy has to know them, in order. */
   readonly descriptions: readonly RouterDescription[];
@@ -95,7 +98,10 @@ export class Routers {
     );
   }
 
-  /** Sends cells to a router as another party, the proxy unless told otherwise: what comes to the proxy of them. */
+  /**
+   * Sends cells to a router as another party, the proxy unless told otherwise: what comes to the
+   * proxy of them.
+   */
   send(router: number, cells: readonly Uint8Array[], from = 0, now = 0): Uint8Array[] {
     for (const cell of cells) this.#underWay.push({ from, to: router, cell });
     return this.#settle(now);

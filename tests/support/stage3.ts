@@ -1,5 +1,6 @@
 /**
- * Stage 3 as a whole, in memory: a test plays the VM at one end and looks at the world at the other.
+ * Stage 3 as a whole, in memory: a test plays the VM at one end and looks at the world at the
+ * other.
  *
  * ```
  *      VM           onion, one hop                                world
@@ -83,7 +84,10 @@ export class Stage3 {
     return hear(this.network.tun.take(), this.mtu);
   }
 
-  /** Sends one request, and tells what came back as `ping` would, after proving that it would know it for its own. */
+  /**
+   * Sends one request, and tells what came back as `ping` would, after proving that it would know
+   * it for its own.
+   */
   ping(ping: Partial<Ping> = {}): string[] {
     const sent = pingOf(ping);
     return this.exchange(packetsOf(sent, this.mtu)).map((heard) => {

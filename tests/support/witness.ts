@@ -1,6 +1,6 @@
 /**
- * A provider that does what another one does, and remembers everything that must stay secret: what a test needs to prove
- * that none of it gets out, and that all of it is wiped.
+ * A provider that does what another one does, and remembers everything that must stay secret: what
+ * a test needs to prove that none of it gets out, and that all of it is wiped.
  *
  * @module
  */

@@ -89,7 +89,8 @@ Deno.test("stage 6: what each router reads, when its layer is off", () => {
   ]);
   const first = passages(captures.items());
   assert.deepEqual(pathOf(first), ["router 3", "router 1", "router 2"]);
-  // Cells get shorter by a layer at each hop; on a link nobody can read more of them than their header.
+  // Cells get shorter by a layer at each hop; on a link nobody can read more of them than their
+  // header.
   const cells = first.filter(({ cell }) => cell !== undefined);
   assert.deepEqual(cells.map(({ bytes }) => bytes), [108, 84, 60, 60, 84, 108]);
   assert.ok(cells.every(({ packet }) => packet === undefined));

@@ -69,7 +69,8 @@ Deno.test("each gateway is a neighbour", () => {
 });
 
 Deno.test("no packet is routed in a circle", () => {
-  // net2, in the middle, has no default route; net1, which has one, gets from net2 only what it has a route for.
+  // net2, in the middle, has no default route; net1, which has one, gets from net2 only what it has
+  // a route for.
   assert.ok(!inside("net2").ip.some((line) => line.startsWith("route add default")));
   assert.ok(inside("net2").ip.includes("route add 198.51.100.0/24 via 203.0.113.1"));
   assert.ok(inside("net1").ip.includes("route add unreachable 198.51.100.0/24"));

@@ -22,7 +22,7 @@ function story(stage: number, captures: Captures | undefined, rest: Partial<Stor
 
 const PING = { command: "ping -c 1 10.5.51.7", sent: 1, received: 1, average: 0.125 };
 
-/** A circuit that is built by these routers, and a ping. */
+/** A circuit through these routers, and two pings. */
 function built(circuits: "plain" | "sealed", ...path: number[]): Captures {
   const captures = new Captures(circuits, path);
   captures.build();
@@ -36,7 +36,7 @@ function assertHasLines(text: string, lines: readonly string[]): void {
   for (const line of lines) assert.ok(all.includes(line), `${line}\n\n${text}`);
 }
 
-Deno.test("a router's start is told once, though two logs tell of it, and in the order of their numbers", () => {
+Deno.test("lab starts: lists each router once, in the order of numbers", () => {
   const second = "router: 2, pid: 78, port: 2001, IP: 192.168.202.2";
   assert.deepEqual(starts([[second], ["ICMP from tunnel", ...PROXY_LOG, second, ""], ROUTER_LOG]), [
     { router: "router 1", pid: 77, port: 2000 },
@@ -44,28 +44,28 @@ Deno.test("a router's start is told once, though two logs tell of it, and in the
   ]);
 });
 
-Deno.test("stage 1 in words", () => {
+Deno.test("lab story: stage 1 as text", () => {
   assert.equal(
     storyText(story(1, undefined)),
     `Stage 1: the proxy starts a router, which says "I'm up"
 
- 1. The proxy starts router 1, a process of its own with the pid 77.
- 2. Router 1 says "I'm up", and is told what to be. It listens on UDP port 2000.`,
+ 1. The proxy starts router 1 as process 77.
+ 2. Router 1 says "I'm up" and gets its settings. It listens on UDP port 2000.`,
   );
 });
 
-Deno.test("stage 2 in words", () => {
+Deno.test("lab story: stage 2 as text", () => {
   assert.equal(
     storyText(story(2, answeredInside(), { ping: PING })),
     `Stage 2: ping any 10.5.51.x: TUN, proxy, router, and back
 $ ping -c 1 10.5.51.7
 
- 1. The proxy starts router 1, a process of its own with the pid 77.
- 2. Router 1 says "I'm up", and is told what to be. It listens on UDP port 2000.
- 3. ping asks for 10.5.51.7. The kernel leads the packet into the tunnel, to the proxy.
- 4. The proxy hands it on to router 1.
- 5. Router 1 answers itself, in the place of 10.5.51.7, and returns that to the proxy.
- 6. The proxy writes it into the tunnel, and the kernel gives it to ping.
+ 1. The proxy starts router 1 as process 77.
+ 2. Router 1 says "I'm up" and gets its settings. It listens on UDP port 2000.
+ 3. ping sends a request to 10.5.51.7. The kernel routes the packet into the tunnel, to the proxy.
+ 4. The proxy sends it to router 1.
+ 5. Router 1 answers in the place of 10.5.51.7, and returns the reply to the proxy.
+ 6. The proxy writes it to the tunnel, and the kernel delivers it to ping.
 
 The first ping, as it crosses each link:
   from      to        what              bytes  first bytes                 what the receiver can read
@@ -74,7 +74,7 @@ The first ping, as it crosses each link:
   router 1  proxy     return data 0x01  36     54000000 00000001 4500001c  10.5.51.7 → 10.5.51.2 echo reply
   proxy     ping      IP packet         28     4500001c 12340000 4001ee9a  10.5.51.7 → 10.5.51.2 echo reply
 
-Nothing is sealed: everybody on the way, and whoever watches a link, can read everything.
+Nothing is sealed: every router, and anyone who watches a link, can read everything.
 
 1 of 1 pings were answered, after 0.125 ms on average.
 
@@ -82,7 +82,7 @@ Nothing left the VM: no link of the lab carried a packet.`,
   );
 });
 
-Deno.test("stage 3 in words: who the world sees, and the links that carried it", () => {
+Deno.test("lab story: stage 3 as text shows the exit address and the links used", () => {
   const links = [
     { from: "vm", interface: "eth0", to: "gw0", out: 0, in: 0 },
     { from: "vm", interface: "eth1", to: "gw1", out: 2, in: 12 },
@@ -91,8 +91,8 @@ Deno.test("stage 3 in words: who the world sees, and the links that carried it",
   captures.ping({ sequence: 1 });
   const text = storyText(story(3, captures, { ping: PING, links }));
   assertHasLines(text, [
-    " 5. Router 1 sends it into the world by an interface of its own, as 192.168.201.2.",
-    " 6. 128.30.2.155 answers, and router 1 gets that, addressed to 192.168.201.2.",
+    " 5. Router 1 sends it to the world through its own interface, as 192.168.201.2.",
+    " 6. 128.30.2.155 answers, and router 1 receives that, addressed to 192.168.201.2.",
     " 7. Router 1 returns it to the proxy, addressed to 10.0.2.15.",
     "  from  by    to   out  in",
     "  vm    eth1  gw1  2    12",
@@ -100,43 +100,43 @@ Deno.test("stage 3 in words: who the world sees, and the links that carried it",
   assert.ok(!text.includes("eth0"));
 });
 
-Deno.test("stage 5 in words: each router writes its address over the one before, and everybody reads everything", () => {
+Deno.test("lab story: stage 5 as text shows each router's address as source, and plain contents", () => {
   assertHasLines(storyText(story(5, built("plain", 2, 1), { ping: PING })), [
-    " 3. The proxy begins a circuit at router 2.",
-    " 4. By way of router 2, the proxy extends the circuit to router 1.",
+    " 3. The proxy creates a circuit at router 2.",
+    " 4. Through router 2, the proxy extends the circuit to router 1.",
     "How the circuit is built:",
     "  proxy     router 2  extend 0x01        14     52000000 00000001 7f000001  extend to router 1, at 127.0.0.1:5001",
-    " 6. The proxy hands it on to router 2.",
-    " 7. Router 2 reads it, writes its own address 192.168.202.2 over the sender's, and hands it on to router 1.",
-    " 8. Router 1 sends it into the world by an interface of its own, as 192.168.201.2.",
+    " 6. The proxy sends it to router 2.",
+    " 7. Router 2 reads it, replaces the source by its own address 192.168.202.2, and sends it to router 1.",
+    " 8. Router 1 sends it to the world through its own interface, as 192.168.201.2.",
     "10. Router 1 returns it to router 2, addressed to 192.168.202.2.",
     "  router 2  router 1  relay data 0x201   36     51000000 00000201 4500001c  192.168.202.2 → 128.30.2.155 echo request",
-    "Nothing is sealed: everybody on the way, and whoever watches a link, can read everything.",
+    "Nothing is sealed: every router, and anyone who watches a link, can read everything.",
   ]);
 });
 
-Deno.test("stage 6 in words: what is hidden from whom", () => {
+Deno.test("lab story: stage 6 as text shows what each party can read", () => {
   const text = storyText(story(6, built("sealed", 3, 1, 2), { ping: PING }));
   const [, beginning, building, way, crossings, moral] = text.split("\n\n");
   assert.match(
     beginning!,
-    /^ 5\. By way of router 3 and router 1, the proxy extends the circuit to router 2\. /m,
+    /^ 5\. Through router 3 and router 1, the proxy extends the circuit to router 2\. /m,
   );
   assert.equal(building!.split("\n")[0], "How the circuit is built:");
   assert.equal(
     way,
-    ` 6. ping asks for 128.30.2.155. The kernel leads the packet into the tunnel, to the proxy.
- 7. The proxy writes 0.0.0.0 over the sender's address, seals the packet in 3 layers, for router 2, router 1
-    and router 3, and hands it on to router 3.
- 8. Router 3 takes its layer off, learns nothing but where it goes next, and hands it on to router 1.
- 9. Router 1 takes its layer off, learns nothing but where it goes next, and hands it on to router 2.
-10. Router 2 takes the last layer off, learns where the packet goes and not who asks, and sends it into the
+    ` 6. ping sends a request to 128.30.2.155. The kernel routes the packet into the tunnel, to the proxy.
+ 7. The proxy replaces the source by 0.0.0.0, seals the packet in 3 layers, for router 2, router 1 and
+    router 3, and sends it to router 3.
+ 8. Router 3 removes its layer, learns only the next hop, and sends the rest to router 1.
+ 9. Router 1 removes its layer, learns only the next hop, and sends the rest to router 2.
+10. Router 2 removes the last layer, learns the destination but not the sender, and sends the packet to the
     world as 192.168.202.2.
-11. 128.30.2.155 answers, and router 2 gets that, addressed to 192.168.202.2.
-12. Router 2 seals it in a layer of its own, and returns that to router 1.
-13. Router 1 cannot read it, puts a layer of its own around it, and returns that to router 3.
-14. Router 3 cannot read it, puts a layer of its own around it, and returns that to the proxy.
-15. The proxy takes 3 layers off, writes the packet into the tunnel, and the kernel gives it to ping.`,
+11. 128.30.2.155 answers, and router 2 receives that, addressed to 192.168.202.2.
+12. Router 2 seals it in a layer, and returns it to router 1.
+13. Router 1 cannot read it, adds a layer, and returns it to router 3.
+14. Router 3 cannot read it, adds a layer, and returns it to the proxy.
+15. The proxy removes 3 layers, writes the packet to the tunnel, and the kernel delivers it to ping.`,
   );
   const rows = crossings!.split("\n").map((row) =>
     row.replace(/ [0-9a-f]{8} [0-9a-f]{8} [0-9a-f]{8} /, " … ")
@@ -145,70 +145,70 @@ Deno.test("stage 6 in words: what is hidden from whom", () => {
     "The first ping, as it crosses each link:",
     "from | to | what | bytes | first bytes | what the receiver can read",
     "ping | proxy | IP packet | 28 | … | 10.0.2.15 → 128.30.2.155 echo request",
-    "proxy | router 3 | relay sealed data 0x01 | 108 | … | nothing but where it goes next:",
-    "76 bytes sealed for others",
-    "router 3 | router 1 | relay sealed data 0x301 | 84 | … | nothing but where it goes next:",
-    "52 bytes sealed for others",
+    "proxy | router 3 | relay sealed data 0x01 | 108 | … | only the next hop:",
+    "76 bytes are sealed for others",
+    "router 3 | router 1 | relay sealed data 0x301 | 84 | … | only the next hop:",
+    "52 bytes are sealed for others",
     "router 1 | router 2 | relay sealed data 0x101 | 60 | … | 0.0.0.0 → 128.30.2.155 echo request:",
-    "not who asks",
+    "but not the sender",
     "router 2 | world | IP packet | 28 | … | 192.168.202.2 → 128.30.2.155 echo request",
     "world | router 2 | IP packet | 28 | … | 128.30.2.155 → 192.168.202.2 echo reply",
-    "router 2 | router 1 | return sealed data 0x101 | 60 | … | nothing but where it goes next:",
-    "52 bytes sealed for others",
-    "router 1 | router 3 | return sealed data 0x301 | 84 | … | nothing but where it goes next:",
-    "76 bytes sealed for others",
+    "router 2 | router 1 | return sealed data 0x101 | 60 | … | only the next hop:",
+    "52 bytes are sealed for others",
+    "router 1 | router 3 | return sealed data 0x301 | 84 | … | only the next hop:",
+    "76 bytes are sealed for others",
     "router 3 | proxy | return sealed data 0x01 | 108 | … | 128.30.2.155 → 10.0.2.15 echo reply",
     "proxy | ping | IP packet | 28 | … | 128.30.2.155 → 10.0.2.15 echo reply",
   ]);
   assert.equal(
     moral,
-    `108 bytes are 28 of the packet, 8 of a cell's header, and 3 times 24 of a layer's counter and tag.
-Whoever watches a link can read when a cell passes, its size and its circuit id, and nothing of what is in it.`,
+    `108 bytes are 28 of the packet, 8 of the cell header, and 3 times 24 of a layer's counter and tag.
+Anyone who watches a link sees when a cell passes, its size and its circuit id, but nothing of its contents.`,
   );
   assert.deepEqual(text.split("\n").filter((line) => line.length > 130), []);
 });
 
-Deno.test("a ping that gets nothing", () => {
+Deno.test("lab story: a ping without an answer", () => {
   const captures = new Captures("sealed", [1, 2]);
   captures.ping({ sequence: 1, end: "lost in the world" });
   const text = storyText(
     story(6, captures, { ping: { command: "ping", sent: 1, received: 0, average: undefined } }),
   );
-  assert.match(text, /^ 6\. Router 2 takes .*\n.*\n 7\. Nothing comes back\.\n/m);
+  assert.match(text, /^ 6\. Router 2 removes .*\n.*\n 7\. Nothing comes back\.\n/m);
   assertHasLines(text, ["0 of 1 pings were answered."]);
 });
 
-Deno.test("a ping that is lost on its way through the onion", () => {
+Deno.test("lab story: a ping that is lost between routers", () => {
   const captures = new Captures("sealed", [1, 2]);
   captures.build();
   captures.ping({ sequence: 1, end: "lost on the first link" });
   const text = storyText(story(6, captures, { ping: { ...PING, received: 0, average: undefined } }));
   assert.match(
     text,
-    /^ 6\. The proxy writes .*, seals the packet in 2 layers, for router 2 and\n {4}router 1, and hands/m,
+    /^ 6\. The proxy replaces .*, seals the packet in 2 layers, for router 2 and router 1, and\n {4}sends it/m,
   );
   assert.match(text, /^ 7\. Nothing comes back\.$/m);
-  assert.match(text, /^84 bytes are 28 of the packet, 8 of a cell's header, and 2 times 24 of a layer's /m);
+  assert.match(text, /^84 bytes are 28 of the packet, 8 of the cell header, and 2 times 24 of a layer's /m);
   assert.match(text, /^ {2}proxy +router 1 +relay sealed data 0x01 +84 +(?:[0-9a-f]{8} ?){3}$/m);
 });
 
-Deno.test("a ping that the world says something else to", () => {
+Deno.test("lab story: a ping that gets an ICMP error", () => {
   const captures = new Captures("sealed", [1]);
   captures.ping({ sequence: 1, end: "time exceeded" });
   assertHasLines(storyText(story(6, captures)), [
-    " 6. 203.0.113.2 says: time exceeded, and router 1 gets that, addressed to 192.168.201.2.",
-    " 7. Router 1 seals it in a layer of its own, and returns that to the proxy.",
-    " 8. The proxy takes one layer off, writes the packet into the tunnel, and the kernel gives it to ping.",
+    ' 6. 203.0.113.2 reports "time exceeded", and router 1 receives that, addressed to 192.168.201.2.',
+    " 7. Router 1 seals it in a layer, and returns it to the proxy.",
+    " 8. The proxy removes one layer, writes the packet to the tunnel, and the kernel delivers it to ping.",
   ]);
 });
 
-Deno.test("a ping that nobody has seen", () => {
+Deno.test("lab story: a ping that left no trace", () => {
   const text = storyText(story(2, undefined, { ping: { ...PING, received: 0, average: undefined } }));
   assert.doesNotMatch(text, /first ping|sealed/);
   assertHasLines(text, ["0 of 1 pings were answered."]);
 });
 
-Deno.test("as a Mermaid sequence diagram", () => {
+Deno.test("lab story: as a Mermaid sequence diagram", () => {
   assert.equal(
     storyMermaid(story(2, answeredInside(), { ping: PING })),
     `sequenceDiagram
@@ -229,7 +229,7 @@ Deno.test("as a Mermaid sequence diagram", () => {
   );
 });
 
-Deno.test("as a Mermaid sequence diagram: routers in the order of the path, and those without a part left out", () => {
+Deno.test("lab story: the Mermaid diagram lists the routers of the path in order, and no others", () => {
   const more = [
     "router: 2, pid: 78, port: 2001",
     "router: 3, pid: 79, port: 2002",
@@ -249,14 +249,14 @@ Deno.test("as a Mermaid sequence diagram: routers in the order of the path, and 
   assertHasLines(text, [
     "  proxy->>router3: handshake 0x01, 56 bytes",
     "  proxy->>router3: sealed extend 0x01, 86 bytes",
-    "  Note over router3: in 1 layer, for router 3 to read:<br/>extend to router 1, and a handshake with it",
+    "  Note over router3: sealed in 1 layer for router 3:<br/>extend to router 1, with a handshake for it",
     "  router1->>router2: relay sealed data 0x101, 60 bytes",
-    "  Note over router2: 0.0.0.0 → 128.30.2.155 echo request:<br/>not who asks",
+    "  Note over router2: 0.0.0.0 → 128.30.2.155 echo request:<br/>but not the sender",
   ]);
   assert.doesNotMatch(text, /router4/);
 });
 
-Deno.test("as a Mermaid sequence diagram: where nothing travels", () => {
+Deno.test("lab story: the Mermaid diagram of a stage without packets", () => {
   assert.equal(
     storyMermaid(story(1, undefined)),
     `sequenceDiagram
@@ -267,7 +267,7 @@ Deno.test("as a Mermaid sequence diagram: where nothing travels", () => {
   );
 });
 
-Deno.test("as objects", () => {
+Deno.test("lab story: as objects", () => {
   const objects = storyObjects(story(2, answeredInside(), { ping: PING }));
   assert.deepEqual(objects.map(({ event }) => event), [
     "demo",
@@ -297,7 +297,7 @@ Deno.test("as objects", () => {
   });
 });
 
-Deno.test("as objects: all pings, and nothing that only others could have read", () => {
+Deno.test("lab story: objects cover all pings, and show only what each party can read", () => {
   const objects = storyObjects(story(6, built("sealed", 1, 2), { ping: PING }));
   assert.deepEqual(objects.filter(({ event }) => event === "cell").length, 6);
   const packets = objects.filter(({ event }) => event === "packet");
@@ -312,7 +312,7 @@ Deno.test("as objects: all pings, and nothing that only others could have read",
     circuit: "0x01",
     bytes: 84,
     first: packets[1]!.first,
-    receiver: "nothing but where it goes next: 52 bytes sealed for others",
+    receiver: "only the next hop: 52 bytes are sealed for others",
     watcher: "size and circuit id",
   });
 });

@@ -7,7 +7,10 @@ import { udpFrame } from "../../src/pcap/udp_frame.ts";
 import { needing, run } from "../e2e/support/program.ts";
 import { address, concat, hex } from "../support/packets.ts";
 
-/** A cell in a datagram from 10.9.0.1:5000 to 10.9.0.2:5001, as text2pcap (Wireshark 4.0.17) made it up. */
+/**
+ * A cell in a datagram from 10.9.0.1:5000 to 10.9.0.2:5001, as text2pcap (Wireshark 4.0.17) made it
+ * up.
+ */
 const FRAME = hex(`
   45000028 12340000 ff11957c 0a090001 0a090002
   13881389 001494ce
@@ -72,7 +75,8 @@ Deno.test("golden: interfaces and names, field by field", () => {
       hex(
         "0a0d0d0a 2c000000 4d3c2b1a 0100 0000 ffffffffffffffff  0400 0500 6f6e696f6e 000000  00000000 2c000000",
       ),
-      // Interface (§4.2): LINKTYPE_RAW, 262,144 bytes; if_name "tun1", if_description "packets", if_tsresol 6.
+      // Interface (§4.2): LINKTYPE_RAW, 262,144 bytes; if_name "tun1", if_description "packets",
+      // if_tsresol 6.
       hex("01000000 34000000 6500 0000 00000400  0200 0400 74756e31"),
       hex("0300 0700 7061636b657473 00  0900 0100 06 000000  00000000 34000000"),
       // LINKTYPE_IPV4; if_name "cells", if_tsresol 6.

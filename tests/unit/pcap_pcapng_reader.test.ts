@@ -28,7 +28,8 @@ const BY_HAND = [
   hex("0200 0800 63656c6c73 00 7878  0000 0000 2c000000"),
   // An Interface Statistics Block, to be skipped.
   hex("05000000 18000000 00000000 00000000 00000000 18000000"),
-  // Names: an IPv6 record to be skipped, one address with two names, the end, and ns_dnsname "x" behind it.
+  // Names: an IPv6 record to be skipped, one address with two names, the end, and ns_dnsname "x"
+  // behind it.
   hex("04000000 44000000  0200 1200 20010db8 00000000 00000000 12345678 78000000"),
   hex("0100 0a00 0a090001 616200 636400 0000  0000 0000  0200 0100 78000000  0000 0000 44000000"),
   // 3 bytes of 1500, 2^32 + 1536 µs, epb_flags, and two comments.

@@ -9,7 +9,10 @@ const anyEnd = fc.record(
   { noNullPrototype: true },
 );
 
-/** The sum over pseudo header, UDP header and payload (RFC 768): all ones where the checksum is right. */
+/**
+ * The sum over pseudo header, UDP header and payload (RFC 768): all ones where the checksum is
+ * right.
+ */
 function plainUdpSum(packet: Uint8Array): number {
   const udp = packet.subarray(20);
   const length = Uint8Array.of(udp.length >>> 8, udp.length & 0xff);
@@ -22,7 +25,8 @@ Deno.test("golden: a datagram that text2pcap makes up too", () => {
     { address: address("10.9.0.2"), port: 5001 },
     hex("51000000 00000001 70696e67"),
   );
-  // text2pcap (Wireshark 4.0.17), but for identification 0x1234, TTL 255 and no DF in a header of its own.
+  // text2pcap (Wireshark 4.0.17), but for identification 0x1234, TTL 255 and no DF in a header of
+  // its own.
   assert.deepEqual(frame.subarray(20), hex("13881389 001494ce 51000000 00000001 70696e67"));
   assert.deepEqual(frame.subarray(0, 20), hex("45000028 00004000 4011 26b1 0a090001 0a090002"));
 });
