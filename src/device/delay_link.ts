@@ -39,6 +39,11 @@ export class DelayLink implements Link {
     this.#now = now;
   }
 
+  /** {@inheritDoc Link.fd} */
+  get fd(): number | undefined {
+    return this.#inner.fd;
+  }
+
   /** {@inheritDoc Link.receive} */
   receive(into: PacketBuffer): Neighbour {
     return this.#inner.receive(into);

@@ -17,6 +17,8 @@ export const STRANGER: Neighbour = -2;
 
 /** Datagrams between neighbours. */
 export interface Link {
+  /** The descriptor that is readable while datagrams wait; undefined for a link in memory. */
+  readonly fd: number | undefined;
   /**
    * Fills `into`, which has room for the longest packet, with the next waiting datagram.
    *

@@ -9,16 +9,17 @@ import type { Tun } from "./tun.ts";
 
 /** A TUN interface, by the descriptor that is attached to it. */
 export class LinuxTun implements Tun {
-  readonly #fd: number;
+  /** {@inheritDoc Tun.fd} */
+  readonly fd: number;
 
   /** @param fd a descriptor that somebody else owns and keeps open */
   constructor(fd: number) {
-    this.#fd = fd;
+    this.fd = fd;
   }
 
   /** {@inheritDoc Tun.receive} */
   receive(into: PacketBuffer): boolean {
-    const length = readPacket(this.#fd, into.from(HEADROOM), MAX_PACKET);
+    const length = readPacket(this.fd, into.from(HEADROOM), MAX_PACKET);
     if (length === NO_PACKET) return false;
     into.hold(length);
     return true;
@@ -26,6 +27,6 @@ export class LinuxTun implements Tun {
 
   /** {@inheritDoc Tun.send} */
   send(packet: PacketBuffer): boolean {
-    return writePacket(this.#fd, packet.from(packet.start), packet.length);
+    return writePacket(this.fd, packet.from(packet.start), packet.length);
   }
 }

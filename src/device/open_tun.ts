@@ -27,6 +27,7 @@ export async function openTun(name: string): Promise<OpenTun> {
   const fd = attachTun(name);
   const tun = new LinuxTun(fd.number);
   return {
+    fd: fd.number,
     receive: (into) => tun.receive(into),
     send: (packet) => tun.send(packet),
     [Symbol.dispose]: () => fd[Symbol.dispose](),

@@ -7,6 +7,8 @@ import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 
 /** A source and sink of IP packets. */
 export interface Tun {
+  /** The descriptor that is readable while packets wait; undefined for a device in memory. */
+  readonly fd: number | undefined;
   /**
    * Fills `into` with the next waiting packet.
    *

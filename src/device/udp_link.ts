@@ -13,6 +13,8 @@ import type { Endpoint } from "../ip/address.ts";
  * length travel by the train where there are many: most of what one costs is its way through the kernel.
  */
 export class UdpLink implements Link {
+  /** {@inheritDoc Link.fd} */
+  readonly fd: number;
   readonly #receiver: UdpReceiver;
   readonly #sender: UdpSender;
   readonly #neighbours: readonly SockaddrIn[];
@@ -31,6 +33,7 @@ export class UdpLink implements Link {
    * @param neighbours the neighbours; their index is their {@linkcode Neighbour}
    */
   constructor(fd: number, neighbours: readonly Endpoint[]) {
+    this.fd = fd;
     this.#receiver = new UdpReceiver(fd);
     this.#sender = new UdpSender(fd);
     this.#neighbours = neighbours.map((neighbour) => new SockaddrIn(neighbour));

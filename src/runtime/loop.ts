@@ -9,20 +9,14 @@ import type { EventRing } from "../trace/event_ring.ts";
 import type { Node } from "./node.ts";
 import type { Placement } from "./placement.ts";
 import { AWAKE, LOG } from "./scheduling.ts";
+import type { Source } from "./source.ts";
 
-/** What a loop turns: a node, and the descriptors of its sources. */
+/** What a loop turns. */
 export interface Turnable {
   readonly node: Node;
-  /** One for each of the node's sources, in the same order. */
-  readonly fds: readonly number[];
   readonly ring: EventRing;
-  /** Where the thread runs; wherever the kernel likes where it is undefined. */
+  /** Moves the thread between processors; undefined to leave it to the kernel. */
   readonly placement?: Placement | undefined;
-  /**
-   * Given where the first source brings the answers to what the others send on: behind a lone packet of theirs it is asked at
-   * once, and after a packet of its own the thread stays awake for so many ms, for what follows it may be about to come.
-   */
-  readonly awake?: number;
 }
 
 /**
@@ -47,7 +41,8 @@ class PacketLoop {
   readonly #poller: Poller;
   readonly #ring: EventRing;
   readonly #placement: Placement | undefined;
-  readonly #awake: number;
+  /** The source that brings answers, if one does. */
+  readonly #answers: Source | undefined;
   #now = monotonic();
   #due = Infinity;
   /** When the reader of the events is to be woken, and when it was. */
@@ -58,12 +53,12 @@ class PacketLoop {
   #disturbed = 0;
   #sleepyUntil = 0;
 
-  constructor({ node, fds, ring, placement, awake = 0 }: Turnable, doorbell: number) {
+  constructor({ node, ring, placement }: Turnable, doorbell: number) {
     this.#node = node;
-    this.#poller = new Poller([doorbell, ...fds]);
+    this.#poller = new Poller([doorbell, ...node.sources.map(fdOf)]);
     this.#ring = ring;
     this.#placement = placement;
-    this.#awake = awake;
+    this.#answers = node.sources.find(({ bringsAnswers }) => bringsAnswers);
     this.#due = node.deadline();
     // What is due at the start comes before packets that have waited for it.
     if (this.#due <= this.#now) node.expire(this.#now);
@@ -78,11 +73,12 @@ class PacketLoop {
     let moved = 0;
     for (let index = 0; index < sources.length; index++) {
       if (!this.#poller.isReadable(index + 1)) continue;
-      const count = sources[index]!.move(now);
-      if (index === 0) this.#isExpectant = count > 0;
+      const source = sources[index]!;
+      const count = source.move(now);
+      if (source === this.#answers) this.#isExpectant = count > 0;
       moved += count;
     }
-    if (this.#awake > 0 && moved === 1 && !this.#isExpectant) this.#lookForAnswer();
+    if (moved === 1 && !this.#isExpectant) this.#lookForAnswer();
     this.#placement?.turned(moved, now);
     if (this.#due <= now) this.#node.expire(now);
     this.#tell(now);
@@ -91,14 +87,14 @@ class PacketLoop {
 
   /** Whoever shares this processor has taken it to answer, and may have done so by now: no need to wait for that. */
   #lookForAnswer(): void {
-    this.#isExpectant = this.#node.sources[0]!.move(monotonic()) > 0;
+    if (this.#answers !== undefined) this.#isExpectant = this.#answers.move(monotonic()) > 0;
   }
 
   #wait(): void {
     this.#due = this.#node.deadline();
     // By the time at which the turn began: what a turn takes is less than a wait is exact to.
     const timeout = Math.min(this.#due, this.#wakeAt) - this.#now;
-    const staysAwake = this.#isExpectant && this.#awake > 0 && this.#now >= this.#sleepyUntil;
+    const staysAwake = this.#isExpectant && this.#now >= this.#sleepyUntil;
     this.#isExpectant = false;
     if (!staysAwake) return this.#poller.wait(timeout);
     if (this.#poller.waitAwake(timeout, AWAKE, monotonic)) {
@@ -120,4 +116,9 @@ class PacketLoop {
     this.#wokenAt = now;
     this.#wakeAt = Infinity;
   }
+}
+
+function fdOf({ fd }: Source): number {
+  if (fd === undefined) throw new TypeError("a loop cannot wait for a device in memory");
+  return fd;
 }

@@ -56,8 +56,14 @@ export function proxyNode(
   const core = new ProxyCore(config, outbox, trace, random, crypto);
   return {
     sources: [
-      new LinkSource(link, buffer, trace, core),
-      new DeviceSource(tun, buffer, link, trace, (packet, now) => core.fromTun(packet, now)),
+      new LinkSource({ link, buffer, trace, core, bringsAnswers: true }),
+      new DeviceSource({
+        device: tun,
+        link,
+        buffer,
+        trace,
+        take: (packet, now) => core.fromTun(packet, now),
+      }),
     ],
     ...timed(core, link, trace),
     end: () => core.end(),
@@ -100,11 +106,13 @@ export function routerNode(
     if (config.exit.kind === "echo") return new EchoExit(config.exit.block, deliver, trace);
     if (socket === undefined) throw new TypeError("a raw ICMP exit needs a socket");
     const exit = new RawIcmpExit(config.exit, socket, deliver, trace, random);
-    sources.push(new DeviceSource(socket, buffer, link, trace, (packet, now) => exit.fromWorld(packet, now)));
+    const take = (packet: PacketBuffer, now: number) => exit.fromWorld(packet, now);
+    sources.push(new DeviceSource({ device: socket, link, buffer, trace, take }));
     return exit;
   };
   const core = new RouterCore(config, outbox, trace, makeExit, secrets);
-  sources.unshift(new LinkSource(link, buffer, trace, core));
+  // Nobody on this host waits for them: a router that stayed awake would block the others' processor (ADR 11).
+  sources.unshift(new LinkSource({ link, buffer, trace, core, bringsAnswers: false }));
   return {
     sources,
     circuits: () => core.circuits,

@@ -78,13 +78,6 @@ interface WorkerScope {
 const scope = self as unknown as WorkerScope;
 let running: (Turnable & { readonly doorbell: number }) | undefined;
 
-/**
- * Milliseconds that the proxy's thread stays awake after an answer. Who has got one often asks at once for the next, and
- * to get a processor out of its sleep takes longer than that. A router's thread does not: it would keep the others from
- * the processor that they share. See docs/adr/0011-threads-together-and-awake.md.
- */
-const AWAKE = 0.02;
-
 /** Orders are obeyed one after the other, although the start has to wait for what it loads. */
 let obeying: Promise<void> = Promise.resolve();
 
@@ -160,19 +153,19 @@ async function start(
       const crypto = circuits.kind === "built" && circuits.isSealed ? await chooseProvider() : undefined;
       const linux = new LinuxTun(role.tun);
       const node = proxyNode(role.config, taps?.tun(linux) ?? linux, link, trace, crypto);
-      return { node, fds: [order.link, role.tun], ring, doorbell, placement, awake: AWAKE };
+      return { node, ring, doorbell, placement };
     }
     case "router": {
       const secrets = role.keys && { crypto: await chooseProvider(), keys: role.keys };
       const seen = { ...trace, ...(taps && { tap: taps.inside() }) };
       if (role.socket === undefined) {
         const node = routerNode(role.config, link, seen, undefined, secrets);
-        return { node, fds: [order.link], ring, doorbell, placement };
+        return { node, ring, doorbell, placement };
       }
       const raw = new RawIcmpSocket(role.socket);
       const socket = taps?.socket(raw, role.config.address ?? UNSPECIFIED) ?? raw;
       const node = routerNode(role.config, link, seen, socket, secrets);
-      return { node, fds: [order.link, role.socket], ring, doorbell, placement };
+      return { node, ring, doorbell, placement };
     }
   }
 }

@@ -10,8 +10,12 @@ import { SOURCE } from "./scheduling.ts";
 
 /** Where packets come from. */
 export interface Source {
+  /** The descriptor that is readable while packets wait; undefined for a device in memory. */
+  readonly fd: number | undefined;
+  /** Whether it brings the answers that this host waits for. The loop then looks for them early. */
+  readonly bringsAnswers: boolean;
   /**
-   * Moves what waits, a burst at most.
+   * Moves the packets that wait, at most a burst.
    *
    * @param now ms of a clock that never goes back
    * @returns how many packets that were
@@ -19,23 +23,35 @@ export interface Source {
   move(now: number): number;
 }
 
-/** Where packets come from that leave by a link, or have come by it. */
+/** What every source of a node is made with. */
+interface SourceParts {
+  /** The link that the packets leave by, or come from. */
+  readonly link: Link;
+  /** Holds one packet at a time. The sources of a node share it, because they take turns and copy what they keep. */
+  readonly buffer: PacketBuffer;
+  readonly trace: Trace;
+}
+
+/** Packets that leave by a link, or have come by it. */
 abstract class PacketSource implements Source {
+  abstract readonly fd: number | undefined;
+  abstract readonly bringsAnswers: boolean;
+  protected readonly buffer: PacketBuffer;
+  protected readonly trace: Trace;
   readonly #link: Link;
-  readonly #trace: Trace;
   /** When its last turn was. */
   #before = -Infinity;
 
-  /** @param link what its packets leave by, or come from */
-  constructor(link: Link, trace: Trace) {
+  constructor({ link, buffer, trace }: SourceParts) {
     this.#link = link;
-    this.#trace = trace;
+    this.buffer = buffer;
+    this.trace = trace;
   }
 
   /**
    * {@inheritDoc Source.move}
    *
-   * One after the other: the first of a burst leaves at once, for it may be the only one and somebody waits for it; the others
+   * The first packet of a burst leaves at once, because it may be the only one and somebody waits for it. The others
    * leave together when the burst is over.
    */
   move(now: number): number {
@@ -46,76 +62,88 @@ abstract class PacketSource implements Source {
     while ((count < most || link.hasMore) && this.moveOne(now)) {
       if (++count === 1) link.cork();
     }
-    if (count > 0) countRefused(link.uncork(), this.#trace);
+    if (count > 0) countRefused(link.uncork(), this.trace);
     return count;
   }
 
-  /** Moves one packet, if there is one: whether there was. */
+  /** Moves one packet, if there is one. Returns whether there was. */
   protected abstract moveOne(now: number): boolean;
 }
 
-/** What is read one packet at a time, without waiting. */
+/** A device that is read one packet at a time, without blocking. */
 interface Device {
-  /** Fills `into` with the next packet: whether there was one. */
+  /** See {@linkcode Source.fd}. */
+  readonly fd: number | undefined;
+  /** Fills `into` with the next packet. Returns whether there was one. */
   receive(into: PacketBuffer): boolean;
 }
 
-/** Who is given the packets of a device. */
+/** Takes a packet of a device. The buffer is used up. */
 export type TakePacket = (packet: PacketBuffer, now: number) => void;
 
-/**
- * The packets of a device, each in the same buffer. All sources of a node may share it, for they take turns, and what is kept of a
- * packet is copied.
- */
+/** The packets of a device. */
 export class DeviceSource extends PacketSource {
+  /** {@inheritDoc Source.fd} */
+  readonly fd: number | undefined;
+  /** {@inheritDoc Source.bringsAnswers} */
+  readonly bringsAnswers = false;
   readonly #device: Device;
-  readonly #buffer: PacketBuffer;
   readonly #take: TakePacket;
 
-  /** @param take given each packet; the buffer is used up */
-  constructor(device: Device, buffer: PacketBuffer, link: Link, trace: Trace, take: TakePacket) {
-    super(link, trace);
+  /** The packets of `device`, which `take` is given. */
+  constructor(
+    { device, take, ...parts }: SourceParts & { readonly device: Device; readonly take: TakePacket },
+  ) {
+    super(parts);
+    this.fd = device.fd;
     this.#device = device;
-    this.#buffer = buffer;
     this.#take = take;
   }
 
   protected override moveOne(now: number): boolean {
-    if (!this.#device.receive(this.#buffer)) return false;
-    this.#take(this.#buffer, now);
+    if (!this.#device.receive(this.buffer)) return false;
+    this.#take(this.buffer, now);
     return true;
   }
 }
 
-/** Who is given the cells of a link. */
+/** Takes the cells of a link. */
 export interface CellTaker {
-  /** A cell came from the neighbour of this index. The buffer is used up. */
+  /** Takes a cell from the neighbour of this index. The buffer is used up. */
   fromLink(neighbour: number, cell: PacketBuffer, now: number): void;
 }
 
-/** The cells of a link, likewise. */
+/** The cells of a link. */
 export class LinkSource extends PacketSource {
+  /** {@inheritDoc Source.fd} */
+  readonly fd: number | undefined;
+  /** {@inheritDoc Source.bringsAnswers} */
+  readonly bringsAnswers: boolean;
   readonly #link: Link;
-  readonly #buffer: PacketBuffer;
-  readonly #trace: Trace;
   readonly #core: CellTaker;
 
-  constructor(link: Link, buffer: PacketBuffer, trace: Trace, core: CellTaker) {
-    super(link, trace);
-    this.#link = link;
-    this.#buffer = buffer;
-    this.#trace = trace;
+  /** The cells of the link, which `core` is given. */
+  constructor(
+    { core, bringsAnswers, ...parts }: SourceParts & {
+      readonly core: CellTaker;
+      readonly bringsAnswers: boolean;
+    },
+  ) {
+    super(parts);
+    this.fd = parts.link.fd;
+    this.bringsAnswers = bringsAnswers;
+    this.#link = parts.link;
     this.#core = core;
   }
 
   protected override moveOne(now: number): boolean {
     const link = this.#link;
-    const neighbour = link.receive(this.#buffer);
+    const neighbour = link.receive(this.buffer);
     if (neighbour === NOTHING) return false;
-    // What came together goes on together.
+    // Cells that came as one train go on as one.
     if (link.hasMore) link.cork();
-    if (neighbour === STRANGER) this.#trace.counters.count("unknown-peer");
-    else this.#core.fromLink(neighbour, this.#buffer, now);
+    if (neighbour === STRANGER) this.trace.counters.count("unknown-peer");
+    else this.#core.fromLink(neighbour, this.buffer, now);
     return true;
   }
 }

@@ -38,6 +38,11 @@ export class FaultLink implements Link {
     this.#random = seededRandom(seed);
   }
 
+  /** {@inheritDoc Link.fd} */
+  get fd(): number | undefined {
+    return this.#inner.fd;
+  }
+
   /** {@inheritDoc Link.receive} */
   receive(into: PacketBuffer): Neighbour {
     return this.#inner.receive(into);

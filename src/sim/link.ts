@@ -47,6 +47,8 @@ export class MemoryMedium {
 
 /** A data link in memory. */
 export class MemoryLink implements Link {
+  /** {@inheritDoc Link.fd} */
+  readonly fd: undefined = undefined;
   readonly #medium: MemoryMedium;
   readonly #ownPort: number;
   readonly #neighbours: number[] = [];

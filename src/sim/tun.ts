@@ -10,6 +10,8 @@ import type { Tun } from "../device/tun.ts";
  * A TUN interface without a kernel: `inject` what the host sends, `take` what the host receives.
  */
 export class MemoryTun implements Tun {
+  /** {@inheritDoc Tun.fd} */
+  readonly fd: undefined = undefined;
   readonly #towardsOnion: Uint8Array[] = [];
   #towardsHost: Uint8Array<ArrayBuffer>[] = [];
 

@@ -57,6 +57,8 @@ export interface MemoryWorldOptions {
  * kernel reassemble.
  */
 export class MemoryWorld implements IcmpSocket {
+  /** {@inheritDoc IcmpSocket.fd} */
+  readonly fd: undefined = undefined;
   /** Address of the exit. */
   readonly address: IpAddress;
   /** MTU of the exit's interface, in bytes. */

@@ -87,6 +87,7 @@ function makeRouter(exitKind: "echo" | "raw-icmp"): RouterBench {
   const random = new Random(3);
   // The kernel takes most messages, but not all.
   const socket: IcmpSocket = {
+    fd: undefined,
     send: () => random.oneIn(10) ? "refused" : random.oneIn(10) ? "too-long" : (bench.toWorld++, "sent"),
     receive: () => false,
   };

@@ -288,6 +288,7 @@ class Mesh {
   #socketOf(router: number): IcmpSocket {
     const random = this.#random;
     return {
+      fd: undefined,
       send: (buffer, from, { destination }) => {
         if (random.oneIn(20)) return random.oneIn(2) ? "refused" : "too-long";
         this.#outputs[router]!.toWorld++;

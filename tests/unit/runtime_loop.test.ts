@@ -19,9 +19,9 @@ function makeLoop(devices: number) {
     fds,
     ring,
     memory,
-    run(node: Partial<Node>, awake?: number): void {
+    run(node: Partial<Node>): void {
       const whole: Node = { sources: [], deadline: () => Infinity, expire: () => {}, ...node };
-      runUntilDoorbell({ node: whole, fds, ring, ...(awake !== undefined && { awake }) }, end);
+      runUntilDoorbell({ node: whole, ring }, end);
     },
     [Symbol.dispose]: () => stack.dispose(),
   };
@@ -35,9 +35,14 @@ Deno.test("the doorbell ends the loop, and is left ringing for who reads the ord
   assert.equal(answerDoorbell(loop.end), false);
 });
 
-/** A source that does this when it is its turn. */
-function source(move: Source["move"]): Source {
-  return { move };
+/** A source that is readable while `fd` rings, and does this when it is its turn. */
+function source(fd: number, move: Source["move"]): Source {
+  return { fd, move, bringsAnswers: false };
+}
+
+/** The same, of a source that brings answers. */
+function answering(fd: number, move: Source["move"]): Source {
+  return { fd, move, bringsAnswers: true };
 }
 
 Deno.test("only devices that have something are asked, until they have nothing more", () => {
@@ -47,8 +52,8 @@ Deno.test("only devices that have something are asked, until they have nothing m
   for (let rings = 0; rings < 3; rings++) ringDoorbell(busy);
   loop.run({
     sources: [
-      source(() => asked.push("quiet")),
-      source(() => {
+      source(quiet, () => asked.push("quiet")),
+      source(busy, () => {
         asked.push("busy");
         answerDoorbell(busy);
         if (asked.length === 3) ringDoorbell(loop.end);
@@ -83,7 +88,7 @@ Deno.test("who sleeps over the event ring is woken a little after the turn that 
   const woken = loop.ring.untilWoken();
   ringDoorbell(device);
   loop.run({
-    sources: [source(() => {
+    sources: [source(device, () => {
       answerDoorbell(device);
       loop.ring.hop(1, 2, 0);
       ringDoorbell(loop.end);
@@ -100,7 +105,7 @@ Deno.test("who sleeps over the event ring is woken a little after the turn that 
 /** A source that emits another event each time, and does something before. */
 function chatter(ring: EventRing, device: number, before: (time: number) => void): Source {
   let time = 0;
-  return source(() => {
+  return source(device, () => {
     answerDoorbell(device);
     before(time);
     ring.relaySealed(time++, 2, 0, 0);
@@ -145,10 +150,11 @@ Deno.test("who sleeps over the event ring is not woken again soon where little h
 
 Deno.test("what happened before a device failed is not lost to the log", () => {
   using loop = makeLoop(1);
-  ringDoorbell(loop.fds[0]!);
+  const [device] = loop.fds as [number];
+  ringDoorbell(device);
   assert.throws(() =>
     loop.run({
-      sources: [source(() => {
+      sources: [source(device, () => {
         loop.ring.hop(1, 2, 0);
         throw new SysError("Cannot read from the TUN device", "read", "EBADFD");
       })],
@@ -162,21 +168,12 @@ Deno.test("a device that is gone ends the loop with an error that names it", () 
   using loop = makeLoop(0);
   assert.throws(
     () =>
-      runUntilDoorbell(
-        {
-          node: {
-            sources: [source(() => {
-              throw new SysError("Cannot read from the TUN device", "read", "EBADFD");
-            })],
-            deadline: () => Infinity,
-            expire: () => {},
-          },
-          // No descriptor has this number: poll(2) calls it invalid, which counts as something to read.
-          fds: [0x7fff_ffff],
-          ring: loop.ring,
-        },
-        loop.end,
-      ),
+      loop.run({
+        // No descriptor has this number: poll(2) calls it invalid, which counts as something to read.
+        sources: [source(0x7fff_ffff, () => {
+          throw new SysError("Cannot read from the TUN device", "read", "EBADFD");
+        })],
+      }),
     /Cannot read from the TUN device: read failed: EBADFD/,
   );
 });
@@ -189,7 +186,7 @@ Deno.test("a loop that stays awake after a packet does the same things, and bloc
   ringDoorbell(device);
   const begun = monotonic();
   loop.run({
-    sources: [source(() => {
+    sources: [answering(device, () => {
       answerDoorbell(device);
       if (asked.push(1) < 3) ringDoorbell(device); // the next one comes while it is awake
       return 1;
@@ -199,44 +196,57 @@ Deno.test("a loop that stays awake after a packet does the same things, and bloc
       expired++;
       ringDoorbell(loop.end);
     },
-  }, 1);
+  });
   assert.equal(asked.length, 3);
   assert.equal(expired, 1);
   assert.ok(monotonic() - begun >= 20);
 });
 
-/** What a loop asks that expects answers, of two devices: the first gives so many packets when asked, the second, which rings, so many. */
-function askedOf({ awake, answers, sent }: { awake?: number; answers: number; sent: number }): string[] {
+/** Which of two sources a loop asks: one has `answers` packets when asked, the other rings and has `sent` packets. */
+function askedOf({ first = answering, answers, sent }: {
+  readonly first?: typeof source;
+  readonly answers: number;
+  readonly sent: number;
+}): string[] {
   using loop = makeLoop(2);
-  const [, asking] = loop.fds as [number, number];
+  const [quiet, asking] = loop.fds as [number, number];
   const asked: string[] = [];
   ringDoorbell(asking);
   loop.run({
     sources: [
-      source(() => {
+      first(quiet, () => {
         asked.push("answers");
         return answers;
       }),
-      source(() => {
+      source(asking, () => {
         asked.push("asking");
         answerDoorbell(asking);
         ringDoorbell(loop.end);
         return sent;
       }),
     ],
-  }, awake);
+  });
   return asked;
 }
 
 Deno.test("behind a lone packet the answer is looked for at once, though nothing has told of it", () => {
-  assert.deepEqual(askedOf({ awake: 1, answers: 1, sent: 1 }), ["asking", "answers"]);
-  assert.deepEqual(askedOf({ awake: 1, answers: 0, sent: 1 }), ["asking", "answers"]);
+  assert.deepEqual(askedOf({ answers: 1, sent: 1 }), ["asking", "answers"]);
+  assert.deepEqual(askedOf({ answers: 0, sent: 1 }), ["asking", "answers"]);
 });
 
-Deno.test("it is not looked for behind many, or none, or where none is expected", () => {
-  assert.deepEqual(askedOf({ awake: 1, answers: 1, sent: 2 }), ["asking"]);
-  assert.deepEqual(askedOf({ awake: 1, answers: 1, sent: 0 }), ["asking"]);
-  assert.deepEqual(askedOf({ answers: 1, sent: 1 }), ["asking"]);
+Deno.test("it is not looked for behind many, or none, or where no source brings answers", () => {
+  assert.deepEqual(askedOf({ answers: 1, sent: 2 }), ["asking"]);
+  assert.deepEqual(askedOf({ answers: 1, sent: 0 }), ["asking"]);
+  assert.deepEqual(askedOf({ first: source, answers: 1, sent: 1 }), ["asking"]);
+});
+
+Deno.test("packet loop: refuses a source in memory, which it could not wait for", () => {
+  using loop = makeLoop(0);
+  const inMemory = { ...source(0, () => 0), fd: undefined };
+  assert.throws(
+    () => loop.run({ sources: [inMemory] }),
+    new TypeError("a loop cannot wait for a device in memory"),
+  );
 });
 
 Deno.test("what is due at the start comes before packets that have waited for it", () => {
@@ -245,7 +255,7 @@ Deno.test("what is due at the start comes before packets that have waited for it
   ringDoorbell(device);
   const done: string[] = [];
   loop.run({
-    sources: [source(() => {
+    sources: [source(device, () => {
       answerDoorbell(device);
       ringDoorbell(loop.end);
       return done.push("packet");

@@ -46,6 +46,11 @@ export class TapLink implements Link {
     this.#neighbours = neighbours;
   }
 
+  /** {@inheritDoc Link.fd} */
+  get fd(): number | undefined {
+    return this.#inner.fd;
+  }
+
   /** {@inheritDoc Link.receive} */
   receive(into: PacketBuffer): Neighbour {
     const neighbour = this.#inner.receive(into);
@@ -99,6 +104,11 @@ export class TapTun implements Tun {
     this.#recorder = recorder;
   }
 
+  /** {@inheritDoc Tun.fd} */
+  get fd(): number | undefined {
+    return this.#inner.fd;
+  }
+
   /** {@inheritDoc Tun.receive} */
   receive(into: PacketBuffer): boolean {
     if (!this.#inner.receive(into)) return false;
@@ -124,6 +134,11 @@ export class TapSocket implements IcmpSocket {
     this.#inner = inner;
     this.#address = address;
     this.#recorder = recorder;
+  }
+
+  /** {@inheritDoc IcmpSocket.fd} */
+  get fd(): number | undefined {
+    return this.#inner.fd;
   }
 
   /** {@inheritDoc IcmpSocket.send} */

@@ -60,6 +60,8 @@ export type SendResult = "sent" | "too-long" | "refused";
 
 /** A raw ICMP socket that never blocks. */
 export interface IcmpSocket {
+  /** The descriptor that is readable while packets wait; undefined for a device in memory. */
+  readonly fd: number | undefined;
   /** Sends the ICMP message `buffer.bytes[from, buffer.end)`; the kernel writes the IPv4 header. */
   send(buffer: PacketBuffer, from: number, fields: OutgoingFields): SendResult;
   /** Fills `into` with the next whole IPv4 packet that came in: false when none waits. */

@@ -9,12 +9,13 @@ import type { IcmpSocket, OutgoingFields, SendResult } from "./core.ts";
 
 /** A raw ICMP socket of the kernel's. */
 export class RawIcmpSocket implements IcmpSocket {
-  readonly #fd: number;
+  /** {@inheritDoc IcmpSocket.fd} */
+  readonly fd: number;
   readonly #sender: RawIcmpSender;
 
   /** @param fd a descriptor that somebody else owns and keeps open */
   constructor(fd: number) {
-    this.#fd = fd;
+    this.fd = fd;
     this.#sender = new RawIcmpSender(fd);
   }
 
@@ -25,7 +26,7 @@ export class RawIcmpSocket implements IcmpSocket {
 
   /** {@inheritDoc IcmpSocket.receive} */
   receive(into: PacketBuffer): boolean {
-    const length = receiveRaw(this.#fd, into.from(HEADROOM), MAX_PACKET);
+    const length = receiveRaw(this.fd, into.from(HEADROOM), MAX_PACKET);
     if (length === NO_PACKET) return false;
     into.hold(length);
     return true;
