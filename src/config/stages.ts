@@ -4,8 +4,8 @@
  * @module
  */
 
-/** How the last router sends a packet on: nowhere, by answering echo requests itself, by a raw ICMP socket. */
-export type ExitKind = "none" | "echo" | "raw-icmp";
+/** A kind of exit: it answers echo requests itself, or sends by a raw ICMP socket. `exit/registry.ts` has a row for each. */
+export type ExitKind = "echo" | "raw-icmp";
 
 /** How the proxy comes by its circuits: one to each router, there from the start; or built, in the clear or sealed. */
 export type CircuitKind = "given" | "plain" | "sealed";
@@ -32,8 +32,8 @@ export interface Stage {
   readonly traffic: boolean;
   /** Whether the host's own packets to some destinations are led into the tunnel. */
   readonly captures: boolean;
-  /** What the last router does with a packet. */
-  readonly exit: ExitKind;
+  /** How packets leave the last router; undefined if none travel. */
+  readonly exit: ExitKind | undefined;
 }
 
 /** The stages that this version runs, in order. */
@@ -46,7 +46,7 @@ export const STAGES: readonly Stage[] = [
     circuits: "given",
     traffic: false,
     captures: false,
-    exit: "none",
+    exit: undefined,
   },
   {
     number: 2,

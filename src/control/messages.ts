@@ -1,15 +1,15 @@
 /**
  * The messages of the control protocol: their types, and the codecs that write and check them.
  *
- * Nothing else in the program uses these types, so a change elsewhere does not change what is sent.
- * `docs/protocol.md` §11 describes the messages. An incompatible change needs a new
+ * Nothing else in the program uses these types, so a change elsewhere does not change what is sent. Only a kind of exit
+ * brings its own settings. `docs/protocol.md` §11 describes the messages. An incompatible change needs a new
  * {@linkcode PROTOCOL_VERSION}.
  *
  * @module
  */
+import { type ExitSettings, exitSettings } from "../exit/registry.ts";
 import type { Endpoint, IpAddress } from "../ip/address.ts";
-import type { Cidr } from "../ip/cidr.ts";
-import { cidr, endpoint, ipAddress } from "../ip/json.ts";
+import { endpoint, ipAddress } from "../ip/json.ts";
 import {
   boolean,
   bytes,
@@ -96,29 +96,6 @@ export interface OtherRouter {
   readonly link: Endpoint;
 }
 
-/** How packets leave, by kind of exit. */
-export type ExitSettings =
-  | {
-    readonly kind: "echo";
-    /** The hosts that answer. The address in it is the tunnel's own, which does not. */
-    readonly block: Cidr;
-  }
-  | {
-    readonly kind: "raw-icmp";
-    /** The source of packets that leave. */
-    readonly address: IpAddress;
-    /** The interface that packets leave by. */
-    readonly device: string;
-    /** The MTU of that interface, in bytes. */
-    readonly mtu: number;
-    /** The firewall mark of packets that leave, if routing rules need one. */
-    readonly mark?: number;
-    /** The source of ICMP errors about packets inside the onion. */
-    readonly hop: IpAddress;
-    /** This router's share of the echo identifiers, if several routers have one address. */
-    readonly share: { readonly index: number; readonly of: number };
-  };
-
 const VERSION = exactly(PROTOCOL_VERSION, "the version spoken here");
 const PORT = integer(1, 65_535);
 const ROUTER = integer(1, 255);
@@ -131,18 +108,6 @@ const counts: JsonCodec<RouterCounts> = record({
   rejected: COUNT,
 });
 
-const exit: JsonCodec<ExitSettings> = variant("kind", {
-  echo: record({ block: cidr }),
-  "raw-icmp": record({
-    address: ipAddress,
-    device: text,
-    mtu: integer(68, 65_535),
-    mark: optional(integer(1, 0xffff_ffff)),
-    hop: ipAddress,
-    share: record({ index: integer(0, 254), of: integer(1, 255) }),
-  }),
-});
-
 const traffic: JsonCodec<TrafficSettings> = record<TrafficSettings>({
   address: optional(ipAddress),
   proxy: endpoint,
@@ -150,7 +115,7 @@ const traffic: JsonCodec<TrafficSettings> = record<TrafficSettings>({
   circuits: oneOf("direct", "plain", "sealed"),
   mtu: integer(68, 65_535),
   limits: record({ circuits: COUNT, idle: COUNT }),
-  exit,
+  exit: exitSettings,
   logsPackets: boolean,
   latency: integer(0, 60_000),
   cpu: optional(integer(0, 0xffff)),

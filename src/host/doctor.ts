@@ -8,14 +8,15 @@ import type { Settings } from "../config/settings.ts";
 import { type Stage, STAGES } from "../config/stages.ts";
 import { validate } from "../config/validate.ts";
 import { OperatorError } from "../errors.ts";
+import { EXITS, planExits } from "../exit/registry.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
-import { planCapture, planFirewall } from "./plan/capture.ts";
+import { planCapture, planMarkRule, resolveFrom } from "./plan/capture.ts";
 import { type Capability } from "../sys/capability.ts";
 import { conclude, type Diagnosis, type Finding } from "./diagnosis.ts";
-import { defaultRoute, resolveExits, resolveFrom } from "./plan/exit_interfaces.ts";
 import type { Facts } from "./facts.ts";
 import { planHost } from "./host_plan.ts";
 import { choiceOfPorts, PORT_RANGE } from "./ports.ts";
+import { defaultRoute } from "./plan/routes.ts";
 import { CAPTURE_MARK, hex } from "./plan/rules.ts";
 import { type HostState, type Rule, Table } from "./plan/state.ts";
 import { planTun } from "./plan/tun.ts";
@@ -55,7 +56,7 @@ const CHECKS: readonly Check[] = [
   { name: "ports", matters: always, look: lookAtPorts },
   { name: "TUN driver", matters: traffic, look: lookAtTunDriver },
   { name: "CAP_NET_ADMIN", matters: traffic, look: privilege("CAP_NET_ADMIN", "change the network") },
-  { name: "CAP_NET_RAW", matters: captures, look: privilege("CAP_NET_RAW", "send ICMP by itself") },
+  ...exitPrivileges(),
   { name: "ip", matters: traffic, look: lookAtIp },
   { name: "firewall", matters: captures, look: lookAtFirewall },
   { name: "TUN interface", matters: traffic, look: onNetwork(lookAtTun) },
@@ -156,6 +157,17 @@ function privilege(capability: Capability, right: string): Check["look"] {
   };
 }
 
+/** The privileges that each kind of exit needs, in the stages that have it. */
+function exitPrivileges(): Check[] {
+  return Object.entries(EXITS).flatMap(([kind, { needs }]) =>
+    needs.map(({ capability, right }) => ({
+      name: capability,
+      matters: ({ exit }) => exit === kind,
+      look: privilege(capability, right),
+    }))
+  );
+}
+
 function lookAtIp({ network }: Facts): Verdict {
   return network instanceof OperatorError ? lacks(network.message, network.remedy) : ok("iproute2");
 }
@@ -198,7 +210,7 @@ function lookAtDefaultRoute({ routes }: HostState): Verdict {
 function lookAtCapture(state: HostState, settings: Settings): Verdict {
   const from = resolveFrom(settings, state);
   const [rule] = planCapture(settings, from, state);
-  planFirewall(settings, from, [], state.rules, "nft", 0);
+  planMarkRule(settings, state.rules);
   const { capture, table, priority } = settings;
   const what = `${formatIp(from)} to ${capture.map(formatCidr).join(", ")}, by table ${table}`;
   return ok(rule?.isThere ? `${what}: its rule is there already` : `${what} and priority ${priority}`);
@@ -206,9 +218,10 @@ function lookAtCapture(state: HostState, settings: Settings): Verdict {
 
 function lookAtExits(state: HostState, settings: Settings): Verdict[] {
   const from = resolveFrom(settings, state);
-  return resolveExits(settings, from, state).map(({ router, device, address, via, mark }) => {
+  const exits = planExits(settings, from, state).routers.map(({ leaves }) => leaves);
+  return exits.filter((each) => each !== undefined).map(({ router, device, address, via, mark }) => {
     const way = [`router ${router} by ${device}, as ${formatIp(address)}`, via].filter(Boolean).join(", ");
-    return ok(mark === 0 ? way : `${way}: the captured address, told apart by a mark`);
+    return ok(mark === undefined ? way : `${way}: the captured address, told apart by a mark`);
   });
 }
 
@@ -221,10 +234,7 @@ function lookAtForwarding({ sysctl }: Facts): Verdict {
 
 function lookAtReversePath(state: HostState, settings: Settings): Verdict {
   const from = resolveFrom(settings, state);
-  const changes = [
-    ...planCapture(settings, from, state),
-    ...resolveExits(settings, from, state).flatMap((exit) => exit.changes),
-  ];
+  const changes = [...planCapture(settings, from, state), ...planExits(settings, from, state).changes];
   const filters = changes.filter(({ make, isThere }) => make.kind === "set sysctl" && !isThere);
   if (filters.length === 0) return ok("no strict filter is in the way");
   // Routers that leave by one interface want the same of it.

@@ -11,7 +11,7 @@ import { leftovers } from "./apply/journal.ts";
 import { firewallTool } from "./apply/programs.ts";
 import { readSysctl } from "./apply/sysctl.ts";
 import { type Capability, hasCapability } from "../sys/capability.ts";
-import type { FirewallTool } from "./plan/capture.ts";
+import type { FirewallTool } from "./plan/firewall.ts";
 import type { HostState } from "./plan/state.ts";
 import { parseUdpPorts } from "./ports.ts";
 import { hasLoopback } from "./preflight.ts";

@@ -1,40 +1,42 @@
 /**
- * The plan: everything that a run changes on the host, in the order in which a person would do it by hand.
+ * The plan: everything that a run changes on the host, in the order in which a person would type it.
  *
  * @module
  */
 import type { Settings } from "../config/settings.ts";
 import { OperatorError } from "../errors.ts";
+import { type ExitSettings, planExits } from "../exit/registry.ts";
+import type { IpAddress } from "../ip/address.ts";
 import { command, show, toWords } from "./plan/action.ts";
-import { type FirewallTool, planCapture, planFirewall } from "./plan/capture.ts";
+import { captureRules, planCapture, planMarkRule, resolveFrom } from "./plan/capture.ts";
 import type { Change } from "./plan/change.ts";
-import { type ExitInterface, resolveExits, resolveFrom } from "./plan/exit_interfaces.ts";
+import type { RouterExit } from "./plan/exit_plan.ts";
+import { type FirewallTool, planFirewall } from "./plan/firewall.ts";
 import { planReassembly } from "./plan/reassembly.ts";
 import type { HostState } from "./plan/state.ts";
 import { planTun, planTunMtu, tunMtu } from "./plan/tun.ts";
 import type { NeededLink, Needs } from "./upkeep.ts";
-import type { IpAddress } from "../ip/address.ts";
 
-/** What is changed, and what is known once it has been. */
+/** The changes, and what a run knows once they are made. */
 export interface HostPlan {
   readonly changes: readonly Change[];
-  /** Where each router leaves by; none in stages whose routers stay inside. */
-  readonly exits: readonly ExitInterface[];
-  /** Bytes of the longest packet that the TUN interface takes. */
+  /** The exit of each router, in the order of their numbers. */
+  readonly exits: readonly RouterExit<ExitSettings>[];
+  /** MTU of the TUN interface in bytes. */
   readonly mtu: number;
-  /** Whose packets are captured; nobody's in stages without. */
+  /** The address whose packets are captured; undefined in stages that capture nothing. */
   readonly from: IpAddress | undefined;
-  /** What must stay so while the run is up. */
+  /** What must stay like this while the run is up. */
   readonly needs: Needs;
 }
 
 /**
  * Plans a run. What is right already is not in the plan.
  *
- * @param owner our process id: it tells our firewall table from another run's
- * @param tool what firewall rules are made with; without one, there are none
+ * @param owner our process id, which tells our firewall rules from another run's
+ * @param tool makes the firewall rules; undefined if the host has none, and then no rules are made
  * @param longest bytes of the longest packet that the onion carries in one piece
- * @throws {OperatorError} where the host has not what the run needs, or it is in use
+ * @throws {OperatorError} if the host lacks what the run needs, or something else uses it
  */
 export function planHost(
   settings: Settings,
@@ -46,31 +48,30 @@ export function planHost(
   const { tun, address, stage } = settings;
   const tunnel = [...planTunMtu(tun, longest, state), ...planTun(tun, address, state)];
   const mtu = tunMtu(tun, longest, state);
-  if (!stage.captures) {
-    const links = [{ name: tun, mtu, meanwhile: "nothing is carried" }];
-    return {
-      changes: missing(tunnel, state),
-      exits: [],
-      mtu,
-      from: undefined,
-      needs: { links, routes: [] },
-    };
-  }
-  const from = resolveFrom(settings, state);
-  const capture = planCapture(settings, from, state);
-  const exits = resolveExits(settings, from, state);
-  const firewall = tool === undefined ? [] : planFirewall(settings, from, exits, state.rules, tool, owner);
-  const leaving = exits.flatMap((exit) => exit.changes);
-  // What `ip` does stays together, for one process does all of it.
-  const needed = [...tunnel, ...capture, ...leaving, ...firewall, planReassembly(state)];
-  const links = [{ name: tun, mtu, meanwhile: "what is captured is refused" }, ...neededLinks(exits)];
+  const from = stage.captures ? resolveFrom(settings, state) : undefined;
+  const capture = from === undefined ? [] : planCapture(settings, from, state);
+  const { routers: exits, changes: leaving, firewall } = planExits(settings, from, state);
+  const captured = from === undefined ? undefined : captureRules(settings, from);
+  const rules = [captured, firewall].filter((each) => each !== undefined);
+  // What `ip` does stays together, because one process does all of it.
+  const needed = [
+    ...tunnel,
+    ...capture,
+    ...leaving,
+    ...(from !== undefined && tool !== undefined ? [planMarkRule(settings, state.rules)] : []),
+    ...(tool === undefined ? [] : planFirewall(rules, tool, owner)),
+    ...(from === undefined ? [] : [planReassembly(state)]),
+  ];
+  const meanwhile = from === undefined ? "nothing is carried" : "what is captured is refused";
+  const links = [{ name: tun, mtu, meanwhile }, ...neededLinks(exits)];
   const routes = unique(needed).filter(({ route }) => route !== undefined);
   return { changes: missing(needed, state), exits, mtu, from, needs: { links, routes } };
 }
 
 /** The interfaces that routers leave by, each once. */
-function neededLinks(exits: readonly ExitInterface[]): NeededLink[] {
-  const links = exits.map(({ device: name, mtu }) => ({ name, mtu, meanwhile: "nothing leaves by it" }));
+function neededLinks(exits: readonly RouterExit<unknown>[]): NeededLink[] {
+  const links = exits.map(({ leaves }) => leaves).filter((each) => each !== undefined)
+    .map(({ device: name, mtu }) => ({ name, mtu, meanwhile: "nothing leaves by it" }));
   return [...new Map(links.map((link) => [link.name, link])).values()];
 }
 

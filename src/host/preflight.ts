@@ -5,6 +5,7 @@
  */
 import type { Stage } from "../config/stages.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
+import { EXITS } from "../exit/registry.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
 import { type Capability, hasCapability } from "../sys/capability.ts";
 
@@ -25,7 +26,8 @@ export function requireLoopback(): void {
  */
 export function requireTunHost({ exit }: Stage): void {
   requireCapability("CAP_NET_ADMIN", "open a TUN interface");
-  if (exit === "raw-icmp") requireCapability("CAP_NET_RAW", "open a raw ICMP socket");
+  const needs = exit === undefined ? [] : EXITS[exit].needs;
+  for (const { capability, purpose } of needs) requireCapability(capability, purpose);
   try {
     Deno.statSync(TUN_DEVICE);
   } catch (cause) {

@@ -57,6 +57,12 @@ export function broadcast(block: Cidr): IpAddress {
   return addressAt(block, -1);
 }
 
+/** The lowest host address of a tunnel's block that is not the tunnel's own. It stands for the onion, e.g. in traceroute. */
+export function hopOf(block: Cidr): IpAddress {
+  const first = addressAt(block, 1);
+  return first === block.address ? addressAt(block, 2) : first;
+}
+
 /** Whether the block contains this address. */
 export function contains(block: Cidr, address: IpAddress): boolean {
   return ((addressBits(address) ^ addressBits(block.address)) & maskOf(block.prefix)) === 0;

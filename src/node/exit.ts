@@ -5,11 +5,12 @@
  */
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { Ipv4View } from "../ip/ipv4.ts";
+import type { Trace } from "../trace/trace.ts";
 
 /**
- * Takes an answer back into the onion, on the circuit that its request came by. The buffer is used up.
+ * Takes an answer back into the onion, on the circuit that its request came by. It uses the buffer up.
  *
- * @param isFromWorld whether somebody outside has sent it, and not the exit itself
+ * @param isFromWorld whether the answer came from outside, and not from the exit itself
  * @param now the time in ms
  */
 export type Deliver = (circuit: number, packet: PacketBuffer, isFromWorld: boolean, now: number) => void;
@@ -17,10 +18,10 @@ export type Deliver = (circuit: number, packet: PacketBuffer, isFromWorld: boole
 /** A way out of the onion. */
 export interface Exit {
   /**
-   * Takes a packet out: a whole datagram, its IPv4 header and ICMP message checked.
+   * Takes a packet out: a whole datagram with a valid IPv4 header and ICMP message.
    *
-   * @param circuit the router's own number for the circuit that it came by
-   * @param packet the packet, used up
+   * @param circuit the router's own number of the circuit that it came by
+   * @param packet the packet; the exit uses it up
    * @param ip a view of it
    * @param now the time in ms
    */
@@ -29,4 +30,26 @@ export interface Exit {
   readonly deadline: number;
   /** Forgets what has waited too long. */
   expire(now: number): void;
+  /** The outside, if the exit reads from there; undefined for an exit that makes every answer itself. */
+  readonly world?: World;
 }
+
+/** The outside of an exit. */
+export interface World {
+  /** The device that its packets are read from. */
+  readonly device: {
+    /** The descriptor that is readable while packets wait; undefined for a device in memory. */
+    readonly fd: number | undefined;
+    /** Fills `into` with the next packet. Returns whether there was one. */
+    receive(into: PacketBuffer): boolean;
+  };
+  /** Takes a packet from the device. The exit uses the buffer up. */
+  readonly take: (packet: PacketBuffer, now: number) => void;
+}
+
+/**
+ * Makes the exit of a router.
+ *
+ * @param random numbers in [0, 1) that an outsider cannot guess
+ */
+export type ExitMaker = (deliver: Deliver, trace: Trace, random: () => number) => Exit;

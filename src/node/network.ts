@@ -7,7 +7,6 @@ import type { RouterDescription } from "../circuit/origin/builder.ts";
 import type { CircuitLimits } from "../circuit/origin/pool.ts";
 import { longestPacket, PLAIN, SEALED } from "../circuit/dialect.ts";
 import { HOP_LIMITS } from "../circuit/relay/hop_table.ts";
-import { addressAt, type Cidr } from "../ip/cidr.ts";
 import type { ProxyConfig } from "./proxy.ts";
 import type { RouterConfig } from "./router.ts";
 import type { Endpoint, IpAddress } from "../ip/address.ts";
@@ -48,12 +47,6 @@ export interface Network {
 
 /** Milliseconds beyond a circuit's lifetime in which its routers still know it. */
 const FORGOTTEN_AFTER = 60_000;
-
-/** The address of the onion as one hop, e.g. in traceroute: the lowest host of the tunnel's block that is not the tunnel. */
-export function hopOf(block: Cidr): IpAddress {
-  const first = addressAt(block, 1);
-  return first === block.address ? addressAt(block, 2) : first;
-}
 
 /** The dialect of a network's circuits. */
 function dialectOf({ circuits }: Pick<Network, "circuits">) {

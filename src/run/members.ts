@@ -5,11 +5,10 @@
  */
 import { CIRCUIT_LIMITS } from "../circuit/origin/pool.ts";
 import type { Settings } from "../config/settings.ts";
-import type { ExitSettings, OtherRouter, TrafficSettings } from "../control/messages.ts";
-import type { ExitInterface } from "../host/plan/exit_interfaces.ts";
-import { type CircuitPlan, hopOf, type Network, routerConfig } from "../node/network.ts";
+import type { OtherRouter, TrafficSettings } from "../control/messages.ts";
+import type { ExitSettings } from "../exit/registry.ts";
+import { type CircuitPlan, type Network, routerConfig } from "../node/network.ts";
 import type { IpAddress } from "../ip/address.ts";
-import type { Cidr } from "../ip/cidr.ts";
 import type { ThreadSettings } from "./router_setup.ts";
 
 /**
@@ -74,19 +73,4 @@ export function trafficSettings(
     exit,
     ...thread,
   };
-}
-
-/**
- * The settings of one router's exit.
- *
- * @param exits the exits of all routers, in order; empty if routers answer by themselves
- */
-export function exitSettings(block: Cidr, exits: readonly ExitInterface[], number: number): ExitSettings {
-  const exit = exits[number - 1];
-  if (exit === undefined) return { kind: "echo", block };
-  const { address, mtu, device, mark } = exit;
-  // Routers that leave by one address must not use the same identifiers.
-  const alike = exits.filter((other) => other.address === address);
-  const share = { index: alike.indexOf(exit), of: alike.length };
-  return { kind: "raw-icmp", address, device, mtu, ...(mark !== 0 && { mark }), hop: hopOf(block), share };
 }

@@ -16,10 +16,10 @@ import {
 import { chooseProvider } from "../crypto/provider/choose.ts";
 import { wipe } from "../crypto/wipe.ts";
 import { ConfigError, ExitCode } from "../errors.ts";
+import { EXITS } from "../exit/registry.ts";
 import { routerLine } from "../log/classic.ts";
 import { LineFile } from "../log/line_file.ts";
 import { PacketThread } from "../runtime/thread.ts";
-import { openRawIcmp } from "../sys/raw_icmp.ts";
 import { after, every } from "../sys/timer.ts";
 import { UdpSocket } from "../sys/udp.ts";
 import { LINK_BUFFER } from "./data_link.ts";
@@ -111,8 +111,9 @@ export async function runRouter(): Promise<ExitCode> {
     }
     const setup = setUpRouter(number, port, traffic);
     const keys = traffic.circuits === "sealed" ? (await chooseProvider()).generateKeyPair() : undefined;
-    using world = setup.socket === undefined ? undefined : openRawIcmp(setup.socket, LINK_BUFFER);
-    const role = { kind: "router", config: setup.node, keys, socket: world?.number } as const;
+    const { exit } = traffic;
+    using device = EXITS[exit.kind].openDevice?.(exit, LINK_BUFFER);
+    const role = { kind: "router", config: setup.node, exit, keys, device: device?.number } as const;
     await thread.start(role, socket.fd.number, setup.node.neighbours, setup.thread);
     if (keys !== undefined) wipe(keys.privateKey);
     const logging = logEvents(thread, log);

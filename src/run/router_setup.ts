@@ -1,31 +1,19 @@
 /**
- * Turns the settings from the proxy into what a router's packet thread and exit need.
+ * Turns the settings from the proxy into what a router's packet thread needs.
  *
  * @module
  */
 import type { OtherRouter, TrafficSettings } from "../control/messages.ts";
-import { IcmpType } from "../ip/icmp.ts";
-import type { RouterNodeConfig } from "../runtime/node.ts";
+import type { RouterConfig } from "../node/router.ts";
 import type { ThreadOptions } from "../runtime/packet_thread.ts";
-import type { RawIcmpBinding } from "../sys/raw_icmp.ts";
 import { VERSION } from "./self.ts";
-
-/** The ICMP types that a raw ICMP exit receives from the world. */
-const WORLD_TYPES = [
-  IcmpType.echoReply,
-  IcmpType.destinationUnreachable,
-  IcmpType.timeExceeded,
-  IcmpType.parameterProblem,
-];
 
 /** What a router needs to carry packets. */
 export interface RouterSetup {
   /** The configuration of its node. */
-  readonly node: RouterNodeConfig;
+  readonly node: RouterConfig;
   /** The options of its packet thread. */
   readonly thread: ThreadOptions;
-  /** The binding of its exit's socket, if the exit has one. */
-  readonly socket?: RawIcmpBinding;
 }
 
 /**
@@ -35,9 +23,9 @@ export interface RouterSetup {
  * @param port the port of its data link
  */
 export function setUpRouter(number: number, port: number, traffic: TrafficSettings): RouterSetup {
-  const { address, proxy, routers, circuits, mtu, limits, exit } = traffic;
+  const { address, proxy, routers, circuits, mtu, limits } = traffic;
   const others = routers.map(({ link }) => ({ ...link, isRouter: true }));
-  const node: Omit<RouterNodeConfig, "exit"> = {
+  const node: RouterConfig = {
     number,
     address,
     neighbours: [{ ...proxy, isRouter: false }, ...others],
@@ -47,14 +35,7 @@ export function setUpRouter(number: number, port: number, traffic: TrafficSettin
     limits,
   };
   const self = { number, link: { ...proxy, port } };
-  const thread = threadOptions(traffic, self, [{ number: 0, link: proxy }, ...routers]);
-  if (exit.kind === "echo") return { node: { ...node, exit }, thread };
-  const { device, mark = 0, ...rawIcmp } = exit;
-  return {
-    node: { ...node, exit: rawIcmp },
-    thread,
-    socket: { address: exit.address, device, mark, types: WORLD_TYPES },
-  };
+  return { node, thread: threadOptions(traffic, self, [{ number: 0, link: proxy }, ...routers]) };
 }
 
 /** A member of a network: its number, 0 for the proxy, and its data link. */

@@ -22,7 +22,7 @@ import { HostWatch } from "../host/watch.ts";
 import { proxyLine, routerLine } from "../log/classic.ts";
 import { diagnostics, diagnosticsWritten, setUpDiagnostics } from "../log/diagnostics.ts";
 import { LineFile } from "../log/line_file.ts";
-import { hopOf, longestOf, type Network, proxyConfig } from "../node/network.ts";
+import { longestOf, type Network, proxyConfig } from "../node/network.ts";
 import { PacketThread } from "../runtime/thread.ts";
 import { currentCpu } from "../sys/affinity.ts";
 import { createOwnedDirectory } from "../sys/file.ts";
@@ -30,14 +30,14 @@ import { UdpSocket } from "../sys/udp.ts";
 import { unlessAborted } from "../sys/abort.ts";
 import { LINK_BUFFER } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
-import { exitSettings, networkOf, numbered, threadSettings, trafficSettings } from "./members.ts";
+import { networkOf, numbered, threadSettings, trafficSettings } from "./members.ts";
 import { makeOutput, type Output } from "./output.ts";
 import { threadOptions } from "./router_setup.ts";
 import { Routers } from "./routers.ts";
 import { moduleUrl } from "./self.ts";
 import { type RunReport, summaryObject, summaryText } from "./summary.ts";
 import { type IpAddress, LOOPBACK } from "../ip/address.ts";
-import { formatCidr } from "../ip/cidr.ts";
+import { formatCidr, hopOf } from "../ip/cidr.ts";
 
 /**
  * Runs a stage until `signal` aborts.
@@ -231,13 +231,13 @@ class Run {
       ...networkOf(this.#settings, from),
       tunMtu: mtu,
       proxy: { address: LOOPBACK, port: proxyPort },
-      routers: up.map(({ link }, index) => ({ link, address: exits[index]?.address })),
+      routers: up.map(({ link }, index) => ({ link, address: exits[index]?.leaves?.address })),
     };
     const cpu = this.#settings.placement === "auto" ? currentCpu() : undefined;
     const options = threadSettings(this.#settings, cpu);
     const keys = await routers.configure((number) => ({
       logFile: this.#logFile(`router${number}`),
-      traffic: trafficSettings(network, number, exitSettings(address, exits, number), options),
+      traffic: trafficSettings(network, number, exits[number - 1]!.settings, options),
     }), this.#over);
     up.forEach(({ pid, link: { port } }, index) =>
       this.#introduce(index + 1, pid, port, network.routers[index]!.address)

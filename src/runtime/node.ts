@@ -4,16 +4,13 @@
  * @module
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
-import { EchoExit } from "../exit/echo/core.ts";
-import type { Deliver, Exit } from "../node/exit.ts";
-import { type IcmpSocket, type RawIcmpConfig, RawIcmpExit } from "../exit/raw_icmp/core.ts";
+import type { ExitMaker, World } from "../node/exit.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
 import type { Link } from "../device/link.ts";
 import { type ProxyConfig, ProxyCore } from "../node/proxy.ts";
 import { type RouterConfig, RouterCore, type RouterSecrets } from "../node/router.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Tun } from "../device/tun.ts";
-import type { Cidr } from "../ip/cidr.ts";
 import { countRefused, DeviceSource, LinkSource, type Source } from "./source.ts";
 
 /** A core with its devices. */
@@ -70,51 +67,34 @@ export function proxyNode(
   };
 }
 
-/** The exit of a router. */
-export type ExitConfig =
-  | {
-    readonly kind: "echo";
-    /** The hosts that answer, and the tunnel's own address, which does not. */
-    readonly block: Cidr;
-  }
-  | { readonly kind: "raw-icmp" } & RawIcmpConfig;
-
-/** What a router's node needs to know. */
-export interface RouterNodeConfig extends RouterConfig {
-  readonly exit: ExitConfig;
-}
-
 /**
- * An onion router with its link and its exit. Sources: link, and the exit's socket where it has one.
+ * An onion router with its link and its exit. Sources: link, and the exit's device if it has one.
  *
- * @param socket what a raw ICMP exit sends by
  * @param secrets needed where sealed circuits are begun
  * @param random numbers in [0, 1) that an outsider cannot guess
  */
 export function routerNode(
-  config: RouterNodeConfig,
+  config: RouterConfig,
   link: Link,
   trace: Trace,
-  socket?: IcmpSocket,
+  makeExit: ExitMaker,
   secrets?: RouterSecrets,
   random: () => number = unguessable,
 ): RouterNode {
   const outbox = { toNeighbour: (neighbour: number, cell: PacketBuffer) => link.send(neighbour, cell) };
   const buffer = new PacketBuffer();
-  const sources: Source[] = [];
-  const makeExit = (deliver: Deliver): Exit => {
-    if (config.exit.kind === "echo") return new EchoExit(config.exit.block, deliver, trace);
-    if (socket === undefined) throw new TypeError("a raw ICMP exit needs a socket");
-    const exit = new RawIcmpExit(config.exit, socket, deliver, trace, random);
-    const take = (packet: PacketBuffer, now: number) => exit.fromWorld(packet, now);
-    sources.push(new DeviceSource({ device: socket, link, buffer, trace, take }));
+  const worlds: World[] = [];
+  const core = new RouterCore(config, outbox, trace, (deliver) => {
+    const exit = makeExit(deliver, trace, random);
+    if (exit.world !== undefined) worlds.push(exit.world);
     return exit;
-  };
-  const core = new RouterCore(config, outbox, trace, makeExit, secrets);
-  // Nobody on this host waits for them: a router that stayed awake would block the others' processor (ADR 11).
-  sources.unshift(new LinkSource({ link, buffer, trace, core, bringsAnswers: false }));
+  }, secrets);
   return {
-    sources,
+    sources: [
+      // Nobody on this host waits for them: a router that stayed awake would block the others' processor (ADR 11).
+      new LinkSource({ link, buffer, trace, core, bringsAnswers: false }),
+      ...worlds.map(({ device, take }) => new DeviceSource({ device, link, buffer, trace, take })),
+    ],
     circuits: () => core.circuits,
     ...timed(core, link, trace),
   };

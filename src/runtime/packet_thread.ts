@@ -16,23 +16,26 @@ import { Counters } from "../trace/counters.ts";
 import { EventRing, type Keeps } from "../trace/event_ring.ts";
 import { LinuxTun } from "../device/linux_tun.ts";
 import { type TapOptions, Taps } from "../device/tap/taps.ts";
-import { RawIcmpSocket } from "../exit/raw_icmp/device.ts";
+import { exitMaker } from "../exit/cores.ts";
+import type { ExitSettings } from "../exit/registry.ts";
 import type { ProxyConfig } from "../node/proxy.ts";
-import { proxyNode, routerNode, type RouterNodeConfig } from "./node.ts";
+import type { RouterConfig } from "../node/router.ts";
+import { proxyNode, routerNode } from "./node.ts";
 import { Placement } from "./placement.ts";
 import { runUntilDoorbell, type Turnable } from "./loop.ts";
-import { type Endpoint, UNSPECIFIED } from "../ip/address.ts";
+import type { Endpoint } from "../ip/address.ts";
 
 /** The role that a packet thread plays: what its node needs, and the descriptors of its devices. */
 export type Role =
   | { readonly kind: "proxy"; readonly config: ProxyConfig; readonly tun: number }
   | {
     readonly kind: "router";
-    readonly config: RouterNodeConfig;
+    readonly config: RouterConfig;
+    readonly exit: ExitSettings;
     /** The router's static keys where it begins sealed circuits. */
     readonly keys: KeyPair | undefined;
-    /** The raw ICMP socket of an exit that has one. */
-    readonly socket: number | undefined;
+    /** The descriptor of the exit's device, if it has one. */
+    readonly device: number | undefined;
   };
 
 /** How a packet thread goes about it. */
@@ -158,13 +161,7 @@ async function start(
     case "router": {
       const secrets = role.keys && { crypto: await chooseProvider(), keys: role.keys };
       const seen = { ...trace, ...(taps && { tap: taps.inside() }) };
-      if (role.socket === undefined) {
-        const node = routerNode(role.config, link, seen, undefined, secrets);
-        return { node, ring, doorbell, placement };
-      }
-      const raw = new RawIcmpSocket(role.socket);
-      const socket = taps?.socket(raw, role.config.address ?? UNSPECIFIED) ?? raw;
-      const node = routerNode(role.config, link, seen, socket, secrets);
+      const node = routerNode(role.config, link, seen, exitMaker(role.exit, role.device, taps), secrets);
       return { node, ring, doorbell, placement };
     }
   }

@@ -12,9 +12,12 @@
 import { CIRCUIT_LIMITS, type CircuitLimits } from "../circuit/origin/pool.ts";
 import type { CryptoProvider, KeyPair } from "../crypto/provider.ts";
 import { type IpAddress, LOOPBACK } from "../ip/address.ts";
-import type { Cidr } from "../ip/cidr.ts";
-import { type CircuitPlan, hopOf, type Network, proxyConfig, routerConfig } from "../node/network.ts";
-import { type ExitConfig, type Node, proxyNode, type RouterNode, routerNode } from "../runtime/node.ts";
+import { type Cidr, hopOf } from "../ip/cidr.ts";
+import { type CircuitPlan, type Network, proxyConfig, routerConfig } from "../node/network.ts";
+import { EchoExit } from "../exit/echo/core.ts";
+import { RawIcmpExit } from "../exit/raw_icmp/core.ts";
+import type { ExitMaker } from "../node/exit.ts";
+import { type Node, proxyNode, type RouterNode, routerNode } from "../runtime/node.ts";
 import { Counters } from "../trace/counters.ts";
 import { type EventSink, SILENT } from "../trace/events.ts";
 import { FaultLink, type Faults } from "./fault_link.ts";
@@ -111,9 +114,9 @@ export class MemoryNetwork {
       linkMtu,
       tunMtu: mtu,
       proxy: { address: LOOPBACK, port: PROXY_PORT },
-      routers: exits.map(({ config }, index) => ({
+      routers: exits.map(({ address }, index) => ({
         link: { address: LOOPBACK, port: ports[index]! },
-        address: config.kind === "raw-icmp" ? config.address : undefined,
+        address,
         ...(keys[index] && { key: keys[index].publicKey }),
       })),
     };
@@ -133,15 +136,15 @@ export class MemoryNetwork {
       crypto,
       random,
     );
-    const routers = exits.map(({ config, world }, index) => {
+    const routers = exits.map(({ make }, index) => {
       const neighbours = [PROXY_PORT, ...ports.filter((port) => port !== ports[index])];
       const link = linkOf(ports[index]!, neighbours, seed + 1 + index);
       const counters = new Counters();
       const node = routerNode(
-        { ...routerConfig(network, index + 1), exit: config },
+        routerConfig(network, index + 1),
         link,
         { counters, events: events.routers?.[index] ?? SILENT },
-        world,
+        make,
         secretsOf(crypto, keys[index]),
         random,
       );
@@ -198,13 +201,15 @@ function secretsOf(crypto: CryptoProvider | undefined, keys: KeyPair | undefined
   return crypto === undefined || keys === undefined ? undefined : { crypto, keys };
 }
 
+/** How each router leaves, and its address in the world. */
 function exitsOf(
   block: Cidr,
   worlds: readonly MemoryWorld[] | undefined,
-): { config: ExitConfig; world?: MemoryWorld }[] {
-  if (worlds === undefined) return [{ config: { kind: "echo", block } }];
+): { make: ExitMaker; address?: IpAddress }[] {
+  if (worlds === undefined) return [{ make: (deliver, trace) => new EchoExit(block, deliver, trace) }];
   return worlds.map((world) => {
     const { address, mtu } = world;
-    return { config: { kind: "raw-icmp", address, mtu, hop: hopOf(block) }, world };
+    const config = { address, mtu, hop: hopOf(block) };
+    return { address, make: (...parts) => new RawIcmpExit(config, world, ...parts) };
   });
 }

@@ -42,8 +42,8 @@ export interface RawIcmpBinding {
   readonly address: IpAddress;
   /** The interface that everything goes through. */
   readonly device: string;
-  /** The mark of the packets sent, for routing rules; 0 for none. */
-  readonly mark: number;
+  /** The mark of outgoing packets, for routing rules. */
+  readonly mark?: number;
   /** The ICMP types that come in. */
   readonly types: readonly number[];
 }
@@ -64,7 +64,7 @@ export function openRawIcmp(binding: RawIcmpBinding, bufferSize: number): Fd {
     const filter = binding.types.reduce((blocked, type) => blocked & ~(1 << type), -1);
     set(SOL_RAW, ICMP_FILTER, int(filter));
     set(SOL_SOCKET, SO_BINDTODEVICE, cString(binding.device));
-    if (binding.mark !== 0) set(SOL_SOCKET, SO_MARK, int(binding.mark));
+    if (binding.mark !== undefined) set(SOL_SOCKET, SO_MARK, int(binding.mark));
     const local = new SockaddrIn({ address: binding.address, port: 0 });
     check(libc.bind(fd.number, local.bytes, SOCKADDR_IN), doing, "bind");
     enlargeBuffers(fd.number, bufferSize);

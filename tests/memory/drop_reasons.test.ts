@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import type { CircuitLimits } from "../../src/circuit/origin/pool.ts";
 import { Layer, LAYER_OVERHEAD } from "../../src/crypto/layer.ts";
 import { HANDSHAKE_OVERHEAD } from "../../src/crypto/noise.ts";
+import { exitMaker } from "../../src/exit/cores.ts";
 import { MemoryWorld } from "../../src/sim/world.ts";
 import type { MemoryCircuits, MemoryNetwork } from "../../src/sim/network.ts";
 import { type Network, proxyConfig, routerConfig } from "../../src/node/network.ts";
@@ -193,11 +194,8 @@ const WAYS: Record<DropReason, () => Dropped> = {
     link.addNeighbour(1);
     link.send = () => false;
     const counters = new Counters();
-    const node = routerNode(
-      { ...routerConfig(GIVEN, 1), exit: { kind: "echo", block: BLOCK } },
-      link,
-      { counters, events: SILENT },
-    );
+    const makeExit = exitMaker({ kind: "echo", block: BLOCK }, undefined);
+    const node = routerNode(routerConfig(GIVEN, 1), link, { counters, events: SILENT }, makeExit);
     medium.carry(1, 2, cell(RELAY_DATA, CIRCUIT, REQUEST));
     for (const source of node.sources) source.move(0);
     return onlyDrops(counters);

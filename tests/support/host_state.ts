@@ -8,7 +8,7 @@ import { FLAGS } from "../../src/config/options.ts";
 import type { Settings } from "../../src/config/settings.ts";
 import { validate } from "../../src/config/validate.ts";
 import { OperatorError } from "../../src/errors.ts";
-import type { FirewallTool } from "../../src/host/plan/capture.ts";
+import type { FirewallTool } from "../../src/host/plan/firewall.ts";
 import type { Change } from "../../src/host/plan/change.ts";
 import { show, toWords } from "../../src/host/plan/action.ts";
 import { type HostPlan, planHost } from "../../src/host/host_plan.ts";

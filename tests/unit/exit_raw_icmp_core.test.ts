@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { TRANSLATOR_LIMITS } from "../../src/exit/raw_icmp/translator.ts";
 import { MemoryWorld } from "../../src/sim/world.ts";
-import { hopOf } from "../../src/node/network.ts";
+import { hopOf } from "../../src/ip/cidr.ts";
 import { RawIcmpExit } from "../../src/exit/raw_icmp/core.ts";
 import { Counters } from "../../src/trace/counters.ts";
 import { SILENT } from "../../src/trace/events.ts";

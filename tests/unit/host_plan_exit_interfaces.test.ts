@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ConfigError, OperatorError } from "../../src/errors.ts";
-import { resolveExits, resolveFrom } from "../../src/host/plan/exit_interfaces.ts";
+import { resolveFrom } from "../../src/host/plan/capture.ts";
+import { resolveExits } from "../../src/host/plan/exit_interfaces.ts";
 import type { HostState } from "../../src/host/plan/state.ts";
 import { card, commands, host, rule, settingsOf, tunByHand } from "../support/host_state.ts";
 import { formatIp, parseIp } from "../../src/ip/address.ts";

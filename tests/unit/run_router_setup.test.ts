@@ -1,26 +1,13 @@
 import assert from "node:assert/strict";
 import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
-import {
-  type ExitSettings,
-  PROTOCOL_VERSION,
-  PROXY_MESSAGE,
-  type TrafficSettings,
-} from "../../src/control/messages.ts";
+import { PROTOCOL_VERSION, PROXY_MESSAGE, type TrafficSettings } from "../../src/control/messages.ts";
+import type { ExitSettings } from "../../src/exit/registry.ts";
 import { type CircuitPlan, type Network, routerConfig } from "../../src/node/network.ts";
 import { trafficSettings } from "../../src/run/members.ts";
 import { setUpRouter } from "../../src/run/router_setup.ts";
 import { address } from "../support/packets.ts";
 
 const ECHO: ExitSettings = { kind: "echo", block: { address: address("10.5.51.2"), prefix: 24 } };
-const RAW = {
-  kind: "raw-icmp",
-  address: address("192.168.202.2"),
-  device: "eth2",
-  mtu: 1500,
-  hop: address("10.5.51.1"),
-  share: { index: 0, of: 1 },
-} as const satisfies ExitSettings;
-
 function networkOf(circuits: CircuitPlan): Network {
   const link = (port: number) => ({ address: address("127.0.0.1"), port });
   return {
@@ -59,23 +46,10 @@ Deno.test("router setup: a router is set up as the network's plan wants it, what
     const network = networkOf(plan);
     for (const number of [1, 2, 3]) {
       const settings = trafficSettings(network, number, ECHO, { logsPackets: false, latency: 5, cpu: 1 });
-      const { node, thread, socket } = setUp(number, settings);
-      assert.deepEqual(node, { ...routerConfig(network, number), exit: ECHO });
+      const { node, thread } = setUp(number, settings);
+      assert.deepEqual(node, routerConfig(network, number));
       assert.deepEqual(thread, { logs: "circuits", latency: 5, cpu: 1 });
-      assert.equal(socket, undefined);
     }
-  }
-});
-
-Deno.test("router setup: a raw ICMP exit gets its socket, marked only if the settings say so", () => {
-  const network = networkOf({ kind: "given" });
-  for (const mark of [undefined, 8]) {
-    const exit: ExitSettings = mark === undefined ? RAW : { ...RAW, mark };
-    const settings = trafficSettings(network, 2, exit, { logsPackets: true, latency: 0 });
-    const { node, socket } = setUp(2, settings);
-    const { device, ...config } = RAW;
-    assert.deepEqual(node.exit, config);
-    assert.deepEqual(socket, { address: RAW.address, device, mark: mark ?? 0, types: [0, 3, 11, 12] });
   }
 });
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
 import { HOP_LIMITS } from "../../src/circuit/relay/hop_table.ts";
+import { exitMaker } from "../../src/exit/cores.ts";
 import { MemoryMedium } from "../../src/sim/link.ts";
 import { proxyNode, routerNode } from "../../src/runtime/node.ts";
 import type { RouterConfig } from "../../src/node/router.ts";
@@ -43,12 +44,10 @@ function makeNodes() {
     { counters: counters.proxy, events: SILENT },
   );
   const router = routerNode(
-    {
-      ...ROUTER_CONFIG,
-      exit: { kind: "echo", block: { address: address("10.5.51.2"), prefix: 24 } },
-    },
+    ROUTER_CONFIG,
     routerLink,
     { counters: counters.router, events: SILENT },
+    exitMaker({ kind: "echo", block: { address: address("10.5.51.2"), prefix: 24 } }, undefined),
   );
   return { medium, tun, proxy, router, counters };
 }
@@ -100,20 +99,6 @@ Deno.test("a proxy waits for nothing, a router for the fragments of unfinished d
   router.expire(35_000);
   assert.equal(router.deadline(), Infinity);
   assert.equal(counters.router.get("reassembly-timeout"), 1);
-});
-
-Deno.test("an exit into the world needs its socket", () => {
-  const link = new MemoryMedium().link(ROUTER);
-  const exit = {
-    kind: "raw-icmp",
-    address: address("192.168.201.2"),
-    mtu: 1500,
-    hop: address("10.5.51.1"),
-  } as const;
-  assert.throws(
-    () => routerNode({ ...ROUTER_CONFIG, exit }, link, { counters: new Counters(), events: SILENT }),
-    new TypeError("a raw ICMP exit needs a socket"),
-  );
 });
 
 Deno.test("what a proxy sends because it is due leaves at once, and what the link does not take is counted", () => {

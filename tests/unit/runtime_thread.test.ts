@@ -23,10 +23,10 @@ function routerRole(proxyPort: number): Role {
       begins: "none",
       mtu: 1500,
       limits: HOP_LIMITS,
-      exit: { kind: "echo", block: { address: address("10.5.51.2"), prefix: 24 } },
     },
+    exit: { kind: "echo", block: { address: address("10.5.51.2"), prefix: 24 } },
     keys: undefined,
-    socket: undefined,
+    device: undefined,
   };
 }
 

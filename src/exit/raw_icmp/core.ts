@@ -35,7 +35,7 @@ import {
   replaceSource,
 } from "../../ip/ipv4.ts";
 import { turnIntoReply } from "../echo/core.ts";
-import type { Deliver, Exit } from "../../node/exit.ts";
+import type { Deliver, Exit, World } from "../../node/exit.ts";
 import {
   IcmpTranslator,
   type IdentifierShare,
@@ -89,6 +89,8 @@ export class RawIcmpExit implements Exit {
   readonly #translator: IcmpTranslator;
   readonly #scratch = new PacketBuffer();
   readonly #ip = new Ipv4View();
+  /** {@inheritDoc Exit.world} */
+  readonly world: World;
 
   /**
    * An exit without sessions.
@@ -105,6 +107,7 @@ export class RawIcmpExit implements Exit {
   ) {
     this.#config = config;
     this.#socket = socket;
+    this.world = { device: socket, take: (packet, now) => this.fromWorld(packet, now) };
     this.#deliver = deliver;
     this.#trace = trace;
     this.#translator = new IcmpTranslator(random, limits, config.share);

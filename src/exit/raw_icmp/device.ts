@@ -1,11 +1,43 @@
 /**
- * The raw ICMP exit's socket, by its descriptor.
+ * The raw ICMP exit's socket. The router's control thread opens it; its packet thread uses it by the descriptor.
  *
  * @module
  */
 import { HEADROOM, MAX_PACKET, type PacketBuffer } from "../../buffer/packet_buffer.ts";
-import { NO_PACKET, RawIcmpSender, receiveRaw } from "../../sys/raw_icmp.ts";
+import { IcmpType } from "../../ip/icmp.ts";
+import type { Fd } from "../../sys/fd.ts";
+import {
+  NO_PACKET,
+  openRawIcmp,
+  type RawIcmpBinding,
+  RawIcmpSender,
+  receiveRaw,
+} from "../../sys/raw_icmp.ts";
 import type { IcmpSocket, OutgoingFields, SendResult } from "./core.ts";
+import type { RawIcmpSettings } from "./settings.ts";
+
+/** The ICMP types that the exit takes in from the world. */
+const WORLD_TYPES = [
+  IcmpType.echoReply,
+  IcmpType.destinationUnreachable,
+  IcmpType.timeExceeded,
+  IcmpType.parameterProblem,
+];
+
+/**
+ * Opens the socket of an exit.
+ *
+ * @param bufferSize bytes that the kernel may queue in each direction
+ * @throws {SysError} EPERM without CAP_NET_RAW, ENODEV, EADDRNOTAVAIL
+ */
+export function openRawIcmpSocket(settings: RawIcmpSettings, bufferSize: number): Fd {
+  return openRawIcmp(bindingOf(settings), bufferSize);
+}
+
+/** What an exit's socket is bound to. */
+export function bindingOf({ address, device, mark }: RawIcmpSettings): RawIcmpBinding {
+  return { address, device, types: WORLD_TYPES, ...(mark !== undefined && { mark }) };
+}
 
 /** A raw ICMP socket of the kernel's. */
 export class RawIcmpSocket implements IcmpSocket {

@@ -6,7 +6,7 @@
 import { ExitCode, OperatorError } from "../../errors.ts";
 import { mayExecute } from "../../sys/file.ts";
 import { type Action, type Command, show } from "../plan/action.ts";
-import type { FirewallTool } from "../plan/capture.ts";
+import type { FirewallTool } from "../plan/firewall.ts";
 
 /** A command of `ip`. */
 export type IpCommand = readonly ["ip", ...args: string[]];

@@ -7,11 +7,11 @@ import type { Settings } from "../../config/settings.ts";
 import { OperatorError } from "../../errors.ts";
 import { formatIp, type IpAddress } from "../../ip/address.ts";
 import { formatCidr, overlaps } from "../../ip/cidr.ts";
-import { command } from "./action.ts";
+import { sourceOf } from "./addresses.ts";
 import type { Change } from "./change.ts";
-import type { ExitInterface } from "./exit_interfaces.ts";
+import type { FirewallRules } from "./firewall.ts";
 import { planLooseFilter } from "./reverse_path.ts";
-import { isRefusal, planCapturingRoute, planRefusal } from "./routes.ts";
+import { defaultRoute, isRefusal, planCapturingRoute, planRefusal } from "./routes.ts";
 import { CAPTURE_MARK, hex, planRule } from "./rules.ts";
 import type { HostState, Route, Rule } from "./state.ts";
 
@@ -57,73 +57,57 @@ function refuseForeignRoute(
   );
 }
 
-/** What firewall rules are made with. */
-export type FirewallTool = "nft" | "iptables";
+/** The address whose packets are captured: the one of `--from`, else that of the default route's interface. */
+export function resolveFrom(settings: Settings, { interfaces, routes }: HostState): IpAddress {
+  const { from } = settings;
+  if (from !== undefined) {
+    if (interfaces.some(({ addresses }) => addresses.some(({ address }) => address === from))) return from;
+    throw new OperatorError(
+      `--from ${formatIp(from)} is no address of this host`,
+      "choose one that `ip address` lists",
+    );
+  }
+  const unclear = (why: string) =>
+    new OperatorError(`${why}, so it is unclear whose packets to capture`, "name the address with --from");
+  const route = defaultRoute(routes);
+  if (route === undefined) throw unclear("this host has no default route");
+  const is = interfaces.find(({ name }) => name === route.device);
+  const address = route.source ?? (is && sourceOf(is, route.gateway)?.address);
+  if (address === undefined) throw unclear(`${route.device}, the default route's interface, has no address`);
+  return address;
+}
+
+/** The rule that leads marked packets into the tunnel. The firewall marks those that the rule by source misses. */
+export function planMarkRule({ table, priority }: Settings, rules: readonly Rule[]): Change {
+  return planRule(
+    `rule for marked packets to table ${table}`,
+    { mark: CAPTURE_MARK },
+    table,
+    priority,
+    rules,
+  );
+}
 
 /**
- * The firewall rules, in a table of our own where the tool has tables:
+ * The firewall rules that mark captured packets. The kernel routes packets of a socket without an address of its own
+ * before they have a source, so the rule by source misses them, and they would leave in the clear.
  *
- * - Packets of sockets without an address of their own are routed before they have one, so the rule by source
- *   misses them, and they would leave in the clear. They are marked, and the mark leads them into the tunnel.
- * - The kernel must not reset TCP connections that it does not know because they are a router's. That is for the
- *   routers' own addresses only: an exit by the captured address gets no such rule, for it would silence the
- *   host's own resets.
- *
- * @param from whose packets are captured
- * @param owner tells our rules from another run's
+ * @param from the address whose packets are captured
  */
-export function planFirewall(
-  settings: Settings,
-  from: IpAddress,
-  exits: readonly ExitInterface[],
-  rules: readonly Rule[],
-  tool: FirewallTool,
-  owner: number,
-): Change[] {
-  const { capture, table, priority } = settings;
-  const own = new Set(exits.filter((exit) => exit.mark === 0).map((exit) => formatIp(exit.address)));
-  const plan = tool === "nft" ? planNft : planIptables;
-  const what = `rule for marked packets to table ${table}`;
-  return [
-    planRule(what, { mark: CAPTURE_MARK }, table, priority, rules),
-    ...plan(`onion_${owner}`, formatIp(from), capture.map(formatCidr), [...own]),
-  ];
-}
-
-function planNft(table: string, source: string, blocks: string[], own: string[]): Change[] {
-  const mark = hex(CAPTURE_MARK);
-  const capture = `chain capture { type route hook output priority mangle; ` +
-    `meta mark 0 ip saddr ${source} ip daddr { ${blocks.join(", ")} } meta mark set ${mark}; };`;
-  const resets = own.length === 0 ? "" : ` chain resets { type filter hook output priority filter; ` +
-    `ip saddr { ${own.join(", ")} } tcp flags & rst == rst drop; };`;
-  return [{
-    what: `firewall table ${table}`,
-    isThere: false,
-    make: command("nft", `table ip ${table} { ${capture}${resets} }`),
-    undo: command("nft", `delete table ip ${table}`),
-  }];
-}
-
-/** The comment tells our rules from others that say the same, which would else be deleted in their place. */
-function planIptables(comment: string, source: string, blocks: string[], own: string[]): Change[] {
-  const change = (what: string, table: string, ...words: string[]): Change => {
-    const rule = ["OUTPUT", ...words, "-m", "comment", "--comment", comment];
-    return {
-      what,
-      isThere: false,
-      make: command("iptables", "-w", "-t", table, "-A", ...rule),
-      undo: command("iptables", "-w", "-t", table, "-D", ...rule),
-    };
+export function captureRules({ capture }: Settings, from: IpAddress): FirewallRules {
+  const [source, blocks, mark] = [formatIp(from), capture.map(formatCidr), hex(CAPTURE_MARK)];
+  return {
+    nft: [
+      `chain capture { type route hook output priority mangle; ` +
+      `meta mark 0 ip saddr ${source} ip daddr { ${blocks.join(", ")} } meta mark set ${mark}; };`,
+    ],
+    iptables: blocks.map((block) => ({
+      what: `firewall rule for packets from ${source} to ${block}`,
+      table: "mangle",
+      words: [
+        ...["OUTPUT", "-s", source, "-d", block],
+        ...["-m", "mark", "--mark", "0", "-j", "MARK", "--set-mark", mark],
+      ],
+    })),
   };
-  const mark = ["-m", "mark", "--mark", "0", "-j", "MARK", "--set-mark", hex(CAPTURE_MARK)];
-  const resets = ["-p", "tcp", "--tcp-flags", "RST", "RST", "-j", "DROP"];
-  const toBlocks = blocks.map((block) => {
-    const what = `firewall rule for packets from ${source} to ${block}`;
-    return change(what, "mangle", "-s", source, "-d", block, ...mark);
-  });
-  const fromRouters = own.map((address) => {
-    const what = `firewall rule against TCP resets from ${address}`;
-    return change(what, "filter", "-s", address, ...resets);
-  });
-  return [...toBlocks, ...fromRouters];
 }

@@ -9,7 +9,7 @@ import { ConfigError, OperatorError } from "../../errors.ts";
 import { planAddress, planUp, refuseTakenBlock, sourceOf } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import { planLooseFilter } from "./reverse_path.ts";
-import { planRoute } from "./routes.ts";
+import { byPreference, defaultRoute, planRoute } from "./routes.ts";
 import { CAPTURE_MARK, findRule, planRule } from "./rules.ts";
 import { type HostState, type Interface, type Route, Table } from "./state.ts";
 import { formatIp, type IpAddress } from "../../ip/address.ts";
@@ -26,8 +26,8 @@ export interface ExitInterface {
   readonly mtu: number;
   /** The way to the next hop, in the words of `ip route`, e.g. `via 192.168.201.1`; empty where there is but one. */
   readonly via: string;
-  /** The mark of what leaves where the address is the captured one, and a rule must tell the two apart; else 0. */
-  readonly mark: number;
+  /** The mark of packets that leave, if the address is the captured one and a rule must tell the two apart. */
+  readonly mark?: number;
   /** What it needs to be so. */
   readonly changes: readonly Change[];
 }
@@ -39,7 +39,11 @@ export interface ExitInterface {
  * @throws {ConfigError} where `--exit` does not name one for each router
  * @throws {OperatorError} where an interface or its gateway is missing
  */
-export function resolveExits(settings: Settings, from: IpAddress, state: HostState): ExitInterface[] {
+export function resolveExits(
+  settings: Settings,
+  from: IpAddress | undefined,
+  state: HostState,
+): ExitInterface[] {
   const choices = settings.exit ?? chooseExits(settings.routers, state);
   refuseMiscount(choices.length, settings.routers);
   return choices.map((choice, index) => resolveExit(settings, index + 1, choice, from, state));
@@ -53,26 +57,6 @@ function refuseMiscount(names: number, routers: number): void {
     `--exit names ${many(names, "interface")} for ${many(routers, "router")} to leave by`,
     routers === 1 ? "name one" : "name one for each; the same one may be named again",
   );
-}
-
-/** Whose packets are captured: the one that was named, else the address of the default route's interface. */
-export function resolveFrom(settings: Settings, { interfaces, routes }: HostState): IpAddress {
-  const { from } = settings;
-  if (from !== undefined) {
-    if (interfaces.some(({ addresses }) => addresses.some(({ address }) => address === from))) return from;
-    throw new OperatorError(
-      `--from ${formatIp(from)} is no address of this host`,
-      "choose one that `ip address` lists",
-    );
-  }
-  const unclear = (why: string) =>
-    new OperatorError(`${why}, so it is unclear whose packets to capture`, "name the address with --from");
-  const route = defaultRoute(routes);
-  if (route === undefined) throw unclear("this host has no default route");
-  const is = interfaces.find(({ name }) => name === route.device);
-  const address = route.source ?? (is && sourceOf(is, route.gateway)?.address);
-  if (address === undefined) throw unclear(`${route.device}, the default route's interface, has no address`);
-  return address;
 }
 
 /** eth1, eth2, … where they exist, else the default route's interface for all. */
@@ -95,7 +79,7 @@ function resolveExit(
   settings: Settings,
   router: number,
   { interface: device, gateway }: ExitChoice,
-  from: IpAddress,
+  from: IpAddress | undefined,
   state: HostState,
 ): ExitInterface {
   const elsewhere = "name another with --exit";
@@ -119,7 +103,7 @@ function resolveExit(
     const mark = CAPTURE_MARK + router;
     return { ...exit, mark, changes: [...up, ...planShared(settings, exit, mark, way, table, state)] };
   }
-  return { ...exit, mark: 0, changes: [...up, ...planOwn(settings, exit, way, table, state)] };
+  return { ...exit, changes: [...up, ...planOwn(settings, exit, way, table, state)] };
 }
 
 /** An exit by an address of its own: its packets take their own table, and so do the answers' reverse path checks. */
@@ -197,17 +181,4 @@ function findWay({ name, isPointToPoint }: Interface, routes: readonly Route[]):
   const [route] = mine;
   if (route !== undefined) return { words: route.via, gateway: route.gateway, table: route.table };
   return isPointToPoint ? { words: [], gateway: undefined, table: undefined } : undefined;
-}
-
-/** The default route that the kernel prefers. */
-export function defaultRoute(routes: readonly Route[]): Route | undefined {
-  const all = routes.filter(({ to, table, device }) =>
-    to.prefix === 0 && table === Table.main && device !== undefined
-  );
-  return all.toSorted(byPreference)[0];
-}
-
-/** The main table first, and in a table the lowest metric. */
-function byPreference(one: Route, other: Route): number {
-  return Number(other.table === Table.main) - Number(one.table === Table.main) || one.metric - other.metric;
 }

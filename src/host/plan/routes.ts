@@ -7,7 +7,7 @@ import { type Cidr, formatCidr } from "../../ip/cidr.ts";
 import { isSame } from "./addresses.ts";
 import { command } from "./action.ts";
 import type { Change, NeededRoute } from "./change.ts";
-import type { Route } from "./state.ts";
+import { type Route, Table } from "./state.ts";
 
 /** The change that makes a route. */
 export function planRoute(
@@ -62,4 +62,17 @@ export function isRefusal(route: Route, block: Cidr, table: number): boolean {
 
 function wordOf(block: Cidr): string {
   return formatCidr(block).replace(/\/32$/, "");
+}
+
+/** The default route that the kernel prefers. */
+export function defaultRoute(routes: readonly Route[]): Route | undefined {
+  const all = routes.filter(({ to, table, device }) =>
+    to.prefix === 0 && table === Table.main && device !== undefined
+  );
+  return all.toSorted(byPreference)[0];
+}
+
+/** The main table first, and in a table the lowest metric. */
+export function byPreference(one: Route, other: Route): number {
+  return Number(other.table === Table.main) - Number(one.table === Table.main) || one.metric - other.metric;
 }

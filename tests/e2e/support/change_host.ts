@@ -5,7 +5,7 @@
  * @module
  */
 import { makeChanges } from "../../../src/host/apply/make_changes.ts";
-import type { FirewallTool } from "../../../src/host/plan/capture.ts";
+import type { FirewallTool } from "../../../src/host/plan/firewall.ts";
 import { Journal, undoLeftovers } from "../../../src/host/apply/journal.ts";
 import { planHost } from "../../../src/host/host_plan.ts";
 import { readHostState } from "../../../src/host/state.ts";

@@ -72,7 +72,7 @@ export async function probe(
 
 if (import.meta.main) {
   const [device, own] = Deno.args as [string, string];
-  using fd = openRawIcmp({ address: address(own), device, mark: 0, types: [0, 3, 11, 12] }, 1 << 20);
+  using fd = openRawIcmp({ address: address(own), device, types: [0, 3, 11, 12] }, 1 << 20);
   const rest = () => new Promise<void>((resolve) => setTimeout(resolve, 5)); // the kernel's loopback takes no time
   console.log(JSON.stringify(await probe(new RawIcmpSocket(fd.number), address(own), rest)));
 }

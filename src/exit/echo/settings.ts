@@ -1,0 +1,20 @@
+/**
+ * What a router with an echo exit is told.
+ *
+ * @module
+ */
+import type { Cidr } from "../../ip/cidr.ts";
+import { cidr } from "../../ip/json.ts";
+import { type JsonCodec, record } from "../../json.ts";
+
+/** Settings of an echo exit. */
+export interface EchoSettings {
+  readonly kind: "echo";
+  /** The hosts that answer, and the tunnel's own address, which does not. */
+  readonly block: Cidr;
+}
+
+/** The settings as JSON. */
+export const echoSettings: JsonCodec<Omit<EchoSettings, "kind">> = record<Omit<EchoSettings, "kind">>({
+  block: cidr,
+});

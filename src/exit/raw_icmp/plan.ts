@@ -1,0 +1,64 @@
+/**
+ * What a raw ICMP exit needs of the host: an interface to leave by for each router, and no TCP resets.
+ *
+ * @module
+ */
+import type { Settings } from "../../config/settings.ts";
+import { resolveExits } from "../../host/plan/exit_interfaces.ts";
+import type { ExitPlan } from "../../host/plan/exit_plan.ts";
+import type { FirewallRules } from "../../host/plan/firewall.ts";
+import type { HostState } from "../../host/plan/state.ts";
+import { formatIp, type IpAddress } from "../../ip/address.ts";
+import { hopOf } from "../../ip/cidr.ts";
+import type { RawIcmpSettings } from "./settings.ts";
+
+/** The privileges that it needs besides those of every run. */
+export const RAW_ICMP_NEEDS = [
+  { capability: "CAP_NET_RAW", purpose: "open a raw ICMP socket", right: "send ICMP by itself" },
+] as const;
+
+/**
+ * Plans the exits of all routers.
+ *
+ * @param from the address whose packets are captured, if any
+ * @throws {OperatorError} if an exit interface or its gateway is missing
+ */
+export function planRawIcmp(
+  settings: Settings,
+  from: IpAddress | undefined,
+  state: HostState,
+): ExitPlan<RawIcmpSettings> {
+  const exits = resolveExits(settings, from, state);
+  const hop = hopOf(settings.address);
+  return {
+    routers: exits.map((leaves) => {
+      const { address, mtu, device, mark } = leaves;
+      // Routers that share an address must not use the same echo identifiers.
+      const sharing = exits.filter((other) => other.address === address);
+      const share = { index: sharing.indexOf(leaves), of: sharing.length };
+      const settings = { kind: "raw-icmp", address, mtu, hop, share, device } as const;
+      return { settings: mark === undefined ? settings : { ...settings, mark }, leaves };
+    }),
+    changes: exits.flatMap(({ changes }) => changes),
+    // An exit with the captured address gets no such rule, because it would silence the host's own resets.
+    firewall: resetRules([
+      ...new Set(exits.filter(({ mark }) => mark === undefined).map(({ address }) => formatIp(address))),
+    ]),
+  };
+}
+
+/** Keeps the kernel from resetting TCP connections from these addresses: they are a router's, so it does not know them. */
+function resetRules(addresses: readonly string[]): FirewallRules {
+  if (addresses.length === 0) return { nft: [], iptables: [] };
+  return {
+    nft: [
+      `chain resets { type filter hook output priority filter; ` +
+      `ip saddr { ${addresses.join(", ")} } tcp flags & rst == rst drop; };`,
+    ],
+    iptables: addresses.map((address) => ({
+      what: `firewall rule against TCP resets from ${address}`,
+      table: "filter",
+      words: ["OUTPUT", "-s", address, "-p", "tcp", "--tcp-flags", "RST", "RST", "-j", "DROP"],
+    })),
+  };
+}

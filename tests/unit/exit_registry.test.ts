@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { STAGES } from "../../src/config/stages.ts";
+import { EXITS, type ExitSettings, exitSettings, planExits } from "../../src/exit/registry.ts";
+import { host, settingsOf, TWO_CARDS } from "../support/host_state.ts";
+import { address } from "../support/packets.ts";
+
+const RAW: ExitSettings = {
+  kind: "raw-icmp",
+  address: address("192.168.201.2"),
+  mtu: 1500,
+  hop: address("10.5.51.1"),
+  share: { index: 0, of: 1 },
+  device: "eth1",
+};
+
+Deno.test("exit registry: every kind belongs to a stage", () => {
+  const used = new Set(STAGES.map(({ exit }) => exit));
+  assert.deepEqual(Object.keys(EXITS).filter((kind) => !used.has(kind as keyof typeof EXITS)), []);
+});
+
+Deno.test("exit registry: settings read back as they were written", () => {
+  const echo = { kind: "echo", block: { address: address("10.5.51.2"), prefix: 24 } } as const;
+  for (const settings of [echo, RAW, { ...RAW, mark: 0x6f6e_0001 }]) {
+    const json = JSON.parse(JSON.stringify(exitSettings.encode(settings)));
+    assert.deepEqual(exitSettings.decode(json, "exit"), settings);
+  }
+});
+
+Deno.test("exit registry: settings that do not fit are refused, by the name of the field", () => {
+  const json = exitSettings.encode(RAW) as Record<string, unknown>;
+  const refuses = (change: object, message: RegExp) =>
+    assert.throws(() => exitSettings.decode({ ...json, ...change }, "exit"), { name: "WireError", message });
+  refuses({ kind: "tor" }, /^exit has an unknown kind "tor"$/);
+  refuses({ address: "10.0.0" }, /^exit\.address must be an IPv4 address$/);
+  refuses({ mark: 0 }, /^exit\.mark must be an integer from 1/);
+  refuses({ share: { index: -1, of: 1 } }, /^exit\.share\.index must be/);
+  refuses({ types: [0] }, /^exit has an unknown field "types"$/);
+});
+
+Deno.test("exit registry: routers that share an address share the echo identifiers", () => {
+  const settings = settingsOf({ stage: "4", routers: "3", exit: "eth0,eth1,eth0" });
+  const { routers } = planExits(settings, address("10.0.2.15"), host(TWO_CARDS));
+  assert.deepEqual(
+    routers.map(({ settings }) =>
+      settings.kind === "raw-icmp" && [settings.device, settings.share, settings.mark]
+    ),
+    [
+      ["eth0", { index: 0, of: 2 }, 0x6f6e_0001],
+      ["eth1", { index: 0, of: 1 }, undefined],
+      ["eth0", { index: 1, of: 2 }, 0x6f6e_0003],
+    ],
+  );
+});
+
+Deno.test("exit registry: a stage that carries no packets has no exits", () => {
+  assert.deepEqual(planExits(settingsOf({ stage: "1" }), undefined, host(TWO_CARDS)), {
+    routers: [],
+    changes: [],
+  });
+});
