@@ -273,7 +273,7 @@ Deno.test({
       const words = new TextDecoder().decode(stderr);
       assert.deepEqual([code, words], [
         1,
-        `onion: ended by ${signal} before the lab was up; nothing is left of it\n`,
+        `onion: ended by ${signal} before the lab was up; nothing of it is left\n`,
       ]);
       assert.deepEqual(await machine.snapshot(), before);
     }
