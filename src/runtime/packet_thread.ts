@@ -8,7 +8,7 @@ import { chooseProvider } from "../crypto/provider/choose.ts";
 import type { KeyPair } from "../crypto/provider.ts";
 import { DelayLink } from "../device/delay_link.ts";
 import { UdpLink } from "../device/udp_link.ts";
-import { allowCpus, allowedCpus, onlyCpu, waitPatiently } from "../sys/affinity.ts";
+import { allowCpus, allowedCpus, onlyCpu, setPolicy } from "../sys/affinity.ts";
 import { monotonic } from "../sys/clock.ts";
 import { answerDoorbell } from "../sys/doorbell.ts";
 import { compileCalls } from "../sys/libc.ts";
@@ -124,15 +124,15 @@ function placementOn(cpu: number | undefined): Placement | undefined {
   return new Placement({
     free() {
       allowCpus(all);
-      waitPatiently(false);
+      setPolicy("normal");
     },
     gather() {
       allowCpus(onlyCpu(cpu));
-      waitPatiently(false);
+      setPolicy("normal");
     },
     spread() {
       allowCpus(all);
-      waitPatiently(true);
+      setPolicy("batch");
     },
   });
 }

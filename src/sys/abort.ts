@@ -1,12 +1,12 @@
 /**
- * Waiting that an abort cuts short.
+ * Waiting that an abort or a time limit ends.
  *
  * @module
  */
 import { after } from "./timer.ts";
 
 /**
- * What `promise` resolves with, unless the signal aborts first.
+ * Waits for `promise`, unless the signal aborts first.
  *
  * @throws the signal's reason
  */
@@ -22,7 +22,7 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal)
   }
 }
 
-/** Resolves when `milliseconds` are over or `promise` has resolved: whether it has. */
+/** Waits for `promise`, for at most `milliseconds`. Returns whether it has resolved. */
 export async function within(milliseconds: number, promise: Promise<unknown>): Promise<boolean> {
   const { promise: over, resolve } = Promise.withResolvers<false>();
   const cancel = after(milliseconds, () => resolve(false));

@@ -1,16 +1,16 @@
 /**
- * What this process may do without being asked for a password (capabilities(7)).
+ * The privileges of this process (capabilities(7)).
  *
  * @module
  */
 
-/** The capabilities that onion needs, by their bits. */
+/** The capabilities that onion may need, by bit. */
 const BIT = { CAP_NET_ADMIN: 12n, CAP_NET_RAW: 13n } as const;
 
-/** The right to change interfaces, addresses, routes and rules; the right to raw sockets. */
+/** CAP_NET_ADMIN to change interfaces, addresses, routes and rules; CAP_NET_RAW for raw sockets. */
 export type Capability = keyof typeof BIT;
 
-/** Whether this process has a capability now. */
+/** Whether this process has a capability in its effective set. */
 export function hasCapability(capability: Capability): boolean {
   try {
     const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1] ?? "0";

@@ -1,5 +1,5 @@
 /**
- * The doorbell: an eventfd by which one thread gets another out of poll(2).
+ * The doorbell: an eventfd by which one thread wakes another from poll(2).
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { pointerTo } from "./pointer.ts";
 
 const libc = libcWith("eventfd", "write", "read");
 
-/** eventfd(2) flags, `<sys/eventfd.h>`: each read takes one off the count, and none blocks. */
+/** `<sys/eventfd.h>`: each read decrements the count by one, and never blocks. */
 const EFD_SEMAPHORE = 0o1;
 const EFD_NONBLOCK = 0o4000;
 const EFD_CLOEXEC = 0o2000000;
@@ -17,19 +17,19 @@ const EFD_CLOEXEC = 0o2000000;
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 const taken = new Uint8Array(8);
 
-/** Makes a doorbell that has not been rung. Its number may be given to another thread of this process. */
+/** Creates a doorbell that has not been rung. Another thread of this process may use its number. */
 export function makeDoorbell(): Fd {
   return new Fd(
     check(libc.eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC), "Cannot make a doorbell", "eventfd"),
   );
 }
 
-/** Rings: the descriptor becomes readable, once for each time it was rung. */
+/** Rings: makes the descriptor readable once more. */
 export function ringDoorbell(number: number): void {
   check(libc.write(number, pointerTo(ONE), ONE.length), "Cannot ring the doorbell", "write");
 }
 
-/** Takes one ring off: whether there was one. */
+/** Consumes one ring. Returns whether there was one. */
 export function answerDoorbell(number: number): boolean {
   return libc.read(number, pointerTo(taken), taken.length) === taken.length;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** The numbers that onion's system calls can meet. */
+/** The error numbers that onion's system calls may return. */
 export const Errno = {
   EPERM: 1,
   ENOENT: 2,
@@ -41,7 +41,9 @@ export const Errno = {
   EHOSTUNREACH: 113,
 } as const;
 
-/** The symbolic name of an error number, e.g. `EBUSY`, or `errno 131` for one outside the table. */
+/**
+ * The symbolic name of an error number, e.g. `EBUSY`; `errno 131` for a number outside the table.
+ */
 export function errnoName(number: number): string {
   const entry = Object.entries(Errno).find(([, value]) => value === number);
   return entry === undefined ? `errno ${number}` : entry[0];

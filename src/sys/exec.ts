@@ -1,5 +1,5 @@
 /**
- * Becoming another program: execvp(3).
+ * Replaces this process by another program: execvp(3).
  *
  * @module
  */
@@ -11,20 +11,21 @@ const libc = libcWith("signal", "execvp");
 const SIGPIPE = 13;
 
 /**
- * Replaces this process by a program: the same PID, parent, terminal and open files, so signals, job control and the
- * exit code are the program's own. The kernel ends every other thread; nothing is cleaned up, and nothing comes back.
+ * Replaces this process by a program. PID, parent, terminal and open files stay, so signals, job
+ * control and the exit code are those of the program. The kernel ends all other threads; nothing is
+ * cleaned up.
  *
- * @param command the program, looked for in PATH if its name has no slash, and its arguments
+ * @param command the program and its arguments; a name without a slash is looked up in PATH
  * @throws {SysError} if it cannot be started
  */
 export function become(command: readonly [string, ...string[]]): never {
   const words = command.map(cString);
-  // char *argv[], closed by a null pointer.
+  // char *argv[], terminated by a null pointer.
   const argv = new BigUint64Array(words.length + 1);
   words.forEach((word, index) => argv[index] = Deno.UnsafePointer.value(Deno.UnsafePointer.of(word)));
-  // Handlers end with the old program, but a signal that is ignored stays ignored; Rust's runtime ignores this one.
+  // An ignored signal stays ignored across execve(2), and Rust's runtime ignores this one.
   libc.signal(SIGPIPE, null);
   const result = libc.execvp(words[0]!, argv);
   check(result, `Cannot start ${command[0]}`, "execvp");
-  throw new TypeError("execvp has come back without an error");
+  throw new TypeError("execvp returned without an error");
 }

@@ -7,7 +7,7 @@ import { libcWith } from "./libc.ts";
 
 const libc = libcWith("close");
 
-/** A file descriptor that is closed once, by its owner. */
+/** A file descriptor that its owner closes once. */
 export class Fd implements Disposable {
   #number: number;
 
@@ -16,12 +16,12 @@ export class Fd implements Disposable {
     this.#number = number;
   }
 
-  /** The number, for system calls. It stays good for as long as its owner keeps it open. */
+  /** The number for system calls, valid until the owner closes it. */
   get number(): number {
     return this.#number;
   }
 
-  /** Closes it; the second time does nothing. An error of close(2) says nothing that anyone could mend. */
+  /** Closes it once. Ignores errors of close(2), because no caller could act on them. */
   [Symbol.dispose](): void {
     if (this.#number < 0) return;
     libc.close(this.#number);

@@ -1,5 +1,5 @@
 /**
- * Files by owner, and files that take much.
+ * File ownership, and large files that hardly anybody reads.
  *
  * @module
  */
@@ -10,17 +10,20 @@ const libc = libcWith("access", "fchown", "sync_file_range", "posix_fadvise");
 /** `<unistd.h>` */
 const X_OK = 1;
 
-/** The descriptors of this process, each a link to what it has open (proc(5)). */
+/** The descriptors of this process, each a link to its open file (proc(5)). */
 const DESCRIPTORS = "/proc/self/fd";
 
-/** Whether we may run a file, or look into a directory. Of what is not there no error is made, unlike by Deno's own: 0.1 ms each. */
+/**
+ * Whether this process may run a file or search a directory. Creates no error object for a missing
+ * file, unlike Deno, which saves 0.1 ms.
+ */
 export function mayExecute(path: string): boolean {
   return libc.access(cString(path), X_OK) === 0;
 }
 
 /**
- * Gives an open file to somebody. Whatever has its name by now, be it by another's hand, is left alone: in a directory of
- * somebody else's, a name is theirs to move.
+ * Changes the owner of an open file. Does not use its name, because in another user's directory
+ * that user may have given the name to another file.
  *
  * @throws {SysError}
  */
@@ -28,7 +31,10 @@ export function changeOwner(file: Deno.FsFile, uid: number, gid: number): void {
   check(libc.fchown(descriptorOf(file), uid, gid), `Cannot give a file to uid ${uid}`, "fchown");
 }
 
-/** The number of a file's descriptor. Deno does not tell it, but the system knows which of ours have this file open. */
+/**
+ * The number of a file's descriptor. Deno does not expose it, so this finds the descriptor by
+ * device and inode.
+ */
 function descriptorOf(file: Deno.FsFile): number {
   const { dev, ino } = file.statSync();
   for (const { name } of Deno.readDirSync(DESCRIPTORS)) {
@@ -36,18 +42,19 @@ function descriptorOf(file: Deno.FsFile): number {
       const is = Deno.statSync(`${DESCRIPTORS}/${name}`);
       if (is.dev === dev && is.ino === ino) return Number(name);
     } catch {
-      // Closed since, as the one that this list was read by.
+      // Closed in the meantime, such as the descriptor that read this directory.
     }
   }
   throw new TypeError(`an open file is not in ${DESCRIPTORS}`);
 }
 
 /**
- * Makes a file anew, to be written by us and owned by the user behind sudo. What stood there is removed rather than
- * overwritten, so that a link that somebody put in a directory of theirs does not lead root to a file elsewhere.
+ * Creates a file for writing that belongs to the user behind sudo. Removes an existing file instead
+ * of overwriting it, so that a user's symbolic link cannot make root write to another file.
  *
- * @param mode what of it others may do, as far as the umask lets them
- * @throws what Deno throws where it cannot be made, and {@linkcode SysError} where it cannot be given away
+ * @param mode the permissions, before the umask
+ * @throws Deno's error if the file cannot be created, {@linkcode SysError} if its owner cannot be
+ * changed
  */
 export function createOwnedFile(path: string, mode: number = 0o666): Deno.FsFile {
   try {
@@ -62,9 +69,9 @@ export function createOwnedFile(path: string, mode: number = 0o666): Deno.FsFile
 }
 
 /**
- * Makes a directory for the user behind sudo, where there is none.
+ * Creates a directory that belongs to the user behind sudo, if it does not exist.
  *
- * @throws what Deno throws where it cannot be made
+ * @throws Deno's error if it cannot be created
  */
 export function createOwnedDirectory(path: string): void {
   try {
@@ -79,37 +86,39 @@ export function createOwnedDirectory(path: string): void {
   changeOwner(directory, ...owner);
 }
 
-/** Bytes that are sent to the disk, and later forgotten, at once. */
+/** Bytes that are written to the disk, and later dropped from memory, at once. */
 const STRETCH = 4 * 1024 * 1024;
 
-/** sync_file_range(2): starts writing, and does not wait for its end. */
+/** sync_file_range(2): starts writing without waiting for its end. */
 const SYNC_FILE_RANGE_WRITE = 2;
-/** posix_fadvise(2): what is on the disk need not stay in memory. */
+/** posix_fadvise(2): drops pages that are on the disk. */
 const POSIX_FADV_DONTNEED = 4;
 
 /**
- * A file that takes much and that hardly anybody reads. Only its last stretches stay in memory: all of its pages would push others out,
- * and a virtual machine may have to ask its host for each new one. See docs/adr/0015-a-log-that-passes-through.md.
+ * A large file that hardly anybody reads. Only its last stretches stay in memory. All of its pages
+ * would displace others, and a virtual machine may have to ask its host for each new page. See
+ * docs/adr/0015-a-log-that-passes-through.md.
  */
 export class PassingFile implements Disposable {
   readonly #file: Deno.FsFile;
-  /** Its descriptor, once there is a whole stretch of it. */
+  /** Its descriptor, once it has a whole stretch. */
   #descriptor: number | undefined;
-  /** Where the file ends, and where the last whole stretch does. */
+  /** The length of the file. */
   #end = 0;
+  /** The end of the last stretch that was sent to the disk. */
   #passed = 0;
 
-  /** @param file an open file, empty; the new object owns it */
+  /** @param file an open, empty file; the new object owns it */
   constructor(file: Deno.FsFile) {
     this.#file = file;
   }
 
   /**
-   * Appends in the background; one call at a time.
+   * Appends bytes. Allows one call at a time.
    *
-   * @param bytes left alone until the promise is settled
-   * @returns how many of them are written
-   * @throws what Deno throws where none can be
+   * @param bytes not to be changed before the promise settles
+   * @returns the number of bytes written
+   * @throws Deno's error if none can be written
    */
   async write(bytes: Uint8Array): Promise<number> {
     const written = await this.#file.write(bytes);
@@ -118,17 +127,20 @@ export class PassingFile implements Disposable {
     return written;
   }
 
-  /** Closes it. */
+  /** Closes the file. */
   [Symbol.dispose](): void {
     this.#file.close();
   }
 
-  /** Sends a stretch to the disk and forgets the two before it, which are mostly there. Where that cannot be, they stay. */
+  /**
+   * Starts writing a stretch to the disk, and drops the two before it, which are mostly written by
+   * now.
+   */
   async #pass(): Promise<void> {
     try {
       this.#descriptor ??= descriptorOf(this.#file);
     } catch {
-      // No /proc. Nothing is worse for it than it would be for any other file.
+      // Without /proc, this file is like any other.
       this.#passed = Infinity;
       return;
     }
@@ -136,19 +148,19 @@ export class PassingFile implements Disposable {
     const begin = BigInt(this.#passed);
     const oldest = BigInt(Math.max(0, this.#passed - 2 * STRETCH));
     await libc.sync_file_range(descriptor, begin, BigInt(STRETCH), SYNC_FILE_RANGE_WRITE);
-    // A length of 0 would mean: up to the end.
+    // A length of 0 would mean "to the end of the file".
     if (oldest < begin) await libc.posix_fadvise(descriptor, oldest, begin - oldest, POSIX_FADV_DONTNEED);
     this.#passed += STRETCH;
   }
 }
 
-/** Who has typed `sudo`: user and group. */
+/** The user and group that called `sudo`. */
 function userBehindSudo(): [uid: number, gid: number] | undefined {
   const [uid, gid] = [Deno.env.get("SUDO_UID"), Deno.env.get("SUDO_GID")];
   return Deno.uid() === 0 && isId(uid) && isId(gid) ? [Number(uid), Number(gid)] : undefined;
 }
 
-/** Whether a variable that `sudo` sets holds what `sudo` would set. */
+/** Whether a variable holds an id, as `sudo` would set it. */
 function isId(text: string | undefined): text is string {
   return text !== undefined && /^\d{1,9}$/.test(text);
 }

@@ -1,5 +1,5 @@
 /**
- * Network interfaces by name: what there is, and what `ip` would do to one (rtnetlink(7)).
+ * Changes to network interfaces, as ip(8) makes them (rtnetlink(7)).
  *
  * @module
  */
@@ -12,7 +12,7 @@ const libc = libcWith("if_nametoindex");
 
 /** `<bits/socket.h>` */
 const AF_INET = 2;
-/** `<linux/rtnetlink.h>`: messages, and scopes of addresses. */
+/** `<linux/rtnetlink.h>`: messages and address scopes. */
 const RTM_NEWLINK = ["RTM_NEWLINK", Message.newLink] as const;
 const RTM_NEWADDR = ["RTM_NEWADDR", Message.newAddress] as const;
 const Scope = { universe: 0, host: 254 } as const;
@@ -22,7 +22,7 @@ const ANEW = 0x200 | 0x400;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 
-/** Whether there is a network interface of this name. */
+/** Whether a network interface of this name exists. */
 export function interfaceExists(name: string): boolean {
   return libc.if_nametoindex(cString(name)) !== 0;
 }
@@ -30,7 +30,7 @@ export function interfaceExists(name: string): boolean {
 /**
  * Does what `ip address add ADDRESS/PREFIX dev NAME` does.
  *
- * @throws {SysError} e.g. EEXIST where the interface has it
+ * @throws {SysError} e.g. EEXIST if the interface has the address
  */
 export function addAddress(name: string, address: IpAddress, prefix: number): void {
   requestChange(`Cannot give ${name} an address`, addressChange(indexOf(name), address, prefix));
@@ -48,15 +48,15 @@ export function takeUp(name: string): void {
 /**
  * Does what `ip link set NAME mtu BYTES` does.
  *
- * @throws {SysError} e.g. EINVAL where the interface can't have it
+ * @throws {SysError} e.g. EINVAL if the interface does not support the MTU
  */
 export function setMtu(name: string, mtu: number): void {
   requestChange(`Cannot set the MTU of ${name}`, mtuChange(indexOf(name), mtu));
 }
 
-/** The change that gives the interface of an index an address. */
+/** The change that adds an address to an interface. */
 export function addressChange(index: number, address: IpAddress, prefix: number): Change {
-  // struct ifaddrmsg: family, length of the prefix, flags, scope, index.
+  // struct ifaddrmsg: family, prefix length, flags, scope, index.
   const body = new DataView(new ArrayBuffer(8));
   body.setUint8(0, AF_INET);
   body.setUint8(1, prefix);
@@ -68,19 +68,19 @@ export function addressChange(index: number, address: IpAddress, prefix: number)
   return { message: RTM_NEWADDR, flags: ANEW, body: bytesOf(body), attributes };
 }
 
-/** The change that takes it up. */
+/** The change that takes an interface up. */
 export function upChange(index: number): Change {
   return { message: RTM_NEWLINK, body: linkMessage(index, IFF_UP), attributes: [] };
 }
 
-/** The change that gives it an MTU. */
+/** The change that sets an interface's MTU. */
 export function mtuChange(index: number, mtu: number): Change {
   const value = new DataView(new ArrayBuffer(4));
   value.setUint32(0, mtu, true);
   return { message: RTM_NEWLINK, body: linkMessage(index, 0), attributes: [[LINK_MTU, bytesOf(value)]] };
 }
 
-/** `struct ifinfomsg`: family, type, index, flags, and which flags are meant. */
+/** `struct ifinfomsg`: family, type, index, flags, and the mask of flags to change. */
 function linkMessage(index: number, flags: number): Uint8Array {
   const message = new DataView(new ArrayBuffer(16));
   message.setUint32(4, index, true);

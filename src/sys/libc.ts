@@ -1,5 +1,5 @@
 /**
- * The C library: the one table of its functions, and errno.
+ * The C library: one table of all functions in use, and errno.
  *
  * @module
  */
@@ -11,13 +11,13 @@ const SYMBOLS = {
   open: { parameters: ["buffer", "i32"], result: "i32" },
   // int close(int fd);
   close: { parameters: ["i32"], result: "i32" },
-  // ssize_t read(int fd, void *buf, size_t count);  Lengths here are below 2^31, so 32 bits carry them.
+  // ssize_t read(int fd, void *buf, size_t count);  All lengths here are below 2^31.
   read: { parameters: ["i32", "pointer", "u32"], result: "i32" },
   // ssize_t write(int fd, const void *buf, size_t count);
   write: { parameters: ["i32", "pointer", "u32"], result: "i32" },
-  // int sync_file_range(int fd, off_t offset, off_t nbytes, unsigned int flags);  In another thread, as the next.
+  // int sync_file_range(int fd, off_t offset, off_t nbytes, unsigned int flags);  Async.
   sync_file_range: { parameters: ["i32", "i64", "i64", "u32"], result: "i32", nonblocking: true },
-  // int posix_fadvise(int fd, off_t offset, off_t len, int advice);
+  // int posix_fadvise(int fd, off_t offset, off_t len, int advice);  Async.
   posix_fadvise: { parameters: ["i32", "i64", "i64", "i32"], result: "i32", nonblocking: true },
   // int ioctl(int fd, unsigned long request, ...);
   ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
@@ -35,9 +35,11 @@ const SYMBOLS = {
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   // int setsockopt(int sockfd, int level, int optname, const void *optval, socklen_t optlen);
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
-  // ssize_t recvfrom(int, void *buf, size_t len, int flags, struct sockaddr *src_addr, socklen_t *addrlen);
+  // ssize_t recvfrom(int, void *buf, size_t len, int flags, struct sockaddr *src_addr, socklen_t
+  // *addrlen);
   recvfrom: { parameters: ["i32", "buffer", "u32", "i32", "buffer", "buffer"], result: "i32" },
-  // ssize_t sendto(int, const void *buf, size_t len, int flags, const struct sockaddr *dest, socklen_t addrlen);
+  // ssize_t sendto(int, const void *buf, size_t len, int flags, const struct sockaddr *dest,
+  // socklen_t addrlen);
   sendto: { parameters: ["i32", "pointer", "u32", "i32", "pointer", "u32"], result: "i32" },
   // ssize_t recvmsg(int sockfd, struct msghdr *msg, int flags);
   recvmsg: { parameters: ["i32", "pointer", "i32"], result: "i32" },
@@ -65,7 +67,7 @@ const SYMBOLS = {
   clock_gettime: { parameters: ["i32", "pointer"], result: "i32" },
   // sighandler_t signal(int signum, sighandler_t handler);
   signal: { parameters: ["i32", "pointer"], result: "pointer" },
-  // int *__errno_location(void);  What the macro errno stands for in glibc.
+  // int *__errno_location(void);  The macro errno in glibc.
   __errno_location: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
@@ -73,7 +75,7 @@ type Symbols = typeof SYMBOLS;
 type Name = keyof Symbols;
 type Calls<Names extends Name> = Deno.StaticForeignLibraryInterface<Pick<Symbols, Names>>;
 
-/** What is called with every packet. */
+/** The functions that may be called for each packet. */
 const PER_PACKET: readonly Name[] = [
   "clock_gettime",
   "poll",
@@ -86,16 +88,17 @@ const PER_PACKET: readonly Name[] = [
   "write",
 ];
 
-/** What {@linkcode libcWith} has returned in this thread. */
+/** The results of {@linkcode libcWith} in this thread. */
 const handedOut: Record<string, unknown>[] = [];
-/** What has been compiled. */
+/** The compiled functions. */
 const compiled: Record<string, unknown> = {};
 
 /**
- * Functions of the C library. A call is synchronous, so errno is this thread's, unless it is marked as not blocking.
+ * Functions of the C library. Unless marked `nonblocking`, a call is synchronous and errno is this
+ * thread's.
  *
- * They are called by their address: 6 µs each, but at once. A thread that calls some of them with every packet begins with
- * {@linkcode compileCalls}.
+ * Each call by address takes 6 µs, but needs no preparation. A thread that calls functions for each
+ * packet starts with {@linkcode compileCalls}.
  */
 export function libcWith<Names extends Name>(...names: readonly Names[]): Calls<Names> {
   const addresses = lookUp(names.map((name) => [name, { type: "pointer" }]));
@@ -109,11 +112,11 @@ export function libcWith<Names extends Name>(...names: readonly Names[]): Calls<
 }
 
 /**
- * Has Deno compile what this thread calls with every packet: 0.1 µs a call from then on. That takes 3 ms, and 0.2 for each
- * function, which a control thread would lose at every start.
+ * Makes Deno compile the functions that this thread calls for each packet. A call then takes 0.1
+ * µs. Compiling takes 3 ms plus 0.2 ms a function, too long for the start of a control thread.
  *
- * To be called when all modules have been loaded, and before the first of those calls: code that has met the slow one would
- * expect either for ever. Called again, it does nothing.
+ * Call it after all modules are loaded and before the first of those calls. Code that has called
+ * the slow function stays slower, because V8 then expects both. A second call does nothing.
  */
 export function compileCalls(): void {
   const named = (name: Name) => handedOut.filter((calls) => Object.hasOwn(calls, name));
@@ -127,7 +130,7 @@ function lookUp(symbols: readonly (readonly [Name, Deno.ForeignFunction | Deno.F
   return Deno.dlopen("libc.so.6", Object.fromEntries(symbols)).symbols as Record<Name, unknown>;
 }
 
-/** This thread's errno, as memory: good in the very next expression after a call, and gone after anything else. */
+/** This thread's errno in memory. Only the expression right after a call may read it. */
 const errnoCell = new Int32Array(
   Deno.UnsafePointerView.getArrayBuffer(
     libcWith("__errno_location").__errno_location()!,
@@ -135,17 +138,17 @@ const errnoCell = new Int32Array(
   ),
 );
 
-/** The number of the last error of this thread. */
+/** This thread's errno. */
 export function errno(): number {
   return errnoCell[0]!;
 }
 
 /**
- * The result of a system call, if it is not negative.
+ * Returns the result of a system call unless it is negative.
  *
- * @param doing what the call was for, e.g. `Cannot open /dev/net/tun`
- * @param call its name
- * @throws {SysError} where it is
+ * @param doing the beginning of the error message, e.g. `Cannot open /dev/net/tun`
+ * @param call the name of the call
+ * @throws {SysError} if the result is negative
  */
 export function check(result: number, doing: string, call: string): number {
   if (result >= 0) return result;
@@ -154,7 +157,7 @@ export function check(result: number, doing: string, call: string): number {
 
 const encoder = new TextEncoder();
 
-/** A string as C wants it. */
+/** A zero-terminated C string. */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(`${text}\0`);
 }

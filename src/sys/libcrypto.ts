@@ -1,12 +1,12 @@
 /**
- * OpenSSL's libcrypto, version 3: the one table of its functions, loaded when it is first asked for. Lengths here are below
- * 2^31, so 32 bits carry a `size_t`.
+ * OpenSSL's libcrypto, version 3: one table of all functions in use. It is loaded on first use. All
+ * lengths here are below 2^31, so 32 bits suffice for a `size_t`.
  *
  * @module
  */
 import { SysError } from "../errors.ts";
 
-/** The library's name; Debian's package libssl3 has it. */
+/** The library's file name. Debian ships it in libssl3. */
 export const LIBCRYPTO = "libcrypto.so.3";
 
 const SYMBOLS = {
@@ -31,16 +31,19 @@ const SYMBOLS = {
     parameters: ["pointer", "pointer", "pointer", "pointer", "i32", "pointer"],
     result: "i32",
   },
-  // int EVP_CipherUpdate(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outl, const unsigned char *in, int inl);
+  // int EVP_CipherUpdate(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outl, const unsigned char
+  // *in, int inl);
   EVP_CipherUpdate: { parameters: ["pointer", "pointer", "pointer", "pointer", "i32"], result: "i32" },
   // int EVP_CipherFinal_ex(EVP_CIPHER_CTX *ctx, unsigned char *outm, int *outl);
   EVP_CipherFinal_ex: { parameters: ["pointer", "pointer", "pointer"], result: "i32" },
   // int EVP_CIPHER_CTX_ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr);
   EVP_CIPHER_CTX_ctrl: { parameters: ["pointer", "i32", "i32", "pointer"], result: "i32" },
 
-  // EVP_PKEY *EVP_PKEY_new_raw_private_key(int type, ENGINE *e, const unsigned char *key, size_t keylen);
+  // EVP_PKEY *EVP_PKEY_new_raw_private_key(int type, ENGINE *e, const unsigned char *key, size_t
+  // keylen);
   EVP_PKEY_new_raw_private_key: { parameters: ["i32", "pointer", "buffer", "u32"], result: "pointer" },
-  // EVP_PKEY *EVP_PKEY_new_raw_public_key(int type, ENGINE *e, const unsigned char *key, size_t keylen);
+  // EVP_PKEY *EVP_PKEY_new_raw_public_key(int type, ENGINE *e, const unsigned char *key, size_t
+  // keylen);
   EVP_PKEY_new_raw_public_key: { parameters: ["i32", "pointer", "buffer", "u32"], result: "pointer" },
   // int EVP_PKEY_get_raw_public_key(const EVP_PKEY *pkey, unsigned char *pub, size_t *len);
   EVP_PKEY_get_raw_public_key: { parameters: ["pointer", "buffer", "buffer"], result: "i32" },
@@ -64,32 +67,32 @@ const SYMBOLS = {
   // int EVP_Digest(const void *data, size_t count, unsigned char *md, unsigned int *size,
   //                const EVP_MD *type, ENGINE *impl);
   EVP_Digest: { parameters: ["buffer", "u32", "buffer", "pointer", "pointer", "pointer"], result: "i32" },
-  // unsigned char *HMAC(const EVP_MD *evp_md, const void *key, int key_len,
-  //                     const unsigned char *data, size_t data_len, unsigned char *md, unsigned int *md_len);
+  // unsigned char *HMAC(const EVP_MD *evp_md, const void *key, int key_len, const unsigned char
+  // *data, size_t data_len, unsigned char *md, unsigned int *md_len);
   HMAC: {
     parameters: ["pointer", "buffer", "i32", "buffer", "u32", "buffer", "pointer"],
     result: "pointer",
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** The library's functions. Every call is synchronous. */
+/** The library's functions. All calls are synchronous. */
 export type Libcrypto = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
-/** A structure of the library's. */
+/** A pointer to a structure of the library. */
 export type Pointer = Deno.PointerObject;
 
 let loaded: Libcrypto | undefined;
 
 /**
- * The library, which stays loaded from the first call on.
+ * The library, loaded by the first call.
  *
- * @throws where there is none, or it may not be loaded
+ * @throws if the library is missing or must not be loaded
  */
 export function libcrypto(): Libcrypto {
   return loaded ??= Deno.dlopen(LIBCRYPTO, SYMBOLS).symbols;
 }
 
-/** `<openssl/crypto.h>`: the version as a number with dots. */
+/** `<openssl/crypto.h>`: the version as digits and dots. */
 const OPENSSL_FULL_VERSION_STRING = 7;
 
 /** The library's version, e.g. `3.0.19`. */
@@ -98,29 +101,29 @@ export function libcryptoVersion(): string {
 }
 
 /**
- * Nothing, if a call has succeeded.
+ * Throws if a call failed.
  *
- * @param result 1, unless the call has failed
- * @param doing what the call was for, e.g. `Cannot make a key`
- * @param call its name
- * @throws {SysError} where it has failed
+ * @param result 1 for success
+ * @param doing the beginning of the error message, e.g. `Cannot make a key`
+ * @param call the name of the call
+ * @throws {SysError} with the library's reason
  */
 export function checkDone(result: number, doing: string, call: string): void {
   if (result !== 1) throw failure(doing, call);
 }
 
 /**
- * What a call has made.
+ * Returns the structure that a call created.
  *
- * @param pointer null, if the call has failed
- * @throws {SysError} where it has failed
+ * @param pointer `null` for failure
+ * @throws {SysError} with the library's reason
  */
 export function checkMade(pointer: Deno.PointerValue, doing: string, call: string): Pointer {
   if (pointer === null) throw failure(doing, call);
   return pointer;
 }
 
-/** A failed call, with the library's own reason. */
+/** The error of a failed call, with the library's reason. */
 function failure(doing: string, call: string): SysError {
   const reason = libcrypto().ERR_reason_error_string(libcrypto().ERR_peek_last_error());
   return new SysError(doing, call, reason === null ? "no reason" : Deno.UnsafePointerView.getCString(reason));

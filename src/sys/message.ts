@@ -1,5 +1,6 @@
 /**
- * `struct msghdr` (recvmsg(2), cmsg(3)): a buffer, an address and one control message, made once and used for every call.
+ * `struct msghdr` (recvmsg(2), cmsg(3)) with a buffer, an address and one control message. Created
+ * once and reused for each call.
  *
  * @module
  */
@@ -21,30 +22,30 @@ const Control = { length: 0, level: 8, type: 12, data: 16 } as const;
 /** Bytes of a control message of up to eight bytes of data: CMSG_SPACE(8). */
 const CONTROL = 24;
 
-/** A `struct msghdr` with everything that it points to. */
+/** A `struct msghdr` and everything that it points to. */
 export class MessageHeader {
   readonly #bytes = cStruct(Message.size);
   readonly #view = fieldsOf(this.#bytes);
-  /** What the system call is given. */
+  /** The argument for the system call. */
   readonly pointer: Deno.PointerObject = pointerTo(this.#bytes);
   readonly #iov = cStruct(Iov.size);
   readonly #iovView = fieldsOf(this.#iov);
   readonly #control = cStruct(CONTROL);
   readonly #controlView = fieldsOf(this.#control);
-  /** What the header points to: it must live as long as it does, and its address is asked for only when it changes. */
+  /** The buffer in use, kept alive here. Its address is looked up only when the buffer changes. */
   #data: Uint8Array<ArrayBuffer> | undefined;
   #offset = 0;
   #address: Address = { low: 0, high: 0 };
   #name: Uint8Array<ArrayBuffer> | undefined;
 
-  /** A message without data and without a name. */
+  /** A message without data and address. */
   constructor() {
     setPointer(this.#view, Message.iov, addressOf(this.#iov));
     this.#view.setUint32(Message.iovCount, 1, true);
     setPointer(this.#view, Message.control, addressOf(this.#control));
   }
 
-  /** The data that is sent, or the room that may be filled: `data[offset, offset + length)`. */
+  /** Sets the data to send, or the space to fill: `data[offset, offset + length)`. */
   setData(data: Uint8Array<ArrayBuffer>, offset: number, length: number): void {
     if (data !== this.#data || offset !== this.#offset) {
       if (data !== this.#data) this.#address = addressOf(data);
@@ -55,7 +56,10 @@ export class MessageHeader {
     this.#iovView.setUint32(Iov.length, length, true);
   }
 
-  /** Where to send to, or where the kernel writes who sent: a `struct sockaddr_in`. */
+  /**
+   * Sets the `struct sockaddr_in` that holds the receiver, or that the kernel fills with the
+   * sender.
+   */
   setName(name: Uint8Array<ArrayBuffer>, address: Address): void {
     if (name === this.#name) return;
     this.#name = name;
@@ -63,7 +67,7 @@ export class MessageHeader {
     this.#view.setUint32(Message.nameLength, name.length, true);
   }
 
-  /** Sends one control message along, with a 16-bit value. */
+  /** Adds a control message with a 16-bit value. */
   setControl(level: number, type: number, value: number): void {
     this.#controlView.setUint32(Control.length, Control.data + 2, true);
     this.#controlView.setInt32(Control.level, level, true);
@@ -72,17 +76,20 @@ export class MessageHeader {
     this.#view.setUint32(Message.controlLength, CONTROL, true);
   }
 
-  /** Sends no control message. */
+  /** Removes the control message. */
   clearControl(): void {
     this.#view.setUint32(Message.controlLength, 0, true);
   }
 
-  /** Makes room for one control message; the kernel has used up the room of the call before. */
+  /**
+   * Offers space for one control message. Needed before each call, because the kernel changes the
+   * length.
+   */
   expectControl(): void {
     this.#view.setUint32(Message.controlLength, CONTROL, true);
   }
 
-  /** The 32-bit value of a received control message, or undefined where none of this kind came. */
+  /** The 32-bit value of the received control message, `undefined` if it is not of this type. */
   control(level: number, type: number): number | undefined {
     if (this.#view.getUint32(Message.controlLength, true) < Control.data + 4) return undefined;
     if (this.#controlView.getInt32(Control.level, true) !== level) return undefined;
@@ -91,19 +98,19 @@ export class MessageHeader {
   }
 }
 
-/** An address in memory, in two halves of 32 bits: 64 of them would be a bigint. */
+/** A memory address in two halves of 32 bits, because 64 bits would need a bigint. */
 export interface Address {
   readonly low: number;
   readonly high: number;
 }
 
-/** Where bytes lie, as long as somebody holds on to them. */
+/** The address of bytes, valid while the array is referenced. */
 export function addressOf(bytes: Uint8Array<ArrayBuffer>): Address {
   const address = Deno.UnsafePointer.value(pointerTo(bytes));
   return { low: Number(BigInt.asUintN(32, address)), high: Number(address >> 32n) };
 }
 
-/** Writes the address `offset` bytes behind one. */
+/** Writes a pointer to `offset` bytes behind an address. */
 function setPointer(view: DataView, at: number, { low, high }: Address, offset = 0): void {
   const sum = low + offset;
   view.setUint32(at, sum, true); // modulo 2^32

@@ -1,5 +1,5 @@
 /**
- * rtnetlink(7): the kernel tells what becomes of links, addresses and routes, and is told what is to become of an interface.
+ * rtnetlink(7): reports changes of links, addresses and routes, and requests changes of interfaces.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const NETLINK_ROUTE = 0;
 /** `<linux/rtnetlink.h>`: RTMGRP_LINK, RTMGRP_IPV4_IFADDR and RTMGRP_IPV4_ROUTE. */
 const GROUPS = 0x01 | 0x10 | 0x40;
 
-/** `<linux/rtnetlink.h>`: the messages that count here. */
+/** `<linux/rtnetlink.h>`: the message types in use. */
 export const Message = {
   newLink: 16,
   deleteLink: 17,
@@ -32,16 +32,17 @@ export const Message = {
 
 /** `struct nlmsghdr`: total length, type, flags, sequence number, port. */
 const Header = { length: 0, type: 4, flags: 6, size: 16 } as const;
-/** `<linux/netlink.h>`: NLM_F_REQUEST and NLM_F_ACK, and the answer's type; a negative error number stands behind its header. */
+/** `<linux/netlink.h>`: NLM_F_REQUEST and NLM_F_ACK. */
 const REQUEST = 0x1 | 0x4;
+/** The answer. A negative error number, or 0, follows its header. */
 const NLMSG_ERROR = 2;
-/** `struct ifinfomsg`, behind the header: IFF_UP is the lowest of its flags. */
+/** `struct ifinfomsg`, with the header. IFF_UP is its lowest flag. */
 const Link = { flags: 24, attributes: 32 } as const;
 export const IFF_UP = 1;
-/** `struct ifaddrmsg` and `struct rtmsg`: where their attributes begin. */
+/** `struct ifaddrmsg` and `struct rtmsg`, with the header. */
 const Address = { attributes: 24 } as const;
 const Route = { attributes: 28 } as const;
-/** `struct rtattr`: length, with this header, and type; then the value, padded to 4 bytes. */
+/** `struct rtattr`: length, header included, and type; then the value, padded to 4 bytes. */
 const Attribute = { length: 0, type: 2, size: 4 } as const;
 /** Types of attributes: IFLA_IFNAME and IFLA_MTU, IFA_LABEL, RTA_TABLE. */
 const LINK_NAME = 3;
@@ -49,21 +50,21 @@ export const LINK_MTU = 4;
 const ADDRESS_LABEL = 3;
 const ROUTE_TABLE = 15;
 
-/** Bytes of the longest datagram: the kernel's own buffers for dumps have so many. */
+/** Bytes of the longest datagram: the size of the kernel's buffers for dumps. */
 const LONGEST = 32_768;
 
-/** Something that has changed. */
+/** A change to the network. */
 export type NetworkEvent =
-  /** A link is so now, or has gone. */
+  /** A link has this state now; a removed link is down. */
   | { readonly kind: "link"; readonly name: string; readonly isUp: boolean; readonly mtu: number }
-  /** An interface has got or lost an IPv4 address. */
+  /** An interface gained or lost an IPv4 address. */
   | { readonly kind: "address"; readonly name: string }
-  /** An IPv4 route of this table has been taken away. What goes with a link is not told one by one. */
+  /** An IPv4 route of this table was removed. Not reported for routes that go with their link. */
   | { readonly kind: "route"; readonly table: number }
-  /** So much that not all of it could be told. */
+  /** Events were lost, because there were too many. */
   | { readonly kind: "much" };
 
-/** Hears of changes to the network of this process's namespace. */
+/** Watches the network of this process's namespace. */
 export class NetworkMonitor implements Disposable {
   readonly #fd: Fd;
   readonly #buffer = new Uint8Array(LONGEST);
@@ -73,7 +74,7 @@ export class NetworkMonitor implements Disposable {
   }
 
   /**
-   * Listens from now on. Needs no privilege.
+   * Starts to watch. Needs no privilege.
    *
    * @throws {SysError}
    */
@@ -81,7 +82,7 @@ export class NetworkMonitor implements Disposable {
     const doing = "Cannot watch the network";
     const fd = open(doing, SOCK_NONBLOCK);
     try {
-      // struct sockaddr_nl: family, padding, port, which the kernel chooses, and groups.
+      // struct sockaddr_nl: family, padding, port (0: the kernel chooses), groups.
       const address = new Uint8Array(12);
       const view = new DataView(address.buffer);
       view.setUint16(0, AF_NETLINK, true);
@@ -95,7 +96,7 @@ export class NetworkMonitor implements Disposable {
   }
 
   /**
-   * What has changed since it was last asked. Does not wait.
+   * Returns the changes since the last call. Does not block.
    *
    * @throws {SysError}
    */
@@ -105,7 +106,7 @@ export class NetworkMonitor implements Disposable {
       const length = libc.recvfrom(this.#fd.number, this.#buffer, LONGEST, 0, null, null);
       const error = length < 0 ? errno() : 0;
       if (error === Errno.EAGAIN || error === Errno.EINTR) return events;
-      // The socket's queue was full; what was in it is still to come.
+      // The socket's queue overflowed. What it holds can still be read.
       if (error === Errno.ENOBUFS) events.push({ kind: "much" });
       else if (error !== 0) throw new SysError("Cannot watch the network", "recvfrom", errnoName(error));
       else events.push(...parseEvents(this.#buffer.subarray(0, length)));
@@ -117,22 +118,22 @@ export class NetworkMonitor implements Disposable {
   }
 }
 
-/** A change to ask for. */
+/** A change to request. */
 export interface Change {
-  /** Its message, e.g. RTM_NEWADDR, by name and number. */
+  /** The name and number of its message type, e.g. RTM_NEWADDR. */
   readonly message: readonly [name: string, type: number];
-  /** What the message says besides that it is a request, e.g. NLM_F_CREATE. */
+  /** Flags besides those of every request, e.g. NLM_F_CREATE. */
   readonly flags?: number;
-  /** What stands behind its header. */
+  /** The structure behind the header. */
   readonly body: Uint8Array;
-  /** Its attributes, by type. */
+  /** The attributes behind the body. */
   readonly attributes: readonly (readonly [type: number, value: Uint8Array])[];
 }
 
 /**
- * Has the kernel make a change, which it does before it lets go of the call.
+ * Requests a change. The kernel makes it before the call returns.
  *
- * @param doing what the change is for, e.g. `Cannot take tun1 up`
+ * @param doing the beginning of the error message, e.g. `Cannot take tun1 up`
  * @throws {SysError} with the kernel's reason
  */
 export function requestChange(doing: string, change: Change): void {
@@ -149,7 +150,7 @@ export function requestChange(doing: string, change: Change): void {
   if (error !== 0) throw new SysError(doing, change.message[0], errnoName(error));
 }
 
-/** The bytes of a request. */
+/** Encodes a request. */
 export function encodeChange(
   { message: [, type], flags = 0, body, attributes }: Change,
 ): Uint8Array<ArrayBuffer> {
@@ -175,7 +176,7 @@ function open(doing: string, flags = 0): Fd {
   return new Fd(check(libc.socket(AF_NETLINK, type, NETLINK_ROUTE), doing, "socket"));
 }
 
-/** Reads a datagram of messages. Those that do not count are left out. */
+/** Decodes the messages of a datagram. Ignores other types. */
 export function parseEvents(bytes: Uint8Array): NetworkEvent[] {
   const events: NetworkEvent[] = [];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -201,7 +202,7 @@ function parseEvent(bytes: Uint8Array, type: number): NetworkEvent | undefined {
     }
     case Message.newAddress:
     case Message.deleteAddress: {
-      // An address may have a label of its own, e.g. `eth1:2`.
+      // The label may have a suffix, e.g. `eth1:2`.
       const [name = ""] = text(attributes(bytes, Address.attributes).get(ADDRESS_LABEL)).split(":");
       return { kind: "address", name };
     }
@@ -212,7 +213,7 @@ function parseEvent(bytes: Uint8Array, type: number): NetworkEvent | undefined {
   }
 }
 
-/** The values of a message's attributes, by type. */
+/** A message's attributes by type. */
 function attributes(bytes: Uint8Array, start: number): Map<number, Uint8Array> {
   const values = new Map<number, Uint8Array>();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -227,13 +228,13 @@ function attributes(bytes: Uint8Array, start: number): Map<number, Uint8Array> {
 
 const aligned = (length: number) => (length + 3) & ~3;
 
-/** Text that a zero closes. */
+/** Zero-terminated text. */
 function text(value: Uint8Array = new Uint8Array()): string {
   const end = value.indexOf(0);
   return new TextDecoder().decode(end < 0 ? value : value.subarray(0, end));
 }
 
-/** A 32-bit number; 0 where there is none. */
+/** A 32-bit number; 0 if the attribute is missing. */
 function number(value: Uint8Array = new Uint8Array()): number {
   return value.length < 4 ? 0 : new DataView(value.buffer, value.byteOffset).getUint32(0, true);
 }

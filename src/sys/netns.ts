@@ -1,5 +1,5 @@
 /**
- * The network namespace that this process is in.
+ * The network namespace of this process.
  *
  * @module
  */
@@ -16,9 +16,10 @@ const SOL_SOCKET = 1;
 const SO_NETNS_COOKIE = 71;
 
 /**
- * The number that the kernel gives to this namespace and, until it restarts, to no other. An inode is soon used again.
+ * The kernel's number for this namespace. Unlike an inode, it is never reused while the kernel
+ * runs.
  *
- * @returns in decimal digits; undefined before Linux 5.14, which has no such numbers
+ * @returns decimal digits; `undefined` before Linux 5.14
  * @throws {SysError}
  */
 export function networkCookie(): string | undefined {

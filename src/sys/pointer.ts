@@ -1,22 +1,22 @@
 /**
- * Where bytes lie, for calls that are made with every packet: given an array, the runtime looks for its address anew each
- * time, which takes a hundred instructions; given a pointer, none.
+ * Pointers to memory, for calls that are made for each packet. For an array, the runtime looks up
+ * the address at each call, which takes a hundred instructions; a pointer costs none.
  *
  * @module
  */
 
-/** Bytes of memory that structures share: all that the calls of one packet thread are made with have room in it. */
+/** Bytes of a block of memory for structures. One block holds all structures of a packet thread. */
 const BLOCK = 4096;
-/** What structures are aligned to, as malloc(3) does. */
+/** The alignment of structures, that of malloc(3). */
 const ALIGNMENT = 16;
 
 let block = new ArrayBuffer(0);
 let used = 0;
 
 /**
- * Zeroed memory for a C structure. Structures made one after the other lie next to each other: each by itself would have a
- * page of memory of its own, and a packet after a pause finds none of them in the processor's tables.
- * See docs/adr/0012-the-path-of-one-packet.md.
+ * Zeroed memory for a C structure. Successive structures are adjacent. With a page each, a packet
+ * after a pause would miss the TLB once for each structure. See
+ * docs/adr/0012-the-path-of-one-packet.md.
  */
 export function cStruct(size: number): Uint8Array<ArrayBuffer> {
   if (used + size > block.byteLength) {
@@ -28,24 +28,24 @@ export function cStruct(size: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** A view of the fields of a structure. */
+/** A view of a structure's fields. */
 export function fieldsOf({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): DataView<ArrayBuffer> {
   return new DataView(buffer, byteOffset, byteLength);
 }
 
-/** A pointer to the first of some bytes. They stay there as long as somebody holds on to the array. */
+/** A pointer to the first byte, valid while the array is referenced. */
 export function pointerTo(bytes: Uint8Array<ArrayBuffer>): Deno.PointerObject {
-  // V8 keeps small arrays where it moves them about, until somebody asks for their buffer.
+  // V8 may move a small array until its buffer is accessed.
   void bytes.buffer;
   return Deno.UnsafePointer.of(bytes)!;
 }
 
-/** A pointer to the bytes of one call after the other: mostly they are those of the call before. */
+/** The pointer to an array, cached because most calls use the array of the call before. */
 export class LastPointer {
   #bytes: Uint8Array<ArrayBuffer> | undefined;
   #pointer: Deno.PointerValue = null;
 
-  /** A pointer to `bytes`, which are held on to until the next call. */
+  /** A pointer to `bytes`, which stay referenced until the next call. */
   to(bytes: Uint8Array<ArrayBuffer>): Deno.PointerValue {
     if (bytes !== this.#bytes) {
       this.#pointer = pointerTo(bytes);

@@ -1,5 +1,5 @@
 /**
- * Waiting for descriptors to become readable.
+ * Waits for descriptors to become readable: poll(2).
  *
  * @module
  */
@@ -16,21 +16,21 @@ const At = { fd: 0, events: 4, revents: 6 } as const;
 /** `<poll.h>` */
 const POLLIN = 0x001;
 
-/** How a thread stays awake. */
+/** How a thread polls before it blocks. */
 export interface Vigil {
-  /** Milliseconds that it does. */
+  /** Milliseconds of polling. */
   readonly after: number;
-  /** Milliseconds without the processor after which another program counts as busy on it. */
+  /** Milliseconds without the processor after which another program counts as busy. */
   readonly absence: number;
 }
 
-/** A set of descriptors that one thread waits for. */
+/** The descriptors that a thread waits for. */
 export class Poller {
   readonly #halves: Int16Array;
   readonly #pointer: Deno.PointerObject;
   readonly #count: number;
 
-  /** @param fds open descriptors; their order is the index that {@linkcode Poller.isReadable} takes */
+  /** @param fds open descriptors; their order gives the index for {@linkcode Poller.isReadable} */
   constructor(fds: readonly number[]) {
     this.#count = fds.length;
     const memory = cStruct(fds.length * POLLFD);
@@ -48,9 +48,9 @@ export class Poller {
   }
 
   /**
-   * Blocks this thread until a descriptor is readable or has failed, or the time is over.
+   * Blocks this thread until a descriptor is readable or has failed, or until the timeout.
    *
-   * @param timeout in ms; Infinity waits for ever
+   * @param timeout in ms; `Infinity` for none
    * @throws {SysError}
    */
   wait(timeout: number): void {
@@ -58,10 +58,12 @@ export class Poller {
   }
 
   /**
-   * The same, but stays awake for a moment before it blocks, and lets whoever else wants this processor have it meanwhile.
+   * Like {@linkcode Poller.wait}, but polls for a moment before it blocks, and yields the processor
+   * meanwhile.
    *
-   * @param now tells the time in ms
-   * @returns whether that was a good idea: false where somebody has had the processor for long
+   * @param now returns the time in ms
+   * @returns false if another program took the processor for long, so that polling is not worth
+   * while
    */
   waitAwake(timeout: number, { after, absence }: Vigil, now: () => number): boolean {
     let at = now();
@@ -80,7 +82,7 @@ export class Poller {
     return true;
   }
 
-  /** @returns how many descriptors have something */
+  /** @returns the number of ready descriptors */
   #poll(timeout: number): number {
     const ready = libc.poll(this.#pointer, this.#count, timeout);
     if (ready < 0 && errno() === Errno.EINTR) {
@@ -90,7 +92,9 @@ export class Poller {
     return check(ready, "Cannot wait for packets", "poll");
   }
 
-  /** Whether the descriptor of this index had something when {@linkcode Poller.wait} returned, be it an error. */
+  /**
+   * Whether the descriptor of this index was readable or had failed when the last wait returned.
+   */
   isReadable(index: number): boolean {
     return this.#halves[(index * POLLFD + At.revents) / 2] !== 0;
   }

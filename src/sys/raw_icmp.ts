@@ -27,31 +27,34 @@ const IPPROTO_ICMP = 1;
 const IP_TOS = 1;
 const IP_TTL = 2;
 const IP_MTU_DISCOVER = 10;
-/** Never set don't-fragment, and fragment what is too long. */
+/** Clear don't-fragment, and fragment long packets. */
 const IP_PMTUDISC_DONT = 0;
-/** Set don't-fragment and refuse only what the first link cannot take: who sent the packet does the discovery. */
+/**
+ * Set don't-fragment, and refuse only what exceeds the first link's MTU. The client discovers the
+ * path MTU.
+ */
 const IP_PMTUDISC_PROBE = 3;
 
-/** `<linux/icmp.h>`: a bitmap of the types that do not come in. */
+/** `<linux/icmp.h>`: a bitmap of the types to drop. */
 const SOL_RAW = 255;
 const ICMP_FILTER = 1;
 
-/** What an exit's socket is bound to. */
+/** The binding of an exit's socket. */
 export interface RawIcmpBinding {
-  /** The source of all that is sent, and the destination of all that comes in. */
+  /** The source of sent packets, and the destination of received ones. */
   readonly address: IpAddress;
-  /** The interface that everything goes through. */
+  /** The interface to send and receive by. */
   readonly device: string;
-  /** The mark of outgoing packets, for routing rules. */
+  /** The mark of sent packets, if routing rules need one. */
   readonly mark?: number;
-  /** The ICMP types that come in. */
+  /** The ICMP types to receive. */
   readonly types: readonly number[];
 }
 
 /**
  * Opens a raw ICMP socket that never blocks.
  *
- * @param bufferSize bytes that the kernel may queue in each direction, as far as it allows
+ * @param bufferSize bytes that the kernel may queue in each direction, up to its own limit
  * @throws {SysError} EPERM without CAP_NET_RAW, ENODEV, EADDRNOTAVAIL
  */
 export function openRawIcmp(binding: RawIcmpBinding, bufferSize: number): Fd {
@@ -77,13 +80,13 @@ export function openRawIcmp(binding: RawIcmpBinding, bufferSize: number): Fd {
 
 const receivedTo = new LastPointer();
 
-/** {@linkcode receiveRaw} when nothing waits. */
+/** The result of {@linkcode receiveRaw} if no packet is queued. */
 export const NO_PACKET = -1;
 
 /**
- * Receives one whole IPv4 packet; the kernel has put fragments together.
+ * Receives one IPv4 packet. The kernel has reassembled fragments.
  *
- * @param room bytes that it may fill
+ * @param room bytes that may be written
  * @returns its length, or {@linkcode NO_PACKET}
  * @throws {SysError}
  */
@@ -95,7 +98,7 @@ export function receiveRaw(fd: number, into: Uint8Array<ArrayBuffer>, room: numb
   return check(length, "Cannot receive from the raw ICMP socket", "read");
 }
 
-/** What the kernel shall write into a message's IPv4 header. */
+/** Fields of the IPv4 header that the kernel writes in front of a message. */
 export interface RawIcmpFields {
   readonly destination: IpAddress;
   readonly ttl: number;
@@ -103,7 +106,7 @@ export interface RawIcmpFields {
   readonly dontFragment: boolean;
 }
 
-/** Sends by one socket. The options that stay the same from message to message are set once. */
+/** Sends by one socket. Sets a socket option only when it changes between messages. */
 export class RawIcmpSender {
   readonly #fd: number;
   readonly #to = new SockaddrIn({ address: UNSPECIFIED, port: 0 });
@@ -113,7 +116,7 @@ export class RawIcmpSender {
   #typeOfService = -1;
   #discover = -1;
 
-  /** @param fd a raw ICMP socket that somebody else owns and keeps open */
+  /** @param fd a raw ICMP socket, which the caller keeps open */
   constructor(fd: number) {
     this.#fd = fd;
   }

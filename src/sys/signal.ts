@@ -1,5 +1,5 @@
 /**
- * What becomes of a signal where Deno has no say in it: signal(2).
+ * Signals that Deno does not let a program control: signal(2).
  *
  * @module
  */
@@ -13,12 +13,12 @@ const SIGUSR1 = 10;
 const SIG_IGN = 1n;
 
 /**
- * Makes this process, and what it starts, ignore SIGUSR1, by which Deno would open its inspector's port: whoever reaches
- * that port has the process, and all its rights.
+ * Makes this process and its children ignore SIGUSR1, which makes Deno open the inspector's port.
+ * Whoever connects to that port controls the process with all its privileges.
  */
 export function ignoreInspectorSignal(): void {
-  // Deno listens half a second after its start, by a handler that is put in place once a process. This puts it in place
-  // now, so that nothing comes later which would undo the next line.
+  // Deno installs its handler half a second after the start, but only once a process. Installing it
+  // now keeps Deno from undoing the next line later.
   Deno.addSignalListener("SIGUSR1", () => {});
   libc.signal(SIGUSR1, Deno.UnsafePointer.create(SIG_IGN));
 }

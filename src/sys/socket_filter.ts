@@ -1,6 +1,5 @@
 /**
- * What comes to a socket, sifted by the kernel before it queues: a program for its packet filter, in the classic
- * language (Documentation/networking/filter.rst).
+ * A packet filter for sockets, in classic BPF (Documentation/networking/filter.rst).
  *
  * @module
  */
@@ -12,7 +11,7 @@ const libc = libcWith("setsockopt");
 const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
 
-/** `<linux/filter.h>`: offsets from here on count from the IP header; the others from what the socket would be given. */
+/** `<linux/filter.h>`: the base of offsets that count from the IP header. */
 const SKF_NET_OFF = -0x10_0000;
 
 /** Byte offset in an IPv4 header (RFC 791 §3.1). */
@@ -20,17 +19,19 @@ const SOURCE = 12;
 
 /** Instructions, `<linux/bpf_common.h>`. */
 const Instruction = {
-  /** BPF_LD | BPF_W | BPF_ABS: takes the word at `k`. */
+  /** BPF_LD | BPF_W | BPF_ABS: loads the word at `k`. */
   load: 0x20,
-  /** BPF_ALU | BPF_RSH | BPF_K: shifts it to the right by `k` bits. */
+  /** BPF_ALU | BPF_RSH | BPF_K: shifts it right by `k` bits. */
   shift: 0x74,
-  /** BPF_JMP | BPF_JEQ | BPF_K: skips `yes` instructions where it is `k`, else `no`. */
+  /** BPF_JMP | BPF_JEQ | BPF_K: skips `yes` instructions if it equals `k`, otherwise `no`. */
   equal: 0x15,
-  /** BPF_RET | BPF_K: keeps the first `k` bytes; with 0, drops all. */
+  /** BPF_RET | BPF_K: keeps the first `k` bytes; 0 drops the packet. */
   keep: 0x06,
 } as const;
 
-/** What is from 127.0.0.0/8 (RFC 1122 §3.2.1.3), which nothing is that comes from outside: the kernel sees to that. */
+/**
+ * Accepts sources in 127.0.0.0/8 (RFC 1122 §3.2.1.3). The kernel drops such packets from outside.
+ */
 const FROM_LOOPBACK: readonly (readonly [code: number, k: number, yes: number, no: number])[] = [
   [Instruction.load, SKF_NET_OFF + SOURCE, 0, 0],
   [Instruction.shift, 24, 0, 0],
@@ -46,9 +47,9 @@ const SOCK_FILTER = 8;
 const SOCK_FPROG = 16;
 
 /**
- * Lets nothing but what loopback addresses send come to an IPv4 socket.
+ * Drops all packets to an IPv4 socket that do not come from a loopback address.
  *
- * @returns whether the kernel has taken it
+ * @returns whether the kernel accepted the filter
  */
 export function takeLoopbackOnly(fd: number): boolean {
   const filter = new Uint8Array(FROM_LOOPBACK.length * SOCK_FILTER);

@@ -1,12 +1,12 @@
 /**
- * Timers for what every start waits for. The first `setTimeout` of a process makes Deno load the timers of Node and what those
- * stand on, which takes 11 ms; a time limit of the web's own (`AbortSignal.timeout`) does not. Like others, a timer keeps the
- * program alive until it goes off or is cancelled.
+ * Timers that do not slow down a start. The first `setTimeout` of a process makes Deno load Node's
+ * timers, which takes 11 ms; `AbortSignal.timeout` does not. A timer keeps the program alive until
+ * it fires or is cancelled.
  *
  * @module
  */
 
-/** Ends a timer. After it has gone off, nothing. */
+/** Cancels a timer. Does nothing once the timer has fired. */
 export type Cancel = () => void;
 
 /** Calls `callback` once, after `milliseconds`. */
@@ -16,7 +16,7 @@ export function after(milliseconds: number, callback: () => void): Cancel {
   return () => limit.removeEventListener("abort", callback);
 }
 
-/** Calls `callback` every so many `milliseconds`. */
+/** Calls `callback` every `milliseconds`. */
 export function every(milliseconds: number, callback: () => void): Cancel {
   let cancel = after(milliseconds, again);
   function again(): void {
@@ -26,7 +26,7 @@ export function every(milliseconds: number, callback: () => void): Cancel {
   return () => cancel();
 }
 
-/** Resolves after `milliseconds`. */
+/** Waits for `milliseconds`. */
 export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => void after(milliseconds, resolve));
 }

@@ -17,25 +17,26 @@ const O_CLOEXEC = 0o2000000;
 
 /** `<linux/if_tun.h>`: `#define TUNSETIFF _IOW('T', 202, int)`. */
 const TUNSETIFF = 0x4004_54ca;
-/** IP packets, no Ethernet. */
+/** IP packets without Ethernet headers. */
 const IFF_TUN = 0x0001;
-/** No four bytes of packet information in front of each packet. */
+/** Without four bytes of packet information before each packet. */
 const IFF_NO_PI = 0x1000;
 
-/** Bytes of a `struct ifreq` on a 64-bit machine: a name of 16, and a union of 24. */
+/** Bytes of a 64-bit `struct ifreq`: a name of 16 and a union of 24. */
 const IFREQ = 40;
-/** Bytes of an interface name, its final zero included. */
+/** Bytes of an interface name, including its terminating zero. */
 export const IFNAMSIZ = 16;
 
-/** Where the driver is. */
+/** The path of the driver. */
 export const TUN_DEVICE = "/dev/net/tun";
 
 /**
- * Attaches to the TUN interface of this name, which the kernel makes if there is none. One made like this goes
- * when the descriptor is closed, be it by the death of the process.
+ * Attaches to the TUN interface of this name, which the kernel creates if it does not exist. Such
+ * an interface disappears when the descriptor is closed, also by the death of the process.
  *
  * @param name at most 15 bytes
- * @throws {SysError} `open`: ENOENT, EACCES, ENODEV …; `ioctl`: EPERM, EBUSY (somebody else is attached), EINVAL (not a TUN)
+ * @throws {SysError} `open`: ENOENT, EACCES, ENODEV …; `ioctl`: EPERM, EBUSY (another process is
+ * attached), EINVAL (not a TUN)
  */
 export function attachTun(name: string): Fd {
   const fd = new Fd(
@@ -60,15 +61,15 @@ export function attachTun(name: string): Fd {
 const readTo = new LastPointer();
 const writtenFrom = new LastPointer();
 
-/** {@linkcode readPacket} when nothing waits. */
+/** The result of {@linkcode readPacket} if no packet is queued. */
 export const NO_PACKET = -1;
 
 /**
  * Reads one packet.
  *
- * @param room bytes that it may fill
+ * @param room bytes that may be written
  * @returns its length, or {@linkcode NO_PACKET}
- * @throws {SysError} EBADFD when the interface is gone
+ * @throws {SysError} EBADFD if the interface is gone
  */
 export function readPacket(fd: number, into: Uint8Array<ArrayBuffer>, room: number): number {
   const length = libc.read(fd, readTo.to(into), room);
@@ -78,7 +79,9 @@ export function readPacket(fd: number, into: Uint8Array<ArrayBuffer>, room: numb
   return check(length, "Cannot read from the TUN device", "read");
 }
 
-/** Writes one packet, the first `length` bytes of `from`: whether the kernel took it. */
+/**
+ * Writes one packet, the first `length` bytes of `from`. Returns whether the kernel accepted it.
+ */
 export function writePacket(fd: number, from: Uint8Array<ArrayBuffer>, length: number): boolean {
   return libc.write(fd, writtenFrom.to(from), length) === length;
 }

@@ -29,23 +29,26 @@ const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
 
-/** Bytes of the longest UDP datagram over IPv4, and of the longest train of them. */
+/** Bytes of the longest UDP datagram over IPv4, and of the longest train of datagrams. */
 export const LONGEST_TRAIN = 65_507;
 
-/** Datagrams in a train: what every kernel takes (UDP_MAX_SEGMENTS). */
-const MOST_SEGMENTS = 64;
+/** Max datagrams in a train, for every kernel (UDP_MAX_SEGMENTS). */
+const MAX_SEGMENTS = 64;
 
-/** {@linkcode UdpReceiver.receive} when nothing waits. */
+/** The result of {@linkcode UdpReceiver.receive} if no datagram is queued. */
 export const NO_DATAGRAM = -1;
 
-/** Bytes of a `struct sockaddr_in`: family (host order), port and address (network order), eight of padding. */
+/**
+ * Bytes of a `struct sockaddr_in`: family (host order), port and address (network order), eight of
+ * padding.
+ */
 export const SOCKADDR_IN = 16;
 
 /** A `struct sockaddr_in` in memory. */
 export class SockaddrIn {
   readonly bytes: Uint8Array<ArrayBuffer> = cStruct(SOCKADDR_IN);
   readonly #view = fieldsOf(this.bytes);
-  /** Where it lies. */
+  /** Its memory address. */
   readonly location: Address = addressOf(this.bytes);
 
   constructor({ address, port }: Endpoint) {
@@ -67,10 +70,10 @@ export class SockaddrIn {
   }
 }
 
-/** Lets the kernel queue up to `size` bytes for a socket in each direction, as far as it allows. */
+/** Lets the kernel queue up to `size` bytes in each direction of a socket, up to its own limit. */
 export function enlargeBuffers(fd: number, size: number): void {
   const value = new Uint8Array(new Int32Array([size]).buffer);
-  // The …FORCE options may go beyond the system's limit, but want CAP_NET_ADMIN.
+  // The …FORCE options exceed the system's limit, but need CAP_NET_ADMIN.
   for (const [force, plain] of [[SO_RCVBUFFORCE, SO_RCVBUF], [SO_SNDBUFFORCE, SO_SNDBUF]] as const) {
     if (libc.setsockopt(fd, SOL_SOCKET, force, value, value.length) < 0) {
       libc.setsockopt(fd, SOL_SOCKET, plain, value, value.length);
@@ -88,9 +91,9 @@ export class UdpSocket implements Disposable {
   }
 
   /**
-   * A new socket, bound to `address` and a port that the kernel chooses.
+   * Opens a socket that is bound to `address` and a port of the kernel's choice.
    *
-   * @param bufferSize bytes that the kernel may queue in each direction, as far as it allows
+   * @param bufferSize bytes that the kernel may queue in each direction, up to its own limit
    * @throws {SysError}
    */
   static bind(address: IpAddress, bufferSize: number): UdpSocket {
@@ -98,15 +101,16 @@ export class UdpSocket implements Disposable {
   }
 
   /**
-   * A new socket for the processes of this machine, on a port that the kernel chooses. It has the port at every address
-   * and every interface: had it only 127.0.0.1, another user's socket with the same port at 127.0.0.2 could send as ours
-   * (ip(7), IP_PKTINFO), and were it bound to `lo`, one that is bound to another interface.
+   * Opens a socket for the processes of this machine, on a port of the kernel's choice. It occupies
+   * the port at every address and interface. If it had only 127.0.0.1, another user's socket with
+   * the same port at 127.0.0.2 could send in its name (IP_PKTINFO, ip(7)). If it were bound to
+   * `lo`, a socket bound to another interface could.
    *
-   * @param bufferSize bytes that the kernel may queue in each direction, as far as it allows
+   * @param bufferSize bytes that the kernel may queue in each direction, up to its own limit
    * @throws {SysError}
    */
   static bindLoopback(bufferSize: number): UdpSocket {
-    // Nothing from outside comes in; where the kernel has no filters, strangers are only counted.
+    // Keeps out packets from outside. On a kernel without filters they are counted as strangers.
     return UdpSocket.#open(UNSPECIFIED, bufferSize, takeLoopbackOnly);
   }
 
@@ -121,7 +125,7 @@ export class UdpSocket implements Disposable {
     return socket;
   }
 
-  /** The port that it is bound to. */
+  /** Its local port. */
   get localPort(): number {
     const local = new SockaddrIn({ address: UNSPECIFIED, port: 0 });
     const length = new Uint8Array(new Uint32Array([SOCKADDR_IN]).buffer);
@@ -134,30 +138,30 @@ export class UdpSocket implements Disposable {
   }
 }
 
-/** Receives datagrams, several of one length from one sender by one system call where they came so. */
+/** Receives datagrams. One system call may return several of one length from one sender. */
 export class UdpReceiver {
-  /** Who sent what was received last. */
+  /** The sender of the last datagrams. */
   readonly sender: SockaddrIn = new SockaddrIn({ address: UNSPECIFIED, port: 0 });
-  /** Bytes of each datagram of that but perhaps the last. */
+  /** Bytes of each of these datagrams; the last may be shorter. */
   segment = 0;
   readonly #fd: number;
   readonly #message = new MessageHeader();
 
-  /** @param fd a bound UDP socket that somebody else owns and keeps open */
+  /** @param fd a bound UDP socket, which the caller keeps open */
   constructor(fd: number) {
     this.#fd = fd;
     this.#message.setName(this.sender.bytes, this.sender.location);
-    // Where the kernel is older than 5.0 it hands over every datagram by itself, which is as good.
+    // A kernel before 5.0 refuses, and delivers datagrams one by one.
     const on = new Uint8Array(new Int32Array([1]).buffer);
     libc.setsockopt(fd, SOL_UDP, UDP_GRO, on, on.length);
   }
 
   /**
-   * Receives what waits in front: a datagram, or a train of them, one behind the other.
+   * Receives the next datagram, or a train of adjacent datagrams.
    *
-   * @param into has room for {@linkcode LONGEST_TRAIN} bytes from `offset` on
-   * @returns bytes in all, which may be none for an empty datagram; or {@linkcode NO_DATAGRAM}
-   * @throws {RangeError} where there is less room
+   * @param into has space for {@linkcode LONGEST_TRAIN} bytes from `offset` on
+   * @returns total bytes, 0 for an empty datagram; or {@linkcode NO_DATAGRAM}
+   * @throws {RangeError} if there is less space
    * @throws {SysError}
    */
   receive(into: Uint8Array<ArrayBuffer>, offset: number): number {
@@ -167,7 +171,7 @@ export class UdpReceiver {
     const length = libc.recvmsg(this.#fd, this.#message.pointer, 0);
     if (length < 0) {
       const error = errno();
-      // ECONNREFUSED tells of an earlier datagram that nobody took: no reason to stop.
+      // ECONNREFUSED is about an earlier datagram that we sent, so it does not matter here.
       if (error === Errno.EAGAIN || error === Errno.EINTR || error === Errno.ECONNREFUSED) return NO_DATAGRAM;
       return check(length, "Cannot receive from the data link", "recvmsg");
     }
@@ -177,8 +181,9 @@ export class UdpReceiver {
 }
 
 /**
- * Sends datagrams, a train of them by one system call: of one length but the last, which may be shorter, and to one
- * address (generic segmentation offload, udp(7) UDP_SEGMENT). The kernel takes a train through its layers as one.
+ * Sends datagrams, several by one system call (UDP_SEGMENT, udp(7)). The datagrams of such a train
+ * go to one address and have one length, except that the last may be shorter. The kernel handles a
+ * train as one packet.
  */
 export class UdpSender {
   readonly #fd: number;
@@ -189,17 +194,20 @@ export class UdpSender {
   #segment = 0;
   #length = 0;
   #count = 0;
-  /** Whether a datagram shorter than the others has made the train's end. */
+  /** Whether a shorter datagram has completed the train. */
   #isClosed = false;
-  /** Whether the kernel takes trains; those older than 4.18 don't. */
+  /** Whether the kernel supports trains, as it does since 4.18. */
   #takesTrains = true;
 
-  /** @param fd a bound UDP socket that somebody else owns and keeps open */
+  /** @param fd a bound UDP socket, which the caller keeps open */
   constructor(fd: number) {
     this.#fd = fd;
   }
 
-  /** Sends a datagram, `bytes[start, end)` of at most {@linkcode LONGEST_TRAIN} bytes, by itself: whether the kernel took it. */
+  /**
+   * Sends one datagram, `bytes[start, end)`, at most {@linkcode LONGEST_TRAIN} bytes. Returns
+   * whether the kernel accepted it.
+   */
   send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, to: SockaddrIn): boolean {
     this.#single.setData(bytes, start, end - start);
     this.#single.setName(to.bytes, to.location);
@@ -207,16 +215,16 @@ export class UdpSender {
   }
 
   /**
-   * Puts a datagram, `bytes[start, end)` of at most {@linkcode LONGEST_TRAIN} bytes, on the train, which leaves before
-   * where it does not fit.
+   * Adds a datagram, `bytes[start, end)`, at most {@linkcode LONGEST_TRAIN} bytes, to the train.
+   * Sends the train first if the datagram does not fit.
    *
-   * @returns how many datagrams of a train that has left were refused
+   * @returns the number of datagrams in a sent train that were refused
    */
   add(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, to: SockaddrIn): number {
     const length = end - start;
     const fits = this.#count > 0 && to === this.#to && !this.#isClosed && length <= this.#segment &&
       length > 0 &&
-      this.#count < MOST_SEGMENTS && this.#length + length <= LONGEST_TRAIN && this.#takesTrains;
+      this.#count < MAX_SEGMENTS && this.#length + length <= LONGEST_TRAIN && this.#takesTrains;
     const refused = fits ? 0 : this.flush();
     if (!fits) {
       this.#segment = length;
@@ -231,9 +239,9 @@ export class UdpSender {
   }
 
   /**
-   * Lets the train leave.
+   * Sends the train.
    *
-   * @returns how many of its datagrams were refused
+   * @returns the number of its datagrams that were refused
    */
   flush(): number {
     const count = this.#count;
