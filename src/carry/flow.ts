@@ -1,0 +1,68 @@
+/**
+ * Flows: the packets between one client and one remote host that belong together, both ways.
+ *
+ * ```
+ *   key       protocol, client address and port, remote address and port
+ *   outward   the client is the source            an ICMP error belongs to the flow of the packet that it quotes,
+ *   homeward  the client is the destination       which went the other way
+ * ```
+ *
+ * @module
+ */
+import type { PacketBuffer } from "../buffer/packet_buffer.ts";
+import { addressKey, type IpAddress } from "../ip/address.ts";
+import { icmpType, isIcmpError } from "../ip/icmp.ts";
+import { findQuote } from "../ip/icmp_error.ts";
+import { type Ipv4View, Protocol, quotedDestination, quotedProtocol, quotedSource } from "../ip/ipv4.ts";
+import type { CarryRow } from "./row.ts";
+import { CARRY_TABLE } from "./table.ts";
+
+/** Which way a packet goes: from the client to the world, or from the world to the client. */
+export type Direction = "outward" | "homeward";
+
+/** Tells one flow from all others. A string, because a `Map` compares no other key of 104 bits by its value. */
+export type FlowKey = string;
+
+/**
+ * The flow of a checked packet.
+ *
+ * @param packet the packet that `ip` shows
+ * @returns undefined for a later fragment, which has no ports, and for what belongs to no flow that the onion can carry
+ */
+export function flowOf(packet: PacketBuffer, ip: Ipv4View, direction: Direction): FlowKey | undefined {
+  const { view } = packet;
+  const { protocol, source, destination, payload, end, fragmentOffset } = ip;
+  if (fragmentOffset > 0) return undefined;
+  if (protocol !== Protocol.icmp || !isIcmpError(icmpType(view, payload))) {
+    return keyOf(protocol, source, destination, view, payload, direction);
+  }
+  const quote = findQuote(view, payload, end);
+  if (quote === undefined) return undefined;
+  return keyOf(
+    quotedProtocol(view, quote.header),
+    quotedSource(view, quote.header),
+    quotedDestination(view, quote.header),
+    view,
+    quote.payload,
+    direction === "outward" ? "homeward" : "outward",
+  );
+}
+
+const ROWS: ReadonlyMap<number, CarryRow> = new Map(
+  Object.values(CARRY_TABLE).map((row) => [row.protocol, row]),
+);
+
+function keyOf(
+  protocol: number,
+  source: IpAddress,
+  destination: IpAddress,
+  view: DataView,
+  payload: number,
+  direction: Direction,
+): FlowKey | undefined {
+  const ports = ROWS.get(protocol)?.flowKey(view, payload);
+  if (ports === undefined) return undefined;
+  const from = addressKey(source, ports >>> 16);
+  const to = addressKey(destination, ports & 0xffff);
+  return direction === "outward" ? `${protocol} ${from} ${to}` : `${protocol} ${to} ${from}`;
+}

@@ -1,0 +1,29 @@
+/**
+ * Carrying ICMP: echo requests outward; echo replies, and errors about what a client has sent, homeward.
+ *
+ * @module
+ */
+import { echoIdentifier, icmpFault, IcmpType, icmpType, isReport } from "../ip/icmp.ts";
+import { Protocol } from "../ip/ipv4.ts";
+import type { CarryRow } from "./row.ts";
+
+/** ICMP's row. */
+export const ICMP: CarryRow = {
+  protocol: Protocol.icmp,
+  checkOutward(packet, ip) {
+    const fault = icmpFault(packet.view, ip.payload, ip.end, !ip.isFragment);
+    if (fault !== undefined) return fault;
+    return icmpType(packet.view, ip.payload) === IcmpType.echoRequest ? undefined : "not-echo-request";
+  },
+  checkHomeward(packet, ip) {
+    const fault = icmpFault(packet.view, ip.payload, ip.end, !ip.isFragment);
+    if (fault !== undefined) return fault;
+    const type = icmpType(packet.view, ip.payload);
+    return type === IcmpType.echoReply || isReport(type) ? undefined : "not-a-reply";
+  },
+  /** Request and reply have the same identifier, so it stands on both sides. */
+  flowKey(view, payload) {
+    const identifier = echoIdentifier(view, payload);
+    return identifier * 0x1_0000 + identifier;
+  },
+};

@@ -1,0 +1,53 @@
+/**
+ * The protocols that the onion can carry. A stage names those that it does carry; proxy and router apply their checks.
+ *
+ * @module
+ */
+import type { PacketBuffer } from "../buffer/packet_buffer.ts";
+import type { Ipv4View } from "../ip/ipv4.ts";
+import { ICMP } from "./icmp.ts";
+import { TCP, UDP } from "./ports.ts";
+import type { CarryFault, CarryRow } from "./row.ts";
+
+/** Each protocol by its name in the stage table. */
+export const CARRY_TABLE = { icmp: ICMP, tcp: TCP, udp: UDP } as const satisfies Record<string, CarryRow>;
+
+/** The name of a protocol that the onion can carry. */
+export type CarriedProtocol = keyof typeof CARRY_TABLE;
+
+/** The checks of those protocols that one network carries. */
+export class CarryChecks {
+  /** By protocol number. */
+  readonly #rows: readonly (CarryRow | undefined)[];
+
+  /** @param protocols that the network carries */
+  constructor(protocols: readonly CarriedProtocol[]) {
+    const rows = new Array<CarryRow | undefined>(256).fill(undefined);
+    for (const name of protocols) rows[CARRY_TABLE[name].protocol] = CARRY_TABLE[name];
+    this.#rows = rows;
+  }
+
+  /** Whether the network carries a protocol. */
+  has(protocol: number): boolean {
+    return this.#rows[protocol] !== undefined;
+  }
+
+  /**
+   * Checks a packet on its way from a client to the world. Later fragments show nothing to check but their protocol.
+   *
+   * @param packet the packet that `ip` shows
+   * @returns why it is dropped, or undefined
+   */
+  outward(packet: PacketBuffer, ip: Ipv4View): CarryFault | "not-carried" | undefined {
+    const row = this.#rows[ip.protocol];
+    if (row === undefined) return "not-carried";
+    return ip.fragmentOffset > 0 ? undefined : row.checkOutward(packet, ip);
+  }
+
+  /** Checks a packet on its way from the world to a client. Takes and returns the same. */
+  homeward(packet: PacketBuffer, ip: Ipv4View): CarryFault | "not-carried" | undefined {
+    const row = this.#rows[ip.protocol];
+    if (row === undefined) return "not-carried";
+    return ip.fragmentOffset > 0 ? undefined : row.checkHomeward(packet, ip);
+  }
+}
