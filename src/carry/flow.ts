@@ -13,7 +13,14 @@ import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { addressKey, type IpAddress } from "../ip/address.ts";
 import { icmpType, isIcmpError } from "../ip/icmp.ts";
 import { findQuote } from "../ip/icmp_error.ts";
-import { type Ipv4View, Protocol, quotedDestination, quotedProtocol, quotedSource } from "../ip/ipv4.ts";
+import {
+  type Ipv4View,
+  Protocol,
+  type ProtocolName,
+  quotedDestination,
+  quotedProtocol,
+  quotedSource,
+} from "../ip/ipv4.ts";
 import type { CarryRow } from "./row.ts";
 import { CARRY_TABLE } from "./table.ts";
 
@@ -48,8 +55,9 @@ export function flowOf(packet: PacketBuffer, ip: Ipv4View, direction: Direction)
   );
 }
 
+/** By protocol number. */
 const ROWS: ReadonlyMap<number, CarryRow> = new Map(
-  Object.values(CARRY_TABLE).map((row) => [row.protocol, row]),
+  Object.entries(CARRY_TABLE).map(([name, row]) => [Protocol[name as ProtocolName], row]),
 );
 
 function keyOf(

@@ -4,12 +4,10 @@
  * @module
  */
 import { echoIdentifier, icmpFault, IcmpType, icmpType, isReport } from "../ip/icmp.ts";
-import { Protocol } from "../ip/ipv4.ts";
 import type { CarryRow } from "./row.ts";
 
 /** ICMP's row. */
 export const ICMP: CarryRow = {
-  protocol: Protocol.icmp,
   checkOutward(packet, ip) {
     const fault = icmpFault(packet.view, ip.payload, ip.end, !ip.isFragment);
     if (fault !== undefined) return fault;

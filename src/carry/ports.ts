@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Protocol } from "../ip/ipv4.ts";
 import { TcpView } from "../ip/tcp.ts";
 import { UdpView } from "../ip/udp.ts";
 import type { CarryRow } from "./row.ts";
@@ -18,7 +17,6 @@ function flowKey(view: DataView, payload: number): number {
 
 /** TCP's row. */
 export const TCP: CarryRow = {
-  protocol: Protocol.tcp,
   checkOutward: (packet, ip) => tcp.wrap(packet, ip),
   checkHomeward: (packet, ip) => tcp.wrap(packet, ip),
   flowKey,
@@ -26,7 +24,6 @@ export const TCP: CarryRow = {
 
 /** UDP's row. */
 export const UDP: CarryRow = {
-  protocol: Protocol.udp,
   checkOutward: (packet, ip) => udp.wrap(packet, ip),
   checkHomeward: (packet, ip) => udp.wrap(packet, ip),
   flowKey,

@@ -18,8 +18,6 @@ export type CarryFault =
 
 /** A protocol that the onion carries. */
 export interface CarryRow {
-  /** Its number (IANA "Assigned Internet Protocol Numbers"). */
-  readonly protocol: number;
   /**
    * Checks a packet on its way from a client to the world.
    *

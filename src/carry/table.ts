@@ -4,16 +4,13 @@
  * @module
  */
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
-import type { Ipv4View } from "../ip/ipv4.ts";
+import { type Ipv4View, Protocol, type ProtocolName } from "../ip/ipv4.ts";
 import { ICMP } from "./icmp.ts";
 import { TCP, UDP } from "./ports.ts";
 import type { CarryFault, CarryRow } from "./row.ts";
 
-/** Each protocol by its name in the stage table. */
-export const CARRY_TABLE = { icmp: ICMP, tcp: TCP, udp: UDP } as const satisfies Record<string, CarryRow>;
-
-/** The name of a protocol that the onion can carry. */
-export type CarriedProtocol = keyof typeof CARRY_TABLE;
+/** The row of each protocol. */
+export const CARRY_TABLE: Readonly<Record<ProtocolName, CarryRow>> = { icmp: ICMP, tcp: TCP, udp: UDP };
 
 /** The checks of those protocols that one network carries. */
 export class CarryChecks {
@@ -21,9 +18,9 @@ export class CarryChecks {
   readonly #rows: readonly (CarryRow | undefined)[];
 
   /** @param protocols that the network carries */
-  constructor(protocols: readonly CarriedProtocol[]) {
+  constructor(protocols: readonly ProtocolName[]) {
     const rows = new Array<CarryRow | undefined>(256).fill(undefined);
-    for (const name of protocols) rows[CARRY_TABLE[name].protocol] = CARRY_TABLE[name];
+    for (const name of protocols) rows[Protocol[name]] = CARRY_TABLE[name];
     this.#rows = rows;
   }
 

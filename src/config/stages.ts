@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ProtocolName } from "../ip/ipv4.ts";
 
 /** A kind of exit: it answers echo requests itself, or sends by a raw ICMP socket. `exit/registry.ts` has a row for each. */
 export type ExitKind = "echo" | "raw-icmp";
@@ -32,6 +33,8 @@ export interface Stage {
   readonly traffic: boolean;
   /** Whether the host's own packets to some destinations are led into the tunnel. */
   readonly captures: boolean;
+  /** The protocols that packets may have. */
+  readonly carries: readonly ProtocolName[];
   /** How packets leave the last router; undefined if none travel. */
   readonly exit: ExitKind | undefined;
 }
@@ -46,6 +49,7 @@ export const STAGES: readonly Stage[] = [
     circuits: "given",
     traffic: false,
     captures: false,
+    carries: [],
     exit: undefined,
   },
   {
@@ -56,6 +60,7 @@ export const STAGES: readonly Stage[] = [
     circuits: "given",
     traffic: true,
     captures: false,
+    carries: ["icmp"],
     exit: "echo",
   },
   {
@@ -66,6 +71,7 @@ export const STAGES: readonly Stage[] = [
     circuits: "given",
     traffic: true,
     captures: true,
+    carries: ["icmp"],
     exit: "raw-icmp",
   },
   {
@@ -76,6 +82,7 @@ export const STAGES: readonly Stage[] = [
     circuits: "given",
     traffic: true,
     captures: true,
+    carries: ["icmp"],
     exit: "raw-icmp",
   },
   {
@@ -86,6 +93,7 @@ export const STAGES: readonly Stage[] = [
     circuits: "plain",
     traffic: true,
     captures: true,
+    carries: ["icmp"],
     exit: "raw-icmp",
   },
   {
@@ -96,6 +104,7 @@ export const STAGES: readonly Stage[] = [
     circuits: "sealed",
     traffic: true,
     captures: true,
+    carries: ["icmp"],
     exit: "raw-icmp",
   },
 ];

@@ -9,6 +9,7 @@
  */
 import { type ExitSettings, exitSettings } from "../exit/registry.ts";
 import type { Endpoint, IpAddress } from "../ip/address.ts";
+import { Protocol, type ProtocolName } from "../ip/ipv4.ts";
 import { endpoint, ipAddress } from "../ip/json.ts";
 import {
   boolean,
@@ -72,6 +73,8 @@ export interface TrafficSettings {
   readonly routers: readonly OtherRouter[];
   /** The kind of the circuits. */
   readonly circuits: "direct" | "plain" | "sealed";
+  /** The protocols that packets may have. */
+  readonly carries: readonly ProtocolName[];
   /** Length in bytes of the longest packet that may be sent back. */
   readonly mtu: number;
   /** The max number of circuits, and the time in ms after which an unused one is removed. */
@@ -96,6 +99,7 @@ export interface OtherRouter {
   readonly link: Endpoint;
 }
 
+const PROTOCOLS = Object.keys(Protocol) as ProtocolName[];
 const VERSION = exactly(PROTOCOL_VERSION, "the version spoken here");
 const PORT = integer(1, 65_535);
 const ROUTER = integer(1, 255);
@@ -113,6 +117,7 @@ const traffic: JsonCodec<TrafficSettings> = record<TrafficSettings>({
   proxy: endpoint,
   routers: list(record({ number: ROUTER, link: endpoint })),
   circuits: oneOf("direct", "plain", "sealed"),
+  carries: list(oneOf(...PROTOCOLS)),
   mtu: integer(68, 65_535),
   limits: record({ circuits: COUNT, idle: COUNT }),
   exit: exitSettings,

@@ -73,6 +73,9 @@ export const Protocol = {
   udp: 17,
 } as const;
 
+/** A key of {@linkcode Protocol}. */
+export type ProtocolName = keyof typeof Protocol;
+
 /** What can be wrong with an IPv4 packet. */
 export type Ipv4Fault = "not-ipv4" | "bad-length" | "header-checksum" | "bad-fragment";
 

@@ -9,6 +9,7 @@ import { longestPacket, PLAIN, SEALED } from "../circuit/dialect.ts";
 import { HOP_LIMITS } from "../circuit/relay/hop_table.ts";
 import type { ProxyConfig } from "./proxy.ts";
 import type { RouterConfig } from "./router.ts";
+import type { ProtocolName } from "../ip/ipv4.ts";
 import type { Endpoint, IpAddress } from "../ip/address.ts";
 
 /** By which circuits packets go. */
@@ -35,6 +36,8 @@ export interface NetworkRouter extends RouterDescription {
 export interface Network {
   /** By which circuits packets go. */
   readonly circuits: CircuitPlan;
+  /** The protocols that packets may have. */
+  readonly carries: readonly ProtocolName[];
   /** Bytes of the longest IP packet that the links between the members take. */
   readonly linkMtu: number;
   /** Bytes of the longest packet that the TUN interface takes. */
@@ -61,12 +64,13 @@ export function longestOf(network: Pick<Network, "circuits" | "linkMtu">): numbe
 
 /** What the proxy is to know. Its link's neighbours are the routers, in order. */
 export function proxyConfig(network: Network, refuseAs?: IpAddress): ProxyConfig {
-  const { circuits, routers, linkMtu } = network;
+  const { circuits, carries, routers, linkMtu } = network;
   return {
     routers,
     circuits: circuits.kind === "given"
       ? { kind: "given", ids: routers.map((_, index) => index + 1) }
       : circuits,
+    carries,
     linkMtu,
     ...(refuseAs !== undefined && { refuseAs }),
   };
@@ -74,7 +78,7 @@ export function proxyConfig(network: Network, refuseAs?: IpAddress): ProxyConfig
 
 /** What a router is to know. Its link's neighbours are the proxy and then the other routers, in order. */
 export function routerConfig(network: Network, number: number): RouterConfig {
-  const { circuits, proxy, routers, tunMtu } = network;
+  const { circuits, carries, proxy, routers, tunMtu } = network;
   const others = routers.filter((_, index) => index + 1 !== number);
   return {
     number,
@@ -85,6 +89,7 @@ export function routerConfig(network: Network, number: number): RouterConfig {
     ],
     given: circuits.kind === "given" ? [{ neighbour: 0, id: number }] : [],
     begins: circuits.kind === "given" ? "none" : circuits.isSealed ? "sealed" : "plain",
+    carries,
     mtu: Math.min(tunMtu, longestOf(network)),
     limits: circuits.kind === "given"
       ? HOP_LIMITS

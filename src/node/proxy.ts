@@ -12,6 +12,7 @@
  * @module
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
+import { CarryChecks } from "../carry/table.ts";
 import { cellCircuit, CellType, cellType, isCell } from "../cell/cell.ts";
 import type { RouterDescription } from "../circuit/origin/builder.ts";
 import { BuiltCircuits, type CircuitLimits } from "../circuit/origin/pool.ts";
@@ -22,9 +23,10 @@ import { WaitingRoom } from "../circuit/origin/waiting.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
 import type { Trace } from "../trace/trace.ts";
 import { type IpAddress, isHostAddress, UNSPECIFIED } from "../ip/address.ts";
-import { icmpFault, IcmpType, icmpType, isReport, Unreachable } from "../ip/icmp.ts";
-import { type IcmpError, mayCauseError, redirectAnswer, writeIcmpError } from "../ip/icmp_error.ts";
-import { fragmentIpv4, Ipv4View, Protocol, replaceSource } from "../ip/ipv4.ts";
+import { IcmpType, Unreachable } from "../ip/icmp.ts";
+import { type IcmpError, mayCauseError, writeIcmpError } from "../ip/icmp_error.ts";
+import { fragmentIpv4, Ipv4View, type ProtocolName } from "../ip/ipv4.ts";
+import { replaceAddress } from "../ip/rewrite.ts";
 
 /** A router that the proxy sends to, or builds circuits by. */
 export interface ProxyNeighbour extends RouterDescription {
@@ -60,6 +62,8 @@ export interface ProxyConfig {
   readonly routers: readonly ProxyNeighbour[];
   /** How it comes by its circuits. */
   readonly circuits: CircuitSource;
+  /** The protocols that packets may have. */
+  readonly carries: readonly ProtocolName[];
   /** Bytes of the longest IP packet that the links between neighbours take. */
   readonly linkMtu: number;
   /**
@@ -79,6 +83,11 @@ const REFUSALS = {
   "no-circuit": { type: IcmpType.destinationUnreachable, code: Unreachable.network },
 } as const satisfies Record<string, IcmpError>;
 
+/** Whether the host is told of a drop. */
+function isRefusal(reason: string): reason is keyof typeof REFUSALS {
+  return reason in REFUSALS;
+}
+
 /** The onion proxy's core. */
 export class ProxyCore {
   readonly #routers: readonly ProxyNeighbour[];
@@ -87,6 +96,7 @@ export class ProxyCore {
   readonly #outbox: ProxyOutbox;
   readonly #trace: Trace;
   readonly #circuits: Circuits;
+  readonly #carries: CarryChecks;
   readonly #waiting = new WaitingRoom();
   readonly #ip = new Ipv4View();
   readonly #scratch = new PacketBuffer();
@@ -106,6 +116,7 @@ export class ProxyCore {
     crypto?: CryptoProvider,
   ) {
     this.#routers = config.routers;
+    this.#carries = new CarryChecks(config.carries);
     this.#refuseAs = config.refuseAs;
     this.#outbox = outbox;
     this.#trace = trace;
@@ -149,14 +160,11 @@ export class ProxyCore {
     const fault = ip.wrap(packet);
     if (fault !== undefined) return counters.count(fault);
     if (!isHostAddress(ip.source)) return counters.count("bad-source");
-    if (ip.protocol !== Protocol.icmp) return this.#refuse("not-carried", packet);
-    if (ip.fragmentOffset === 0) {
-      const icmp = icmpFault(packet.view, ip.payload, ip.end, !ip.isFragment);
-      if (icmp !== undefined) return counters.count(icmp);
-      const type = icmpType(packet.view, ip.payload);
-      if (type !== IcmpType.echoRequest) return this.#refuse("not-echo-request", packet);
-      events.icmpFromTunnel(ip, now);
+    const refusal = this.#carries.outward(packet, ip);
+    if (refusal !== undefined) {
+      return isRefusal(refusal) ? this.#refuse(refusal, packet) : counters.count(refusal);
     }
+    if (ip.fragmentOffset === 0) events.icmpFromTunnel(ip, now);
     // Where nobody can tell the host, the tunnel cuts the packet for itself: the exit puts it together again.
     if (packet.length > this.#longest && ip.dontFragment && this.#refuseAs !== undefined) {
       return this.#refuse("too-long", packet);
@@ -194,15 +202,10 @@ export class ProxyCore {
     if (forged !== undefined) return counters.count(forged);
     const fault = ip.wrap(cell);
     if (fault !== undefined) return counters.count(fault);
-    if (ip.protocol !== Protocol.icmp) return counters.count("not-carried");
-    if (ip.fragmentOffset === 0) {
-      const icmp = icmpFault(cell.view, ip.payload, ip.end, !ip.isFragment);
-      if (icmp !== undefined) return counters.count(icmp);
-      const type = icmpType(cell.view, ip.payload);
-      if (type !== IcmpType.echoReply && !isReport(type)) return counters.count("not-a-reply");
-    }
+    const refusal = this.#carries.homeward(cell, ip);
+    if (refusal !== undefined) return counters.count(refusal);
     // The exit of a sealed circuit does not know whom it answers. Nobody else on the host is to hear from a circuit.
-    if (circuit.dialect.isSealed) redirectAnswer(cell, ip, circuit.client!);
+    if (circuit.dialect.isSealed) replaceAddress(cell, ip, "destination", circuit.client!);
     else if (!circuit.isGiven && ip.destination !== circuit.client) return counters.count("bad-destination");
     // Who waits for the packet waits for nothing else.
     if (this.#outbox.toTun(cell)) counters.count("tun-out");
@@ -227,7 +230,7 @@ export class ProxyCore {
   }
 
   #send(circuit: OriginCircuit, packet: PacketBuffer): void {
-    if (circuit.dialect.isSealed) replaceSource(packet.view, packet.start, UNSPECIFIED);
+    if (circuit.dialect.isSealed) replaceAddress(packet, this.#ip, "source", UNSPECIFIED);
     if (packet.length <= this.#longest) return this.#sendCell(circuit, packet);
     fragmentIpv4(packet, this.#longest, () => {
       // In a buffer of its own, for a tag would be written over what is still to be cut.
@@ -251,6 +254,7 @@ export class ProxyCore {
     circuit.usedAt = now;
     for (const packet of this.#waiting.take(client)) {
       this.#scratch.load(packet);
+      this.#ip.wrap(this.#scratch);
       this.#send(circuit, this.#scratch);
     }
   }

@@ -19,6 +19,7 @@
  * @module
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
+import { CarryChecks } from "../carry/table.ts";
 import { cellCircuit, CellType, cellType, isCell, unwrapCell, wrapCell } from "../cell/cell.ts";
 import { readExtend, writeExtend } from "../cell/extend.ts";
 import { type Dialect, PLAIN, SEALED } from "../circuit/dialect.ts";
@@ -32,9 +33,8 @@ import { wipe } from "../crypto/wipe.ts";
 import type { Deliver, Exit } from "./exit.ts";
 import type { Trace } from "../trace/trace.ts";
 import { type Endpoint, type IpAddress, UNSPECIFIED } from "../ip/address.ts";
-import { icmpFault } from "../ip/icmp.ts";
-import { redirectAnswer } from "../ip/icmp_error.ts";
-import { fragmentIpv4, Ipv4View, Protocol, replaceSource } from "../ip/ipv4.ts";
+import { fragmentIpv4, Ipv4View, type ProtocolName } from "../ip/ipv4.ts";
+import { replaceAddress } from "../ip/rewrite.ts";
 import { Reassembler } from "../ip/reassembly.ts";
 
 /** A neighbour. */
@@ -63,6 +63,8 @@ export interface RouterConfig {
   readonly given: readonly GivenCircuit[];
   /** Whether circuits may be begun, and in which dialect; only in that one. */
   readonly begins: "none" | "plain" | "sealed";
+  /** The protocols that packets may have. */
+  readonly carries: readonly ProtocolName[];
   /** Bytes of the longest packet that may be sent back. */
   readonly mtu: number;
   /** How many circuits there may be, and for how long. */
@@ -91,6 +93,7 @@ export class RouterCore {
   readonly #trace: Trace;
   readonly #secrets: RouterSecrets | undefined;
   readonly #table: HopTable;
+  readonly #carries: CarryChecks;
   readonly #reassembler: Reassembler;
   readonly #ip = new Ipv4View();
   readonly #scratch = new PacketBuffer();
@@ -116,6 +119,7 @@ export class RouterCore {
     this.#secrets = secrets;
     this.#table = new HopTable(config.number, config.neighbours.length, config.limits);
     for (const { neighbour, id } of config.given) this.#table.add(neighbour, id, true, undefined, 0);
+    this.#carries = new CarryChecks(config.carries);
     this.#reassembler = new Reassembler((reason) => trace.counters.count(reason));
     this.#exit = exit((circuit, packet, isFromWorld, now) =>
       this.#fromExit(circuit, packet, isFromWorld, now)
@@ -236,7 +240,7 @@ export class RouterCore {
       if (fault !== undefined) return counters.count(fault);
       if (ip.destination !== this.#config.address) return counters.count("bad-destination");
       events.relayReply(ip, next.id, circuit.incoming, circuit.source, now);
-      redirectAnswer(cell, ip, circuit.source);
+      replaceAddress(cell, ip, "destination", circuit.source);
     } else if (type === back) {
       events.relayReplySealed(next.id, circuit.incoming, cell.length, now);
     }
@@ -269,7 +273,7 @@ export class RouterCore {
       const { address = UNSPECIFIED } = this.#config;
       circuit.source = ip.source;
       events.relayPacket(ip, circuit.incoming, next.id, address, now);
-      replaceSource(cell.view, cell.start, address);
+      replaceAddress(cell, ip, "source", address);
     } else events.relaySealed(circuit.incoming, next.id, cell.length, now);
     this.#sendCell(next.neighbour, cell, this.#dialect.relay, next.id);
   }
@@ -279,7 +283,7 @@ export class RouterCore {
     const ip = this.#ip;
     const fault = ip.wrap(cell);
     if (fault !== undefined) return counters.count(fault);
-    if (ip.protocol !== Protocol.icmp) return counters.count("not-carried");
+    if (!this.#carries.has(ip.protocol)) return counters.count("not-carried");
     let packet = cell;
     if (ip.isFragment) {
       const whole = this.#reassembler.add(cell, ip, now, circuit.handle);
@@ -287,15 +291,15 @@ export class RouterCore {
       packet = whole;
       ip.wrap(packet);
     }
-    const icmp = icmpFault(packet.view, ip.payload, ip.end);
-    if (icmp !== undefined) return counters.count(icmp);
+    const refusal = this.#carries.outward(packet, ip);
+    if (refusal !== undefined) return counters.count(refusal);
     if (circuit.isGiven) {
       events.icmpFromPort(ip, this.#portOf(circuit.previous), now);
     } else {
       const { address = UNSPECIFIED } = this.#config;
       circuit.source = ip.source;
       events.outgoingPacket(ip, circuit.incoming, address, now);
-      replaceSource(packet.view, packet.start, address);
+      replaceAddress(packet, ip, "source", address);
     }
     this.#exit.send(circuit.handle, packet, ip, now);
   }
@@ -313,7 +317,7 @@ export class RouterCore {
     } else if (isFromWorld) {
       events.packetFromWorld(ip, address, circuit.incoming, now);
     }
-    if (!circuit.isGiven) redirectAnswer(packet, ip, circuit.source);
+    if (!circuit.isGiven) replaceAddress(packet, ip, "destination", circuit.source);
     this.#trace.tap?.inside("back", circuit.incoming, packet, true);
     const { back } = this.#dialect;
     if (packet.length <= this.#config.mtu) return this.#sendBack(circuit, packet, back);

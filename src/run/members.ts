@@ -19,11 +19,12 @@ import type { ThreadSettings } from "./router_setup.ts";
 export function networkOf(
   settings: Settings,
   from: IpAddress | undefined,
-): Pick<Network, "circuits" | "linkMtu"> {
+): Pick<Network, "circuits" | "carries" | "linkMtu"> {
   const { stage, hops, circuitLifetime, linkMtu, latency } = settings;
+  const { carries } = stage;
   // An answer is delayed twice on each link of the path.
   const answer = CIRCUIT_LIMITS.answer + 2 * hops * latency;
-  if (stage.circuits === "given") return { circuits: { kind: "given" }, linkMtu };
+  if (stage.circuits === "given") return { circuits: { kind: "given" }, carries, linkMtu };
   const circuits: CircuitPlan = {
     kind: "built",
     isSealed: stage.circuits === "sealed",
@@ -31,7 +32,7 @@ export function networkOf(
     limits: { ...CIRCUIT_LIMITS, lifetime: 1000 * circuitLifetime, answer },
     ...(from !== undefined && { firstClient: from }),
   };
-  return { circuits, linkMtu };
+  return { circuits, carries, linkMtu };
 }
 
 /**
@@ -61,13 +62,14 @@ export function trafficSettings(
   exit: ExitSettings,
   thread: ThreadSettings,
 ): TrafficSettings {
-  const { circuits, proxy } = network;
+  const { circuits, carries, proxy } = network;
   const { address, mtu, limits } = routerConfig(network, number);
   return {
     ...(address !== undefined && { address }),
     proxy,
     routers: numbered(network).filter((router) => router.number !== number),
     circuits: circuits.kind === "given" ? "direct" : circuits.isSealed ? "sealed" : "plain",
+    carries,
     mtu,
     limits: { circuits: limits.circuits, idle: limits.idle },
     exit,

@@ -23,7 +23,7 @@ export interface RouterSetup {
  * @param port the port of its data link
  */
 export function setUpRouter(number: number, port: number, traffic: TrafficSettings): RouterSetup {
-  const { address, proxy, routers, circuits, mtu, limits } = traffic;
+  const { address, proxy, routers, circuits, carries, mtu, limits } = traffic;
   const others = routers.map(({ link }) => ({ ...link, isRouter: true }));
   const node: RouterConfig = {
     number,
@@ -31,6 +31,7 @@ export function setUpRouter(number: number, port: number, traffic: TrafficSettin
     neighbours: [{ ...proxy, isRouter: false }, ...others],
     given: circuits === "direct" ? [{ neighbour: 0, id: number }] : [],
     begins: circuits === "direct" ? "none" : circuits,
+    carries,
     mtu,
     limits,
   };

@@ -111,6 +111,7 @@ export class MemoryNetwork {
 
     const network: Network = {
       circuits: planOf(options.circuits),
+      carries: ["icmp"],
       linkMtu,
       tunMtu: mtu,
       proxy: { address: LOOPBACK, port: PROXY_PORT },

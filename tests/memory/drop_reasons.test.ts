@@ -81,6 +81,7 @@ const outside = (header: Parameters<typeof ipv4>[0] = {}, message = echo()) =>
 /** A network whose circuits are there from the start. */
 const GIVEN: Network = {
   circuits: { kind: "given" },
+  carries: ["icmp"],
   linkMtu: 65_535,
   tunMtu: 1500,
   proxy: { address: LOOPBACK, port: 1 },

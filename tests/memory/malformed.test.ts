@@ -36,6 +36,7 @@ const EXIT = "192.168.201.2";
 /** A network whose circuits are there from the start. */
 const GIVEN: Network = {
   circuits: { kind: "given" },
+  carries: ["icmp"],
   linkMtu: 65_535,
   tunMtu: MTU,
   proxy: { address: LOOPBACK, port: PROXY_PORT },

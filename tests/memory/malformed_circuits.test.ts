@@ -82,6 +82,7 @@ class Mesh {
     const keys = NUMBERS.map(() => PROVIDER.generateKeyPair());
     const network: Network = {
       circuits: { kind: "built", isSealed, hops: 3, limits: { ...CIRCUIT_LIMITS, lifetime: 10_000 } },
+      carries: ["icmp"],
       linkMtu: 65_535,
       tunMtu: 1500,
       proxy: { address: LOOPBACK, port: 40_000 },

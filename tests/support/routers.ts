@@ -61,6 +61,7 @@ export class Routers {
     const keys = numbers.map(() => PROVIDER.generateKeyPair());
     const network: Network = {
       circuits: { kind: "built", isSealed, hops: count, limits: CIRCUIT_LIMITS },
+      carries: ["icmp"],
       linkMtu: 65_535,
       tunMtu: 1500,
       proxy: { address: address("127.0.0.1"), port: PROXY_PORT },

@@ -17,6 +17,7 @@ const TRAFFIC: TrafficSettings = {
   proxy: { address: address("127.0.0.1"), port: 40_000 },
   routers: [{ number: 2, link: { address: address("127.0.0.1"), port: 40_002 } }],
   circuits: "sealed",
+  carries: ["icmp"],
   mtu: 1500,
   limits: { circuits: 4096, idle: 660_000 },
   exit: {
@@ -50,6 +51,7 @@ const SETTINGS_JSON = {
     proxy: "127.0.0.1:40000",
     routers: [{ number: 2, link: "127.0.0.1:40002" }],
     circuits: "sealed",
+    carries: ["icmp"],
     mtu: 1500,
     limits: { circuits: 4096, idle: 660_000 },
     exit: {
@@ -116,6 +118,7 @@ const traffic: fc.Arbitrary<TrafficSettings> = fc.record({
   proxy: endpoints,
   routers: fc.array(fc.record({ number: fc.integer({ min: 1, max: 255 }), link: endpoints })),
   circuits: fc.constantFrom("direct", "plain", "sealed"),
+  carries: fc.subarray(["icmp", "tcp", "udp"] as const),
   mtu: mtus,
   limits: fc.record({ circuits: fc.nat(), idle: fc.nat() }),
   exit: exits,
@@ -123,7 +126,19 @@ const traffic: fc.Arbitrary<TrafficSettings> = fc.record({
   latency: fc.nat(2000),
   cpu: fc.nat(255),
   captures: fc.string(),
-}, { requiredKeys: ["proxy", "routers", "circuits", "mtu", "limits", "exit", "logsPackets", "latency"] });
+}, {
+  requiredKeys: [
+    "proxy",
+    "routers",
+    "circuits",
+    "carries",
+    "mtu",
+    "limits",
+    "exit",
+    "logsPackets",
+    "latency",
+  ],
+});
 const proxyMessages: fc.Arbitrary<ProxyMessage> = fc.oneof(
   fc.record({ type: fc.constant("stop" as const) }),
   fc.record(

@@ -83,6 +83,7 @@ function passages(provider: CryptoProvider, hops: number): readonly (readonly [s
     {
       routers: known.slice(0, hops),
       circuits: { kind: "built", isSealed: true, hops, limits: CIRCUIT_LIMITS },
+      carries: ["icmp"],
       linkMtu: 1500,
     },
     {
@@ -105,6 +106,7 @@ function passages(provider: CryptoProvider, hops: number): readonly (readonly [s
         ],
         given: [],
         begins: "sealed",
+        carries: ["icmp"],
         mtu: 1500,
         limits: HOP_LIMITS,
       },

@@ -17,6 +17,7 @@ const BUILT: CircuitPlan = { kind: "built", isSealed: true, hops: 2, limits: CIR
 function network(circuits: CircuitPlan, linkMtu = 65_535): Network {
   return {
     circuits,
+    carries: ["icmp"],
     linkMtu,
     tunMtu: 1500,
     proxy: { address: LOOPBACK, port: 40_000 },

@@ -37,6 +37,7 @@ function makeProxy(config: Partial<ProxyConfig> = {}, takes = true) {
     {
       routers: [{ link: { address: LOOPBACK, port: PORT }, address: undefined }],
       circuits: { kind: "given", ids: [CIRCUIT] },
+      carries: ["icmp"],
       linkMtu: 65_535,
       ...config,
     },

@@ -77,6 +77,7 @@ class Rig {
           limits: { ...CIRCUIT_LIMITS, ...limits },
           ...(firstClient !== undefined && { firstClient: address(firstClient) }),
         },
+        carries: ["icmp"],
         linkMtu,
         ...(isLoud && { refuseAs: address(HOP) }),
       },

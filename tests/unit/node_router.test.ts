@@ -52,6 +52,7 @@ function makeRouter(takes = true) {
       address: ADDRESS,
       neighbours: [{ address: LOOPBACK, port: PORT, isRouter: false }],
       given: [{ neighbour: 0, id: CIRCUIT }],
+      carries: ["icmp"],
       begins: "none",
       mtu: MTU,
       limits: HOP_LIMITS,

@@ -17,6 +17,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ip: ["buffer", "json"],
   trace: ["buffer", "ip"],
   cell: ["buffer", "ip"],
+  carry: ["buffer", "ip"],
   pcap: ["buffer", "errors", "ip"],
 
   crypto: ["buffer", "errors"],
@@ -24,7 +25,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   circuit: ["buffer", "cell", "crypto"],
   "circuit/origin": ["buffer", "cell", "circuit", "crypto", "ip", "trace"],
   "circuit/relay": ["circuit", "crypto", "ip"],
-  node: ["buffer", "cell", "circuit", "circuit/origin", "circuit/relay", "crypto", "ip", "trace"],
+  node: ["buffer", "carry", "cell", "circuit", "circuit/origin", "circuit/relay", "crypto", "ip", "trace"],
 
   sys: ["errors", "ip"],
   device: ["buffer", "ip", "sys"],
@@ -121,6 +122,7 @@ const PURE: Readonly<Record<string, readonly string[]>> = {
   buffer: [],
   json: [],
   ip: [],
+  carry: [],
   cell: [],
   pcap: [],
   trace: [],

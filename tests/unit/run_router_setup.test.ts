@@ -12,6 +12,7 @@ function networkOf(circuits: CircuitPlan): Network {
   const link = (port: number) => ({ address: address("127.0.0.1"), port });
   return {
     circuits,
+    carries: ["icmp"],
     linkMtu: 65_535,
     tunMtu: 1500,
     proxy: link(40_000),

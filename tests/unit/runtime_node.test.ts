@@ -18,6 +18,7 @@ const ROUTER_CONFIG: RouterConfig = {
   address: addressFromBits(0),
   neighbours: [{ address: LOOPBACK, port: PROXY, isRouter: false }],
   given: [{ neighbour: 0, id: 1 }],
+  carries: ["icmp"],
   begins: "none",
   mtu: 1500,
   limits: HOP_LIMITS,
@@ -37,6 +38,7 @@ function makeNodes() {
     {
       routers: [{ link: { address: LOOPBACK, port: ROUTER }, address: undefined }],
       circuits: { kind: "given", ids: [1] },
+      carries: ["icmp"],
       linkMtu: 65_535,
     },
     tun,
@@ -118,6 +120,7 @@ Deno.test("what a proxy sends because it is due leaves at once, and what the lin
         limits: CIRCUIT_LIMITS,
         firstClient: addressFromBits(1),
       },
+      carries: ["icmp"],
       linkMtu: 65_535,
     },
     new MemoryTun(),

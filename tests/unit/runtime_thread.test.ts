@@ -20,6 +20,7 @@ function routerRole(proxyPort: number): Role {
       address: addressFromBits(0),
       neighbours: [{ address: LOOPBACK, port: proxyPort, isRouter: false }],
       given: [{ neighbour: 0, id: CIRCUIT }],
+      carries: ["icmp"],
       begins: "none",
       mtu: 1500,
       limits: HOP_LIMITS,
