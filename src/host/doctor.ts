@@ -72,7 +72,7 @@ const CHECKS: readonly Check[] = [
 ];
 
 /** The first stage whose cells are sealed. */
-const FIRST_SEALED = 6;
+const FIRST_SEALED = STAGES.find(({ circuits }) => circuits === "sealed")!.number;
 
 /** What the host has and lacks, for runs without options. */
 export function diagnose(facts: Facts, stages: readonly Stage[] = STAGES): Diagnosis {
