@@ -1,6 +1,6 @@
 /**
- * The command line → one {@linkcode Command}. Its first words name a command of the command table; where they name none,
- * it is a run.
+ * The command line → one {@linkcode Command}. The first words name a command of the command table,
+ * or else the command line is a run.
  *
  * @module
  */
@@ -16,22 +16,22 @@ import { asksFor, parseWords } from "./parse.ts";
 import { versionText } from "./version.ts";
 import { COMMANDS, findCommand } from "./words.ts";
 
-/** One thing to do. `main.ts` does it. */
+/** What `main.ts` is to do. */
 export type Command =
   | { readonly kind: "run"; readonly settings: Settings }
   | { readonly kind: "lab"; readonly command: LabCommand }
   | { readonly kind: "doctor"; readonly json: boolean }
   | { readonly kind: "down" }
-  /** Help, version, man page, completion: a text that was asked for. */
+  /** Help, version, man page or completion. */
   | { readonly kind: "print"; readonly text: string }
-  /** Nothing was asked for, so say what could be. */
+  /** The command line is empty. */
   | { readonly kind: "usage"; readonly text: string };
 
 /**
- * Reads a command line; the only thing it looks at besides is what the command line names: a config file, a directory.
+ * Reads a command line, and the config file that it names.
  *
  * @param argv the arguments without the program's name
- * @throws {ConfigError} that names the word which cannot be taken, and the remedy
+ * @throws {ConfigError} naming the invalid word, and the remedy
  */
 export async function parseArguments(argv: readonly string[]): Promise<Command> {
   if (argv.length === 0) return { kind: "usage", text: (await import("./help.ts")).usageText() };
@@ -72,20 +72,20 @@ async function runSettings(options: RawOptions, [file]: readonly string[]): Prom
   return settings;
 }
 
-/** What somebody may have meant who named a config file that is not there. */
+/** The remedy for a config file that does not exist. It may be a mistyped command. */
 function meantInstead(file: string): string {
   if (/^\d+$/.test(file)) return `to run a stage, write onion --stage ${file}`;
   const near = nearest(file, Object.keys(COMMANDS));
   return near === undefined ? "name a config file, or see onion --help" : `did you mean onion ${near}?`;
 }
 
-/** Found out now, a mistyped directory costs nothing; later, a network would have to be taken down again. */
+/** Checks the directory before anything starts, because a run would have to be undone. */
 async function requireDirectory(path: string): Promise<void> {
   const refused = (reason: string) =>
-    new ConfigError(`--log-dir ${show(path)}: ${reason}`, "make it, or choose another");
+    new ConfigError(`--log-dir ${show(path)}: ${reason}`, "create it, or choose another");
   const info = await Deno.stat(path).catch((cause) => {
     const absent = cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory;
-    throw refused(absent ? "there is no such directory" : cause.message);
+    throw refused(absent ? "no such directory" : cause.message);
   });
   if (!info.isDirectory) throw refused("not a directory");
 }

@@ -1,9 +1,9 @@
 /**
- * `onion completion SHELL`: the script that a shell loads, and, with the words of a command line after it, what the
- * script asks for: how the last of them could go on.
+ * `onion completion SHELL` prints the script that a shell loads. The script calls it again with the
+ * words of a command line, and gets back how the last word can continue.
  *
- * Each line of the answer is a word, and for zsh and fish a tab and what the word means. Two lines are no words: the
- * shell is to offer {@linkcode FILES}, {@linkcode DIRECTORIES}.
+ * Each line of the answer is a word; for zsh and fish, a tab and the word's meaning follow. In the
+ * place of words, {@linkcode FILES} and {@linkcode DIRECTORIES} ask the shell for path names.
  *
  * @module
  */
@@ -17,18 +17,18 @@ import { findCommand, RUN, SHELLS } from "./words.ts";
 const FILES = "__FILE__:file:";
 const DIRECTORIES = "__FILE__:directory:";
 
-/** How a word may go on, and what that means. */
+/** A word, and its meaning. */
 type Suggestion = readonly [word: string, help?: string];
 
 /**
  * What `onion completion` prints.
  *
- * @param words the shell, then the command line so far, the word under the cursor last
- * @throws {ConfigError} if there is no such shell
+ * @param words the shell, then the command line up to the word under the cursor
+ * @throws {ConfigError} if the shell is missing or unknown
  */
 export function completion([name, ...line]: readonly string[]): string {
   const remedy = `write onion completion ${SHELLS.join("|")}`;
-  if (name === undefined) throw new ConfigError("completion needs the name of a shell", remedy);
+  if (name === undefined) throw new ConfigError("onion completion needs the name of a shell", remedy);
   const shell = SHELLS.find((each) => each === name);
   if (shell === undefined) throw new ConfigError(`no completion for ${show(name)}`, remedy);
   if (line.length === 0) return SCRIPTS[shell];
@@ -70,13 +70,13 @@ function offered(offers: Offers = [], prefix: string): Suggestion[] {
   return words.filter((word) => word.startsWith(prefix)).map((word) => [word]);
 }
 
-/** The scripts. Where a value follows `--flag=`, the shell completes the value alone, or is given it with the flag. */
+/** The scripts. A value after `--flag=` comes back with its flag, and readline wants it alone. */
 const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], string>> = {
   bash: `function _onion () {
   local -a words=()
   local word line
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD}"; do
-    # readline takes --stage=2 for three words, and replaces only what follows the =
+    # readline splits --stage=2 into three words, and replaces only the last one
     if (( \${#words[@]} )) && [[ ( $word == =* && \${words[-1]} == --* ) || \${words[-1]} == --*= ]]; then
       words[-1]+=$word
     else
@@ -95,7 +95,7 @@ const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], string>> = {
         [[ $line == ${DIRECTORIES} ]] && kind=-d
         mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen "$kind" -- "$value")
         ;;
-      *) COMPREPLY+=("\${line#"$prefix"}") ;;
+      ?*) COMPREPLY+=("\${line#"$prefix"}") ;;
     esac
   done < <(onion 'completion' 'bash' "\${words[@]}" 2>/dev/null)
 }
@@ -128,6 +128,7 @@ compdef _onion onion`,
         printf '%s\\n' "$prefix"(__fish_complete_path "$value")
       case '${DIRECTORIES}'
         printf '%s\\n' "$prefix"(__fish_complete_directories "$value")
+      case ''
       case '*'
         printf '%s\\n' $line
     end

@@ -1,5 +1,5 @@
 /**
- * `onion doctor`: what this host has and lacks for each stage, and what mends it.
+ * `onion doctor`: what this host lacks for each stage, and how to fix it.
  *
  * @module
  */

@@ -1,12 +1,12 @@
 /**
- * `onion down`: undoes what dead runs left on this host, and says what that was.
+ * `onion down`: undoes what killed runs left on this host.
  *
  * @module
  */
 import { ExitCode } from "../errors.ts";
 import { requireJournals, undoLeftovers } from "../host/apply/journal.ts";
 
-/** Undoes and says so, a line for each change. */
+/** Undoes, and prints a line for each change. */
 export async function down(): Promise<ExitCode> {
   requireJournals();
   const undone = await undoLeftovers();

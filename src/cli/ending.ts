@@ -18,19 +18,13 @@ const SAME_KEY = 500;
 /** Milliseconds that a run has to clean up after an internal error. */
 const LAST_GRACE = 5000;
 
-/**
- * Watches for signals and crashes from its construction on, and turns a command's outcome into an
- * exit code.
- */
+/** Watches for signals and crashes, and turns a command's outcome into an exit code. */
 export class Ending {
   readonly #root = new AbortController();
   readonly #isRouter: boolean;
   #hasCrashed = false;
 
-  /**
-   * @param isRouter whether this is a router's process, which listens to its proxy and not to the
-   * terminal
-   */
+  /** @param isRouter whether this is a router, which listens to its proxy, not to the terminal */
   constructor({ isRouter }: { readonly isRouter: boolean }) {
     this.#isRouter = isRouter;
     if (!isRouter) this.#watchSignals();
@@ -49,8 +43,7 @@ export class Ending {
   }
 
   #watchSignals(): void {
-    // Read first, because Deno takes over every signal that may end a program with the first
-    // listener.
+    // Read first, because Deno takes over every fatal signal with the first listener.
     const outlivesTerminal = ignoresHangUp();
     let endedAt = -Infinity;
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -86,7 +79,7 @@ export class Ending {
     if (this.#isAbort(error)) return ExitCode.ok;
     const { line, exitCode } = report(error);
     console.error(line);
-    // An operator's error is in our own words; its cause may be somebody else's.
+    // An operator error is in our own words, but its cause may not be.
     const origin = error instanceof OperatorError ? error.cause : error;
     if (origin !== undefined && wantsStack(Deno.args)) console.error(origin);
     return exitCode;
@@ -98,10 +91,7 @@ export class Ending {
   }
 }
 
-/**
- * Keeps SIGUSR1 from opening the inspector's port, which would expose a process that stays up,
- * perhaps as root.
- */
+/** Keeps SIGUSR1 from opening the inspector's port, because the process may run as root. */
 export async function closeInspector(): Promise<void> {
   const { ignoreInspectorSignal } = await import("../sys/signal.ts");
   ignoreInspectorSignal();

@@ -1,5 +1,5 @@
 /**
- * What `--help` and the man page say, made from the command, option and stage tables.
+ * The texts of `--help` and the man page, made from the tables of commands, options and stages.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import { ExitCode } from "../errors.ts";
 import { optionsOf } from "./parse.ts";
 import { type CommandRow, COMMANDS, type NamedCommand, RUN } from "./words.ts";
 
-/** A heading and what stands under it: terms, each with its explanation. */
+/** A heading and the terms below it, each with its explanation. */
 export interface Section {
   readonly title: string;
   readonly rows: readonly (readonly [term: string, explanation: string])[];
 }
 
-/** Columns of the oldest terminal. */
+/** Columns of a small terminal. */
 const WIDTH = 80;
 
 /** What onion is, in one line. */
@@ -34,10 +34,10 @@ export const MANUAL: readonly Section[] = [
       ["sudo onion --stage 3", "then, in another terminal: ping www.csail.mit.edu"],
       [
         "sudo onion lab demo --stage 6",
-        "a ping on a practice network: what crosses each link, who can read what",
+        "ping through a practice network, and see who can read what on each link",
       ],
-      ["sudo onion lab.conf --log-dir /tmp", "a config file, and log files in /tmp"],
-      ["source <(onion completion bash)", "complete command lines in this shell"],
+      ["sudo onion lab.conf --log-dir /tmp", "use a config file, and write log files to /tmp"],
+      ["source <(onion completion bash)", "complete onion's command lines in this shell"],
     ],
   },
   { title: "Practice network", rows: commandRows("onion lab", COMMANDS.lab!) },
@@ -47,40 +47,40 @@ export const MANUAL: readonly Section[] = [
     rows: [
       [
         `${ExitCode.ok}`,
-        "ended as asked, by Ctrl+C or SIGTERM too; a second Ctrl+C ends it at once, with 130",
+        "ended as asked, also by Ctrl+C or SIGTERM; a second Ctrl+C ends it at once with 130",
       ],
       [`${ExitCode.failed}`, "failed"],
       [`${ExitCode.usage}`, "the command line or the config file is wrong"],
       [`${ExitCode.notPermitted}`, "a privilege is missing"],
       [
         `${ExitCode.hostLacks}`,
-        "this host lacks something, which onion doctor names; from onion doctor itself: a stage cannot run",
+        "this host lacks something that onion doctor names; onion doctor itself exits with 4 if a stage cannot run",
       ],
     ],
   },
   {
     title: "Environment",
     rows: [
-      ["NO_COLOR", "if set, nothing is coloured"],
+      ["NO_COLOR", "if set, output has no colours"],
       [
         "ONION_CACHE_DIR",
-        "an absolute path: the self-extracting executable unpacks itself in there, and not in /var/cache or the user's own cache",
+        "absolute path of the directory where the self-extracting executable unpacks itself, instead of /var/cache or the user's cache",
       ],
     ],
   },
 ];
 
-/** What `onion --help` prints. */
+/** The overview that `onion --help` prints. */
 export function helpText(): string {
   return [BRIEF, ...MANUAL.map(sectionText)].join("\n\n");
 }
 
-/** What `onion` alone prints: the shortest way on. */
+/** The summary that `onion` alone prints. */
 export function usageText(): string {
   return `Usage:\n${table(usage())}\n\nSee onion --help for the options.`;
 }
 
-/** What `onion COMMAND --help` prints: the page of that command, or the whole manual where there is none. */
+/** The page of a command, as `onion COMMAND --help` prints it; the overview for a run. */
 export function pageText({ name, row }: NamedCommand): string {
   if (row === RUN) return helpText();
   return [
@@ -91,7 +91,7 @@ export function pageText({ name, row }: NamedCommand): string {
   ].join("\n\n");
 }
 
-/** Every command, and behind it the commands that it takes. */
+/** Every command, each followed by its own commands. */
 export function allCommands(name = "onion", row: CommandRow = RUN): NamedCommand[] {
   return Object.entries(row.commands ?? {}).flatMap(([word, row]) => [
     { name: `${name} ${word}`, row, words: [] },
@@ -99,12 +99,12 @@ export function allCommands(name = "onion", row: CommandRow = RUN): NamedCommand
   ]);
 }
 
-/** A command with what follows its name. */
+/** A command with its operands and options. */
 export function commandLine(name: string, { usage = "" }: CommandRow): string {
   return `${name} ${usage}`.trimEnd();
 }
 
-/** What there is to a command besides its line in the usage; nothing is empty. */
+/** The sections of a command's page, without empty ones. */
 export function commandSections(name: string, row: CommandRow): Section[] {
   return [
     { title: "Commands", rows: commandRows(name, row) },
@@ -121,24 +121,24 @@ function commandRows(name: string, row: CommandRow): Section["rows"] {
 function usage(): Section["rows"] {
   return [
     ["onion --stage N [OPTION…]", "run a stage until Ctrl+C"],
-    ["onion CONFIG_FILE [OPTION…]", "the same, from a classic config file; options win over it"],
+    ["onion CONFIG_FILE [OPTION…]", "the same, from a classic config file; options override it"],
     ...commandRows("onion", RUN),
-    ["onion --help", "print this"],
-    ["onion COMMAND --help", "print what a command does, and its options"],
-    ["onion --version", "print the version, and what it was built with"],
+    ["onion --help", "print this overview"],
+    ["onion COMMAND --help", "explain one command and its options"],
+    ["onion --version", "print the version, and how onion was built"],
   ];
 }
 
 function optionRows(row: CommandRow): Section["rows"] {
   return Object.values(optionsOf(row)).map(({ flag, short, metavar, help, default: value, meantFor }) => {
     const term = [short === undefined ? flag : `${short}, ${flag}`, metavar].join(" ").trimEnd();
-    // A switch has no default worth a word: it is off.
+    // A switch is off by default.
     if (metavar === undefined || value === undefined) return [term, help];
     return [term, `${help} [${typeof value === "string" ? value : byStage(value, meantFor)}]`];
   });
 }
 
-/** A default that depends on the stage, e.g. `1 in stages 1, 2 and 3; 4 in stage 4`. */
+/** The default of each stage, e.g. `1 in stages 1, 2 and 3; 4 in stage 4`. */
 function byStage(
   value: (stage: Stage, before: Before) => string,
   meantFor: (stage: Stage) => boolean = () => true,
@@ -155,14 +155,14 @@ function configFile(): Section["rows"] {
     const meant = option !== undefined && STAGES.some((stage) => stage.number >= from);
     return meant ? [[`${word} ${FLAGS[option].metavar}`, `as ${FLAGS[option].flag}`] as const] : [];
   });
-  return [...lines, ["# TEXT", "a comment; it has a line of its own"]];
+  return [...lines, ["# TEXT", "a comment, on its own line"]];
 }
 
 function sectionText({ title, rows }: Section): string {
   return `${title}:\n${table(rows)}`;
 }
 
-/** Terms in one column, explanations in the next, wrapped into it. */
+/** Two columns: terms, and explanations wrapped at the width of a terminal. */
 function table(rows: Section["rows"]): string {
   const indent = Math.max(...rows.map(([term]) => term.length)) + 4;
   return rows.map(([term, explanation]) => {

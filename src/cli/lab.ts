@@ -1,5 +1,5 @@
 /**
- * `onion lab`: the practice network, for whoever types it.
+ * `onion lab`: the practice network.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { inside } from "../lab/exec.ts";
 import { selfCommand } from "../run/self.ts";
 import type { LabCommand } from "./lab_arguments.ts";
 
-/** Does what was asked for. */
+/** Carries out a lab command. */
 export async function lab(command: LabCommand, signal: AbortSignal): Promise<ExitCode> {
   switch (command.verb) {
     case "up": {
@@ -21,7 +21,7 @@ export async function lab(command: LabCommand, signal: AbortSignal): Promise<Exi
     }
     case "exec": {
       requireUp();
-      // Not at the top: it needs FFI, which nothing else here does.
+      // Imported late, because nothing else here needs FFI.
       const { become } = await import("../sys/exec.ts");
       return become(inside(command.party, command.command));
     }

@@ -1,5 +1,5 @@
 /**
- * `onion lab …`: the options and operands of its commands → one {@linkcode LabCommand}.
+ * Options and operands of `onion lab …` → one {@linkcode LabCommand}.
  *
  * @module
  */
@@ -9,23 +9,23 @@ import { ConfigError } from "../errors.ts";
 import type { DemoOptions } from "../lab/demo.ts";
 import { type Faults, NO_FAULTS, topology, VM } from "../lab/topology.ts";
 
-/** What `onion lab` can be asked for. */
+/** What `onion lab` is to do. */
 export type LabCommand =
   | { readonly verb: "up"; readonly faults: Faults }
   | { readonly verb: "exec"; readonly party: string; readonly command: readonly [string, ...string[]] }
   | { readonly verb: "demo" } & DemoOptions
   | { readonly verb: "down" };
 
-/** Options that are given, by name. */
+/** The given options, by name. */
 type Options<Name extends string> = { readonly [N in Name]?: Given };
 
-/** The names of the parties, as `onion lab exec -n` takes them. */
+/** Names of the parties that `onion lab exec -n` accepts. */
 export const PARTIES: readonly string[] = topology(NO_FAULTS).parties.map(({ name }) => name);
 
 /**
- * `onion lab up`
+ * Reads `onion lab up`.
  *
- * @throws {ConfigError} if the loss is no percentage
+ * @throws {ConfigError} if the loss is not a percentage
  */
 export function readUp(
   { loss, deadRouter, smallMtu }: Options<"loss" | "deadRouter" | "smallMtu">,
@@ -38,47 +38,52 @@ export function readUp(
   return { verb: "up", faults };
 }
 
-/** From 0 to 100, to a hundredth: as fine as the lab's dice are. */
+/** Reads 0 to 100, with up to two decimals: the lab drops packets in units of 0.01 %. */
 function readPercent(given: Given): number {
   const percent = /^\d+(\.\d{1,2})?%?$/.test(given.text) ? Number.parseFloat(given.text) : NaN;
   if (percent <= 100) return percent;
-  throw refuse(given, "no percentage", "write a number from 0 to 100, e.g. 2.5");
+  throw refuse(given, "not a percentage", "write a number from 0 to 100, e.g. 2.5");
 }
 
 /**
- * `onion lab exec`
+ * Reads `onion lab exec`.
  *
- * @throws {ConfigError} if there is no command, or no such party
+ * @throws {ConfigError} if the command is missing or the party unknown
  */
 export function readExec({ namespace }: Options<"namespace">, operands: readonly string[]): LabCommand {
   const party = namespace === undefined ? VM : readParty(namespace);
   const [program, ...args] = operands;
   if (program === undefined) {
-    throw new ConfigError("exec needs a command", "write e.g. onion lab exec -- ping www.csail.mit.edu");
+    throw new ConfigError(
+      "onion lab exec needs a command",
+      "write e.g. onion lab exec -- ping www.csail.mit.edu",
+    );
   }
   return { verb: "exec", party, command: [program, ...args] };
 }
 
 function readParty(given: Given): string {
-  // As `ip netns` lists it, or as the lab calls it.
+  // The name as in the lab, or as `ip netns` lists it.
   const name = given.text.replace(/^onion-/, "");
   if (PARTIES.includes(name)) return name;
-  throw refuse(given, "nobody in the lab has this name", `choose one of ${PARTIES.join(", ")}`);
+  throw refuse(given, "the lab has no such party", `choose one of ${PARTIES.join(", ")}`);
 }
 
 /**
- * `onion lab demo`
+ * Reads `onion lab demo`.
  *
- * @throws {ConfigError} if there is no stage, or a run of it would not take these options
+ * @throws {ConfigError} if the stage is missing, or an option is invalid for it
  */
 export function readDemo(
   { mermaid, json, ...ofRun }: Options<
     "stage" | "routers" | "hops" | "pcap" | "latency" | "json" | "mermaid"
   >,
 ): LabCommand {
-  if (ofRun.stage === undefined) throw new ConfigError("demo needs a stage", "name one with --stage N");
+  if (ofRun.stage === undefined) {
+    throw new ConfigError("onion lab demo needs a stage", "choose one with --stage N");
+  }
   if (json !== undefined && mermaid !== undefined) {
-    throw new ConfigError("--json and --mermaid are two forms of one thing", "leave one of the two out");
+    throw new ConfigError("--json and --mermaid exclude each other", "remove one of them");
   }
   const form = json !== undefined ? "json" : mermaid !== undefined ? "mermaid" : "text";
   const { stage, routers, hops, latency, pcap } = validate(ofRun);

@@ -1,12 +1,12 @@
 /**
- * `onion man`: the manual as a page for man(1), e.g. `onion man >/usr/local/share/man/man1/onion.1`.
+ * `onion man`: the manual as a page for man(1).
  *
  * @module
  */
 import { VERSION } from "../run/self.ts";
 import { allCommands, BRIEF, commandLine, commandSections, MANUAL, type Section } from "./help.ts";
 
-/** The manual page, in the man(7) macros. */
+/** The manual page in man(7) macros. */
 export function manPage(): string {
   return [
     `.TH ONION 1 "" "onion ${VERSION}"`,
@@ -21,7 +21,7 @@ export function manPage(): string {
       `.SS ${roff(commandLine(name, row))}`,
       roff(row.help),
       ...row.about === undefined ? [] : [".PP", roff(row.about)],
-      // Commands of a command follow it.
+      // A command's own commands follow it.
       ...commandSections(name, row).filter(({ title }) => title !== "Commands").flatMap(({ rows }) =>
         items(rows)
       ),
@@ -33,7 +33,7 @@ function items(rows: Section["rows"]): string[] {
   return rows.flatMap(([term, explanation]) => [".TP", `.B ${roff(term)}`, roff(explanation)]);
 }
 
-/** Text as text: a line that begins with a dot or a quote would be a request, a bare minus a hyphen. */
+/** Escapes text: roff takes a leading dot or quote for a request, and a minus for a hyphen. */
 function roff(text: string): string {
   const escaped = text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("…", "...").replaceAll(
     '"',

@@ -1,24 +1,25 @@
 /**
- * Did you mean …?
+ * The word that a mistyped one resembles most, for "did you mean …?".
  *
  * @module
  */
 
 /**
- * The word that is nearest to a mistyped one.
+ * Finds the nearest word.
  *
- * @param most how many letters may be wrong, but never more than half of what was typed
+ * @param max how many letters may differ; never more than half of the typed ones
  */
-export function nearest(typed: string, words: readonly string[], most = 3): string | undefined {
-  const limit = Math.min(most, typed.length / 2);
-  const far = words.map((word) => ({
+export function nearest(typed: string, words: readonly string[], max = 3): string | undefined {
+  const limit = Math.min(max, typed.length / 2);
+  const candidates = words.map((word) => ({
     word,
     distance: editDistance(typed.toLowerCase(), word.toLowerCase()),
   }));
-  return far.filter(({ distance }) => distance <= limit).sort((a, b) => a.distance - b.distance)[0]?.word;
+  return candidates.filter(({ distance }) => distance <= limit).sort((a, b) => a.distance - b.distance)[0]
+    ?.word;
 }
 
-/** How many letters must be added, removed, replaced or swapped with their neighbour to make one text of the other. */
+/** How many letters to add, remove, replace or swap with a neighbour (optimal string alignment). */
 function editDistance(from: string, to: string): number {
   // rows[i][j] is the distance from the first i letters of `from` to the first j of `to`.
   const rows = [Array.from({ length: to.length + 1 }, (_, j) => j)];

@@ -1,9 +1,9 @@
 /**
- * The words of a command line → options and operands, by the command and option tables. What a value means is for
- * `config/`, which judges a config file's values too.
+ * The words of a command line → options and operands, by the command and option tables. `config/`
+ * validates the values, because a config file has the same ones.
  *
  * ```
- * --name value   --name=value   -n value   --switch   operand   -- operand that may begin with a dash
+ * --name value   --name=value   -n value   --switch   operand   -- -operand-with-a-dash
  * ```
  *
  * @module
@@ -14,14 +14,14 @@ import { ConfigError } from "../errors.ts";
 import { nearest } from "./nearest.ts";
 import type { CommandRow, NamedCommand } from "./words.ts";
 
-/** The words after a command's name, sorted. */
+/** The words after a command's name. */
 export interface Parsed {
-  /** The options that are given, by their names in the table; a switch is given as `yes`. */
+  /** The given options, by their names in the table. The value of a switch is `yes`. */
   readonly options: Readonly<Record<string, Given>>;
   readonly operands: readonly string[];
 }
 
-/** Every option that a command takes, by name, in the order of the help. */
+/** Every option of a command by name, in the order of the help. */
 export function optionsOf(row: CommandRow): Readonly<Record<string, Flag>> {
   const { runOptions: names = [] } = row;
   if (names === "all") return FLAGS;
@@ -29,9 +29,9 @@ export function optionsOf(row: CommandRow): Readonly<Record<string, Flag>> {
 }
 
 /**
- * Sorts the words after a command's name.
+ * Parses the words after a command's name.
  *
- * @throws {ConfigError} that names the word which does not fit
+ * @throws {ConfigError} naming the unexpected word, and the remedy
  */
 export function parseWords({ name: command, row, words }: NamedCommand): Parsed {
   if (row.commands !== undefined && row.operands === undefined) {
@@ -44,8 +44,8 @@ export function parseWords({ name: command, row, words }: NamedCommand): Parsed 
   const { end } = optionWords(row, words);
 
   const addOperand = (word: string) => {
-    const most = row.operands === undefined ? 0 : row.operands.count === "one" ? 1 : Infinity;
-    if (operands.push(word) > most) throw new ConfigError(`unexpected argument ${show(word)}`, seeHelp);
+    const max = row.operands === undefined ? 0 : row.operands.count === "one" ? 1 : Infinity;
+    if (operands.push(word) > max) throw new ConfigError(`unexpected argument ${show(word)}`, seeHelp);
   };
   for (let at = 0; at < end; at++) {
     const word = words[at]!;
@@ -62,12 +62,12 @@ export function parseWords({ name: command, row, words }: NamedCommand): Parsed 
     }
     const { flag, metavar } = option;
     if (metavar === undefined && inline !== undefined) {
-      throw new ConfigError(`${flag} takes no value, but got ${show(inline)}`, `write ${flag}`);
+      throw new ConfigError(`${flag} takes no value, but got ${show(inline)}`, `write ${flag} alone`);
     }
     const text = metavar === undefined ? "yes" : inline ?? words[++at];
     if (text === undefined) throw new ConfigError(`${flag} needs a value`, `write ${flag} ${metavar}`);
     if (Object.hasOwn(options, name)) {
-      throw new ConfigError(`${flag} is given twice`, "leave one of the two out");
+      throw new ConfigError(`${flag} is given twice`, "remove one of the two");
     }
     options[name] = { text, name: flag, at: "" };
   }
@@ -75,17 +75,16 @@ export function parseWords({ name: command, row, words }: NamedCommand): Parsed 
   return { options, operands };
 }
 
-/** The error of a command that takes a further one and does not get it. */
+/** The error of `onion lab` without a command, or with an unknown one. */
 function noCommand(command: string, commands: object, word: string | undefined): ConfigError {
-  const own = command.replace(/^onion /, "");
-  const cause = word === undefined ? `${own} needs to be told what to do` : `no ${show(word)} of the ${own}`;
+  const cause = word === undefined ? `${command} needs a command` : `${command} has no command ${show(word)}`;
   return new ConfigError(cause, `write ${command} ${Object.keys(commands).join("|")}`);
 }
 
 /**
- * Where the options of a command line end: at `--`, and at a command's operands where those may be anything.
+ * Finds the end of the options: `--`, or the first operand if the operands may be anything.
  *
- * @returns `end`, the number of words before, and the option among them that lacks its value
+ * @returns `end`, the number of words before it, and the last option if its value is missing
  */
 export function optionWords(
   row: CommandRow,
@@ -103,12 +102,12 @@ export function optionWords(
   return { end: words.length, lacking: undefined };
 }
 
-/** Whether a command line asks for something that wins over all else, such as `--help`. */
+/** Whether one of these flags, which override everything else, is among the options. */
 export function asksFor({ row, words }: NamedCommand, ...names: string[]): boolean {
   return words.slice(0, optionWords(row, words).end).some((word) => names.includes(word));
 }
 
-/** A dash alone is none: many programs take it as the name of a file. */
+/** A single dash is an operand, as in many programs. */
 function isOption(word: string): boolean {
   return word.startsWith("-") && word !== "-";
 }
@@ -117,7 +116,7 @@ function isCalled({ flag, short }: Flag, dashed: string): boolean {
   return dashed === flag || dashed === short;
 }
 
-/** The flag that somebody may have meant: one that begins like this, or one that is nearly this. */
+/** The flag that begins with the typed one, or else resembles it. */
 function nearestFlag(dashed: string, flags: readonly string[]): string | undefined {
   const known = [...flags, "--help", "--version"].filter((flag) => flag !== dashed);
   return known.find((flag) => dashed.length > 3 && flag.startsWith(dashed)) ?? nearest(dashed, known, 2);

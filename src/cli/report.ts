@@ -1,17 +1,17 @@
 /**
- * Errors as the user sees them: one line, which names the cause and the remedy.
+ * Errors as the user sees them: one line that names the cause and the remedy.
  *
  * @module
  */
 import { ExitCode, OperatorError, SysError } from "../errors.ts";
 
-/** What to print on stderr, and what to exit with. */
+/** The line for stderr, and the exit code. */
 export interface Report {
   readonly line: string;
   readonly exitCode: ExitCode;
 }
 
-/** Says what went wrong to somebody who uses onion, not to somebody who writes it. */
+/** Describes an error to a user. */
 export function report(error: unknown): Report {
   if (error instanceof OperatorError) {
     return { line: oneLine(`onion: ${error.message}; ${error.remedy}`), exitCode: error.exitCode };
@@ -27,17 +27,17 @@ export function report(error: unknown): Report {
   };
 }
 
-/** Whether the operating system refused something, such as room on a disk: it says so itself, and it is no bug. */
+/** Whether the operating system refused something, e.g. a full disk. That is not a bug. */
 function isHostError(error: unknown): error is Error {
   return error instanceof Error && /^E[A-Z]+$/.test(String((error as Error & { code?: unknown }).code));
 }
 
-/** Whether the user wants to see where an error came from, too. */
+/** Whether the user wants to see an error's stack. */
 export function wantsStack(argv: readonly string[]): boolean {
   return Boolean(Deno.env.get("ONION_DEBUG")) || /--log-level[= ]debug/.test(argv.join(" "));
 }
 
-/** Messages may quote what others wrote; line ends and control characters are not theirs to send to a terminal. */
+/** Removes line ends and control characters, because a message may quote text from outside. */
 export function oneLine(text: string): string {
   return text.replace(/[\s\p{C}]+/gu, " ").trim();
 }

@@ -1,34 +1,34 @@
 /**
- * The command table: every command with its options. Parser, help, man page and completion are made from it. What a
- * command's words ask for is read in `arguments.ts`.
+ * The command table: every command with its options. It drives parser, help, man page and
+ * completion. `arguments.ts` turns a parsed command line into a command.
  *
- * Nothing is imported but types, because a start reads this table first.
+ * Only types are imported, because every start reads this table first.
  *
  * @module
  */
 import type { Flag, Offers, RunOption } from "../config/options.ts";
 
-/** One command, or one command of a command. */
+/** A command, or a command of a command, such as `lab up`. */
 export interface CommandRow {
-  /** What follows its name. */
+  /** What to type after its name. */
   readonly usage?: string;
-  /** What it does, in a line. */
+  /** What it does, in one line. */
   readonly help: string;
-  /** What its own page says besides. */
+  /** A paragraph for its own page. */
   readonly about?: string;
-  /** Command lines, each with what it does. */
+  /** Command lines, each with its effect. */
   readonly examples?: readonly (readonly [line: string, does: string])[];
-  /** Those options of a run that it takes too. */
+  /** Options of a run that it takes too. */
   readonly runOptions?: "all" | readonly RunOption[];
-  /** The options of its own. */
+  /** Its own options. */
   readonly options?: Readonly<Record<string, Flag>>;
-  /** The words that are no options: none where this is left out. */
+  /** Words that are not options. Without this, there are none. */
   readonly operands?: {
-    /** At most one, or as many as there are: then the first one ends the options, and the others may be anything. */
+    /** At most one; or the first one and everything after it. */
     readonly count: "one" | "rest";
     readonly offers?: Offers;
   };
-  /** The commands that its first word may name; without operands, it must name one. */
+  /** Commands that its first word may name. Without operands, it must name one. */
   readonly commands?: Readonly<Record<string, CommandRow>>;
 }
 
@@ -38,28 +38,28 @@ export const SHELLS = ["bash", "zsh", "fish"] as const;
 const lab: Readonly<Record<string, CommandRow>> = {
   up: {
     usage: "[FAULT…]",
-    help: "make it: a VM, gateways, an internet of routers, and hosts",
-    examples: [["sudo onion lab up --loss 10", "every tenth packet to the hosts is lost"]],
+    help: "create the practice network: a VM, gateways, an internet of routers, and hosts",
+    examples: [["sudo onion lab up --loss 10", "lose every tenth packet to the hosts"]],
     options: {
       loss: {
         flag: "--loss",
         metavar: "PERCENT",
-        help: "a router loses so many of the packets on their way to the hosts",
+        help: "lose this share of the packets to the hosts",
       },
-      deadRouter: { flag: "--dead-router", help: "the last router before CSAIL is out of order" },
-      smallMtu: { flag: "--small-mtu", help: "packets to CSAIL may have 1280 bytes" },
+      deadRouter: { flag: "--dead-router", help: "break the last router before CSAIL" },
+      smallMtu: { flag: "--small-mtu", help: "limit packets to CSAIL to 1280 bytes" },
     },
   },
   exec: {
     usage: "[-n PARTY] [--] COMMAND…",
-    help: "run a command in its VM",
-    examples: [["sudo onion lab exec -- ping www.csail.mit.edu", "ping, by the lab's own internet"]],
+    help: "run a command in the VM of the practice network",
+    examples: [["sudo onion lab exec -- ping www.csail.mit.edu", "ping through the lab's internet"]],
     options: {
       namespace: {
         flag: "--namespace",
         short: "-n",
         metavar: "PARTY",
-        help: "not in the VM, but in another party, e.g. gw1, net2, csail",
+        help: "run it in another party than the VM, e.g. gw1, net2, csail",
         offers: "parties",
       },
     },
@@ -67,66 +67,66 @@ const lab: Readonly<Record<string, CommandRow>> = {
   },
   demo: {
     usage: "--stage N [--routers N] [--hops H]",
-    help: "run a stage there, ping, and show one ping as it crosses each link, and who could read what",
-    examples: [["sudo onion lab demo --stage 6", "three routers, and what each of them could read"]],
+    help: "run a stage in the practice network, and show one ping on each link, and who can read what",
+    examples: [["sudo onion lab demo --stage 6", "show what each of three routers can read"]],
     runOptions: ["stage", "routers", "hops"],
     options: {
       pcap: {
         flag: "--pcap",
         metavar: "DIR",
-        help: "keep what passed each link, and what each party saw, in pcapng files there, for Wireshark",
+        help: "keep pcapng files there: the packets on each link, and what each party saw of them",
         offers: "directories",
       },
       latency: {
         flag: "--latency",
         metavar: "MS",
-        help: "each link of the onion takes so long, as if the routers were far away; a run takes it, too",
+        help: "delay every cell by this time, as if the routers were far away",
       },
-      mermaid: { flag: "--mermaid", help: "as a Mermaid sequence diagram" },
-      json: { flag: "--json", help: "as JSON lines, an object for each thing that passed" },
+      mermaid: { flag: "--mermaid", help: "print a Mermaid sequence diagram" },
+      json: { flag: "--json", help: "print JSON lines, an object for each event" },
     },
   },
   down: {
-    help: "remove every trace of it",
+    help: "remove the practice network without a trace",
   },
 };
 
-/** Every command word, in the order of the help. */
+/** Every command, in the order of the help. */
 export const COMMANDS: Readonly<Record<string, CommandRow>> = {
   lab: {
     usage: Object.keys(lab).join("|"),
-    help: "a practice network in network namespaces",
+    help: "a practice network of network namespaces",
     commands: lab,
   },
   doctor: {
     usage: "[--json]",
-    help: "say what this host lacks to run each stage, and what mends it",
-    about: "It changes nothing. The exit status is 0 if every stage can run, else 4.",
+    help: "say what this host lacks for each stage, and how to fix it",
+    about: "It changes nothing. It exits with 0 if every stage can run, else with 4.",
     options: { json: { flag: "--json", help: "print one JSON object" } },
   },
   down: {
-    help: "undo whatever an earlier run left on this host",
+    help: "undo what a killed run left on this host",
   },
   completion: {
     usage: SHELLS.join("|"),
-    help: "print a script that completes command lines of onion",
+    help: "print a shell script that completes onion's command lines",
     examples: [
-      ["source <(onion completion bash)", "complete in this shell; ~/.bashrc may say so, too"],
-      ["source <(onion completion zsh)", "the same for zsh and ~/.zshrc"],
-      ["onion completion fish | source", "the same for fish and ~/.config/fish/config.fish"],
+      ["source <(onion completion bash)", "complete in this bash; put it in ~/.bashrc to keep it"],
+      ["source <(onion completion zsh)", "the same for zsh, in ~/.zshrc"],
+      ["onion completion fish | source", "the same for fish, in ~/.config/fish/config.fish"],
     ],
     operands: { count: "rest", offers: SHELLS },
   },
   man: {
     help: "print the manual page",
-    examples: [["onion man >/usr/local/share/man/man1/onion.1", "then man onion shows it"]],
+    examples: [["onion man >/usr/local/share/man/man1/onion.1", "install the page for man onion"]],
   },
 };
 
-/** Words that begin a command line, too, and are not shown: `help COMMAND`, and what the proxy starts its routers by. */
+/** First words that help does not list: `help COMMAND`, and `router`, which the proxy starts. */
 const HIDDEN = ["help", "router"];
 
-/** A run: what a command line asks for that names no command. */
+/** A run: a command line that names no command. */
 export const RUN: CommandRow = {
   help: "run a stage until Ctrl+C",
   runOptions: "all",
@@ -134,16 +134,16 @@ export const RUN: CommandRow = {
   commands: COMMANDS,
 };
 
-/** A command as a command line names it. */
+/** A command that a command line names. */
 export interface NamedCommand {
-  /** The words that name it, with the program's, e.g. `onion lab up`. */
+  /** Its full name, e.g. `onion lab up`. */
   readonly name: string;
   readonly row: CommandRow;
-  /** The words after those. */
+  /** The words after its name. */
   readonly words: readonly string[];
 }
 
-/** The command that a command line names, or a run. */
+/** Finds the command that a command line names, or a run. */
 export function findCommand(argv: readonly string[]): NamedCommand {
   let [name, row, words] = ["onion", RUN, argv];
   for (;;) {
@@ -154,7 +154,7 @@ export function findCommand(argv: readonly string[]): NamedCommand {
   }
 }
 
-/** Whether a command line is one that runs a stage, if it can be read. Said without reading it. */
+/** Whether a command line, if it is valid, runs a stage. It is not parsed for this. */
 export function startsRun(argv: readonly string[]): boolean {
   const [word] = argv;
   const end = argv.indexOf("--");

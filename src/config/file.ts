@@ -2,13 +2,13 @@
  * The classic config file:
  *
  * ```
- * # a comment has a line of its own
+ * # a comment needs its own line
  * stage 5
  * num_routers 4
  * minitor_hops 3
  * ```
  *
- * It says the same things as flags do, and gives the same raw options, which {@linkcode validate} then judges.
+ * A file sets the same options as flags do. {@linkcode validate} checks their values.
  *
  * @module
  */
@@ -17,32 +17,32 @@ import type { RawOptions } from "./options.ts";
 import { LAST_STAGE } from "./stages.ts";
 import { type Given, show } from "./values.ts";
 
-/** The words that may open a line, what they set, and from which stage on. */
+/** The words that may begin a line, the option that each sets, and its first stage. */
 export const WORDS = {
   stage: { option: "stage", from: 1 },
   num_routers: { option: "routers", from: 1 },
   minitor_hops: { option: "hops", from: 5 },
-  // Becomes an option with stage 9. Until then a file that may have it is refused for its stage.
+  // Sets an option from stage 9 on. Before, a file with this word is refused because of its stage.
   die_after: { option: undefined, from: LAST_STAGE },
 } as const satisfies Record<string, { option: keyof RawOptions | undefined; from: number }>;
 
 type Word = keyof typeof WORDS;
 
-/** What a line gives. */
+/** The value that a line gives. */
 interface Line extends Given {
-  /** Its number, from 1. */
+  /** Line number, from 1. */
   readonly line: number;
 }
 
-/** A config file is a few lines; what is larger is some other file. */
-const LARGEST_BYTES = 64 * 1024;
+/** A config file has a few lines. A larger file is not a config file. */
+const MAX_BYTES = 64 * 1024;
 
 /**
  * Reads a classic config file.
  *
- * @param path its name; anything that can be read from start to end will do, a pipe too
- * @param absent what to do if there is no such file
- * @throws {ConfigError} that names the file, the line and the reason
+ * @param path its name; a pipe works too
+ * @param absent remedy if the file does not exist
+ * @throws {ConfigError} naming file, line and reason
  */
 export async function readConfigFile(path: string, absent: string): Promise<RawOptions> {
   return parseConfigFile(decode(await readAll(path, absent), path), path);
@@ -51,8 +51,8 @@ export async function readConfigFile(path: string, absent: string): Promise<RawO
 /**
  * Reads the text of a classic config file.
  *
- * @param path its name, for the errors
- * @throws {ConfigError} that names the file, the line and the reason
+ * @param path its name for error messages
+ * @throws {ConfigError} naming file, line and reason
  */
 export function parseConfigFile(text: string, path: string): RawOptions {
   const given = new Map<Word, Line>();
@@ -72,23 +72,23 @@ export function parseConfigFile(text: string, path: string): RawOptions {
     if (rest.length > 0) {
       throw new ConfigError(
         `${at}${word} ${show(value)} is followed by ${show(rest.join(" "))}`,
-        "a line is a word and a number; a comment has a line of its own",
+        "a line is a word and a number; a comment needs its own line",
       );
     }
     const before = given.get(word);
     if (before !== undefined) {
-      throw new ConfigError(`${at}${word} is already in line ${before.line}`, "leave one of the two out");
+      throw new ConfigError(`${at}${word} is already in line ${before.line}`, "remove one of the two lines");
     }
     given.set(word, { text: value, name: word, at, line });
   }
   return rawOptions(given, path);
 }
 
-/** Checks what depends on the stage, wherever in the file that is, and gives the options their names. */
+/** Checks each line against the stage, which may stand anywhere in the file. */
 function rawOptions(given: ReadonlyMap<Word, Line>, path: string): RawOptions {
   const stage = given.get("stage");
   if (stage === undefined) {
-    throw new ConfigError(`${show(path)}: no line says the stage`, "add one, as in: stage 2");
+    throw new ConfigError(`${show(path)}: no line sets the stage`, "add a line like: stage 2");
   }
   const raw: { -readonly [Name in keyof RawOptions]: RawOptions[Name] } = {};
   for (const [word, value] of given) {
@@ -96,8 +96,8 @@ function rawOptions(given: ReadonlyMap<Word, Line>, path: string): RawOptions {
     if (Number(stage.text) < from) {
       const stages = from === LAST_STAGE ? `is for stage ${from}` : `is for stages ${from} to ${LAST_STAGE}`;
       throw new ConfigError(
-        `${value.at}${word} ${stages}, and line ${stage.line} says stage ${show(stage.text)}`,
-        "leave this line out",
+        `${value.at}${word} ${stages}, but line ${stage.line} says stage ${show(stage.text)}`,
+        "remove this line",
       );
     }
     if (option !== undefined) raw[option] = value;
@@ -109,7 +109,7 @@ function isWord(text: string): text is Word {
   return Object.hasOwn(WORDS, text);
 }
 
-/** The fields of a line; the blanks between them may be any, the carriage return of a file from Windows included. */
+/** Splits a line at white space, which includes the carriage return of a Windows file. */
 function fieldsOf(line: string): string[] {
   return line.split(/\s+/).filter((field) => field !== "");
 }
@@ -118,11 +118,11 @@ function listOf(words: readonly string[]): string {
   return `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }
 
-/** At most one byte more than a config file may have, so that /dev/zero ends too. */
+/** Reads a file, but refuses one that is too large or, like /dev/zero, endless. */
 async function readAll(path: string, absent: string): Promise<Uint8Array> {
   try {
     using file = await Deno.open(path);
-    const bytes = new Uint8Array(LARGEST_BYTES + 1);
+    const bytes = new Uint8Array(MAX_BYTES + 1);
     let length = 0;
     while (length < bytes.length) {
       const count = await file.read(bytes.subarray(length));
@@ -133,7 +133,7 @@ async function readAll(path: string, absent: string): Promise<Uint8Array> {
     throw unreadable(path, absent, cause);
   }
   throw new ConfigError(
-    `${show(path)} is larger than the ${LARGEST_BYTES / 1024} KiB that a config file may have`,
+    `${show(path)} is larger than the ${MAX_BYTES / 1024} KiB that a config file may have`,
     "name a config file",
   );
 }
@@ -143,7 +143,7 @@ function decode(bytes: Uint8Array, path: string): string {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     if (!text.includes("\0")) return text;
   } catch {
-    // Not UTF-8, so not text.
+    // Not UTF-8, so not a text file.
   }
   throw new ConfigError(`${show(path)} is not a text file`, "name a config file");
 }
@@ -156,7 +156,10 @@ function unreadable(path: string, absent: string, cause: unknown): ConfigError {
     return new ConfigError(`${show(path)} is a directory`, "name a config file");
   }
   if (cause instanceof Deno.errors.PermissionDenied) {
-    return new ConfigError(`you may not read ${show(path)}`, `see who may with: ls -l ${show(path)}`);
+    return new ConfigError(
+      `no permission to read ${show(path)}`,
+      `see its permissions with: ls -l ${show(path)}`,
+    );
   }
   const reason = cause instanceof Error ? cause.message : `${cause}`;
   return new ConfigError(`cannot read ${show(path)}: ${reason}`, "name a config file");

@@ -1,6 +1,8 @@
 /**
- * The option table. A run's flags, its config file, the help, the man page and the completion are all made from it,
- * so an option is added here, and as a field of {@linkcode Settings}, and nowhere else.
+ * The option table. It drives the command line's parser, the config file, help, man page and
+ * completion.
+ *
+ * To add an option, add an entry here and a field to {@linkcode Settings}.
  *
  * @module
  */
@@ -24,44 +26,44 @@ import {
 
 /** How an option is written and explained. */
 export interface Flag {
-  /** How it is written on the command line. */
+  /** Its name on the command line. */
   readonly flag: `--${string}`;
-  /** The same with one letter. */
+  /** A short name, e.g. `-n`. */
   readonly short?: `-${string}`;
-  /** What stands for its value in the help; a switch has none. */
+  /** Placeholder for its value in the help. A switch has none. */
   readonly metavar?: string;
-  /** What it means, for the help. */
+  /** Meaning, in one line of help. */
   readonly help: string;
-  /** What it is when nothing is said, as it would be written, perhaps made from the stage; left out, it is undefined. */
+  /** Default as on the command line, perhaps by stage. Without it, the value is undefined. */
   readonly default?: string | ((stage: Stage, before: Before) => string);
   readonly offers?: Offers;
-  /** Whether it means anything in a stage; it does in every one where this is left out. */
+  /** Whether the option has an effect in a stage. Without it, it has one in every stage. */
   readonly meantFor?: (stage: Stage) => boolean;
 }
 
-/** What a shell offers for a value: words, names of files or directories, the parties of the practice network. */
+/** What a shell offers for a value: fixed words, path names, or parties of the practice network. */
 export type Offers = readonly string[] | "files" | "directories" | "parties";
 
-/** Everything about one option of a run. */
+/** One option of a run. */
 export interface Option<T> extends Flag {
-  /** @throws {ConfigError} if the value cannot be taken */
+  /** @throws {ConfigError} if the value is invalid */
   readonly read: (given: Given, stage: Stage, before: Before) => T;
 }
 
-/** The values of the options that stand before one in the table. */
+/** Values of the options that precede one in the table. */
 export type Before = Partial<Settings>;
 
-/** The name of an option of a run. */
+/** Name of an option of a run. */
 export type RunOption = keyof Settings;
 
-/** What the user said, by option; nothing is checked yet. */
+/** Options as the user wrote them, not validated yet. */
 export type RawOptions = { readonly [Name in RunOption]?: Given };
 
-/** `--stage`, which all other options depend on. */
+/** `--stage`. All other options depend on it. */
 export const STAGE: Omit<Option<Stage>, "read"> & { readonly read: (given: Given) => Stage } = {
   flag: "--stage",
   metavar: "N",
-  help: "the stage to run",
+  help: "stage to run",
   offers: STAGES.map((stage) => `${stage.number}`),
   read({ text, at }) {
     const number = /^\d+$/.test(text) ? Number(text) : NaN;
@@ -78,7 +80,7 @@ const carriesPackets = (stage: Stage) => stage.traffic;
 const buildsCircuits = (stage: Stage) => stage.circuits !== "given";
 const captures = (stage: Stage) => stage.captures;
 
-/** A flag without a value; what it was given as is `yes`. */
+/** Reads a switch: given, it is `yes`. */
 const readSwitch = (given: Given) => given.text === "yes";
 
 /** The options of a run, in the order of the help. */
@@ -86,14 +88,14 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
   routers: {
     flag: "--routers",
     metavar: "N",
-    help: "how many routers to start",
+    help: "number of routers to start",
     default: (stage) => `${stage.routers.default}`,
     read: (given, stage) => readCount(given, stage.routers, `stage ${stage.number} has`, "router"),
   },
   hops: {
     flag: "--hops",
     metavar: "H",
-    help: "how many routers a packet passes; where circuits are built, fewer than there are",
+    help: "number of routers on a packet's path; where circuits are built, fewer than there are routers",
     default: (stage, before) => `${Math.min(stage.hops.default, hopRange(stage, before).max)}`,
     meantFor: carriesPackets,
     read(given, stage, before) {
@@ -107,25 +109,26 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
   circuitLifetime: {
     flag: "--circuit-lifetime",
     metavar: "SECONDS",
-    help: "how long a circuit lives; it is replaced before it ends",
+    help: "lifetime of a circuit; its replacement is ready before it ends",
     default: "600",
     meantFor: buildsCircuits,
-    // From what a build and its replacement need, to a week.
-    read: (given) => readNumber(given, { min: 10, max: 604_800 }, "lifetimes"),
+    // Ten seconds leave time to build a circuit and its replacement. The maximum is a week.
+    read: (given) => readNumber(given, { min: 10, max: 604_800 }),
   },
   linkMtu: {
     flag: "--link-mtu",
     metavar: "BYTES",
-    help: "the longest IP packet between neighbours; the MTU of a TUN interface that is made follows from it",
+    help: "largest IP packet between neighbours; a TUN interface that onion creates gets its MTU from it",
     default: "65535",
     meantFor: carriesPackets,
-    // From what every IPv6 link takes (RFC 8200 §5), with room for every layer, to what an IPv4 length field holds.
-    read: (given) => readNumber(given, { min: 1280, max: 65_535 }, "MTUs"),
+    // Every IPv6 link carries 1280 bytes (RFC 8200 §5), which leaves room for every layer. The
+    // maximum is what an IPv4 length field can express.
+    read: (given) => readNumber(given, { min: 1280, max: 65_535 }),
   },
   tun: {
     flag: "--tun",
     metavar: "NAME",
-    help: "the TUN interface: used and left behind if it exists, else made and taken away",
+    help: "TUN interface; onion uses an existing one and keeps it, or creates one and removes it at the end",
     default: "tun1",
     meantFor: carriesPackets,
     read: readInterface,
@@ -133,7 +136,7 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
   address: {
     flag: "--address",
     metavar: "CIDR",
-    help: "the address of the TUN interface, and the block behind it",
+    help: "address of the TUN interface, with the block behind it",
     default: "10.5.51.2/24",
     meantFor: carriesPackets,
     read: readAddress,
@@ -141,14 +144,14 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
   from: {
     flag: "--from",
     metavar: "IP",
-    help: "whose packets are captured; unless given, the address of the default route's interface",
+    help: "capture packets from this source; unless given, the address of the default route's interface",
     meantFor: captures,
     read: readHost,
   },
   capture: {
     flag: "--capture",
     metavar: "CIDR,…",
-    help: "which destinations go into the tunnel",
+    help: "destinations that go into the tunnel",
     default: "18.0.0.0/8,128.0.0.0/8",
     meantFor: captures,
     read: readBlocks,
@@ -156,32 +159,32 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
   table: {
     flag: "--table",
     metavar: "N",
-    help: "the routing table that leads into the tunnel",
+    help: "routing table for captured packets",
     default: "9",
     meantFor: captures,
     // 253 to 255 are the kernel's: default, main and local.
-    read: (given) => readNumber(given, { min: 1, max: 252 }, "tables of one's own"),
+    read: (given) => readNumber(given, { min: 1, max: 252 }),
   },
   priority: {
     flag: "--priority",
     metavar: "N",
-    help: "the priority of the rule that leads to the table; the routers' own rules come just before it",
+    help: "priority of the rule that selects that table; the rules for the routers come just before it",
     default: "8",
     meantFor: captures,
-    // Between the rules for the tables local, 0, and main, 32766, and with room for one before it.
-    read: (given) => readNumber(given, { min: 2, max: 32_765 }, "priorities"),
+    // Between the kernel's rules for local (0) and main (32766), with room for one before it.
+    read: (given) => readNumber(given, { min: 2, max: 32_765 }),
   },
   exit: {
     flag: "--exit",
     metavar: "IF[@GATEWAY],…",
     help:
-      "router i leaves by the i-th; unless given, eth1, eth2, … where they exist, else the default route's interface",
+      "exit interfaces: router i uses the i-th; unless given, eth1, eth2, … where they exist, else the default route's interface",
     meantFor: captures,
     read: readExits,
   },
   printCommands: {
     flag: "--print-commands",
-    help: "print the ip and nft commands that a run would make, and make none",
+    help: "print the ip and nft commands of this run, and change nothing",
     default: "no",
     meantFor: captures,
     read: readSwitch,
@@ -190,7 +193,7 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     flag: "--placement",
     metavar: "WHERE",
     help:
-      "auto: the threads that move packets share a processor while packets come one at a time; free: the kernel decides",
+      "auto: packet threads share a processor while packets come one at a time; free: the kernel places them",
     default: "auto",
     offers: PLACEMENTS,
     meantFor: carriesPackets,
@@ -199,15 +202,15 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
   latency: {
     flag: "--latency",
     metavar: "MS",
-    help: "hold every cell back for so long before it is sent, as if the routers were far away",
+    help: "delay every cell by this time, as if the routers were far away",
     default: "0",
     meantFor: carriesPackets,
-    read: (given) => readNumber(given, { min: 0, max: 2000 }, "latencies"),
+    read: (given) => readNumber(given, { min: 0, max: 2000 }),
   },
   pcap: {
     flag: "--pcap",
     metavar: "DIR",
-    help: "write what passes each link, and what each party sees, to pcapng files there",
+    help: "write pcapng files there: the packets on each link, and what each party sees of them",
     offers: "directories",
     meantFor: carriesPackets,
     read: readDirectory,
@@ -215,7 +218,7 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
   logDir: {
     flag: "--log-dir",
     metavar: "DIR",
-    help: "where stageN.proxy.out and stageN.routerI.out go",
+    help: "directory of the log files, stageN.proxy.out and stageN.routerI.out",
     default: ".",
     offers: "directories",
     read: readDirectory,
@@ -223,14 +226,14 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
   logLevel: {
     flag: "--log-level",
     metavar: "LEVEL",
-    help: `how much to say on stderr: ${LOG_LEVELS.join(", ")}`,
+    help: `level of the diagnostics on stderr: ${LOG_LEVELS.join(", ")}`,
     default: "info",
     offers: LOG_LEVELS,
     read: (given) => readWord(given, LOG_LEVELS, "level"),
   },
   noPacketLog: {
     flag: "--no-packet-log",
-    help: "write no line for each packet",
+    help: "write no log lines for single packets",
     default: "no",
     meantFor: carriesPackets,
     read: readSwitch,
@@ -243,13 +246,13 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
   },
 };
 
-/** How many hops a stage may have with so many routers: a path has distinct ones, and leaves one out. */
+/** Range of hops. The routers of a path are distinct, and a path leaves one router out. */
 function hopRange(stage: Stage, { routers }: Before): Range {
   const { min, max } = stage.hops;
   return { min, max: buildsCircuits(stage) ? Math.min(max, (routers ?? max + 1) - 1) : max };
 }
 
-/** Every flag there is, by the name of its option. */
+/** Every option of a run by name, `--stage` included. */
 export const FLAGS = { stage: STAGE, ...OPTIONS };
 
 /** Stages in words: `stage 1`, `stages 1 and 2`, `stages 1, 2 and 3`. */

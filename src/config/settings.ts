@@ -1,5 +1,5 @@
 /**
- * Settings: what one run does, validated and frozen. Made from flags or from a classic config file, never changed.
+ * Settings of one run, validated and frozen. They come from flags and from a classic config file.
  *
  * @module
  */
@@ -9,62 +9,62 @@ import type { Stage } from "./stages.ts";
 
 export type { Cidr } from "../ip/cidr.ts";
 
-/** How much the diagnostics on stderr may say, from most to nothing. */
+/** Levels of the diagnostics on stderr, from the most verbose to none. */
 export const LOG_LEVELS = ["debug", "info", "warning", "error", "off"] as const;
 
-/** How much the diagnostics on stderr say. */
+/** One of {@linkcode LOG_LEVELS}. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Where packet threads run: together on one processor while there is little to do; or wherever the kernel likes. */
+/** Where packet threads run: on one processor while load is low (`auto`), or anywhere. */
 export const PLACEMENTS = ["auto", "free"] as const;
 
 /** One of {@linkcode PLACEMENTS}. */
 export type PlacementKind = (typeof PLACEMENTS)[number];
 
-/** An exit interface as it was asked for. */
+/** An exit interface as the user chose it. */
 export interface ExitChoice {
   readonly interface: string;
-  /** Its gateway; found in the routing tables where it is undefined. */
+  /** Its gateway. If undefined, the routing tables name it. */
   readonly gateway: IpAddress | undefined;
 }
 
-/** One run, complete: no field is optional, every default has been filled in. */
+/** Settings of one run. No field is optional, because defaults are filled in. */
 export interface Settings {
   /** The profile of this run. */
   readonly stage: Stage;
   readonly routers: number;
   readonly hops: number;
-  /** Seconds that a circuit lives. */
+  /** Lifetime of a circuit, in seconds. */
   readonly circuitLifetime: number;
-  /** Bytes of the longest IP packet between neighbours. */
+  /** Largest IP packet between neighbours, in bytes. */
   readonly linkMtu: number;
   /** Name of the TUN interface, at most 15 bytes. */
   readonly tun: string;
-  /** The TUN's own address and its block. */
+  /** Address of the TUN interface, and its block. */
   readonly address: Cidr;
-  /** Whose packets are captured; the address of the default route's interface where it is undefined. */
+  /** Source of captured packets. If undefined, the address of the default route's interface. */
   readonly from: IpAddress | undefined;
-  /** Which destinations go into the tunnel. */
+  /** Destinations that go into the tunnel. */
   readonly capture: readonly Cidr[];
-  /** The routing table that leads them there. */
+  /** Routing table for captured packets. */
   readonly table: number;
-  /** The priority of the rule that leads to the table. */
+  /** Priority of the rule that selects the table. */
   readonly priority: number;
-  /** Where router i leaves by: the i-th; chosen from the host's interfaces where it is undefined. */
+  /** Exit interfaces: router i uses the i-th. If undefined, chosen from the host's interfaces. */
   readonly exit: readonly ExitChoice[] | undefined;
-  /** Print what would be changed on the host, and change nothing. */
+  /** Whether to print the changes to the host, and make none. */
   readonly printCommands: boolean;
-  /** Where the threads run that move packets. */
+  /** Where packet threads run. */
   readonly placement: PlacementKind;
-  /** Milliseconds that every cell is held back before it is sent. */
+  /** Delay of every cell before it is sent, in ms. */
   readonly latency: number;
-  /** Directory of the capture files; none where it is undefined. */
+  /** Directory of the capture files. If undefined, none are written. */
   readonly pcap: string | undefined;
   /** Directory of the classic log files. */
   readonly logDir: string;
   readonly logLevel: LogLevel;
-  /** Write no line, and print no event, for a single packet. */
+  /** Whether to leave single packets out of log files and events. */
   readonly noPacketLog: boolean;
-  /** Events as JSON lines on stdout. */
+  /** Whether to print events as JSON lines on stdout. */
   readonly json: boolean;
 }

@@ -1,5 +1,5 @@
 /**
- * The stage table. A stage is a profile: a set of features of one engine, never a code path of its own.
+ * The stage table. A stage is a set of features of one engine, never a separate code path.
  *
  * @module
  */
@@ -11,27 +11,27 @@ export type ExitKind = "echo" | "raw-icmp";
 /** How the proxy comes by its circuits: one to each router, there from the start; or built, in the clear or sealed. */
 export type CircuitKind = "given" | "plain" | "sealed";
 
-/** How many there may be of something, and how many there are when nothing is said. */
+/** Minimum, maximum and default of a number. */
 export interface Count {
   readonly min: number;
   readonly max: number;
   readonly default: number;
 }
 
-/** What one stage switches on. */
+/** The features of one stage. */
 export interface Stage {
   /** 1 to 9. */
   readonly number: number;
   /** One line for `--help` and the README. */
   readonly shows: string;
-  /** How many routers this stage may have, and has when nothing is said. */
+  /** Number of routers. */
   readonly routers: Count;
-  /** Routers that a packet passes; 0 where no packet travels. Where circuits are built, fewer than there are routers. */
+  /** Routers on a packet's path; 0 without traffic. Built circuits leave one router out. */
   readonly hops: Count;
   readonly circuits: CircuitKind;
   /** Whether the proxy opens a TUN interface and relays its packets. */
   readonly traffic: boolean;
-  /** Whether the host's own packets to some destinations are led into the tunnel. */
+  /** Whether the host's own packets to some destinations go into the tunnel. */
   readonly captures: boolean;
   /** The protocols that packets may have. */
   readonly carries: readonly ProtocolName[];
@@ -109,8 +109,8 @@ export const STAGES: readonly Stage[] = [
   },
 ];
 
-/** The most routers that a stage may have. */
+/** Maximum number of routers of any stage. */
 export const MAX_ROUTERS: number = Math.max(...STAGES.map(({ routers }) => routers.max));
 
-/** The highest stage number there will ever be; `--stage` refuses anything above it as no stage at all. */
+/** The number of the last stage, whether or not this version has it. */
 export const LAST_STAGE = 9;

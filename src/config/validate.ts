@@ -1,5 +1,5 @@
 /**
- * Raw options → Settings: every option read by its own reader in the light of the stage, every default filled in.
+ * Raw options → Settings: reads every option by its own reader and fills in the defaults.
  *
  * @module
  */
@@ -10,20 +10,20 @@ import { type Stage, STAGES } from "./stages.ts";
 import type { Given } from "./values.ts";
 
 /**
- * Makes the settings of a run out of what the user said.
+ * Makes the settings of a run from the user's options.
  *
- * @throws {ConfigError} that names the first option which cannot be taken, and the remedy
+ * @throws {ConfigError} naming the first invalid option, and the remedy
  */
 export function validate(raw: RawOptions): Settings {
   if (raw.stage === undefined) {
-    throw new ConfigError("no stage is named", `name one with --stage N; there are ${stageList(STAGES)}`);
+    throw new ConfigError("no stage is given", `choose one with --stage N; there are ${stageList(STAGES)}`);
   }
   const stage = STAGE.read(raw.stage);
   const settings: Record<string, unknown> = { stage };
   for (const [name, option] of Object.entries(OPTIONS)) {
     settings[name] = valueOf(option, raw[name as keyof RawOptions], stage, settings);
   }
-  // The table's type holds one option, of the right type, for each field.
+  // The type of the table has one option, of the right type, for each field.
   return Object.freeze(settings) as unknown as Settings;
 }
 
@@ -38,11 +38,11 @@ function valueOf(
     const text = typeof option.default === "function" ? option.default(stage, before) : option.default;
     return option.read({ text, name: option.flag, at: "" }, stage, before);
   }
-  // Said but without effect is a misunderstanding, and better cleared up now than wondered about later.
+  // An option without effect is a misunderstanding, so say so now.
   if (option.meantFor !== undefined && !option.meantFor(stage)) {
     const others = STAGES.filter(option.meantFor);
     const remedy = others.length === 0 ? "leave it out" : `leave it out, or run ${stageList(others)}`;
-    throw new ConfigError(`${given.at}${given.name} means nothing in stage ${stage.number}`, remedy);
+    throw new ConfigError(`${given.at}${given.name} has no effect in stage ${stage.number}`, remedy);
   }
   return option.read(given, stage, before);
 }

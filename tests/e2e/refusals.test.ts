@@ -211,7 +211,7 @@ for (
     [["--stage"], "onion: --stage needs a value; write --stage N\n"],
     [
       ["--stage", "1", "--log-dir", "/dev/null/absent"],
-      "onion: --log-dir /dev/null/absent: there is no such directory; make it, or choose another\n",
+      "onion: --log-dir /dev/null/absent: no such directory; create it, or choose another\n",
     ],
     [
       ["--stage", "6", "--routers", "4", "--hops", "4"],
@@ -239,15 +239,15 @@ for (
     ],
     [
       ["--stage", "4", "--circuit-lifetime", "60"],
-      "onion: --circuit-lifetime means nothing in stage 4; leave it out, or run stages 5 and 6\n",
+      "onion: --circuit-lifetime has no effect in stage 4; leave it out, or run stages 5 and 6\n",
     ],
     [
       ["--stage", "6", "--circuit-lifetime", "9"],
-      "onion: --circuit-lifetime 9: lifetimes go from 10 to 604800; choose one of those\n",
+      "onion: --circuit-lifetime 9: out of range; choose a number from 10 to 604800\n",
     ],
     [
       ["--stage", "6", "--link-mtu", "100"],
-      "onion: --link-mtu 100: MTUs go from 1280 to 65535; choose one of those\n",
+      "onion: --link-mtu 100: out of range; choose a number from 1280 to 65535\n",
     ],
     [["--stage", "7"], "onion: stage 7 is not in this version; it runs stages 1, 2, 3, 4, 5 and 6\n"],
     [["router"], "onion: only the proxy starts `onion router`; run `onion --stage 2`\n"],

@@ -29,7 +29,7 @@ async function refuses(argv: string | string[], message: string, remedy: string)
   );
 }
 
-Deno.test("flags make settings", async () => {
+Deno.test("arguments: turns flags into settings", async () => {
   assert.equal((await settings("--stage", "2")).stage.number, 2);
   assert.equal((await settings("--stage=2")).stage.number, 2);
   assert.equal((await settings("--stage", "2")).json, false);
@@ -62,7 +62,7 @@ Deno.test("flags make settings", async () => {
   });
 });
 
-Deno.test("the flags of a stage that captures", async () => {
+Deno.test("arguments: reads the flags of a stage that captures", async () => {
   const { from, capture, table, priority, exit, printCommands } = await settings(
     ...words(
       "--stage 3 --from 10.0.2.15 --capture 18.0.0.0/8 --table 7 --priority 6 --exit eth3@10.0.3.1 --print-commands",
@@ -78,7 +78,7 @@ Deno.test("the flags of a stage that captures", async () => {
   });
 });
 
-Deno.test("flags win over the config file, wherever they stand", async () => {
+Deno.test("arguments: lets flags override the config file, in any order", async () => {
   const file = await Deno.makeTempFile();
   try {
     await Deno.writeTextFile(file, "stage 2\nnum_routers 1\n");
@@ -93,7 +93,7 @@ Deno.test("flags win over the config file, wherever they stand", async () => {
   }
 });
 
-Deno.test("commands", async () => {
+Deno.test("arguments: recognises each command", async () => {
   assert.deepEqual(await parseArguments(["down"]), { kind: "down" });
   assert.deepEqual(await parseArguments(["doctor"]), { kind: "doctor", json: false });
   assert.deepEqual(await parseArguments(["doctor", "--json"]), { kind: "doctor", json: true });
@@ -101,7 +101,7 @@ Deno.test("commands", async () => {
   assert.match(await printed("completion bash"), /^function _onion /);
 });
 
-Deno.test("help and version, whatever stands beside them", async () => {
+Deno.test("arguments: puts --help and --version before everything else", async () => {
   for (
     const line of [
       "--help",
@@ -127,7 +127,7 @@ Deno.test("help and version, whatever stands beside them", async () => {
   await refuses("-- --help", "there is no file --help", "name a config file, or see onion --help");
 });
 
-Deno.test("nothing at all gets the usage", async () => {
+Deno.test("arguments: answers an empty command line with the usage", async () => {
   const command = await parseArguments([]);
   assert.equal(command.kind, "usage");
   assert.match(
@@ -136,9 +136,9 @@ Deno.test("nothing at all gets the usage", async () => {
   );
 });
 
-Deno.test("a word that does not fit is named, with the remedy", async () => {
+Deno.test("arguments: names an unexpected word, and the remedy", async () => {
   const help = "see onion --help";
-  const twice = "leave one of the two out";
+  const twice = "remove one of the two";
   await refuses("--bogus", "unknown option --bogus", help);
   await refuses("--stag 2", "unknown option --stag", `did you mean --stage? ${help}`);
   await refuses("--stag=2", "unknown option --stag", `did you mean --stage? ${help}`);
@@ -154,7 +154,7 @@ Deno.test("a word that does not fit is named, with the remedy", async () => {
   await refuses("--stage 2 --log-dir", "--log-dir needs a value", "write --log-dir DIR");
   await refuses("--stage 1 --stage 2", "--stage is given twice", twice);
   await refuses("--json --stage 2 --json", "--json is given twice", twice);
-  await refuses("--stage 2 --json=yes", "--json takes no value, but got yes", "write --json");
+  await refuses("--stage 2 --json=yes", "--json takes no value, but got yes", "write --json alone");
   await refuses("-", "there is no file -", "name a config file, or see onion --help");
   await refuses("--help=2", "unknown option --help", help);
   await refuses("a b", "unexpected argument b", help);
@@ -167,12 +167,12 @@ Deno.test("a word that does not fit is named, with the remedy", async () => {
   await refuses("--stage --json", "there is no stage --json", "stages go from 1 to 9");
   await refuses(
     "--json",
-    "no stage is named",
-    "name one with --stage N; there are stages 1, 2, 3, 4, 5 and 6",
+    "no stage is given",
+    "choose one with --stage N; there are stages 1, 2, 3, 4, 5 and 6",
   );
 });
 
-Deno.test("what is no config file may be a command mistyped", async () => {
+Deno.test("arguments: suggests a command in place of a config file that does not exist", async () => {
   await refuses("dwon", "there is no file dwon", "did you mean onion down?");
   await refuses("docter", "there is no file docter", "did you mean onion doctor?");
   await refuses("compltion bash", "unexpected argument bash", "see onion --help");
@@ -182,22 +182,22 @@ Deno.test("what is no config file may be a command mistyped", async () => {
   await refuses([""], 'there is no file ""', "name a config file, or see onion --help");
 });
 
-Deno.test("the log directory is looked at before anything is started", async () => {
-  const missing = "--log-dir /none: there is no such directory";
-  await refuses("--stage 1 --log-dir /none", missing, "make it, or choose another");
+Deno.test("arguments: checks the log directory before anything starts", async () => {
+  const missing = "--log-dir /none: no such directory";
+  await refuses("--stage 1 --log-dir /none", missing, "create it, or choose another");
   await refuses(
     "--stage 1 --log-dir /dev/null",
     "--log-dir /dev/null: not a directory",
-    "make it, or choose another",
+    "create it, or choose another",
   );
   await refuses(
     "--stage 1 --log-dir /dev/null/x",
-    "--log-dir /dev/null/x: there is no such directory",
-    "make it, or choose another",
+    "--log-dir /dev/null/x: no such directory",
+    "create it, or choose another",
   );
 });
 
-Deno.test("any command line is a command, or refused as the user's mistake", async () => {
+Deno.test("arguments: accepts any words, or throws a ConfigError", async () => {
   const everything = [{ name: "onion", row: RUN, words: [] }, ...allCommands()];
   const flags = everything.flatMap(({ row }) => Object.values(optionsOf(row)))
     .flatMap(({ flag, short }) => short === undefined ? [flag] : [flag, short]);

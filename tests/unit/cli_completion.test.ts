@@ -12,7 +12,7 @@ function offers(...line: string[]): string[] {
 const bash = new Deno.Command("bash", { args: ["-c", "exit"] }).output().then(() => true, () => false);
 
 Deno.test({
-  name: "bash loads the script, and completes words, values after =, and names of files",
+  name: "completion: bash completes words, values after = and path names",
   ignore: !await bash,
   async fn() {
     const directory = await Deno.makeTempDir();
@@ -25,14 +25,14 @@ Deno.test({
         const script = `onion () { "$DENO" run -A --quiet "$MAIN" "$@"; }
           source <(onion completion bash)
           COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _onion
-          printf '%s\\n' "\${COMPREPLY[@]}"`;
+          for reply in "\${COMPREPLY[@]}"; do printf '<%s>\\n' "$reply"; done`;
         const { stdout, stderr } = await new Deno.Command("bash", {
           args: ["-c", script, "bash", "onion", ...words],
           cwd: directory,
           env: { DENO: Deno.execPath(), MAIN: main },
         }).output();
         assert.equal(new TextDecoder().decode(stderr), "");
-        return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "").sort();
+        return [...new TextDecoder().decode(stdout).matchAll(/^<(.*)>$/gm)].map(([, reply]) => reply).sort();
       };
       assert.deepEqual(await completed("do"), ["doctor", "down"]);
       // As readline cuts it: --log-level=d is three words.
@@ -41,13 +41,14 @@ Deno.test({
       assert.deepEqual(await completed("--log-dir", "a"), ["a directory"]);
       assert.deepEqual(await completed("--log-dir", "=", "a"), ["a directory"]);
       assert.deepEqual(await completed("a"), ["a directory", "a file"]);
+      assert.deepEqual(await completed("down", "-"), []);
     } finally {
       await Deno.remove(directory, { recursive: true });
     }
   },
 });
 
-Deno.test("a value may follow its flag and =; what is said already is not offered again", () => {
+Deno.test("completion: offers values after =, and no option twice", () => {
   assert.deepEqual(offers("--log-level=d"), ["--log-level=debug"]);
   assert.equal(completion(["bash", "--log-dir="]), "__FILE__:directory:");
   assert.deepEqual(offers("--bogus="), []);
@@ -55,41 +56,41 @@ Deno.test("a value may follow its flag and =; what is said already is not offere
   assert.deepEqual(offers("--log-level=off", "--log"), ["--log-dir"]);
 });
 
-Deno.test("after -- there are no options; a command inside the lab is its own business", () => {
+Deno.test("completion: offers no options after --, or inside a lab command", () => {
   assert.deepEqual(offers("--", "--"), []);
   assert.deepEqual(offers("lab", "exec", "--", ""), []);
   assert.deepEqual(offers("lab", "exec", "ping", "-"), []);
 });
 
-Deno.test("zsh and fish are told what a word means", () => {
+Deno.test("completion: explains each word to zsh and fish", () => {
   for (const shell of ["zsh", "fish"]) {
     assert.equal(
       completion([shell, "dow"]).split("\n")[0],
-      "down\tundo whatever an earlier run left on this host",
+      "down\tundo what a killed run left on this host",
     );
   }
 });
 
-Deno.test("a script for each shell", () => {
+Deno.test("completion: prints a script for each shell", () => {
   assert.match(completion(["bash"]), /onion 'completion' 'bash'/);
   assert.match(completion(["zsh"]), /onion 'completion' 'zsh'/);
   assert.match(completion(["fish"]), /onion 'completion' 'fish'/);
 });
 
-Deno.test("the first word may be a command, an option or a file", () => {
+Deno.test("completion: offers commands, options and files as the first word", () => {
   assert.deepEqual(offers(""), ["lab", "doctor", "down", "completion", "man", "--help", "--version"]);
   assert.deepEqual(offers("d"), ["doctor", "down"]);
   assert.deepEqual(offers("--log"), ["--log-dir", "--log-level"]);
   assert.match(completion(["bash", "x"]), /^__FILE__:file:/);
 });
 
-Deno.test("values are offered where they are few", () => {
+Deno.test("completion: offers the values of an option that has few", () => {
   assert.deepEqual(offers("--stage", ""), ["1", "2", "3", "4", "5", "6"]);
   assert.deepEqual(offers("--json", "--log-level", "d"), ["debug"]);
   assert.match(completion(["bash", "--log-dir", ""]), /^__FILE__:directory:/);
 });
 
-Deno.test("a command offers its own", () => {
+Deno.test("completion: offers a command's own words", () => {
   assert.deepEqual(offers("completion", ""), ["bash", "zsh", "fish"]);
   assert.deepEqual(offers("completion", "bash", ""), []);
   assert.deepEqual(offers("down", "-"), []);
@@ -102,8 +103,8 @@ Deno.test("a command offers its own", () => {
   assert.deepEqual(offers("lab", "sideways", "-"), []);
 });
 
-Deno.test("an unknown shell", () => {
+Deno.test("completion: refuses an unknown shell", () => {
   const remedy = "write onion completion bash|zsh|fish";
-  assert.throws(() => completion([]), new ConfigError("completion needs the name of a shell", remedy));
+  assert.throws(() => completion([]), new ConfigError("onion completion needs the name of a shell", remedy));
   assert.throws(() => completion(["tcsh"]), new ConfigError("no completion for tcsh", remedy));
 });

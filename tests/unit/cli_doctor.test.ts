@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { diagnosisText, withoutLibc } from "../../src/cli/doctor.ts";
 
-Deno.test("a line for each finding, in columns, and one for each stage", () => {
+Deno.test("doctor: prints a line for each finding and each stage", () => {
   const text = diagnosisText({
     findings: [
       { name: "ip", mark: "ok", says: "iproute2", stages: [2] },
@@ -26,7 +26,7 @@ Deno.test("a line for each finding, in columns, and one for each stage", () => {
   ]);
 });
 
-Deno.test("without a C library that it knows, nothing runs, and the doctor says so", () => {
+Deno.test("doctor: says that no stage runs without glibc", () => {
   const diagnosis = withoutLibc("libc.so.6: cannot open shared object file");
   assert.deepEqual(diagnosisText(diagnosis).split("\n"), [
     "lacks    C library  libc.so.6: cannot open shared object file; use a Linux with glibc, e.g. Debian",

@@ -6,7 +6,7 @@ import { COMMANDS, findCommand } from "../../src/cli/words.ts";
 import { FLAGS } from "../../src/config/options.ts";
 import { STAGES } from "../../src/config/stages.ts";
 
-Deno.test("the help knows every option, every default, every stage and every command", () => {
+Deno.test("help: lists every option, default, stage and command", () => {
   const help = helpText();
   for (const { flag, metavar, default: usual } of Object.values(FLAGS)) {
     assert.ok(help.includes(`\n  ${flag}${metavar === undefined ? "" : ` ${metavar}`}  `), flag);
@@ -18,30 +18,30 @@ Deno.test("the help knows every option, every default, every stage and every com
   }
 });
 
-Deno.test("options stand in a column, their explanations in the next", () => {
+Deno.test("help: aligns options and their explanations in columns", () => {
   assert.match(
     helpText(),
     /\n {2}--json +print events as JSON lines on stdout\n/,
   );
   assert.match(
     helpText(),
-    /\n {2}--address CIDR {14}the address of the TUN interface, and the block\n {30}behind it \[10/,
+    /\n {2}--address CIDR {14}address of the TUN interface, with the block behind\n {30}it \[10/,
   );
 });
 
-Deno.test("a default that depends on the host is told in words", () => {
+Deno.test("help: describes a default that depends on the host", () => {
   for (const name of ["from", "exit"] as const) {
     assert.equal(FLAGS[name].default, undefined);
     assert.match(FLAGS[name].help, /; unless given, .*default route's interface$/);
   }
 });
 
-Deno.test("the environment that matters is told", () => {
+Deno.test("help: lists the environment variables", () => {
   const rows = MANUAL.find(({ title }) => title === "Environment")?.rows.map(([name]) => name);
   assert.deepEqual(rows, ["NO_COLOR", "ONION_CACHE_DIR"]);
 });
 
-Deno.test("only what a config file of this version may say is shown", () => {
+Deno.test("help: shows only config file words of this version", () => {
   const rows = MANUAL.find(({ title }) => title === "Config file")?.rows;
   assert.deepEqual(rows?.slice(0, -1), [
     ["stage N", "as --stage"],
@@ -50,12 +50,12 @@ Deno.test("only what a config file of this version may say is shown", () => {
   ]);
 });
 
-Deno.test("no line is wider than a terminal", () => {
+Deno.test("help: fits a terminal of 80 columns", () => {
   const pages = [helpText(), usageText(), ...allCommands().map(pageText)];
   for (const line of pages.join("\n").split("\n")) assert.ok(line.length <= 80, line);
 });
 
-Deno.test("the page of a command: what it does, how it is written, its options and its own commands", () => {
+Deno.test("help: prints a page for each command", () => {
   for (const named of allCommands()) {
     const { name, row } = named;
     const page = pageText(named);
@@ -75,20 +75,20 @@ Deno.test("the page of a command: what it does, how it is written, its options a
   }
 });
 
-Deno.test("the page of a command that takes nothing holds nothing else", () => {
+Deno.test("help: prints no empty sections", () => {
   const named = findCommand(["down"]);
   assert.equal(
     pageText(named),
-    "onion down - undo whatever an earlier run left on this host\n\nUsage:\n  onion down",
+    "onion down - undo what a killed run left on this host\n\nUsage:\n  onion down",
   );
 });
 
-Deno.test("the man page holds the same, in man(7)", () => {
+Deno.test("man page: holds the same as the help, in man(7) macros", () => {
   const page = manPage();
   assert.match(page, /^\.TH ONION 1 "" "onion 0\.1\.0"\n\.SH NAME\nonion \\- an onion router/);
-  assert.ok(page.includes("\n.TP\n.B \\-\\-log\\-dir DIR\nwhere stageN.proxy.out"));
+  assert.ok(page.includes("\n.TP\n.B \\-\\-log\\-dir DIR\ndirectory of the log files, stageN.proxy.out"));
   assert.ok(page.includes("\n.SS onion lab exec [\\-n PARTY] [\\-\\-] COMMAND...\n"));
-  assert.ok(page.includes("\n.B \\-n, \\-\\-namespace PARTY\nnot in the VM"));
+  assert.ok(page.includes("\n.B \\-n, \\-\\-namespace PARTY\nrun it in another party"));
   for (const { name } of allCommands()) assert.ok(page.includes(`\n.SS ${name}`), name);
   for (const { title } of MANUAL.slice(1)) assert.ok(page.includes(`\n.SH ${title.toUpperCase()}\n`));
   // A text that begins like a request would vanish.

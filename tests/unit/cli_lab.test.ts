@@ -15,7 +15,7 @@ async function refuses(line: string, message: string, remedy: string): Promise<v
   await assert.rejects(lab(...line.split(" ").filter(Boolean)), new ConfigError(message, remedy));
 }
 
-Deno.test("lab up, with and without faults", async () => {
+Deno.test("lab up: reads the faults", async () => {
   assert.deepEqual(await lab("up"), {
     verb: "up",
     faults: { loss: 0, deadRouter: false, smallMtu: false },
@@ -31,13 +31,13 @@ Deno.test("lab up, with and without faults", async () => {
   for (const loss of ["101", "-1", "much", "1.234"]) {
     await refuses(
       `up --loss=${loss}`,
-      `--loss ${loss}: no percentage`,
+      `--loss ${loss}: not a percentage`,
       "write a number from 0 to 100, e.g. 2.5",
     );
   }
 });
 
-Deno.test("lab exec: what stands behind its own words is the command's", async () => {
+Deno.test("lab exec: leaves the words after its own to the command", async () => {
   const command = ["ping", "-n", "--help"] as const;
   for (
     const [party, ...own] of [["vm"], ["vm", "--"], ["gw1", "-n", "gw1"], ["gw1", "-n", "onion-gw1", "--"], [
@@ -49,16 +49,16 @@ Deno.test("lab exec: what stands behind its own words is the command's", async (
   }
   assert.deepEqual(await lab("exec", "--", "--odd"), { verb: "exec", party: "vm", command: ["--odd"] });
   const remedy = "write e.g. onion lab exec -- ping www.csail.mit.edu";
-  await refuses("exec", "exec needs a command", remedy);
-  await refuses("exec -n gw1 --", "exec needs a command", remedy);
+  await refuses("exec", "onion lab exec needs a command", remedy);
+  await refuses("exec -n gw1 --", "onion lab exec needs a command", remedy);
   await refuses("exec -n", "--namespace needs a value", "write --namespace PARTY");
   await assert.rejects(lab("exec", "-n", "mars", "true"), {
-    message: "--namespace mars: nobody in the lab has this name",
+    message: "--namespace mars: the lab has no such party",
     remedy: /^choose one of vm, gw0, .*, net3, mit, csail, small$/,
   });
 });
 
-Deno.test("lab demo", async () => {
+Deno.test("lab demo: reads the options of a run and its own", async () => {
   const { verb, form, stage } = await lab("demo", "--stage", "2") as LabCommand & { verb: "demo" };
   assert.deepEqual({ verb, form, stage: stage.number }, { verb: "demo", form: "text", stage: 2 });
   assert.equal((await lab("demo", "--stage", "1", "--json") as LabCommand & { verb: "demo" }).form, "json");
@@ -72,28 +72,28 @@ Deno.test("lab demo", async () => {
   assert.equal(far.latency, 20);
   await refuses(
     "demo --stage 6 --latency 9999",
-    "--latency 9999: latencies go from 0 to 2000",
-    "choose one of those",
+    "--latency 9999: out of range",
+    "choose a number from 0 to 2000",
   );
-  await refuses("demo", "demo needs a stage", "name one with --stage N");
+  await refuses("demo", "onion lab demo needs a stage", "choose one with --stage N");
   await refuses(
     "demo --stage 1 --pcap there",
-    "--pcap means nothing in stage 1",
+    "--pcap has no effect in stage 1",
     "leave it out, or run stages 2, 3, 4, 5 and 6",
   );
   await refuses("demo --stage 12", "there is no stage 12", "stages go from 1 to 9");
   await refuses(
     "demo --stage 2 --json --mermaid",
-    "--json and --mermaid are two forms of one thing",
-    "leave one of the two out",
+    "--json and --mermaid exclude each other",
+    "remove one of them",
   );
 });
 
-Deno.test("other words after lab", async () => {
+Deno.test("lab: refuses other words, and prints a page for each command", async () => {
   assert.deepEqual(await lab("down"), { verb: "down" });
   const remedy = "write onion lab up|exec|demo|down";
-  await refuses("", "lab needs to be told what to do", remedy);
-  await refuses("sideways", "no sideways of the lab", remedy);
+  await refuses("", "onion lab needs a command", remedy);
+  await refuses("sideways", "onion lab has no command sideways", remedy);
   await refuses("down now", "unexpected argument now", "see onion lab down --help");
   for (const words of [["--help"], ["up", "-h"], ["exec", "-n", "gw1", "--help"], ["demo", "--help"]]) {
     const command = await parseArguments(["lab", ...words]);

@@ -18,17 +18,17 @@ async function run(...args: string[]) {
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }
 
-Deno.test("what was asked for goes to stdout", async () => {
+Deno.test("main: prints results on stdout", async () => {
   const { code, stdout, stderr } = await run("--version");
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
   assert.match(stdout, /^onion \d+\.\d+\.\d+ \(Deno \d+\.\d+\.\d+, source\)\n$/);
 });
 
-Deno.test("nothing asked for: the usage, on stderr", async () => {
+Deno.test("main: prints the usage on stderr if the command line is empty", async () => {
   assert.deepEqual(await run(), { code: 2, stdout: "", stderr: `${usageText()}\n` });
 });
 
-Deno.test("a wrong command line: one line, on stderr", async () => {
+Deno.test("main: reports a wrong command line in one line on stderr", async () => {
   assert.deepEqual(await run("--stage", "12"), {
     code: 2,
     stdout: "",
@@ -42,14 +42,14 @@ Deno.test("a wrong command line: one line, on stderr", async () => {
   });
 });
 
-Deno.test("a reader that has seen enough is no error", async () => {
+Deno.test("main: takes no harm from a reader that closes the pipe early", async () => {
   const child = onion(["completion", "bash"]).spawn();
   await child.stdout.cancel();
   const [{ code }, stderr] = await Promise.all([child.status, new Response(child.stderr).text()]);
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
 });
 
-Deno.test("a signal ends it at any time as asked, even where it waits for a config file", async () => {
+Deno.test("main: ends on a signal, even while it waits for a config file", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const pipe = `${directory}/pipe`;
@@ -65,7 +65,7 @@ Deno.test("a signal ends it at any time as asked, even where it waits for a conf
   }
 });
 
-Deno.test("a second Ctrl+C does not wait", async () => {
+Deno.test("main: ends at once on a second Ctrl+C", async () => {
   const directory = await Deno.makeTempDir();
   let router: number | undefined;
   try {

@@ -14,7 +14,7 @@ function refuses(argv: string[], message: string): void {
   assert.throws(() => parse(...argv), { name: "ConfigError", message });
 }
 
-Deno.test("parser: takes a value from the next word, or from behind =", () => {
+Deno.test("parser: takes a value from the next word, or after =", () => {
   assert.deepEqual(parse("--stage", "2", "--log-dir=/tmp"), [{ stage: "2", logDir: "/tmp" }, []]);
   assert.deepEqual(parse("--log-dir="), [{ logDir: "" }, []]);
   assert.deepEqual(parse("--log-dir=a=b"), [{ logDir: "a=b" }, []]);
@@ -26,13 +26,13 @@ Deno.test("parser: takes any next word as the value, even one that looks like an
   assert.deepEqual(parse("--log-dir", "--", "--json"), [{ logDir: "--", json: "yes" }, []]);
 });
 
-Deno.test("parser: takes a short option where there is one", () => {
+Deno.test("parser: accepts a short option", () => {
   assert.deepEqual(parse("lab", "exec", "-n", "gw1", "true"), [{ namespace: "gw1" }, ["true"]]);
   assert.deepEqual(parse("lab", "exec", "-n=gw1", "true"), [{ namespace: "gw1" }, ["true"]]);
   refuses(["-s", "2"], "unknown option -s");
 });
 
-Deno.test("parser: gives a switch the value yes, and takes none", () => {
+Deno.test("parser: gives a switch the value yes, and accepts no other", () => {
   assert.deepEqual(parse("--json"), [{ json: "yes" }, []]);
   refuses(["--json=no"], "--json takes no value, but got no");
 });
@@ -44,7 +44,7 @@ Deno.test("parser: takes options and an operand in any order", () => {
   refuses(["a", "--json", "b"], "unexpected argument b");
 });
 
-Deno.test("parser: takes everything behind -- as operands", () => {
+Deno.test("parser: takes everything after -- as operands", () => {
   assert.deepEqual(parse("--json", "--", "--stage"), [{ json: "yes" }, ["--stage"]]);
   refuses(["a", "--", "--stage"], "unexpected argument --stage");
   refuses(["down", "--", "now"], "unexpected argument now");
@@ -61,13 +61,13 @@ Deno.test("parser: refuses an option that is given twice, however it is written"
   refuses(["lab", "exec", "-n", "gw1", "--namespace=gw1", "true"], "--namespace is given twice");
 });
 
-Deno.test("parser: names an option that lacks its value", () => {
+Deno.test("parser: names an option without its value", () => {
   refuses(["--json", "--stage"], "--stage needs a value");
   assert.equal(optionWords(RUN, ["--json", "--stage"]).lacking?.flag, "--stage");
   assert.equal(optionWords(RUN, ["--stage", "2"]).lacking, undefined);
 });
 
-Deno.test("parser: reads back what is written, whatever the values are and in whatever order", () => {
+Deno.test("parser: reads back any values in any order", () => {
   const rows = Object.entries(optionsOf(RUN));
   const line = fc.shuffledSubarray(rows).chain((chosen) =>
     fc.tuple(
@@ -88,7 +88,7 @@ Deno.test("parser: reads back what is written, whatever the values are and in wh
   }));
 });
 
-Deno.test("parser: sorts any words, or refuses them as the user's mistake", () => {
+Deno.test("parser: accepts any words, or throws a ConfigError", () => {
   fc.assert(fc.property(fc.array(fc.string({ unit: "binary" })), (argv) => {
     try {
       parse(...argv);

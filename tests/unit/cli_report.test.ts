@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { report, wantsStack } from "../../src/cli/report.ts";
 import { ConfigError, ExitCode, OperatorError, SysError } from "../../src/errors.ts";
 
-Deno.test("what the operator can mend: the cause and the remedy", () => {
+Deno.test("report: an operator's error names cause and remedy", () => {
   assert.deepEqual(report(new ConfigError("there is no stage 12", "stages go from 1 to 9")), {
     line: "onion: there is no stage 12; stages go from 1 to 9",
     exitCode: 2,
@@ -14,14 +14,14 @@ Deno.test("what the operator can mend: the cause and the remedy", () => {
   });
 });
 
-Deno.test("what the system refused", () => {
+Deno.test("report: a system error names what failed", () => {
   assert.deepEqual(report(new SysError('Cannot attach to TUN device "tun1"', "ioctl", "EBUSY")), {
     line: 'onion: Cannot attach to TUN device "tun1": ioctl failed: EBUSY',
     exitCode: 1,
   });
 });
 
-Deno.test("what only we can mend", () => {
+Deno.test("report: an internal error asks for a bug report", () => {
   const line = (reason: string) =>
     `onion: internal error: ${reason}; please report it with --log-level debug`;
   assert.deepEqual(report(new TypeError("x is undefined")), { line: line("x is undefined"), exitCode: 1 });
@@ -29,7 +29,7 @@ Deno.test("what only we can mend", () => {
   assert.equal(report("thrown").line, line("thrown"));
 });
 
-Deno.test("a stack is for who asks for it", () => {
+Deno.test("report: shows a stack only on request", () => {
   assert.equal(wantsStack(["--stage", "2"]), false);
   assert.equal(wantsStack(["--stage", "2", "--log-level", "debug"]), true);
   assert.equal(wantsStack(["--log-level=debug"]), true);

@@ -14,7 +14,7 @@ function refuses(file: string, message: string, remedy: string): void {
   assert.throws(() => parseConfigFile(file, "lab.conf"), new ConfigError(message, remedy));
 }
 
-Deno.test("the classic shape", () => {
+Deno.test("config file: reads the classic form", () => {
   assert.deepEqual(texts("#This is a comment line, should be ignored\nstage 2\nnum_routers 1\n"), {
     stage: "2",
     routers: "1",
@@ -31,7 +31,7 @@ Deno.test("the classic shape", () => {
   });
 });
 
-Deno.test("blanks of any kind, blank lines, line ends of Windows, none at the end, a byte order mark", () => {
+Deno.test("config file: accepts any white space, Windows line ends and a byte order mark", () => {
   const expected = { stage: "2", routers: "1" };
   assert.deepEqual(texts("\n  stage\t \t2  \n\n \t \n  # num_routers 4\nnum_routers\u00a01"), expected);
   assert.deepEqual(texts("# x\r\nstage 2\r\nnum_routers 1\r\n"), expected);
@@ -39,9 +39,9 @@ Deno.test("blanks of any kind, blank lines, line ends of Windows, none at the en
   assert.deepEqual(texts("num_routers 1\nstage 2\n"), expected, "in any order");
 });
 
-Deno.test("anything else is refused with file, line and reason", () => {
+Deno.test("config file: names file, line and reason of an error", () => {
   const words = "a line begins with #, stage, num_routers, minitor_hops or die_after";
-  const twoFields = "a line is a word and a number; a comment has a line of its own";
+  const twoFields = "a line is a word and a number; a comment needs its own line";
   refuses("stage 2\n\nrouters 1\n", "lab.conf:3: unknown word routers", words);
   refuses("Stage 2\n", "lab.conf:1: unknown word Stage", words);
   refuses("stage=2\n", "lab.conf:1: unknown word stage=2", words);
@@ -49,22 +49,22 @@ Deno.test("anything else is refused with file, line and reason", () => {
   refuses("stage\n", "lab.conf:1: stage has no value", "write stage and a number");
   refuses("stage 2 # echo\n", 'lab.conf:1: stage 2 is followed by "# echo"', twoFields);
   refuses("stage 2\nnum_routers 1 1\n", "lab.conf:2: num_routers 1 is followed by 1", twoFields);
-  refuses("stage 2\nstage 1\n", "lab.conf:2: stage is already in line 1", "leave one of the two out");
-  refuses("", "lab.conf: no line says the stage", "add one, as in: stage 2");
-  refuses("num_routers 1\n", "lab.conf: no line says the stage", "add one, as in: stage 2");
+  refuses("stage 2\nstage 1\n", "lab.conf:2: stage is already in line 1", "remove one of the two lines");
+  refuses("", "lab.conf: no line sets the stage", "add a line like: stage 2");
+  refuses("num_routers 1\n", "lab.conf: no line sets the stage", "add a line like: stage 2");
   refuses(
     "# x\nminitor_hops 1\nstage 2\n",
-    "lab.conf:2: minitor_hops is for stages 5 to 9, and line 3 says stage 2",
-    "leave this line out",
+    "lab.conf:2: minitor_hops is for stages 5 to 9, but line 3 says stage 2",
+    "remove this line",
   );
   refuses(
     "stage 8\ndie_after 3\n",
-    "lab.conf:2: die_after is for stage 9, and line 1 says stage 8",
-    "leave this line out",
+    "lab.conf:2: die_after is for stage 9, but line 1 says stage 8",
+    "remove this line",
   );
 });
 
-Deno.test("values are judged with file and line, too", () => {
+Deno.test("config file: names file and line of an invalid value", () => {
   const judge = (file: string) => () => validate(parseConfigFile(file, "lab.conf"));
   assert.throws(
     judge("stage 12"),
@@ -90,7 +90,7 @@ Deno.test("values are judged with file and line, too", () => {
   );
 });
 
-Deno.test("the classic hops are judged by the routers, wherever in the file those are said", () => {
+Deno.test("config file: checks hops against routers, in any order of lines", () => {
   const settings = (file: string) => validate(parseConfigFile(file, "lab.conf"));
   const { stage, routers, hops } = settings("minitor_hops 4\nnum_routers 5\nstage 6\n");
   assert.deepEqual([stage.number, routers, hops], [6, 5, 4]);
@@ -105,13 +105,13 @@ Deno.test("the classic hops are judged by the routers, wherever in the file thos
   assert.throws(
     () => settings("stage 4\nnum_routers 4\nminitor_hops 1\n"),
     new ConfigError(
-      "lab.conf:3: minitor_hops is for stages 5 to 9, and line 1 says stage 4",
-      "leave this line out",
+      "lab.conf:3: minitor_hops is for stages 5 to 9, but line 1 says stage 4",
+      "remove this line",
     ),
   );
 });
 
-Deno.test("any text is a config file, or refused by name and line", () => {
+Deno.test("config file: accepts any text, or throws a ConfigError with file and line", () => {
   const field = fc.oneof(
     fc.constantFrom("stage", "num_routers", "minitor_hops", "die_after", "#", "1", "2", "5", "9", "12"),
     fc.string({ unit: "binary", maxLength: 8 }),
@@ -124,7 +124,7 @@ Deno.test("any text is a config file, or refused by name and line", () => {
         validate(parseConfigFile(text, "lab.conf"));
       } catch (error) {
         assert.ok(error instanceof ConfigError, `${error}`);
-        assert.match(error.message, /^lab\.conf(:\d+: |: no line says the stage$)/);
+        assert.match(error.message, /^lab\.conf(:\d+: |: no line sets the stage$)/);
         assert.doesNotMatch(error.message, /[\p{Cc}\p{Cf}]/u);
         assert.notEqual(error.remedy, "");
       }
@@ -133,7 +133,7 @@ Deno.test("any text is a config file, or refused by name and line", () => {
   );
 });
 
-Deno.test("options survive being written, however they are laid out, and read", () => {
+Deno.test("config file: reads back options in any layout", () => {
   const blank = fc.string({ unit: fc.constantFrom(" ", "\t"), minLength: 1, maxLength: 3 });
   const noise = fc.constantFrom("", "\n", "# num_routers 6\n", " \t\n", "\r\n");
   const options = fc.record({
@@ -157,7 +157,7 @@ Deno.test("options survive being written, however they are laid out, and read", 
   );
 });
 
-Deno.test("files that are no config files", async () => {
+Deno.test("config file: refuses other files", async () => {
   const directory = await Deno.makeTempDir();
   const refusesFile = (path: string, message: string, remedy: string) =>
     assert.rejects(readConfigFile(path, "try another"), new ConfigError(message, remedy));

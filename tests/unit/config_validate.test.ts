@@ -18,7 +18,10 @@ function refuses(texts: Parameters<typeof flags>[0], message: string, remedy: st
   assert.throws(() => validate(flags(texts)), new ConfigError(message, remedy));
 }
 
-Deno.test("a stage alone fills in everything else", () => {
+/** Why a text is not taken for a number of a range in which it is not. */
+const numberFault = (text: string) => /^\d+$/.test(text) ? "out of range" : "not a whole number";
+
+Deno.test("settings: a stage alone fills in all defaults", () => {
   assert.deepEqual(validate(flags({ stage: "2" })), {
     stage: STAGES[1],
     routers: 1,
@@ -44,7 +47,7 @@ Deno.test("a stage alone fills in everything else", () => {
   assert.equal(validate(flags({ stage: "1" })).hops, 0);
 });
 
-Deno.test("every option can be said", () => {
+Deno.test("settings: takes every option", () => {
   const said = {
     stage: "6",
     routers: "3",
@@ -92,7 +95,7 @@ Deno.test("every option can be said", () => {
   });
 });
 
-Deno.test("settings cannot be changed", () => {
+Deno.test("settings: are frozen", () => {
   const settings = validate(flags({ stage: "3", exit: "eth1" }));
   const { address, capture, exit } = settings;
   for (const part of [settings, address, capture, capture[0], exit, exit?.[0]]) {
@@ -100,8 +103,8 @@ Deno.test("settings cannot be changed", () => {
   }
 });
 
-Deno.test("a stage is one of this version", () => {
-  refuses({}, "no stage is named", "name one with --stage N; there are stages 1, 2, 3, 4, 5 and 6");
+Deno.test("--stage: accepts the stages of this version", () => {
+  refuses({}, "no stage is given", "choose one with --stage N; there are stages 1, 2, 3, 4, 5 and 6");
   for (const none of ["12", "0", "10", "-1", "two", "2.0", "1e0", "99999999999999999999"]) {
     refuses({ stage: none }, `there is no stage ${none}`, "stages go from 1 to 9");
   }
@@ -109,13 +112,13 @@ Deno.test("a stage is one of this version", () => {
   refuses({ stage: "7" }, "stage 7 is not in this version", "it runs stages 1, 2, 3, 4, 5 and 6");
 });
 
-Deno.test("stages in words", () => {
+Deno.test("stageList: puts stages in words", () => {
   assert.equal(stageList(STAGES.slice(0, 1)), "stage 1");
   assert.equal(stageList(STAGES.slice(0, 2)), "stages 1 and 2");
   assert.equal(stageList(STAGES.slice(0, 3)), "stages 1, 2 and 3");
 });
 
-Deno.test("counts keep to the stage's range", () => {
+Deno.test("--routers and --hops: refuse a number outside the stage's range", () => {
   for (const wrong of ["2", "0", "one", "1.0", "-1"]) {
     refuses(
       { stage: "2", routers: wrong },
@@ -130,7 +133,7 @@ Deno.test("counts keep to the stage's range", () => {
   }
 });
 
-Deno.test("a range is said from end to end", () => {
+Deno.test("--routers: names both ends of the range", () => {
   const { read } = FLAGS.routers;
   const stage = { ...STAGES[1]!, number: 4, routers: { min: 1, max: 6, default: 6 } };
   const given = (text: string) => ({ text, name: "num_routers", at: "lab.conf:3: " });
@@ -141,7 +144,7 @@ Deno.test("a range is said from end to end", () => {
   );
 });
 
-Deno.test("stage 4: one to six routers, each by itself", () => {
+Deno.test("stage 4: accepts 1 to 6 routers, and one hop", () => {
   const usual = validate(flags({ stage: "4" }));
   assert.deepEqual([usual.routers, usual.hops], [4, 1]);
   for (const routers of ["1", "6"]) {
@@ -162,7 +165,7 @@ Deno.test("stage 4: one to six routers, each by itself", () => {
 });
 
 for (const stage of ["5", "6"]) {
-  Deno.test(`stage ${stage}: two to six routers, and fewer hops than routers`, () => {
+  Deno.test(`stage ${stage}: accepts 2 to 6 routers, and fewer hops than routers`, () => {
     // Unless said otherwise three hops, or as many as there can be.
     const hops: [routers: string | undefined, usual: number, most: number][] = [
       [undefined, 3, 3],
@@ -198,7 +201,7 @@ for (const stage of ["5", "6"]) {
   });
 }
 
-Deno.test("a circuit lives ten minutes, from ten seconds to a week", () => {
+Deno.test("--circuit-lifetime: accepts 10 s to a week, 10 minutes by default", () => {
   const lifetime = (circuitLifetime: string) =>
     validate(flags({ stage: "6", circuitLifetime })).circuitLifetime;
   assert.equal(validate(flags({ stage: "5" })).circuitLifetime, 600);
@@ -206,20 +209,20 @@ Deno.test("a circuit lives ten minutes, from ten seconds to a week", () => {
   for (const wrong of ["9", "604801", "10m", "-10", "1e3"]) {
     refuses(
       { stage: "6", circuitLifetime: wrong },
-      `--circuit-lifetime ${wrong}: lifetimes go from 10 to 604800`,
-      "choose one of those",
+      `--circuit-lifetime ${wrong}: ${numberFault(wrong)}`,
+      "choose a number from 10 to 604800",
     );
   }
   for (const stage of ["1", "2", "3", "4"]) {
     refuses(
       { stage, circuitLifetime: "600" },
-      `--circuit-lifetime means nothing in stage ${stage}`,
+      `--circuit-lifetime has no effect in stage ${stage}`,
       "leave it out, or run stages 5 and 6",
     );
   }
 });
 
-Deno.test("links between neighbours take what IPv6 asks of each, up to what an IPv4 length can say", () => {
+Deno.test("--link-mtu: accepts IPv6's minimum to IPv4's maximum", () => {
   const mtu = (linkMtu: string) => validate(flags({ stage: "2", linkMtu })).linkMtu;
   assert.equal(validate(flags({ stage: "6" })).linkMtu, 65_535);
   assert.deepEqual(["1280", "1500", "65535"].map(mtu), [1280, 1500, 65_535]);
@@ -227,22 +230,22 @@ Deno.test("links between neighbours take what IPv6 asks of each, up to what an I
     const shown = wrong === "" ? '""' : wrong;
     refuses(
       { stage: "6", linkMtu: wrong },
-      `--link-mtu ${shown}: MTUs go from 1280 to 65535`,
-      "choose one of those",
+      `--link-mtu ${shown}: ${numberFault(wrong)}`,
+      "choose a number from 1280 to 65535",
     );
   }
   refuses(
     { stage: "1", linkMtu: "1500" },
-    "--link-mtu means nothing in stage 1",
+    "--link-mtu has no effect in stage 1",
     "leave it out, or run stages 2, 3, 4, 5 and 6",
   );
 });
 
-Deno.test("an option that means nothing in the stage is refused", () => {
+Deno.test("settings: refuse an option without effect in the stage", () => {
   for (const [name, text] of [["hops", "1"], ["tun", "tun1"], ["address", "10.5.51.2/24"]] as const) {
     refuses(
       { stage: "1", [name]: text },
-      `--${name} means nothing in stage 1`,
+      `--${name} has no effect in stage 1`,
       "leave it out, or run stages 2, 3, 4, 5 and 6",
     );
   }
@@ -258,24 +261,24 @@ Deno.test("an option that means nothing in the stage is refused", () => {
     const { flag } = FLAGS[name as keyof typeof captures];
     refuses(
       { stage: "2", [name]: text },
-      `${flag} means nothing in stage 2`,
+      `${flag} has no effect in stage 2`,
       "leave it out, or run stages 3, 4, 5 and 6",
     );
   }
 });
 
-Deno.test("a TUN's name is one that the kernel takes", () => {
-  const remedy = "choose a name such as tun1";
-  const chars = "a name holds no blank, '/', ':' or '%'";
+Deno.test("--tun: accepts what the kernel accepts", () => {
+  const remedy = "choose a name like tun1";
+  const chars = "a name cannot contain a space, '/', ':' or '%'";
   assert.equal(validate(flags({ stage: "2", tun: "a23456789012345" })).tun.length, 15);
   assert.equal(validate(flags({ stage: "2", tun: "tün" })).tun, "tün");
   const cases: [string, string, string][] = [
     ["", '""', "an interface needs a name"],
     ["a234567890123456", "a234567890123456", "longer than the 15 bytes that the kernel allows"],
     ["tüüüüüüü1", '"tüüüüüüü1"', "longer than the 15 bytes that the kernel allows"],
-    [".", ".", "the kernel keeps this name"],
-    ["..", "..", "the kernel keeps this name"],
-    ["all", "all", "the kernel keeps this name"],
+    [".", ".", "the kernel reserves this name"],
+    ["..", "..", "the kernel reserves this name"],
+    ["all", "all", "the kernel reserves this name"],
     ["a/b", "a/b", chars],
     ["a:b", "a:b", chars],
     ["tun%d", "tun%d", chars],
@@ -287,22 +290,22 @@ Deno.test("a TUN's name is one that the kernel takes", () => {
   for (const [tun, shown, reason] of cases) refuses({ stage: "2", tun }, `--tun ${shown}: ${reason}`, remedy);
 });
 
-Deno.test("an address is a host's, in a block with room", () => {
+Deno.test("--address: accepts a host address in a block with room for another", () => {
   const cases: [address: string, reason: string, remedy: string][] = [
-    ["10.5.51.2", "the prefix length is missing", "write 10.5.51.2/24, say"],
-    ["10.5.51/24", "no IPv4 address with a prefix length", "write it as in 10.5.51.2/24"],
-    ["fe80::1/64", "no IPv4 address with a prefix length", "write it as in 10.5.51.2/24"],
-    ["10.5.51.2/31", "a /31 is no room for another host", "choose a prefix length from 8 to 30"],
-    ["10.5.51.2/7", "a /7 is too large a part of the Internet", "choose a prefix length from 8 to 30"],
+    ["10.5.51.2", "the prefix length is missing", "write e.g. 10.5.51.2/24"],
+    ["10.5.51/24", "not an IPv4 address with a prefix length", "write it like 10.5.51.2/24"],
+    ["fe80::1/64", "not an IPv4 address with a prefix length", "write it like 10.5.51.2/24"],
+    ["10.5.51.2/31", "a /31 leaves no room for another host", "choose a prefix length from 8 to 30"],
+    ["10.5.51.2/7", "a /7 covers too much of the Internet", "choose a prefix length from 8 to 30"],
     [
       "10.5.51.0/24",
-      "the network address of 10.5.51.0/24",
-      "choose a host's, from 10.5.51.1 to 10.5.51.254",
+      "this is the network address of 10.5.51.0/24",
+      "choose a host address, from 10.5.51.1 to 10.5.51.254",
     ],
     [
       "192.168.7.3/30",
-      "the broadcast address of 192.168.7.0/30",
-      "choose a host's, from 192.168.7.1 to 192.168.7.2",
+      "this is the broadcast address of 192.168.7.0/30",
+      "choose a host address, from 192.168.7.1 to 192.168.7.2",
     ],
   ];
   for (const [address, reason, remedy] of cases) {
@@ -312,42 +315,42 @@ Deno.test("an address is a host's, in a block with room", () => {
     refuses(
       { stage: "2", address },
       `--address ${address}: no interface can have this address`,
-      "choose one from 1.0.0.0 to 223.255.255.255 but 127/8",
+      "choose one from 1.0.0.0 to 223.255.255.255, except 127.0.0.0/8",
     );
   }
 });
 
-Deno.test("tables of one's own, and priorities between the kernel's rules", () => {
+Deno.test("--table and --priority: keep clear of the kernel's own", () => {
   const { table, priority } = validate(flags({ stage: "3", table: "252", priority: "32765" }));
   assert.deepEqual([table, priority], [252, 32765]);
   for (const table of ["0", "253", "main", "0x9", "9.0", "-1", ""]) {
     const shown = table === "" ? '""' : table;
     refuses(
       { stage: "3", table },
-      `--table ${shown}: tables of one's own go from 1 to 252`,
-      "choose one of those",
+      `--table ${shown}: ${numberFault(table)}`,
+      "choose a number from 1 to 252",
     );
   }
   for (const priority of ["0", "1", "32766", "eight"]) {
     refuses(
       { stage: "3", priority },
-      `--priority ${priority}: priorities go from 2 to 32765`,
-      "choose one of those",
+      `--priority ${priority}: ${numberFault(priority)}`,
+      "choose a number from 2 to 32765",
     );
   }
 });
 
-Deno.test("whose packets are captured: a host's", () => {
+Deno.test("--from: accepts a host address", () => {
   assert.equal(validate(flags({ stage: "3", from: "10.0.2.15" })).from, 0x0a00020f);
   for (const from of ["eth0", "10.0.2", "10.0.2.15/24", "10.0.2.015", "fe80::1"]) {
-    refuses({ stage: "3", from }, `--from ${from}: no IPv4 address`, "write it as in 10.0.2.15");
+    refuses({ stage: "3", from }, `--from ${from}: not an IPv4 address`, "write it like 10.0.2.15");
   }
-  refuses({ stage: "3", from: "" }, '--from "": no IPv4 address', "write it as in 10.0.2.15");
+  refuses({ stage: "3", from: "" }, '--from "": not an IPv4 address', "write it like 10.0.2.15");
   for (const from of ["127.0.0.1", "0.0.0.0", "224.0.0.5", "255.255.255.255"]) {
     refuses(
       { stage: "3", from },
       `--from ${from}: no host can have this address`,
-      "choose one from 1.0.0.0 to 223.255.255.255 but 127/8",
+      "choose one from 1.0.0.0 to 223.255.255.255, except 127.0.0.0/8",
     );
   }
 });
@@ -357,7 +360,7 @@ function captured(text: string): string {
   return validate(flags({ stage: "3", capture: text })).capture.map(formatCidr).join();
 }
 
-Deno.test("what is captured is a set: the order stays, and nothing is in it twice", () => {
+Deno.test("--capture: keeps the order, and drops duplicates and nested blocks", () => {
   assert.equal(captured("128.0.0.0/8,18.0.0.0/8"), "128.0.0.0/8,18.0.0.0/8");
   assert.equal(captured("18.0.0.0/8,128.0.0.0/8,18.0.0.0/8"), "18.0.0.0/8,128.0.0.0/8");
   assert.equal(captured("18.9.0.0/16,18.0.0.0/8,18.9.22.69/32,19.0.0.0/8"), "18.0.0.0/8,19.0.0.0/8");
@@ -367,70 +370,78 @@ Deno.test("what is captured is a set: the order stays, and nothing is in it twic
   assert.equal(captured("18.0.0.0/8,0.0.0.0/0"), "0.0.0.0/0");
 });
 
-Deno.test("a single address is a block too", () => {
+Deno.test("--capture: accepts a single address", () => {
   assert.equal(captured("128.30.2.155"), "128.30.2.155/32");
   assert.equal(captured("128.30.2.155,128.30.2.155/32"), "128.30.2.155/32");
 });
 
-Deno.test("what is captured are blocks that hosts have addresses in", () => {
+Deno.test("--capture: refuses blocks without hosts", () => {
   const cases: [capture: string, reason: string, remedy: string][] = [
-    ["18.0.0.0/8,", '"" is no IPv4 block', "write blocks as in 18.0.0.0/8,128.0.0.0/8"],
-    ["18/8", "18/8 is no IPv4 block", "write blocks as in 18.0.0.0/8,128.0.0.0/8"],
-    ["18.0.0.0/33", "18.0.0.0/33 is no IPv4 block", "write blocks as in 18.0.0.0/8,128.0.0.0/8"],
-    ["2001:db8::/32", "2001:db8::/32 is no IPv4 block", "write blocks as in 18.0.0.0/8,128.0.0.0/8"],
-    ["mit.edu", "mit.edu is no IPv4 block", "write blocks as in 18.0.0.0/8,128.0.0.0/8"],
-    ["18.0.0.0/8,128.30.2.155/8", "128.30.2.155/8 has bits set behind its prefix", "write 128.0.0.0/8"],
-    ["0.0.0.1/0", "0.0.0.1/0 has bits set behind its prefix", "write 0.0.0.0/0"],
+    ["18.0.0.0/8,", '"" is not an IPv4 block', "write blocks like 18.0.0.0/8,128.0.0.0/8"],
+    ["18/8", "18/8 is not an IPv4 block", "write blocks like 18.0.0.0/8,128.0.0.0/8"],
+    ["18.0.0.0/33", "18.0.0.0/33 is not an IPv4 block", "write blocks like 18.0.0.0/8,128.0.0.0/8"],
+    ["2001:db8::/32", "2001:db8::/32 is not an IPv4 block", "write blocks like 18.0.0.0/8,128.0.0.0/8"],
+    ["mit.edu", "mit.edu is not an IPv4 block", "write blocks like 18.0.0.0/8,128.0.0.0/8"],
+    ["18.0.0.0/8,128.30.2.155/8", "128.30.2.155/8 has bits set after its prefix", "write 128.0.0.0/8"],
+    ["0.0.0.1/0", "0.0.0.1/0 has bits set after its prefix", "write 0.0.0.0/0"],
   ];
   for (const [capture, reason, remedy] of cases) {
     refuses({ stage: "3", capture }, `--capture ${capture}: ${reason}`, remedy);
   }
   refuses(
     { stage: "3", capture: "18.0.0.0/8, 128.0.0.0/8" },
-    '--capture "18.0.0.0/8, 128.0.0.0/8": " 128.0.0.0/8" is no IPv4 block',
-    "write blocks as in 18.0.0.0/8,128.0.0.0/8",
+    '--capture "18.0.0.0/8, 128.0.0.0/8": " 128.0.0.0/8" is not an IPv4 block',
+    "write blocks like 18.0.0.0/8,128.0.0.0/8",
   );
   for (const none of ["127.0.0.0/8", "127.0.0.1", "0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "224.0.0.251"]) {
     refuses(
       { stage: "3", capture: `18.0.0.0/8,${none}` },
       `--capture 18.0.0.0/8,${none}: no host has an address in ${none}`,
-      "choose one from 1.0.0.0 to 223.255.255.255 but 127/8",
+      "choose one from 1.0.0.0 to 223.255.255.255, except 127.0.0.0/8",
     );
   }
 });
 
-Deno.test("exits are interfaces, with a gateway where it is said", () => {
+Deno.test("--exit: accepts interfaces, with or without a gateway", () => {
   const { exit } = validate(flags({ stage: "3", exit: "eth1@192.168.201.1,eth2,wan.5" }));
   assert.deepEqual(exit, [
     { interface: "eth1", gateway: 0xc0a8c901 },
     { interface: "eth2", gateway: undefined },
     { interface: "wan.5", gateway: undefined },
   ]);
-  const remedy = "write it as in eth1 or eth1@192.168.201.1";
+  const remedy = "write it like eth1 or eth1@192.168.201.1";
   const cases: [exit: string, shown: string, reason: string][] = [
-    ["", '""', '"" is no interface: an interface needs a name'],
-    ["eth1,", "eth1,", '"" is no interface: an interface needs a name'],
-    ["@10.0.0.1", "@10.0.0.1", '"" is no interface: an interface needs a name'],
-    ["eth1, eth2", '"eth1, eth2"', "\" eth2\" is no interface: a name holds no blank, '/', ':' or '%'"],
+    ["", '""', '"" is not an interface name: an interface needs a name'],
+    ["eth1,", "eth1,", '"" is not an interface name: an interface needs a name'],
+    ["@10.0.0.1", "@10.0.0.1", '"" is not an interface name: an interface needs a name'],
+    [
+      "eth1, eth2",
+      '"eth1, eth2"',
+      "\" eth2\" is not an interface name: a name cannot contain a space, '/', ':' or '%'",
+    ],
     [
       "eth4567890123456",
       "eth4567890123456",
-      "eth4567890123456 is no interface: longer than the 15 bytes that the kernel allows",
+      "eth4567890123456 is not an interface name: longer than the 15 bytes that the kernel allows",
     ],
-    ["eth1@", "eth1@", '"" is no gateway\'s IPv4 address'],
-    ["eth1@gw", "eth1@gw", "gw is no gateway's IPv4 address"],
-    ["eth1@10.0.0.1/24", "eth1@10.0.0.1/24", "10.0.0.1/24 is no gateway's IPv4 address"],
-    ["eth1@0.0.0.0", "eth1@0.0.0.0", "0.0.0.0 is no gateway's IPv4 address"],
-    ["eth1@10.0.0.1@x", "eth1@10.0.0.1@x", "10.0.0.1@x is no gateway's IPv4 address"],
+    ["eth1@", "eth1@", '"" is not the IPv4 address of a gateway'],
+    ["eth1@gw", "eth1@gw", "gw is not the IPv4 address of a gateway"],
+    ["eth1@10.0.0.1/24", "eth1@10.0.0.1/24", "10.0.0.1/24 is not the IPv4 address of a gateway"],
+    ["eth1@0.0.0.0", "eth1@0.0.0.0", "0.0.0.0 is not the IPv4 address of a gateway"],
+    ["eth1@10.0.0.1@x", "eth1@10.0.0.1@x", "10.0.0.1@x is not the IPv4 address of a gateway"],
   ];
   for (const [exit, shown, reason] of cases) {
     refuses({ stage: "3", exit }, `--exit ${shown}: ${reason}`, remedy);
   }
 });
 
-Deno.test("the other values", () => {
+Deno.test("settings: check the remaining values", () => {
   assert.equal(validate(flags({ stage: "3", printCommands: "yes" })).printCommands, true);
-  refuses({ stage: "1", logDir: "" }, '--log-dir "": a directory needs a name', "write . for this one");
+  refuses(
+    { stage: "1", logDir: "" },
+    '--log-dir "": a directory needs a name',
+    "write . for the current directory",
+  );
   refuses(
     { stage: "1", logLevel: "loud" },
     "--log-level loud: no such level",
@@ -438,7 +449,7 @@ Deno.test("the other values", () => {
   );
 });
 
-Deno.test("text from outside cannot play with the terminal", () => {
+Deno.test("show: makes text from outside safe for a terminal", () => {
   assert.equal(show("tun1"), "tun1");
   assert.equal(show(""), '""');
   assert.equal(show('a "b"'), '"a \\"b\\""');
