@@ -25,7 +25,7 @@ Deno.test("help: aligns options and their explanations in columns", () => {
   );
   assert.match(
     helpText(),
-    /\n {2}--address CIDR {14}address of the TUN interface, with the block behind\n {30}it \[10/,
+    /\n {2}--address CIDR {14}address of the TUN interface, with the block\n {30}behind it \[10/,
   );
 });
 
