@@ -10,7 +10,7 @@ const MESSAGE: JsonCodec<Message> = record<Message>({ type: text });
 const ROUTER = 1;
 const codec = await FrameCodec.of(makeSessionKey());
 
-/** Messages as they come in, and a way to wait for the next one. */
+/** A queue of received messages. */
 class Inbox {
   readonly #messages: [from: number, type: string][] = [];
   #arrived = Promise.withResolvers<void>();
@@ -32,7 +32,7 @@ class Inbox {
   }
 }
 
-/** One end of a channel and what it hears. */
+/** One end of a channel, and what it receives. */
 class End implements AsyncDisposable {
   readonly inbox = new Inbox();
   readonly refused: [from: number, why: string][] = [];
@@ -72,7 +72,7 @@ function makePair(): { readonly proxy: End; readonly router: End } & AsyncDispos
   };
 }
 
-/** A socket of somebody who is no party. */
+/** The socket of a stranger, who is no party. */
 function makeStranger() {
   const socket = Deno.listenDatagram({ transport: "udp", hostname: LOOPBACK, port: 0 });
   return {
@@ -84,7 +84,7 @@ function makeStranger() {
   };
 }
 
-Deno.test("a router speaks first, and from then on both speak and are heard", async () => {
+Deno.test("control channel: carries messages both ways once the router has spoken", async () => {
   await using pair = makePair();
   const { proxy, router } = pair;
   router.channel.say(PROXY, { type: "up" });
@@ -98,7 +98,7 @@ Deno.test("a router speaks first, and from then on both speak and are heard", as
   assert.equal(proxy.channel.rejected + router.channel.rejected, 0);
 });
 
-Deno.test("several routers are told apart", async () => {
+Deno.test("control channel: tells several routers apart", async () => {
   await using proxy = new End(PROXY);
   await using stack = new AsyncDisposableStack();
   for (const number of [1, 2, 3]) {
@@ -112,7 +112,7 @@ Deno.test("several routers are told apart", async () => {
   }
 });
 
-Deno.test("what was said before the router was there is repeated until it is", async () => {
+Deno.test("control channel: repeats an early message until the router is there", async () => {
   await using pair = makePair();
   const { proxy, router } = pair;
   proxy.channel.say(ROUTER, { type: "settings" });
@@ -120,14 +120,14 @@ Deno.test("what was said before the router was there is repeated until it is", a
   assert.deepEqual(await router.inbox.next(), [PROXY, "settings"]);
 });
 
-Deno.test("a message may be as large as a datagram on loopback", async () => {
+Deno.test("control channel: carries a message of the max length", async () => {
   await using pair = makePair();
   const type = "x".repeat(65_507 - 8 - 32 - '{"type":""}'.length);
   pair.router.channel.say(PROXY, { type });
   assert.deepEqual(await pair.proxy.inbox.next(), [ROUTER, type]);
 });
 
-Deno.test("forged and garbled datagrams are counted and ignored, and the conversation goes on", async () => {
+Deno.test("control channel: counts and ignores forged and garbled datagrams", async () => {
   await using pair = makePair();
   const { proxy, router } = pair;
   using stranger = makeStranger();
@@ -148,20 +148,20 @@ Deno.test("forged and garbled datagrams are counted and ignored, and the convers
   const forged: [what: string, datagram: Uint8Array][] = [
     ["nothing", new Uint8Array()],
     ["noise", crypto.getRandomValues(new Uint8Array(100))],
-    ["noise as long as can be", new Uint8Array(65_507)],
+    ["noise of the max length", new Uint8Array(65_507)],
     ["another session's key", await otherKey.seal(frame)],
     ["one flipped bit", flipped],
     ["cut short", authentic.subarray(0, -1)],
-    ["a router that there is not", await codec.seal({ ...frame, from: 9 })],
-    ["for somebody else", await codec.seal({ ...frame, to: 9 })],
-    ["our own, turned back", await codec.seal({ ...frame, from: PROXY, to: ROUTER })],
+    ["an unknown router", await codec.seal({ ...frame, from: 9 })],
+    ["for another party", await codec.seal({ ...frame, to: 9 })],
+    ["our own, sent back", await codec.seal({ ...frame, from: PROXY, to: ROUTER })],
     ["our own to us", await codec.seal({ ...frame, from: PROXY, to: PROXY })],
-    ["out of turn", await codec.seal({ ...frame, sequence: 3 })],
+    ["ahead of its turn", await codec.seal({ ...frame, sequence: 3 })],
     ["no sequence number", await codec.seal({ ...frame, sequence: 0 })],
   ];
   for (const [, datagram] of forged) await stranger.send(proxy.channel.port, datagram);
 
-  // What is sent later arrives later, so when this is here all of the above has been looked at.
+  // Datagrams arrive in order, so all of the above have been handled when this one arrives.
   router.channel.say(PROXY, { type: "ready" });
   assert.deepEqual(await proxy.inbox.next(), [ROUTER, "ready"]);
   assert.equal(proxy.channel.rejected, forged.length);
@@ -205,7 +205,7 @@ Deno.test("control channel: speaks with a router that was started again under th
   }
 });
 
-Deno.test("a router's key speaks for that router alone: who has it cannot claim to be another", async () => {
+Deno.test("control channel: refuses a frame that one router's key signs in another's name", async () => {
   await using proxy = new End(PROXY);
   const keys = await Promise.all([1, 2].map(() => FrameCodec.of(makeSessionKey())));
   await using stack = new AsyncDisposableStack();
@@ -225,7 +225,7 @@ Deno.test("a router's key speaks for that router alone: who has it cannot claim 
   using stranger = makeStranger();
   await stranger.send(proxy.channel.port, await keys[1]!.seal(frame));
 
-  // What is sent later arrives later, so when router 2 is heard the claim has been looked at.
+  // Datagrams arrive in order, so the claim has been handled when router 2 is heard.
   routers[1]!.channel.say(PROXY, { type: "up" });
   assert.deepEqual(await proxy.inbox.next(), [2, "up"]);
   assert.equal(proxy.channel.rejected, 1);
@@ -236,7 +236,7 @@ Deno.test("a router's key speaks for that router alone: who has it cannot claim 
   assert.ok(proxy.inbox.isEmpty);
 });
 
-Deno.test("a recorded frame, sent again from elsewhere, is no message and leads nobody astray", async () => {
+Deno.test("control channel: ignores a recorded frame from another port, and keeps the router's port", async () => {
   await using pair = makePair();
   const { proxy, router } = pair;
   using stranger = makeStranger();
@@ -251,19 +251,19 @@ Deno.test("a recorded frame, sent again from elsewhere, is no message and leads 
   } as const;
   await stranger.send(proxy.channel.port, await codec.seal(up));
 
-  // What is sent later arrives later, so when router 2 is heard the stranger has been, too.
+  // Datagrams arrive in order, so the stranger's has been handled when router 2 is heard.
   await using other = new End(2);
   proxy.channel.addParty(2, codec);
   other.channel.addParty(PROXY, codec, proxy.channel.port);
   other.channel.say(PROXY, { type: "up" });
   assert.deepEqual(await proxy.inbox.next(), [2, "up"]);
-  // Had the stranger been taken for the router, this would not get there.
+  // This would go to the stranger if it had been taken for the router.
   proxy.channel.say(ROUTER, { type: "stop" });
   assert.deepEqual(await router.inbox.next(), [PROXY, "stop"]);
   assert.ok(proxy.inbox.isEmpty);
 });
 
-Deno.test("flush: at once where nothing waits, else with the last answer, for everyone who asked", async () => {
+Deno.test("control channel: flush ends with the last acknowledgement, for every caller", async () => {
   await using pair = makePair();
   const { proxy, router } = pair;
   const never = 2 ** 30;
@@ -273,7 +273,7 @@ Deno.test("flush: at once where nothing waits, else with the last answer, for ev
   for (const type of ["up", "ready", "stopped"]) assert.deepEqual(await proxy.inbox.next(), [ROUTER, type]);
 });
 
-Deno.test("flush: after its time where nobody answers", async () => {
+Deno.test("control channel: flush ends after its timeout without an acknowledgement", async () => {
   await using router = new End(ROUTER);
   using deaf = makeStranger();
   router.channel.addParty(PROXY, codec, (deaf.socket.addr as Deno.NetAddr).port);
@@ -281,7 +281,7 @@ Deno.test("flush: after its time where nobody answers", async () => {
   await router.channel.flush(10);
 });
 
-Deno.test("closed: a flush ends, nothing is repeated, and closing once more is nothing", async () => {
+Deno.test("control channel: closing ends a flush and all repetition, and may happen twice", async () => {
   const router = new End(ROUTER);
   using deaf = makeStranger();
   router.channel.addParty(PROXY, codec, (deaf.socket.addr as Deno.NetAddr).port);
@@ -294,7 +294,7 @@ Deno.test("closed: a flush ends, nothing is repeated, and closing once more is n
   await router.channel.flush(2 ** 30);
 });
 
-Deno.test("closed: what is on its way out still goes, be it an answer that somebody waits for", async () => {
+Deno.test("control channel: closing still sends an acknowledgement that has begun", async () => {
   await using pair = makePair();
   const { proxy, router } = pair;
   router.channel.say(PROXY, { type: "failed" });
@@ -302,7 +302,7 @@ Deno.test("closed: what is on its way out still goes, be it an answer that someb
   assert.deepEqual(await proxy.inbox.next(), [ROUTER, "failed"]);
 });
 
-Deno.test("a party that is gone does not disturb the others", async () => {
+Deno.test("control channel: works on when one party is gone", async () => {
   await using pair = makePair();
   const { proxy, router } = pair;
   router.channel.say(PROXY, { type: "up" });

@@ -6,7 +6,7 @@ import { Random } from "../support/random.ts";
 
 const ROUTER = 1;
 
-/** A conversation whose frames are kept, to be looked at and carried by hand. */
+/** A conversation whose frames are recorded, so that a test can deliver them. */
 function makeParty(self: number, other: number) {
   const sent: Frame<string>[] = [];
   const conversation = new Conversation<string, string>(self, other, (frame) => sent.push(frame));
@@ -27,7 +27,7 @@ function acknowledgement(from: number, to: number, sequence: number): Frame<stri
  *     │◄──────────────── acknowledges 1 ────│
  *     │── 2 "stop" ────────────────────────►│ message
  */
-Deno.test("one message is under way at a time, and its answer lets the next one go", () => {
+Deno.test("conversation: sends the next message once the current one is acknowledged", () => {
   const { conversation, sent } = makeParty(PROXY, ROUTER);
   assert.equal(conversation.isQuiet, true);
   conversation.say("settings", 0);
@@ -43,7 +43,7 @@ Deno.test("one message is under way at a time, and its answer lets the next one 
   assert.equal(conversation.deadline, Infinity);
 });
 
-Deno.test("a message is delivered once and answered every time, as an answer may be lost", () => {
+Deno.test("conversation: delivers a message once and acknowledges every copy", () => {
   const { conversation, sent } = makeParty(ROUTER, PROXY);
   const first = message(PROXY, ROUTER, 1, "settings");
   assert.deepEqual(conversation.take(first, 0), { kind: "message", message: "settings" });
@@ -59,7 +59,7 @@ Deno.test("a message is delivered once and answered every time, as an answer may
   );
 });
 
-Deno.test("silence: repeated after 100 ms, then twice as late each time, and at last every second, for ever", () => {
+Deno.test("conversation: repeats after 100 ms, then with doubled pauses of at most 1 s, for ever", () => {
   const { conversation, sent } = makeParty(PROXY, ROUTER);
   conversation.say("stop", 0);
   const times: number[] = [];
@@ -75,7 +75,7 @@ Deno.test("silence: repeated after 100 ms, then twice as late each time, and at 
   assert.equal(conversation.deadline, 10_500);
 });
 
-Deno.test("the next message is as impatient as the first", () => {
+Deno.test("conversation: starts each message with the first pause again", () => {
   const { conversation } = makeParty(PROXY, ROUTER);
   conversation.say("settings", 0);
   conversation.say("stop", 0);
@@ -84,7 +84,7 @@ Deno.test("the next message is as impatient as the first", () => {
   assert.equal(conversation.deadline, 1000);
 });
 
-Deno.test("a quiet conversation repeats nothing", () => {
+Deno.test("conversation: repeats nothing once all is acknowledged", () => {
   const { conversation, sent } = makeParty(PROXY, ROUTER);
   conversation.repeat(1e9);
   conversation.say("stop", 0);
@@ -94,7 +94,7 @@ Deno.test("a quiet conversation repeats nothing", () => {
   assert.deepEqual(sent, []);
 });
 
-Deno.test("answers to nothing change nothing: before, twice, and ahead of time", () => {
+Deno.test("conversation: ignores early, duplicate and future acknowledgements", () => {
   const { conversation, sent } = makeParty(PROXY, ROUTER);
   assert.deepEqual(conversation.take(acknowledgement(ROUTER, PROXY, 1), 0), { kind: "repeated" });
   conversation.say("settings", 0);
@@ -108,7 +108,7 @@ Deno.test("answers to nothing change nothing: before, twice, and ahead of time",
   assert.equal(conversation.isQuiet, false);
 });
 
-Deno.test("foreign: from somebody else, for somebody else, our own turned back, or ahead of its turn", () => {
+Deno.test("conversation: rejects frames of others, for others, its own sent back, and ahead of their turn", () => {
   const { conversation, sent } = makeParty(PROXY, ROUTER);
   const cases: [what: string, frame: Frame<string>][] = [
     ["from another router", message(2, PROXY, 1, "up")],
@@ -124,7 +124,7 @@ Deno.test("foreign: from somebody else, for somebody else, our own turned back, 
   assert.deepEqual(conversation.take(message(ROUTER, PROXY, 1, "up"), 0), { kind: "message", message: "up" });
 });
 
-Deno.test("a whole conversation, played again, delivers nothing: neither do the frames of a router that starts over", () => {
+Deno.test("conversation: delivers nothing when an old conversation is replayed", () => {
   const { conversation } = makeParty(PROXY, ROUTER);
   const recorded = ["up", "ready", "alive", "stopped"].map((text, index) =>
     message(ROUTER, PROXY, index + 1, text)
@@ -133,13 +133,13 @@ Deno.test("a whole conversation, played again, delivers nothing: neither do the 
   for (const frame of recorded) assert.equal(conversation.take(frame, 0).kind, "repeated");
 });
 
-/** A medium between two parties that loses, doubles and delays, by a clock that only it moves. */
+/** A medium between two parties that loses, duplicates and delays, with a clock of its own. */
 class Medium {
   now = 0;
   readonly #random: Random;
   readonly #loss: number;
   #underWay: { readonly at: number; readonly frame: Frame<string> }[] = [];
-  /** Until when faults happen; without an end to them nothing could be promised. */
+  /** When faults end, in ms. Without an end, delivery could not be guaranteed. */
   readonly #faultsEnd: number;
 
   constructor(seed: number, loss: number, faultsEnd: number) {
@@ -156,7 +156,10 @@ class Medium {
     }
   }
 
-  /** Moves the clock to the next thing that happens, no later than `latest`: the frames that arrive then. */
+  /**
+   * Moves the clock to the next event, at most to `latest`, and returns the frames that arrive
+   * then.
+   */
   advance(latest: number): Frame<string>[] {
     this.now = Math.min(latest, ...this.#underWay.map(({ at }) => at));
     const arrived = this.#underWay.filter(({ at }) => at <= this.now);
@@ -169,7 +172,7 @@ class Medium {
   }
 }
 
-Deno.test("over a medium that loses, doubles and reorders, each message is delivered once, in order, both ways", () => {
+Deno.test("conversation: delivers once and in order over a medium that loses, duplicates and reorders", () => {
   fc.assert(
     fc.property(fc.integer(), fc.nat(70), fc.nat(12), fc.nat(12), (seed, loss, fromProxy, fromRouter) => {
       const medium = new Medium(seed, loss, 20_000);
@@ -186,7 +189,7 @@ Deno.test("over a medium that loses, doubles and reorders, each message is deliv
         parties.every(({ conversation, toSay }) => conversation.isQuiet && toSay.length === 0);
 
       for (let turns = 0; !isOver(); turns++) {
-        assert.ok(turns < 5000, "it comes to an end");
+        assert.ok(turns < 5000, "the conversation ends");
         for (const { conversation, toSay } of parties) {
           const text = random.oneIn(3) ? toSay.shift() : undefined;
           if (text !== undefined) conversation.say(text, medium.now);

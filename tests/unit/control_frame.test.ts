@@ -18,13 +18,13 @@ type Message = { readonly type: string };
 const KEY = Uint8Array.from({ length: SESSION_KEY }, (_, index) => index);
 const codec = await FrameCodec.of(KEY);
 
-/** Bytes with the tag that makes them authentic, by another implementation of HMAC. */
+/** Appends the authentic tag, computed by another implementation of HMAC. */
 function sign(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const signed = concat(...parts);
   return concat(signed, createHmac("sha256", KEY).update(signed).digest());
 }
 
-/** An authentic frame whose body is whatever is given. */
+/** An authentic frame with any body. */
 function frameWith(body: string | Uint8Array, header = "01 01 00 01 00000007"): Uint8Array<ArrayBuffer> {
   return sign(hex(header), typeof body === "string" ? new TextEncoder().encode(body) : body);
 }
@@ -42,7 +42,7 @@ const STOP: Frame<Message> = {
 };
 const ANSWER: Frame<Message> = { kind: FrameKind.acknowledgement, from: 1, to: PROXY, sequence: 7 };
 
-/** Both frames with the key above, their tags computed by the hmac module of Python 3. */
+/** Both frames under the key above. Python's hmac module computed the tags. */
 const STOP_BYTES = concat(
   hex("01 01 00 01 00000007"),
   new TextEncoder().encode('{"type":"stop"}'),
@@ -53,14 +53,14 @@ const ANSWER_BYTES = concat(
   hex("89d7101f1ff24d0f62ea601c8e55e2044f9b2b59ae36e7d7d142ac1e7e6b5700"),
 );
 
-Deno.test("golden: a message and its acknowledgement, to the byte", async () => {
+Deno.test("frame: encodes a message and an acknowledgement to the byte", async () => {
   assert.deepEqual(await codec.seal(STOP), STOP_BYTES);
   assert.deepEqual(await codec.seal(ANSWER), ANSWER_BYTES);
   assert.deepEqual(await codec.open(STOP_BYTES), STOP);
   assert.deepEqual(await codec.open(ANSWER_BYTES), ANSWER);
 });
 
-Deno.test("any frame comes out as it went in", async () => {
+Deno.test("frame: opens to what was sealed", async () => {
   const party = fc.nat(255);
   const sequence = fc.integer({ min: 1, max: 0xffff_ffff });
   const message = fc.record({
@@ -80,12 +80,12 @@ Deno.test("any frame comes out as it went in", async () => {
   );
 });
 
-Deno.test("a frame is read where it lies, in the middle of other bytes", async () => {
+Deno.test("frame: opens in the middle of other bytes", async () => {
   const around = concat(new Uint8Array(3).fill(0xa5), STOP_BYTES, new Uint8Array(3).fill(0xa5));
   assert.deepEqual(await codec.open(around.subarray(3, 3 + STOP_BYTES.length)), STOP);
 });
 
-Deno.test("each flipped bit is refused", async () => {
+Deno.test("frame: refuses each flipped bit", async () => {
   for (let bit = 0; bit < STOP_BYTES.length * 8; bit++) {
     const bytes = STOP_BYTES.slice();
     bytes[bit >>> 3]! ^= 0x80 >>> (bit & 7);
@@ -93,7 +93,7 @@ Deno.test("each flipped bit is refused", async () => {
   }
 });
 
-Deno.test("each truncation is refused, and so is anything added", async () => {
+Deno.test("frame: refuses each truncation and any added byte", async () => {
   for (let length = 0; length < STOP_BYTES.length; length++) {
     await refuses(STOP_BYTES.slice(0, length), length < 40 ? "bad length" : "bad tag", `${length} bytes`);
   }
@@ -101,18 +101,18 @@ Deno.test("each truncation is refused, and so is anything added", async () => {
   await refuses(concat(hex("00"), STOP_BYTES), "bad tag");
 });
 
-Deno.test("another session's frames are refused", async () => {
+Deno.test("frame: refuses another session's frames", async () => {
   const other = await FrameCodec.of(makeSessionKey());
   await refuses(await other.seal(STOP), "bad tag");
 });
 
-Deno.test("session keys are long, and never the same", () => {
+Deno.test("session key: is 32 bytes, and never the same", () => {
   const [one, other] = [makeSessionKey(), makeSessionKey()];
   assert.equal(one.length, 32);
   assert.notDeepEqual(one, other);
 });
 
-Deno.test("the longest frame is the longest UDP payload over IPv4, 65,507 bytes", async () => {
+Deno.test("frame: is at most 65,507 bytes, the longest UDP payload over IPv4", async () => {
   const bodyOf = (length: number) => JSON.stringify({ type: "x".repeat(length - '{"type":""}'.length) });
   const longest = frameWith(bodyOf(65_507 - 8 - 32));
   assert.equal(longest.length, 65_507);
@@ -120,7 +120,7 @@ Deno.test("the longest frame is the longest UDP payload over IPv4, 65,507 bytes"
   await refuses(frameWith(bodyOf(65_507 - 8 - 32 + 1)), "bad length");
 });
 
-Deno.test("what has the key but makes no sense is refused by name", async () => {
+Deno.test("frame: refuses an authentic frame that makes no sense, and names the fault", async () => {
   const cases: [what: string, frame: Uint8Array<ArrayBuffer>, why: string][] = [
     ["version 0", frameWith("{}", "00 01 00 01 00000007"), "bad header"],
     ["version 2", frameWith("{}", "02 01 00 01 00000007"), "bad header"],
@@ -139,11 +139,11 @@ Deno.test("what has the key but makes no sense is refused by name", async () => 
   for (const [what, frame, why] of cases) await refuses(frame, why, what);
 });
 
-Deno.test("an acknowledgement has no message, whatever bytes it carries", async () => {
+Deno.test("frame: an acknowledgement has no message, whatever its bytes", async () => {
   assert.deepEqual(await codec.open(frameWith("not JSON", "01 02 01 00 00000007")), ANSWER);
 });
 
-Deno.test("whom a frame claims to be from can be read without its key; of what is too short, nothing can", async () => {
+Deno.test("frame: tells its claimed sender without the key, unless it is too short", async () => {
   assert.deepEqual([STOP_BYTES, ANSWER_BYTES].map(claimedSender), [PROXY, 1]);
   for (const from of [6, 255]) assert.equal(claimedSender(await codec.seal({ ...STOP, from })), from);
   for (const length of [0, 1, 2]) assert.equal(claimedSender(new Uint8Array(length)), undefined);

@@ -170,7 +170,10 @@ Deno.test("control messages: the decoder reads whatever the encoder writes", () 
   fc.assert(fc.property(proxyMessages, (message) => travels(PROXY_MESSAGE, message)));
 });
 
-/** Every JSON value that differs from `json` in one place: a field removed, added, or replaced by `other`. */
+/**
+ * Every JSON value that differs from `json` in one place: a field removed, added, or replaced by
+ * `other`.
+ */
 function* mutations(json: unknown, other: unknown): Generator<unknown> {
   yield other;
   if (Array.isArray(json)) {
@@ -283,7 +286,10 @@ Deno.test("control messages: refuse text that is no address, endpoint, or block"
   );
 });
 
-/** The names in code font in the first column of a table of docs/protocol.md §11, whose header begins like this. */
+/**
+ * The names in code font in the first column of a table of docs/protocol.md §11, whose header
+ * begins like this.
+ */
 function documentedFields(header: string): string[] {
   const document = Deno.readTextFileSync(new URL("../../docs/protocol.md", import.meta.url));
   const section = document.slice(document.indexOf("## 11."), document.indexOf("## 12."));

@@ -11,7 +11,7 @@ const ROUTER = 1;
 Deno.test("router process: says so and ends when the proxy's settings make no sense", async () => {
   const messages: RouterMessage[] = [];
   const up = Promise.withResolvers<void>();
-  // The test plays the proxy, and may say anything that has a type.
+  // The test plays the proxy, and may send any message with a type.
   const anything: JsonCodec<{ readonly type: string }> = record({ type: text });
   await using channel = new ControlChannel({
     self: PROXY,

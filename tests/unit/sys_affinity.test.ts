@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { allowCpus, allowedCpus, currentCpu, onlyCpu, setPolicy } from "../../src/sys/affinity.ts";
 
-/** Scheduling policy of this thread: field 41 of proc_pid_stat(5), counted from behind the name in parentheses. */
+/**
+ * This thread's scheduling policy: field 41 of proc_pid_stat(5). Counts from the name in
+ * parentheses.
+ */
 function policy(): number {
   const stat = Deno.readTextFileSync("/proc/thread-self/stat");
   return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[41 - 3]);
 }
 
-Deno.test("a thread stays on the processor that it is kept on, until it is let go", () => {
+Deno.test("affinity: keeps a thread on one processor until released", () => {
   const all = allowedCpus()!;
   const cpu = currentCpu()!;
   try {
@@ -20,7 +23,7 @@ Deno.test("a thread stays on the processor that it is kept on, until it is let g
   assert.deepEqual(allowedCpus(), all);
 });
 
-Deno.test("a thread is patient (SCHED_BATCH) and again as others are (SCHED_OTHER)", () => {
+Deno.test("scheduling policy: changes to SCHED_BATCH and back to SCHED_OTHER", () => {
   const before = policy();
   assert.equal(setPolicy("batch"), true);
   assert.equal(policy(), 3);

@@ -3,13 +3,13 @@ import { PassingFile } from "../../src/sys/file.ts";
 
 const MEGABYTE = 1024 * 1024;
 
-/** An empty file that is gone after the test. */
+/** An empty temporary file. */
 function makeFile() {
   const path = Deno.makeTempFileSync({ prefix: "onion-file-" });
   return { path, [Symbol.dispose]: () => Deno.removeSync(path) };
 }
 
-/** Bytes that differ from place to place, and from page to page. */
+/** Bytes that differ within a page and between pages. */
 function pattern(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, at) => (at ^ (at >>> 8) ^ (at >>> 16)) & 0xff);
 }
@@ -18,7 +18,7 @@ async function writeAll(file: PassingFile, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
 }
 
-/** What a tool prints, or undefined where it is missing. */
+/** The output of a tool; `undefined` if the tool is missing. */
 function ask(command: string, ...args: string[]): string | undefined {
   try {
     return new TextDecoder().decode(new Deno.Command(command, { args }).outputSync().stdout).trim();
@@ -27,7 +27,7 @@ function ask(command: string, ...args: string[]): string | undefined {
   }
 }
 
-Deno.test("a file that passes through memory holds what was written, whatever the lengths", async () => {
+Deno.test("passing file: holds what was written, whatever the lengths", async () => {
   using temporary = makeFile();
   const bytes = pattern(10 * MEGABYTE + 1234);
   {
@@ -40,7 +40,7 @@ Deno.test("a file that passes through memory holds what was written, whatever th
   assert.equal(Deno.statSync(temporary.path).size, bytes.length);
 });
 
-Deno.test("one write of several stretches is one of several, too", async () => {
+Deno.test("passing file: sends several stretches of one write to the disk", async () => {
   using temporary = makeFile();
   const bytes = pattern(13 * MEGABYTE);
   {
@@ -50,7 +50,7 @@ Deno.test("one write of several stretches is one of several, too", async () => {
   assert.deepEqual(Deno.readFileSync(temporary.path), bytes);
 });
 
-/** The kind of file system that temporary files are on. */
+/** The type of the file system of temporary files. */
 function kindOfFileSystem(): string | undefined {
   using temporary = makeFile();
   return ask("stat", "-f", "-c", "%T", temporary.path);
@@ -60,7 +60,7 @@ const fileSystem = kindOfFileSystem();
 const canTell = ask("fincore", "--version") !== undefined;
 
 Deno.test({
-  name: "of a file that passes through memory the last stretches stay there" +
+  name: "passing file: keeps only the last stretches in memory" +
     (canTell ? fileSystem === "tmpfs" ? " (ignored: /tmp is all memory)" : "" : " (ignored: needs fincore)"),
   ignore: !canTell || fileSystem === "tmpfs",
   async fn() {

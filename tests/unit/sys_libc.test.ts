@@ -4,26 +4,26 @@ import { check, compileCalls, libcWith } from "../../src/sys/libc.ts";
 import { pointerTo } from "../../src/sys/pointer.ts";
 
 const libc = libcWith("close", "eventfd", "read", "write");
-/** As another module has them. */
+/** The functions of another module. */
 const others = libcWith("read");
 
-/** No descriptor of ours is this high. */
+/** Higher than any open descriptor. */
 const NONE = 1_000_000;
 
-for (const how of ["by their address", "compiled"]) {
-  // What is compiled stays so, as the library does.
+for (const how of ["by address", "compiled"]) {
+  // Compiled functions, and the library, stay loaded.
   Deno.test(
-    `functions of the C library, ${how}: results, memory and errors`,
+    `libc: calls ${how} return results, memory and errors`,
     { sanitizeResources: false },
     () => {
       const slow = libc.write;
       if (how === "compiled") compileCalls();
-      assert.equal(libc.write === slow, how === "by their address");
-      assert.equal(libc.read === others.read, how === "compiled", "each is compiled once");
+      assert.equal(libc.write === slow, how === "by address");
+      assert.equal(libc.read === others.read, how === "compiled", "each function is compiled once");
       assert.equal(
         libcWith("read").read === libc.read,
         how === "compiled",
-        "for modules that come later, too",
+        "for later modules too",
       );
 
       const fd = check(libc.eventfd(0, 0), "Cannot make an eventfd", "eventfd");
@@ -33,7 +33,7 @@ for (const how of ["by their address", "compiled"]) {
       assert.equal(others.read(fd, pointerTo(taken), 8), 8);
       assert.deepEqual(taken, three);
       assert.equal(libc.close(fd), 0);
-      // Time and again, for errno is anybody's who gets in between.
+      // Many times, because any other call would change errno.
       for (let times = 0; times < 1000; times++) {
         assert.throws(
           () => check(libc.read(times % 2 === 0 ? NONE : fd, pointerTo(taken), 8), "Cannot read", "read"),

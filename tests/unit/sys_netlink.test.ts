@@ -5,7 +5,7 @@ import { addressChange, mtuChange, upChange } from "../../src/sys/interface.ts";
 import { concat, hex } from "../support/packets.ts";
 import { addressFromBits } from "../../src/ip/address.ts";
 
-/** What a Linux 6.18 sent for these commands; the first one's attributes behind the MTU are left out. */
+/** What Linux 6.18 sent for these commands. The first is cut after the MTU. */
 const HEARD = {
   "ip link set tun1 down": hex(`
     54000000 1000 0000 00000000 00000000  00 00 feff 04000000 90100000 01000000
@@ -22,19 +22,19 @@ const HEARD = {
 
 const down = HEARD["ip link set tun1 down"];
 
-/** The message with bytes changed, by where they are. */
+/** A message with some bytes changed, by offset. */
 function but(message: Uint8Array, ...changes: [at: number, value: number][]): Uint8Array {
   return changes.reduce((bytes, [at, value]) => bytes.with(at, value), Uint8Array.from(message));
 }
 
-Deno.test("a link that goes down, an address that is taken away, and a route", () => {
+Deno.test("netlink: decodes a link going down, a removed address, and a removed route", () => {
   assert.deepEqual(parseEvents(down), [{ kind: "link", name: "tun1", isUp: false, mtu: 1400 }]);
   const address = HEARD["ip address delete 10.5.51.2/24 dev tun1"];
   assert.deepEqual(parseEvents(address), [{ kind: "address", name: "tun1" }]);
   assert.deepEqual(parseEvents(HEARD["ip route delete default table 901"]), [{ kind: "route", table: 901 }]);
 });
 
-Deno.test("a link that is up, or has gone though it was; an address whose label is not the interface's", () => {
+Deno.test("netlink: decodes a link that is up, a removed one, and an address with a label", () => {
   assert.deepEqual(parseEvents(but(down, [24, 0x91])), [{
     kind: "link",
     name: "tun1",
@@ -43,18 +43,18 @@ Deno.test("a link that is up, or has gone though it was; an address whose label 
   }]);
   const gone = but(down, [24, 0x91], [4, 17]);
   assert.deepEqual(parseEvents(gone), [{ kind: "link", name: "tun1", isUp: false, mtu: 1400 }]);
-  // "tun1" becomes "tu:1".
+  // Turns "tun1" into "tu:1".
   const labelled = but(HEARD["ip address delete 10.5.51.2/24 dev tun1"], [46, 0x3a]);
   assert.deepEqual(parseEvents(labelled), [{ kind: "address", name: "tu" }]);
 });
 
-Deno.test("several messages in a datagram, and among them such as do not count", () => {
+Deno.test("netlink: decodes all messages of a datagram, and skips other types", () => {
   const route = HEARD["ip route delete default table 901"];
   const added = but(route, [4, 24]);
   assert.deepEqual(parseEvents(concat(route, added, down)).map(({ kind }) => kind), ["route", "link"]);
 });
 
-Deno.test("any bytes: nothing breaks, and it comes to an end", () => {
+Deno.test("netlink: decodes any bytes without failing", () => {
   const messages = Object.values(HEARD);
   const bent = fc.tuple(
     fc.constantFrom(...messages),
@@ -70,9 +70,9 @@ Deno.test("any bytes: nothing breaks, and it comes to an end", () => {
   );
 });
 
-Deno.test("changes are asked for as ip asks for them", () => {
+Deno.test("netlink: encodes changes as ip(8) does", () => {
   const index = 9;
-  // As strace(1) saw ip 6.1 send them, but for the sequence number, which is ours to choose.
+  // As strace(1) saw ip 6.1 send them, except for the sequence number.
   const asked = {
     "ip address add 10.5.51.2/24 dev tun9": [
       addressChange(index, addressFromBits(0x0a053302), 24),
@@ -96,7 +96,7 @@ Deno.test("changes are asked for as ip asks for them", () => {
   }
 });
 
-Deno.test("an attribute's value is padded, and its length is not", () => {
+Deno.test("netlink: pads an attribute's value, but not its length", () => {
   const change = {
     message: ["RTM_NEWLINK", 16],
     body: new Uint8Array(16),

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { cStruct, fieldsOf, LastPointer, pointerTo } from "../../src/sys/pointer.ts";
 
-/** What stands at an address. */
+/** Reads memory at a pointer. */
 function at(pointer: Deno.PointerValue): number {
   return new Deno.UnsafePointerView(pointer!).getUint8();
 }
 
-Deno.test("bytes stay where a pointer says, however small they are and whatever is collected meanwhile", () => {
+Deno.test("pointer: stays valid for small arrays across garbage collection", () => {
   const arrays = [1, 4, 16, 64, 65, 4096].map((length) => new Uint8Array(length));
   const pointers = arrays.map(pointerTo);
   let garbage: Uint8Array[] = [];
-  // Enough for several collections of the young generation, which moves what survives.
+  // Enough for several collections of the young generation, which moves survivors.
   for (let round = 0; round < 300_000; round++) {
     if (round % 1000 === 0) garbage = [];
     garbage.push(new Uint8Array(48));
@@ -21,7 +21,7 @@ Deno.test("bytes stay where a pointer says, however small they are and whatever 
   });
 });
 
-Deno.test("the last pointer follows from array to array, and to their beginnings", () => {
+Deno.test("last pointer: follows the array of each call", () => {
   const last = new LastPointer();
   const whole = Uint8Array.of(1, 2, 3);
   const other = Uint8Array.of(4);
@@ -29,12 +29,12 @@ Deno.test("the last pointer follows from array to array, and to their beginnings
   assert.deepEqual(found, [1, 2, 1, 4, 4]);
 });
 
-/** Where some bytes lie. */
+/** The address of bytes. */
 function addressOf(bytes: Uint8Array<ArrayBuffer>): bigint {
   return Deno.UnsafePointer.value(pointerTo(bytes));
 }
 
-Deno.test("structures are zeroed and aligned, lie next to each other, and share no byte", () => {
+Deno.test("C structures: are zeroed, aligned, adjacent, and disjoint", () => {
   const structs = [1, 16, 17, 56, 24, 8].map((size) => cStruct(size));
   for (const struct of structs) {
     assert.ok(struct.every((byte) => byte === 0));
@@ -47,7 +47,7 @@ Deno.test("structures are zeroed and aligned, lie next to each other, and share 
   assert.ok(span < 4096n);
 });
 
-Deno.test("where there is no room for one more structure, the next ones lie elsewhere", () => {
+Deno.test("C structures: go to a new block when one is full", () => {
   const structs = Array.from({ length: 100 }, () => cStruct(100));
   structs.forEach((struct, index) => struct.fill(index));
   structs.forEach((struct, index) => assert.ok(struct.every((byte) => byte === index)));
@@ -55,7 +55,7 @@ Deno.test("where there is no room for one more structure, the next ones lie else
   assert.equal(large.length, 10_000);
 });
 
-Deno.test("the fields of a structure are those of its own bytes", () => {
+Deno.test("C structures: fields view the structure's own bytes", () => {
   cStruct(16);
   const struct = cStruct(16);
   fieldsOf(struct).setUint32(12, 0x0102_0304);

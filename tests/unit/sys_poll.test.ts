@@ -4,13 +4,13 @@ import { Poller } from "../../src/sys/poll.ts";
 
 const VIGIL = { after: 0.02, absence: 1 };
 
-/** A clock that goes on by so many ms each time it is asked. */
+/** A clock that advances by `step` ms at each reading. */
 function ticking(step: number): () => number {
   let now = 0;
   return () => now += step;
 }
 
-Deno.test("who stays awake hears what comes, and blocks when the moment is over", () => {
+Deno.test("poller: polls for a moment, then blocks", () => {
   using bell = makeDoorbell();
   const poller = new Poller([bell.number]);
   assert.equal(poller.waitAwake(0, VIGIL, ticking(0.001)), true);
@@ -20,7 +20,7 @@ Deno.test("who stays awake hears what comes, and blocks when the moment is over"
   assert.equal(poller.isReadable(0), true);
 });
 
-Deno.test("who has given the processor away for longer than a millisecond is told so, and what has come meanwhile is there", () => {
+Deno.test("poller: reports a long absence from the processor, and what became readable meanwhile", () => {
   using bell = makeDoorbell();
   const poller = new Poller([bell.number]);
   assert.equal(poller.waitAwake(0, VIGIL, ticking(0.9)), true, "a short errand");
@@ -28,7 +28,7 @@ Deno.test("who has given the processor away for longer than a millisecond is tol
   assert.equal(poller.isReadable(0), false);
   let asked = 0;
   const clock = () => {
-    // Somebody else has the processor, and rings.
+    // Another program has the processor, and rings.
     if (++asked === 2) ringDoorbell(bell.number);
     return 3 * asked;
   };

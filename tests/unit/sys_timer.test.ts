@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, every, sleep } from "../../src/sys/timer.ts";
 
-Deno.test("a timer goes off once, not before its time, and not at all once it is cancelled", async () => {
+Deno.test("timer: fires once, not early, and not after it was cancelled", async () => {
   const began = performance.now();
   let times = 0;
   const cancel = after(5, () => times++);
@@ -12,12 +12,12 @@ Deno.test("a timer goes off once, not before its time, and not at all once it is
   cancel();
 });
 
-Deno.test("what is due already goes off as soon as it can", async () => {
+Deno.test("timer: fires at once if it is already due", async () => {
   await sleep(0);
   await sleep(-5);
 });
 
-Deno.test("a repeated timer goes on until it is cancelled, be it by what it calls", async () => {
+Deno.test("timer: repeats until cancelled, also by its own callback", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   let times = 0;
   const cancel = every(1, () => {
@@ -30,7 +30,7 @@ Deno.test("a repeated timer goes on until it is cancelled, be it by what it call
   assert.equal(times, 3);
 });
 
-Deno.test("a program lives as long as its timers", async () => {
+Deno.test("timer: keeps the program alive", async () => {
   const timer = new URL("../../src/sys/timer.ts", import.meta.url);
   const program = `
     import { after, every } from "${timer}";
