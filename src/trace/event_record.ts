@@ -1,5 +1,5 @@
 /**
- * How an event lies in the ring: ten words of 32 bits.
+ * The layout of an event in the ring: ten words of 32 bits.
  *
  * ```
  *   0        8        16                31
@@ -29,10 +29,10 @@ import { Protocol } from "../ip/ipv4.ts";
 import { echoIdentifier, echoSequence, ICMP_HEADER, IcmpType, icmpType } from "../ip/icmp.ts";
 import { type Event, EVENT_FIELDS, type EventKind, type PacketDetails } from "./events.ts";
 
-/** Words of a record: an even number, because the time must be aligned. */
+/** Words of a record. They are an even number, because the time must be aligned. */
 export const RECORD_WORDS = 10;
 
-/** Where a record's words are. */
+/** The places of a record's words. */
 export const At = {
   head: 0,
   source: 1,
@@ -45,19 +45,20 @@ export const At = {
   time: 8,
 } as const;
 
-/** The words in front that tell what the classic line shows. */
+/** The number of leading words that determine the classic line. */
 const SHOWN_WORDS = At.details;
 
-/** Where in {@linkcode At.details} it stands how often an event was repeated, and how often that may be. */
+/** The bit of {@linkcode At.details} where the count of repeats begins. */
 export const REPEATS = 24;
+/** The max of that count. */
 export const MAX_REPEATS = 255;
 
-/** Which numbers {@linkcode At.numbers} holds, if any, by their place in {@linkcode At.details}. */
+/** Flags in {@linkcode At.details}: what {@linkcode At.numbers} holds, if anything. */
 const Numbers = { echo: 1 << 16, ports: 2 << 16 } as const;
 
 const KINDS = Object.keys(EVENT_FIELDS) as EventKind[];
 
-/** The number of each kind; zero is none. */
+/** The number of each kind, from 1. */
 export const Kind = Object.fromEntries(KINDS.map((kind, index) => [kind, index + 1])) as Record<
   EventKind,
   number
@@ -68,7 +69,7 @@ export function head(kind: number, typeOrHop: number, port: number): number {
   return kind | typeOrHop << 8 | port << 16;
 }
 
-/** Writes what is known of a packet beyond the classic line. */
+/** Writes the details of a packet into the record that begins at word `at`. */
 export function writeDetails(words: Int32Array, at: number, packet: Ipv4View): void {
   const { view, payload, end, totalLength } = packet;
   words[at + At.details] = totalLength;
@@ -85,21 +86,21 @@ export function writeDetails(words: Int32Array, at: number, packet: Ipv4View): v
     }
     case Protocol.tcp:
     case Protocol.udp:
-      // Both begin with the source port and the destination port (RFC 9293 §3.1, RFC 768).
+      // Both headers begin with the two ports (RFC 9293 §3.1, RFC 768).
       if (end - payload < 4) return;
       words[at + At.details] = totalLength | Numbers.ports;
       words[at + At.numbers] = view.getInt32(payload);
   }
 }
 
-/** A record that a reader looks at: the same object for every record in turn. */
+/** A reader's view of a record. One object serves every record in turn. */
 export class EventRecord {
   readonly #words: Int32Array;
   readonly #times: Float64Array;
   #at = 0;
 
   /**
-   * A reader's place in a ring.
+   * A view of the first record.
    *
    * @param words the ring's memory
    */
@@ -108,17 +109,19 @@ export class EventRecord {
     this.#times = new Float64Array(words.buffer);
   }
 
-  /** Looks at the record that begins at this word. */
+  /** Moves to the record that begins at this word. */
   moveTo(at: number): void {
     this.#at = at;
   }
 
-  /** How often the event happened in a row. */
+  /** How many events in a row the record stands for. */
   get times(): number {
     return (this.#words[this.#at + At.details]! >>> REPEATS) + 1;
   }
 
-  /** A number that mostly differs between records whose classic lines differ. */
+  /**
+   * A number that is the same for records with the same classic line, and differs for most others.
+   */
   get hash(): number {
     const words = this.#words;
     const at = this.#at;
@@ -126,12 +129,15 @@ export class EventRecord {
       Math.imul(words[at]!, 1021) ^ words[at + At.incoming]!;
   }
 
-  /** What the classic line shows, as words to compare. */
+  /** A copy of the words that determine the classic line. */
   shown(): Int32Array {
     return this.#words.slice(this.#at, this.#at + SHOWN_WORDS);
   }
 
-  /** Whether the classic line is that of a record that {@linkcode EventRecord.shown} was called for. */
+  /**
+   * Whether the classic line is the one that these words of {@linkcode EventRecord.shown}
+   * determine.
+   */
   shows(shown: Int32Array): boolean {
     for (let word = 0; word < SHOWN_WORDS; word++) {
       if (this.#words[this.#at + word] !== shown[word]) return false;

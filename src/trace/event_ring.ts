@@ -1,5 +1,6 @@
 /**
- * The ring that carries events from the packet thread to the control thread without either waiting for the other.
+ * The ring that carries events from the packet thread to the control thread. Neither waits for the
+ * other.
  *
  * @module
  */
@@ -18,19 +19,19 @@ import {
 } from "./event_record.ts";
 import type { Event, EventSink } from "./events.ts";
 
-/** Words of 32 bits that the ring keeps for itself in front of the records. */
+/** Where the ring's own 32-bit words are, and where the records begin. */
 const Head = {
-  /** Records ever written, see {@linkcode COUNT}; the writer's. */
+  /** The number of records ever written, modulo 2^31. Only the writer changes it. */
   written: 0,
-  /** Records ever read, likewise; the reader's. */
+  /** The number of records ever read, modulo 2^31. Only the reader changes it. */
   read: 1,
   /** How often the reader has been woken, modulo 2^32. */
   wakes: 2,
-  /** First record, on a cache line of its own. */
+  /** The first record. It begins a new cache line. */
   records: 16,
 } as const;
 
-/** The bits that count records: from 2^31 - 1 on it goes back to 0. */
+/** The bits of a record count, which wraps around after 2^31 - 1. */
 const COUNT = 0x7fff_ffff;
 
 /** Bytes of memory for a ring of `records` records, a power of two. */
@@ -38,47 +39,49 @@ export function ringBytes(records: number): number {
   return (Head.records + records * RECORD_WORDS) * Int32Array.BYTES_PER_ELEMENT;
 }
 
-/** What a record holds in the place of an address that its kind does not have. */
+/** What a record holds if its kind has no such address. */
 const NONE = UNSPECIFIED;
 
 /** Which events a ring keeps, and how much of them. */
 export type Keeps =
   /** Only what happens to circuits. */
   | "circuits"
-  /** What the classic lines show: an event whose line is like the one before becomes a repeat of that. */
+  /** What the classic lines show. Events in a row with the same line share one record. */
   | "lines"
-  /** Every event by itself, with its own time and the details of its packet. */
+  /** Every event, each in one record, with the details of its packet. */
   | "packets";
 
-/** A pause of a ring's reader. */
+/** How a reader lets other threads run between records. */
 export interface Breath {
-  /** Records from one pause to the next, a power of two. */
+  /** Records between two pauses, a power of two. */
   readonly every: number;
-  /** Lets others run. */
+  /** Lets other threads run. */
   readonly take: () => void;
 }
 
-/** How the writer of a ring uses it. */
+/** Options of a ring's writer. */
 export interface RingOptions {
-  /** What it keeps; `lines` by default. */
+  /** What it keeps; default `lines`. */
   readonly keeps?: Keeps;
-  /** Told of each event that did not fit. */
+  /** Called for each event that did not fit. */
   readonly lost?: () => void;
 }
 
 /**
- * A bounded queue of events with one writer and one reader in different threads. Nothing in it locks: the writer moves
- * `written`, the reader moves `read`, and each tells the other with a sequentially consistent access after its plain work on the
- * records.
+ * A bounded queue of events with one writer and one reader in different threads. It has no locks.
+ * The writer moves `written` and the reader moves `read`, each with a sequentially consistent store
+ * after its plain accesses to the records.
  *
- * The writer does so once for many events, because such an access costs as much as an event. What it has not told of yet is
- * its own, so where only lines count, an event like the one before becomes a repeat of that: the packets of a flood are alike.
+ * The writer publishes many events at once, because such a store costs as much as an event. Until
+ * then the last record is its own. If only lines are kept, an event with the same line becomes a
+ * repeat of that record, because the packets of a flood are alike.
  *
- * A reader sleeps until it is woken, and then takes all there is. When that is worth it, the writer decides: it knows how much there is.
+ * The reader sleeps until it is woken and then takes every event. The writer decides when to wake
+ * it, because only the writer knows how many there are.
  *
  * ```
- *   … | read, free again | waits for the reader | not published yet | free …
- *                        ▲ read                 ▲ written           ▲ the writer's own #next
+ *   … │ read, free again │ published │ not published yet │ free …
+ *                        ▲ read      ▲ written           ▲ #next
  * ```
  */
 export class EventRing implements EventSink {
@@ -90,18 +93,20 @@ export class EventRing implements EventSink {
   readonly #keepsPackets: boolean;
   readonly #keepsDetails: boolean;
   readonly #merges: boolean;
-  /** The writer's own: the record that it fills next, its copy of `written`, and what it last knew of `read`. */
+  /**
+   * Writer only: the next record to fill, a copy of `written`, and the last known value of `read`.
+   */
   #next = 0;
   #written = 0;
   #knownRead = 0;
-  /** The writer's own: what was published when it last woke the reader. */
+  /** Writer only: the value of `written` when the reader was last woken. */
   #told = 0;
-  /** The reader's own: how often it had been woken when it last looked. */
+  /** Reader only: the value of `wakes` when it last drained the ring. */
   #wakes = 0;
   readonly #record: EventRecord;
 
   /**
-   * A ring over memory, as it stands there.
+   * A ring over memory. It continues from the state in it.
    *
    * @param memory {@linkcode ringBytes} bytes, shared between the two threads
    */
@@ -231,10 +236,7 @@ export class EventRing implements EventSink {
     this.#put(first, NONE, NONE, incoming, outgoing, NONE, now, undefined, 0);
   }
 
-  /**
-   * Writer: appends an event, or counts it as lost when the ring is full. The reader learns of it when it is
-   * published.
-   */
+  /** Writer: appends an event, or reports it lost if the ring is full. It is published later. */
   #put(
     first: number,
     source: IpAddress,
@@ -251,7 +253,7 @@ export class EventRing implements EventSink {
     const to = addressBits(destination);
     const instead = addressBits(rewritten);
     if (this.#merges && this.#next !== this.#written) {
-      // The one before is not the reader's yet. Looked at first: mostly nothing more has to be done.
+      // The reader cannot see the last record yet, so it can still count a repeat.
       const at = this.#at(this.#next - 1);
       if (
         words[at] === first && words[at + At.source] === (from | 0) &&
@@ -280,24 +282,26 @@ export class EventRing implements EventSink {
     this.#next = (this.#next + 1) & COUNT;
   }
 
-  /** Writer: lets the reader see what has been emitted so far, if it looks. */
+  /** Writer: lets the reader see every event so far, without waking it. */
   publish(): void {
     if (this.#next === this.#written) return;
     this.#written = this.#next;
     Atomics.store(this.#heads, Head.written, this.#next);
   }
 
-  /** Writer: whether something has been published since the reader was last woken. */
+  /** Writer: whether an event has been published since the reader was last woken. */
   get hasNews(): boolean {
     return this.#written !== this.#told;
   }
 
-  /** Writer: the part of the ring that has been published since then, 0 to 1. */
+  /**
+   * Writer: the part of the ring, 0 to 1, that has been published since the reader was last woken.
+   */
   get fill(): number {
     return ((this.#written - this.#told) & COUNT) / (this.#mask + 1);
   }
 
-  /** Writer: publishes, and makes the reader look. */
+  /** Writer: publishes, and wakes the reader. */
   wake(): void {
     this.publish();
     this.#told = this.#written;
@@ -305,7 +309,9 @@ export class EventRing implements EventSink {
     Atomics.notify(this.#heads, Head.wakes);
   }
 
-  /** Reader: hands over every published event, oldest first; every event where reader and writer are one. */
+  /**
+   * Reader: takes every published event, oldest first. The writer's own ring also publishes first.
+   */
   drain(take: (event: Event) => void): void {
     this.drainRuns((record, times) => {
       for (let time = 0; time < times; time++) take(record.decode());
@@ -313,13 +319,14 @@ export class EventRing implements EventSink {
   }
 
   /**
-   * Reader: hands over records, and how many equal events each stands for. The record is only good during the call.
+   * Reader: takes records instead of events.
    *
-   * @param breath called after every so many records, to let others run
+   * @param take called with each record, which is good only during the call, and how many events it
+   * stands for
    */
   drainRuns(take: (record: EventRecord, times: number) => void, breath?: Breath): void {
-    this.publish(); // nothing, for a reader in another thread
-    // First: who is woken from here on has something to look for again.
+    this.publish(); // does nothing in the reader's thread
+    // This comes first, so that a wake from here on ends the next sleep.
     this.#wakes = Atomics.load(this.#heads, Head.wakes);
     const written = Atomics.load(this.#heads, Head.written);
     let read = Atomics.load(this.#heads, Head.read);
@@ -330,24 +337,26 @@ export class EventRing implements EventSink {
     Atomics.store(this.#heads, Head.read, read);
   }
 
-  /** Hands a record over. It is called for each, and so compiled well long before a loop is that runs ten times a second. */
+  /**
+   * Takes one record. V8 optimizes this function long before it would optimize the loop around it.
+   */
   #handOver(number: number, take: (record: EventRecord, times: number) => void): void {
     const record = this.#record;
     record.moveTo(this.#at(number));
     take(record, record.times);
   }
 
-  /** Reader: resolves when it has been woken since it last drained the ring. */
+  /** Reader: resolves once it has been woken after it last drained the ring. */
   async untilWoken(): Promise<void> {
     await Atomics.waitAsync(this.#heads, Head.wakes, this.#wakes).value;
   }
 
-  /** Where the record of this number begins. */
+  /** The first word of the record of this number. */
   #at(record: number): number {
     return Head.records + (record & this.#mask) * RECORD_WORDS;
   }
 
-  /** Whether there is no room for one more record. */
+  /** Whether no record is free. */
   #isFull(): boolean {
     if (((this.#next - this.#knownRead) & COUNT) <= this.#mask) return false;
     this.#knownRead = Atomics.load(this.#heads, Head.read);

@@ -1,12 +1,12 @@
 /**
- * What happens in a core, packet by packet: the kinds of events that become lines of the classic log.
+ * The events of a core, packet by packet. They become the lines of the classic log.
  *
  * @module
  */
 import type { IpAddress } from "../ip/address.ts";
 import type { Ipv4View } from "../ip/ipv4.ts";
 
-/** What events of the various kinds tell. */
+/** The fields of events. Each kind has some of them. */
 export interface EventFields {
   /** The packet's source address as it came. */
   source: IpAddress;
@@ -18,13 +18,13 @@ export interface EventFields {
   port: number;
   /** A circuit id that the core does not know. */
   circuit: number;
-  /** The place of a hop on its path, from 1. */
+  /** The position of a hop on its path, from 1. */
   hop: number;
   /** A router's number, from 1. */
   router: number;
   /** The id of the circuit that a cell came by. */
   incoming: number;
-  /** The id of the circuit that it goes by. */
+  /** The id of the circuit that the cell leaves by. */
   outgoing: number;
   /** The address that replaces the source. */
   newSource: IpAddress;
@@ -40,27 +40,27 @@ export const EVENT_FIELDS = {
   "icmp-from-port": ["port", "source", "destination", "type"],
   /** An ICMP packet came from the world. */
   "icmp-from-raw-socket": ["source", "destination", "type"],
-  /** A cell named a circuit that the core does not know. */
+  /** A cell had an unknown circuit id. */
   "unknown-circuit": ["circuit", "source", "destination", "port"],
-  /** The proxy has chosen a hop of a circuit that it is about to build. */
+  /** The proxy has chosen a hop for a circuit that it is about to build. */
   "hop": ["hop", "router"],
   /** A router extends a circuit to a neighbour. */
   "new-extend": ["incoming", "outgoing", "port"],
-  /** A router passes an extend cell on. */
+  /** A router forwards an extend cell. */
   "forward-extend": ["incoming", "outgoing", "port"],
-  /** The proxy learns that a circuit has been extended. */
+  /** The proxy has learnt that a circuit was extended. */
   "extend-done": ["incoming", "port"],
-  /** A router passes a packet on, away from the proxy. */
+  /** A router forwards a packet, away from the proxy. */
   "relay-packet": ["incoming", "outgoing", "source", "newSource", "destination"],
   /** A packet leaves the onion. */
   "outgoing-packet": ["incoming", "source", "newSource", "destination"],
   /** A packet from the world enters the onion. */
   "packet-from-world": ["source", "destination", "outgoing"],
-  /** A router passes a packet back, towards the proxy. */
+  /** A router forwards a reply, towards the proxy. */
   "relay-reply": ["incoming", "outgoing", "source", "destination", "newDestination"],
-  /** A router passes on a packet that it cannot read. */
+  /** A router forwards a packet that it cannot read. */
   "relay-sealed": ["incoming", "outgoing"],
-  /** A router passes back a packet that it cannot read. */
+  /** A router forwards a reply that it cannot read. */
   "relay-reply-sealed": ["incoming", "outgoing"],
   /** A packet came back to the proxy by a circuit. */
   "incoming-packet": ["incoming", "source", "destination"],
@@ -69,9 +69,11 @@ export const EVENT_FIELDS = {
 /** A key of {@linkcode EVENT_FIELDS}. */
 export type EventKind = keyof typeof EVENT_FIELDS;
 
-/** What an event tells of its packet beyond the classic line, if the ring keeps that. */
+/**
+ * Details of a packet that the classic line does not show. Only a ring that keeps packets has them.
+ */
 export interface PacketDetails {
-  /** Bytes of the IP packet, or of what a router cannot read. */
+  /** Bytes of the IP packet, or of the sealed contents. */
   length?: number;
   /** The identifier of an ICMP echo message. */
   id?: number;
@@ -83,7 +85,7 @@ export interface PacketDetails {
   destinationPort?: number;
 }
 
-/** One event: its kind, its time in ms of the core's clock, and the fields of its kind. */
+/** An event: its kind, its time in ms by the core's clock, and the fields of its kind. */
 export type Event = {
   [Kind in EventKind]:
     & { readonly kind: Kind; readonly time: number }
@@ -92,33 +94,34 @@ export type Event = {
 }[EventKind];
 
 /**
- * Takes events as they happen: a method for each kind of {@linkcode EVENT_FIELDS}. `now` is the time in ms that the
- * core was given. A packet is good only during the call, and shows its addresses before they are rewritten.
+ * Takes events as they happen, with a method for each kind in {@linkcode EVENT_FIELDS}. `now` is
+ * the time in ms that the core was given. A packet is good only during the call; its addresses are
+ * not rewritten yet.
  */
 export interface EventSink {
   /** An ICMP packet came out of the TUN interface. */
   icmpFromTunnel(packet: Ipv4View, now: number): void;
   /** An ICMP packet came from the neighbour at this UDP port. */
   icmpFromPort(packet: Ipv4View, port: number, now: number): void;
-  /** An ICMP packet came from the world to the exit's address, which is `destination`. */
+  /** An ICMP packet came from the world to the exit's address, `destination`. */
   icmpFromRawSocket(packet: Ipv4View, destination: IpAddress, now: number): void;
-  /** A cell from this UDP port named an unknown circuit; its packet, if it can be read. */
+  /** A cell from this UDP port had an unknown circuit id. `packet` is its contents, if readable. */
   unknownCircuit(circuit: number, port: number, packet: Ipv4View | undefined, now: number): void;
-  /** The proxy has chosen a hop, counted from 1, of a circuit. */
+  /** The proxy has chosen a router for the hop at this position, from 1. */
   hop(hop: number, router: number, now: number): void;
   /** A router extends a circuit to the neighbour at this UDP port. */
   newExtend(incoming: number, outgoing: number, port: number, now: number): void;
-  /** A router passes an extend cell on to the neighbour at this UDP port. */
+  /** A router forwards an extend cell to the neighbour at this UDP port. */
   forwardExtend(incoming: number, outgoing: number, port: number, now: number): void;
-  /** The proxy learns from the neighbour at this UDP port that a circuit has been extended. */
+  /** The proxy has learnt from the neighbour at this UDP port that a circuit was extended. */
   extendDone(incoming: number, port: number, now: number): void;
-  /** A router passes a packet on. */
+  /** A router forwards a packet. */
   relayPacket(packet: Ipv4View, incoming: number, outgoing: number, newSource: IpAddress, now: number): void;
   /** A packet leaves the onion. */
   outgoingPacket(packet: Ipv4View, incoming: number, newSource: IpAddress, now: number): void;
-  /** A packet from the world to the exit's address, which is `destination`, enters the onion. */
+  /** A packet from the world to the exit's address, `destination`, enters the onion. */
   packetFromWorld(packet: Ipv4View, destination: IpAddress, outgoing: number, now: number): void;
-  /** A router passes a packet back. */
+  /** A router forwards a reply. */
   relayReply(
     packet: Ipv4View,
     incoming: number,
@@ -126,9 +129,9 @@ export interface EventSink {
     newDestination: IpAddress,
     now: number,
   ): void;
-  /** A router passes on `length` bytes that it cannot read. */
+  /** A router forwards a packet that it cannot read: `length` sealed bytes. */
   relaySealed(incoming: number, outgoing: number, length: number, now: number): void;
-  /** A router passes back `length` bytes that it cannot read. */
+  /** A router forwards a reply that it cannot read: `length` sealed bytes. */
   relayReplySealed(incoming: number, outgoing: number, length: number, now: number): void;
   /** A packet came back to the proxy. */
   incomingPacket(packet: Ipv4View, incoming: number, now: number): void;

@@ -1,5 +1,5 @@
 /**
- * What a core is given to say what happened.
+ * What a core reports to.
  *
  * @module
  */
@@ -7,24 +7,24 @@ import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { Counters } from "./counters.ts";
 import type { EventSink } from "./events.ts";
 
-/** Sees what a router has in its hands between one layer and the next. What it is shown is good during the call only. */
+/** Sees the contents of cells inside a router, between one layer and the next. */
 export interface Tap {
   /**
-   * A cell's contents, without the layer of this router.
+   * Sees a cell's contents without the layer of this router. They are good only during the call.
    *
    * @param direction away from the proxy, or back towards it
    * @param circuit the circuit's id on the link towards the proxy
-   * @param isReadable whether they are an IP packet, and not sealed for others
+   * @param isReadable whether the contents are an IP packet, and not sealed for another router
    */
   inside(direction: "out" | "back", circuit: number, contents: PacketBuffer, isReadable: boolean): void;
 }
 
-/** Where a core reports: numbers, events for the log, and where somebody wants to see them, the contents of cells. */
+/** Where a core reports: counters, events for the log, and a tap for the contents of cells. */
 export interface Trace {
-  /** What is counted. */
+  /** Counts packets and drops. */
   readonly counters: Counters;
-  /** What is logged. */
+  /** Takes events for the log. */
   readonly events: EventSink;
-  /** Who looks into it; mostly nobody. */
+  /** Sees the contents of cells, if captures are wanted. */
   readonly tap?: Tap;
 }
