@@ -1,5 +1,5 @@
 /**
- * The classic log lines. People compare them with course material, so their shapes are exact.
+ * The classic log lines. Users compare them with course material, so every character counts.
  *
  * @module
  */
@@ -17,7 +17,8 @@ export function proxyLine(port: number): string {
 /**
  * The line that introduces a router, in its own log and in the proxy's.
  *
- * @param address the address that it leaves by, where circuits are built: there it stands for the router
+ * @param address the router's own address; only if circuits are built, where it stands for the
+ * router in the log
  */
 export function routerLine(router: number, pid: number, port: number, address?: IpAddress): string {
   const line = `router: ${router}, pid: ${pid}, port: ${port}`;
@@ -82,19 +83,19 @@ function outward(event: Event & { readonly kind: "relay-packet" | "outgoing-pack
   return `incoming src: ${source}, outgoing src: ${newSource}, dst: ${formatIp(event.destination)}`;
 }
 
-/** Lines that are kept because they are likely to come again, a power of two. */
+/** Lines that are kept because they are likely to repeat, a power of two. */
 const KEPT = 8192;
 
-/** A line, and what its record shows of its event. */
+/** A line, and the words of its record that determine it. */
 interface KeptLine {
   readonly shown: Int32Array;
   readonly line: Line;
 }
 
 /**
- * The lines of events, ready to be written. The packets of a flood are alike, and so are their lines: the last
- * ones are kept, each at a place that follows from its event, so that most are formatted once. Addresses that follow
- * one another lead to different places.
+ * Makes the lines of events. The packets of a flood are alike, and so are their lines. The last
+ * lines are therefore kept, each at a place that its event determines, so most are formatted only
+ * once. Consecutive addresses have different places.
  */
 export class EventLines {
   readonly #kept = new Array<KeptLine | undefined>(KEPT).fill(undefined);
@@ -110,7 +111,7 @@ export class EventLines {
   }
 }
 
-/** Writes the fields of an event that are no plain numbers. */
+/** Formats the fields of an event that are more than plain numbers. */
 const FORMATS: Readonly<Record<string, (value: never) => string>> = {
   source: formatIp,
   destination: formatIp,
@@ -124,7 +125,7 @@ const FORMATS: Readonly<Record<string, (value: never) => string>> = {
 /**
  * An event as an object for JSON lines.
  *
- * @param toWallClock what to add to an event's time to get ms since the Unix epoch
+ * @param toWallClock ms to add to an event's time to get ms since the Unix epoch
  */
 export function eventObject(event: Event, toWallClock: number): Record<string, unknown> {
   const { kind, time, ...fields } = event;

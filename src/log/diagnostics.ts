@@ -1,42 +1,46 @@
 /**
- * Diagnostics on stderr, by LogTape: what an operator wants to know beside the results.
+ * Diagnostics for the operator on stderr, written by LogTape.
  *
  * @module
  */
 import type { LogRecord } from "@logtape/logtape";
 import type { LogLevel } from "../config/settings.ts";
 
-/** How one part of onion says something: a text with places in braces, and what stands there. */
+/** Writes a message. `values` fill the places in braces. */
 export type Say = (text: string, values?: Record<string, unknown>) => void;
 
-/** What one part of onion can say. */
+/** The diagnostics of one part of onion. */
 export type Diagnostics = Readonly<Record<"debug" | "info" | "warn" | "error", Say>>;
 
 const encoder = new TextEncoder();
 
-/** The levels, from the least important on. */
+/** The levels, least important first. */
 const RANKS = { debug: 0, info: 1, warn: 2, error: 3, off: 4 } as const;
 
-/** What of it is said at all. */
+/** The lowest level that is written. */
 let lowest: keyof typeof RANKS = "off";
 
-/** LogTape's logger of a part, once it is loaded, which takes 15 ms of a start: it is when something is said. */
+/**
+ * Returns the LogTape logger of a part. Loading LogTape takes 15 ms, so it waits for the first
+ * message.
+ */
 let loggerOf: ((part: string) => Diagnostics) | undefined;
 let loading: Promise<void> | undefined;
 
-/** What was said before that. */
+/** Messages from before LogTape was loaded. */
 const early: (() => void)[] = [];
 
 /**
- * Sets the diagnostics up, once a process. On a terminal they are coloured, unless `NO_COLOR` is set.
+ * Sets up the diagnostics of this process. They are coloured on a terminal, unless `NO_COLOR` is
+ * set.
  *
- * @param level how much is said
+ * @param level the lowest level that is written
  */
 export function setUpDiagnostics(level: LogLevel): void {
   lowest = level === "warning" ? "warn" : level;
 }
 
-/** The diagnostics of one part of onion, e.g. `proxy`. */
+/** Returns the diagnostics of one part of onion, e.g. `proxy`. */
 export function diagnostics(part: string): Diagnostics {
   const at = (level: keyof Diagnostics): Say => (text, values = {}) => {
     if (RANKS[level] < RANKS[lowest]) return;
@@ -47,7 +51,7 @@ export function diagnostics(part: string): Diagnostics {
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
-/** Resolves when everything that has been said is written. */
+/** Resolves when every message so far has been written. */
 export async function diagnosticsWritten(): Promise<void> {
   await loading;
 }
@@ -81,6 +85,6 @@ function writeAll(bytes: Uint8Array): void {
   try {
     for (let at = 0; at < bytes.length;) at += Deno.stderr.writeSync(bytes.subarray(at));
   } catch {
-    // Nobody listens any more, e.g. a pipe whose reader has gone: no reason to stop.
+    // Not a reason to stop: for example, the reader of a pipe has gone.
   }
 }

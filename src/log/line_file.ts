@@ -6,26 +6,31 @@
 import { OperatorError } from "../errors.ts";
 import { createOwnedFile, PassingFile } from "../sys/file.ts";
 
-/** Bytes of a chunk: when one is full, it is written without further delay. */
+/** Bytes in a chunk. A full chunk is written at once. */
 const CHUNK = 1024 * 1024;
 
-/** Chunks that may wait for a disk that does not keep up; what comes then is lost. */
-const MOST_CHUNKS = 16;
+/** Max chunks that wait for a slow disk. Lines beyond them are lost. */
+const MAX_CHUNKS = 16;
 
-/** Copies that are kept of a line at most, some 2 KB: to copy many at once costs little more than to copy one. */
-const MOST_COPIES = 32;
+/**
+ * Max prepared copies of a line, about 2 KB. Writing many at once costs little more than writing
+ * one.
+ */
+const MAX_COPIES = 32;
 
 const encoder = new TextEncoder();
 
-/** A line as bytes. The lines of a flood come in runs of equal ones, so copies of it are kept. */
+/** A line as bytes. A flood repeats its lines, so copies in a row are prepared. */
 export class Line {
-  /** Bytes of one copy, line end included: at most {@linkcode CHUNK}. */
+  /** Bytes of one copy with its line end, at most {@linkcode CHUNK}. */
   readonly length: number;
   #copies: Uint8Array;
 
   /**
+   * A line that is written once or more.
+   *
    * @param text without its line end
-   * @throws RangeError if no chunk could hold it
+   * @throws {RangeError} if it does not fit into a chunk
    */
   constructor(text: string) {
     this.#copies = encoder.encode(text + "\n");
@@ -33,11 +38,11 @@ export class Line {
     if (this.length > CHUNK) throw new RangeError(`a line of ${this.length} bytes`);
   }
 
-  /** Copies of it in a row, one at least: as many as are wanted or more, or as many as there are. */
+  /** Returns copies in a row: at least one, and at least `wanted` or the max. */
   copies(wanted: number): Uint8Array {
-    const most = Math.min(MOST_COPIES, Math.floor(CHUNK / this.length));
-    while (this.#copies.length < Math.min(wanted, most) * this.length) {
-      const twice = new Uint8Array(Math.min(2 * this.#copies.length, most * this.length));
+    const max = Math.min(MAX_COPIES, Math.floor(CHUNK / this.length));
+    while (this.#copies.length < Math.min(wanted, max) * this.length) {
+      const twice = new Uint8Array(Math.min(2 * this.#copies.length, max * this.length));
       twice.set(this.#copies);
       twice.set(this.#copies.subarray(0, twice.length - this.#copies.length), this.#copies.length);
       this.#copies = twice;
@@ -46,23 +51,25 @@ export class Line {
   }
 }
 
-/** What the chunks are written to. */
+/** Where the chunks are written. */
 export interface Disk extends Disposable {
-  /** Writes in the background, and leaves the bytes alone meanwhile: how many of them are written. */
+  /**
+   * Writes in the background. The bytes must not change meanwhile. Returns how many were written.
+   */
   write(bytes: Uint8Array): Promise<number>;
 }
 
-/** A new file, to which lines are appended. */
+/** A new file that lines are appended to. */
 export class LineFile implements AsyncDisposable {
   readonly #disk: Disk;
   readonly #failed: (reason: string) => void;
-  /** The chunk that is being filled, and how far. */
+  /** The chunk that is being filled, and the bytes in it. */
   #chunk = new Uint8Array(CHUNK);
   #used = 0;
-  /** Full chunks that wait, oldest first, and empty ones for later. */
+  /** Full chunks that wait to be written, oldest first, and empty chunks for later. */
   readonly #full: Uint8Array<ArrayBuffer>[] = [];
   readonly #empty: Uint8Array<ArrayBuffer>[] = [];
-  /** Lines lost behind those that wait. */
+  /** Lines lost since the last chunk was full. */
   #lost = 0;
   #writing: Promise<void> | undefined;
   #hasFailed = false;
@@ -73,11 +80,12 @@ export class LineFile implements AsyncDisposable {
   }
 
   /**
-   * Makes the file anew, for the user behind sudo.
+   * Creates the file, or replaces it. It belongs to the user behind sudo.
    *
-   * @param failed told once, in a sentence, when the file can take no more: later lines are lost
-   * @param open how it is made
-   * @throws {OperatorError} where it cannot be made
+   * @param failed called once, with a sentence, when the file cannot be written; later lines are
+   * lost
+   * @param open creates the file
+   * @throws {OperatorError} if it cannot be created
    */
   static create(
     path: string,
@@ -97,12 +105,12 @@ export class LineFile implements AsyncDisposable {
     }
   }
 
-  /** Appends a line. Where the disk does not keep up, lines are lost, and the file says how many. */
+  /** Appends a line. If the disk is too slow, lines are lost, and the file says how many. */
   line(text: string): void {
     this.append(new Line(text));
   }
 
-  /** Appends a line, or the same one several times. */
+  /** Appends a line one or more times. */
   append(line: Line, times = 1): void {
     if (this.#hasFailed) return;
     for (let left = times; left > 0;) {
@@ -114,25 +122,25 @@ export class LineFile implements AsyncDisposable {
     }
   }
 
-  /** Starts writing what waits. */
+  /** Starts writing the lines so far. */
   flush(): void {
     if (this.#used > 0) this.#turnOver();
   }
 
-  /** Puts a line into the chunk, which has room for one at least: how often it did, `times` at most. */
+  /** Puts up to `times` copies into the chunk, which has room for one. Returns how many it put. */
   #fill(line: Line, times: number): number {
     const start = this.#used;
     const copies = line.copies(times);
     const count = Math.min(times, Math.floor(Math.min(copies.length, CHUNK - start) / line.length));
     this.#used += count * line.length;
-    // What is behind the end will be overwritten, and costs less than to cut it off.
+    // Copying too much costs less than cutting it off. The next line overwrites the rest.
     this.#chunk.set(start + copies.length <= CHUNK ? copies : copies.subarray(0, this.#used - start), start);
     return count;
   }
 
-  /** Puts the chunk among the full ones and takes an empty one: false where too many wait. */
+  /** Queues the chunk and takes an empty one. Returns false if too many wait. */
   #turnOver(): boolean {
-    if (this.#full.length >= MOST_CHUNKS) return false;
+    if (this.#full.length >= MAX_CHUNKS) return false;
     this.#full.push(this.#chunk.subarray(0, this.#used));
     this.#chunk = this.#empty.pop() ?? new Uint8Array(CHUNK);
     this.#used = 0;
@@ -143,7 +151,7 @@ export class LineFile implements AsyncDisposable {
     return true;
   }
 
-  /** Writes the rest and closes. */
+  /** Writes the remaining lines and closes the file. */
   async [Symbol.asyncDispose](): Promise<void> {
     do {
       this.flush();

@@ -31,7 +31,7 @@ function makeLinks() {
   };
 }
 
-Deno.test("what is sent arrives when its time has come, as it was, and in order", () => {
+Deno.test("delay link: delivers datagrams unchanged and in order after the delay", () => {
   const { clock, slow, send, arrived } = makeLinks();
   assert.equal(slow.deadline, Infinity);
   send(1);
@@ -48,7 +48,7 @@ Deno.test("what is sent arrives when its time has come, as it was, and in order"
   assert.equal(slow.deadline, Infinity);
 });
 
-Deno.test("what comes in is not held back", () => {
+Deno.test("delay link: does not delay incoming datagrams", () => {
   const medium = new MemoryMedium();
   const [near, far] = [medium.link(1), medium.link(2)];
   near.addNeighbour(2);
@@ -61,7 +61,7 @@ Deno.test("what comes in is not held back", () => {
   assert.deepEqual([...buffer.copy()], [7]);
 });
 
-Deno.test("so many may be under way, and no more", () => {
+Deno.test("delay link: refuses datagrams beyond the max under way", () => {
   const { slow, send, arrived } = makeLinks();
   let taken = 0;
   while (send(taken & 0xff)) taken++;

@@ -27,7 +27,7 @@ function makePair() {
   };
 }
 
-Deno.test("a datagram arrives whole, behind the headroom, and touches nothing around it", () => {
+Deno.test("UDP link: receives a datagram behind the headroom, and touches nothing around it", () => {
   using pair = makePair();
   const into = poisoned();
   for (const length of [0, 1, 1500, 65_507]) {
@@ -41,7 +41,7 @@ Deno.test("a datagram arrives whole, behind the headroom, and touches nothing ar
   assert.equal(pair.other.receive(into), NOTHING);
 });
 
-Deno.test("a packet with a header in the headroom is sent from where it begins", () => {
+Deno.test("UDP link: sends a packet with a header in the headroom", () => {
   using pair = makePair();
   const buffer = poisoned(hex("0304"));
   buffer.start -= 2;
@@ -52,14 +52,14 @@ Deno.test("a packet with a header in the headroom is sent from where it begins",
   assert.deepEqual(into.copy(), hex("01020304"));
 });
 
-Deno.test("a datagram too long for UDP is refused, and the next one goes", () => {
+Deno.test("UDP link: refuses a datagram too long for UDP, and sends the next one", () => {
   using pair = makePair();
   assert.equal(pair.one.send(0, poisoned(pattern(65_508))), false);
   assert.equal(pair.one.send(0, poisoned(hex("01"))), true);
   assert.equal(pair.other.receive(poisoned()), 0);
 });
 
-Deno.test("the kernel is never given a buffer that the longest train would run over", () => {
+Deno.test("UDP link: refuses a buffer too short for the longest train", () => {
   using pair = makePair();
   assert.throws(
     () => pair.other.receive(new PacketBuffer(65_506)),
@@ -67,7 +67,7 @@ Deno.test("the kernel is never given a buffer that the longest train would run o
   );
 });
 
-Deno.test("strangers are told from neighbours by port and by address", () => {
+Deno.test("UDP link: tells strangers from neighbours by port and address", () => {
   using pair = makePair();
   using elsewhere = UdpSocket.bind(LOOPBACK, 1 << 16);
   new UdpLink(elsewhere.fd.number, [{ address: LOOPBACK, port: pair.port }]).send(0, poisoned(hex("01")));
@@ -84,7 +84,7 @@ Deno.test("strangers are told from neighbours by port and by address", () => {
   assert.equal(link.receive(poisoned()), STRANGER);
 });
 
-Deno.test("each of several neighbours is known by its place", () => {
+Deno.test("UDP link: knows each neighbour by its index", () => {
   using stack = new DisposableStack();
   const sockets = [0, 1, 2].map(() => stack.use(UdpSocket.bind(LOOPBACK, 1 << 16)));
   using hub = UdpSocket.bind(LOOPBACK, 1 << 16);
@@ -103,7 +103,7 @@ Deno.test("each of several neighbours is known by its place", () => {
   }
 });
 
-Deno.test("a neighbour that is gone disturbs nobody", () => {
+Deno.test("UDP link: works on after a neighbour has gone", () => {
   using pair = makePair();
   const gone = UdpSocket.bind(LOOPBACK, 1 << 16);
   const port = gone.localPort;
@@ -119,7 +119,7 @@ Deno.test("a neighbour that is gone disturbs nobody", () => {
   assert.equal(pair.other.receive(poisoned()), STRANGER);
 });
 
-Deno.test("many datagrams travel by the train, and each arrives whole and in order", () => {
+Deno.test("UDP link: delivers a train of datagrams whole and in order", () => {
   using pair = makePair();
   // Runs of one length with a shorter end, single ones, empty ones, growing ones, and more than a train holds.
   const lengths = [
@@ -157,7 +157,7 @@ Deno.test("many datagrams travel by the train, and each arrives whole and in ord
   assert.equal(pair.other.hasMore, false);
 });
 
-Deno.test("whenever the cork goes in and out, what is sent arrives once, whole, in order, in any of several buffers", () => {
+Deno.test("UDP link: delivers every datagram once and in order, corked or not", () => {
   using pair = makePair();
   // A few lengths, so that many follow their like and travel by the train.
   const length = fc.oneof(fc.constantFrom(0, 84, 85, 1400), fc.integer({ min: 0, max: 1500 }));
@@ -189,7 +189,7 @@ Deno.test("whenever the cork goes in and out, what is sent arrives once, whole, 
   }));
 });
 
-Deno.test("a train that has been begun is announced by nobody but the link", () => {
+Deno.test("UDP link: says that datagrams of a train remain, because poll does not", () => {
   using pair = makePair();
   pair.one.cork();
   for (let i = 0; i < 3; i++) pair.one.send(0, poisoned(hex("010203")));
@@ -202,7 +202,7 @@ Deno.test("a train that has been begun is announced by nobody but the link", () 
   assert.deepEqual(more, [true, true, false]);
 });
 
-Deno.test("each neighbour gets its own datagrams, however they are mixed", () => {
+Deno.test("UDP link: sends each neighbour its own datagrams, in any mix", () => {
   using stack = new DisposableStack();
   using hub = UdpSocket.bind(LOOPBACK, 1 << 20);
   const sockets = [0, 1].map(() => stack.use(UdpSocket.bind(LOOPBACK, 1 << 20)));
@@ -224,7 +224,7 @@ Deno.test("each neighbour gets its own datagrams, however they are mixed", () =>
   }
 });
 
-Deno.test("a port on loopback is taken at every address, so that nobody can send from it as its owner", () => {
+Deno.test("UDP link: holds its loopback port at every address, so no other user can send from it", () => {
   using socket = UdpSocket.bindLoopback(1 << 16);
   const port = socket.localPort;
   for (const hostname of ["127.0.0.1", "127.0.0.2", "0.0.0.0"]) {

@@ -128,27 +128,27 @@ const CASES = Object.entries(EVENTS).map(([kind, [fields, line, object]]) => ({
   object: { time: "2026-11-30T00:00:12.345Z", event: kind, ...object },
 }));
 
-Deno.test("the lines that introduce proxy and router", () => {
+Deno.test("classic log: the lines that introduce proxy and router", () => {
   assert.equal(proxyLine(40_123), "proxy port: 40123");
   assert.equal(routerLine(1, 4711, 40_124), "router: 1, pid: 4711, port: 40124");
 });
 
-Deno.test("where circuits are built, a router's line has its address, too", () => {
+Deno.test("classic log: the line of a router shows its address if circuits are built", () => {
   const line = routerLine(6, 4711, 40_124, address("192.168.206.2"));
   assert.equal(line, "router: 6, pid: 4711, port: 40124, IP: 192.168.206.2");
 });
 
-Deno.test("the line of each kind of event", () => {
+Deno.test("classic log: the line of each kind of event", () => {
   for (const { event, line } of CASES) assert.equal(eventLine(event), line);
 });
 
-Deno.test("each kind of event as an object, for JSON lines", () => {
+Deno.test("JSON lines: the object of each kind of event, with the time of its packet", () => {
   for (const { event, object } of CASES) {
     assert.deepEqual(eventObject(event, TO_WALL_CLOCK), object);
   }
 });
 
-Deno.test("addresses above 128.0.0.0 and circuits above 0x80000000 are not negative", () => {
+Deno.test("classic log: shows high addresses and circuit ids unsigned", () => {
   const highest = { source: addressFromBits(0xffff_ffff), destination: addressFromBits(0x8000_0000) };
   assert.equal(
     eventLine({ kind: "unknown-circuit", time: 0, circuit: 0xffff_ffff, port: 1, ...highest }),
@@ -179,7 +179,7 @@ class Log {
   }
 }
 
-Deno.test("a line that is kept is that of its event, whichever of its words has changed since", () => {
+Deno.test("event lines: return the right line whichever field of the event changed", () => {
   const log = new Log();
   const [one, from, to] = ([[1, 2], [9, 2], [1, 9]] as const).map(([source, destination]) =>
     pingOf({ source: addressFromBits(source), destination: addressFromBits(destination) })
@@ -203,7 +203,7 @@ Deno.test("a line that is kept is that of its event, whichever of its words has 
   }
 });
 
-Deno.test("lines ready to be written are those lines, also when more are asked for than are kept, and asked for again", () => {
+Deno.test("event lines: return the right line when more are asked for than are kept", () => {
   const log = new Log();
   const [us, first] = [address("10.5.51.2"), addressNumber("10.5.0.0")];
   const asked: ((sink: EventSink) => void)[] = [];

@@ -18,7 +18,7 @@ async function said(...lines: string[]): Promise<string[]> {
   return new TextDecoder().decode(stderr).split("\n").slice(0, -1);
 }
 
-Deno.test("what is said is written in its order, and all of it by the time that it is waited for", async () => {
+Deno.test("diagnostics: write messages in order, and all of them before the wait resolves", async () => {
   const lines = await said(
     `setUpDiagnostics("info");`,
     `log.info("first {n}", { n: 1 });`,
@@ -34,7 +34,7 @@ Deno.test("what is said is written in its order, and all of it by the time that 
   ]);
 });
 
-Deno.test("what is below the level is not said, and nothing is before there is one", async () => {
+Deno.test("diagnostics: drop messages below the level, and all before it is set", async () => {
   const lines = await said(
     `log.error("too early");`,
     `setUpDiagnostics("warning");`,

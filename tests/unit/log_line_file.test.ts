@@ -17,7 +17,7 @@ function disk(write: (bytes: Uint8Array) => Promise<number>): () => Disk {
   return () => ({ write, [Symbol.dispose]: () => {} });
 }
 
-Deno.test("lines are written in order, and all of them are there when the file is closed", async () => {
+Deno.test("line file: holds every line in order once it is closed", async () => {
   using directory = makeDirectory();
   const lines = Array.from({ length: 20_000 }, (_, number) => `line ${number}, ünïcödé 🧅`);
   {
@@ -27,7 +27,7 @@ Deno.test("lines are written in order, and all of them are there when the file i
   assert.equal(Deno.readTextFileSync(directory.file), lines.map((line) => line + "\n").join(""));
 });
 
-Deno.test("a line several times is that line as often, however many fit where it begins", async () => {
+Deno.test("line file: repeats a line exactly, wherever the chunk ends", async () => {
   using directory = makeDirectory();
   const lines = ["a line", "ünïcödé 🧅", "", "x".repeat(1000), "y".repeat(600_000)];
   const times = [1, 2, 3, 7, 8, 9, 0, 70_000, 1];
@@ -48,7 +48,7 @@ Deno.test("a line several times is that line as often, however many fit where it
   assert.ok(Deno.readTextFileSync(directory.file) === text);
 });
 
-Deno.test("copies of a line are that line in a row, as many as are wanted or as many as there are", () => {
+Deno.test("line: returns as many copies as wanted, up to the max", () => {
   for (const text of ["", "a line", "ünïcödé 🧅"]) {
     const line = new Line(text);
     let before = 0;
@@ -63,7 +63,7 @@ Deno.test("copies of a line are that line in a row, as many as are wanted or as 
   assert.throws(() => new Line("x".repeat(2 ** 20)), RangeError);
 });
 
-Deno.test("what was there before is gone", async () => {
+Deno.test("line file: replaces an existing file", async () => {
   using directory = makeDirectory();
   Deno.writeTextFileSync(directory.file, "yesterday's run");
   {
@@ -73,7 +73,7 @@ Deno.test("what was there before is gone", async () => {
   assert.equal(Deno.readTextFileSync(directory.file), "today's\n");
 });
 
-Deno.test("a link is replaced, not followed: root's log does not write where somebody else points", async () => {
+Deno.test("line file: replaces a symbolic link instead of following it", async () => {
   using directory = makeDirectory();
   const target = `${directory.path}/shadow`;
   Deno.writeTextFileSync(target, "secret");
@@ -87,7 +87,7 @@ Deno.test("a link is replaced, not followed: root's log does not write where som
   assert.equal(Deno.readTextFileSync(directory.file), "mine\n");
 });
 
-Deno.test("a file that cannot be made is the operator's to mend", () => {
+Deno.test("line file: an error names the file and the remedy if it cannot be created", () => {
   using directory = makeDirectory();
   const path = `${directory.path}/missing/stage2.proxy.out`;
   assert.throws(() => LineFile.create(path, assert.fail), (error) => {
@@ -101,7 +101,7 @@ Deno.test("a file that cannot be made is the operator's to mend", () => {
   });
 });
 
-Deno.test("a disk that takes a few bytes at a time gets them all, in order", async () => {
+Deno.test("line file: writes everything in order if the disk takes a few bytes at a time", async () => {
   const written: number[] = [];
   const open = disk((bytes) => {
     written.push(...bytes.subarray(0, 3));
@@ -117,7 +117,7 @@ Deno.test("a disk that takes a few bytes at a time gets them all, in order", asy
   assert.equal(new TextDecoder().decode(Uint8Array.from(written)), "one\ntwo\nthree\n");
 });
 
-Deno.test("a disk that fails is reported once, and asked no more: packets go on", async () => {
+Deno.test("line file: reports a failing disk once and stops writing", async () => {
   let asked = 0;
   const open = disk(() => {
     asked++;
@@ -137,7 +137,7 @@ Deno.test("a disk that fails is reported once, and asked no more: packets go on"
   assert.equal(asked, 1);
 });
 
-Deno.test("a disk that hangs fills no memory: what does not fit is lost, and the file says how much", async () => {
+Deno.test("line file: bounds its memory if the disk hangs, and says how many lines were lost", async () => {
   const { promise: diskIsBack, resolve } = Promise.withResolvers<void>();
   let largest = 0;
   let text = "";

@@ -27,7 +27,7 @@ function makeLoop(devices: number) {
   };
 }
 
-Deno.test("the doorbell ends the loop, and is left ringing for who reads the order", () => {
+Deno.test("packet loop: ends when the doorbell rings, and leaves it ringing", () => {
   using loop = makeLoop(0);
   ringDoorbell(loop.end);
   loop.run({});
@@ -45,7 +45,7 @@ function answering(fd: number, move: Source["move"]): Source {
   return { fd, move, bringsAnswers: true };
 }
 
-Deno.test("only devices that have something are asked, until they have nothing more", () => {
+Deno.test("packet loop: asks only readable sources, until they are empty", () => {
   using loop = makeLoop(2);
   const [quiet, busy] = loop.fds as [number, number];
   const asked: string[] = [];
@@ -65,7 +65,7 @@ Deno.test("only devices that have something are asked, until they have nothing m
   assert.equal(answerDoorbell(quiet), false);
 });
 
-Deno.test("what is due is done in time though no packet comes", () => {
+Deno.test("packet loop: meets a deadline without a packet", () => {
   using loop = makeLoop(1);
   const due = monotonic() + 5;
   let expired = 0;
@@ -80,7 +80,7 @@ Deno.test("what is due is done in time though no packet comes", () => {
   assert.equal(expired, 1);
 });
 
-Deno.test("who sleeps over the event ring is woken a little after the turn that wrote to it, or when the loop ends", async () => {
+Deno.test("packet loop: wakes the log a little after an event, or when it ends", async () => {
   // A pending Atomics.waitAsync alone does not keep Deno's event loop alive.
   const alive = setInterval(() => {}, 2 ** 30);
   using loop = makeLoop(1);
@@ -113,7 +113,7 @@ function chatter(ring: EventRing, device: number, before: (time: number) => void
   });
 }
 
-Deno.test("who sleeps over the event ring is woken early where it fills", () => {
+Deno.test("packet loop: wakes the log early when the ring fills", () => {
   using loop = makeLoop(1);
   const [device] = loop.fds as [number];
   const hasNews: boolean[] = [];
@@ -128,7 +128,7 @@ Deno.test("who sleeps over the event ring is woken early where it fills", () => 
   assert.deepEqual(hasNews, [false, true, false, true, false, true]);
 });
 
-Deno.test("who sleeps over the event ring is not woken again soon where little happens", () => {
+Deno.test("packet loop: pauses before it wakes the log again", () => {
   using loop = makeLoop(1);
   const [device] = loop.fds as [number];
   const wakes: number[] = [];
@@ -148,7 +148,7 @@ Deno.test("who sleeps over the event ring is not woken again soon where little h
   assert.ok(pause >= 95, `${pause} ms`);
 });
 
-Deno.test("what happened before a device failed is not lost to the log", () => {
+Deno.test("packet loop: publishes events before it fails", () => {
   using loop = makeLoop(1);
   const [device] = loop.fds as [number];
   ringDoorbell(device);
@@ -164,7 +164,7 @@ Deno.test("what happened before a device failed is not lost to the log", () => {
   assert.equal(events, 1);
 });
 
-Deno.test("a device that is gone ends the loop with an error that names it", () => {
+Deno.test("packet loop: fails with the error of a device that is gone", () => {
   using loop = makeLoop(0);
   assert.throws(
     () =>
@@ -178,7 +178,7 @@ Deno.test("a device that is gone ends the loop with an error that names it", () 
   );
 });
 
-Deno.test("a loop that stays awake after a packet does the same things, and blocks when nothing follows", () => {
+Deno.test("packet loop: works the same while it stays awake, and then blocks", () => {
   using loop = makeLoop(1);
   const [device] = loop.fds as [number];
   const asked: number[] = [];
@@ -229,18 +229,18 @@ function askedOf({ first = answering, answers, sent }: {
   return asked;
 }
 
-Deno.test("behind a lone packet the answer is looked for at once, though nothing has told of it", () => {
+Deno.test("packet loop: looks for an answer right after a single packet", () => {
   assert.deepEqual(askedOf({ answers: 1, sent: 1 }), ["asking", "answers"]);
   assert.deepEqual(askedOf({ answers: 0, sent: 1 }), ["asking", "answers"]);
 });
 
-Deno.test("it is not looked for behind many, or none, or where no source brings answers", () => {
+Deno.test("packet loop: does not look for an answer after many packets or none, or without such a source", () => {
   assert.deepEqual(askedOf({ answers: 1, sent: 2 }), ["asking"]);
   assert.deepEqual(askedOf({ answers: 1, sent: 0 }), ["asking"]);
   assert.deepEqual(askedOf({ first: source, answers: 1, sent: 1 }), ["asking"]);
 });
 
-Deno.test("packet loop: refuses a source in memory, which it could not wait for", () => {
+Deno.test("packet loop: refuses a source in memory", () => {
   using loop = makeLoop(0);
   const inMemory = { ...source(0, () => 0), fd: undefined };
   assert.throws(
@@ -249,7 +249,7 @@ Deno.test("packet loop: refuses a source in memory, which it could not wait for"
   );
 });
 
-Deno.test("what is due at the start comes before packets that have waited for it", () => {
+Deno.test("packet loop: meets a deadline at the start before it moves packets", () => {
   using loop = makeLoop(1);
   const [device] = loop.fds as [number];
   ringDoorbell(device);

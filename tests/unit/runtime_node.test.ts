@@ -54,7 +54,7 @@ function makeNodes() {
   return { medium, tun, proxy, router, counters };
 }
 
-Deno.test("each device moves a burst of 64 at most, so that none keeps the others waiting", () => {
+Deno.test("source: moves at most 64 packets in a turn", () => {
   const { tun, proxy, router } = makeNodes();
   const [fromLink, fromTun] = proxy.sources;
   const [fromProxy, ...more] = router.sources;
@@ -68,7 +68,7 @@ Deno.test("each device moves a burst of 64 at most, so that none keeps the other
   assert.equal(tun.take().length, 101);
 });
 
-Deno.test("whoever comes after a pause is taken to be alone, and whoever comes soon after it is not", () => {
+Deno.test("source: takes the first packet after a pause to be alone", () => {
   const { tun, proxy } = makeNodes();
   const fromTun = proxy.sources[1]!;
   const moved = [0, 5, 5.01, 5.02, 5.05, 5.06].map((now) => {
@@ -78,7 +78,7 @@ Deno.test("whoever comes after a pause is taken to be alone, and whoever comes s
   assert.deepEqual(moved, [1, 1, 4, 2, 1, 3], "a pause is more than 0.02 ms");
 });
 
-Deno.test("a stranger's datagrams are counted and dropped, and its flood is a burst as any other", () => {
+Deno.test("source: counts and drops a stranger's datagrams, a burst in a turn", () => {
   const { medium, proxy, router, counters } = makeNodes();
   for (let datagram = 0; datagram < 100; datagram++) {
     medium.carry(9, PROXY, cell(0x54, 1, REQUEST));
@@ -91,7 +91,7 @@ Deno.test("a stranger's datagrams are counted and dropped, and its flood is a bu
   assert.deepEqual(counters.router.snapshot(), { "unknown-peer": 65 });
 });
 
-Deno.test("a proxy waits for nothing, a router for the fragments of unfinished datagrams", () => {
+Deno.test("node: only a router has a deadline for missing fragments", () => {
   const { medium, proxy, router, counters } = makeNodes();
   assert.equal(proxy.deadline(), Infinity);
   assert.equal(router.deadline(), Infinity);
@@ -103,7 +103,7 @@ Deno.test("a proxy waits for nothing, a router for the fragments of unfinished d
   assert.equal(counters.router.get("reassembly-timeout"), 1);
 });
 
-Deno.test("what a proxy sends because it is due leaves at once, and what the link does not take is counted", () => {
+Deno.test("node: sends at a deadline without delay, and counts refused cells", () => {
   const link = new MemoryMedium().link(PROXY);
   link.addNeighbour(ROUTER);
   const counters = new Counters();

@@ -32,14 +32,14 @@ function makeGathered() {
   return made;
 }
 
-Deno.test("threads begin free, and stay so while packets come now and then", () => {
+Deno.test("placement: starts free, and stays free while packets are rare", () => {
   const { moves, paced } = makePlacement();
   paced(1, 20, 0, 100);
   paced(1, 1000, 10_000, 10);
   assert.deepEqual(moves, []);
 });
 
-Deno.test("who begins to be busy comes together with the others within a tenth of a second, and is free when that is over", () => {
+Deno.test("placement: comes together within 0.1 s of traffic, and is free again after it", () => {
   const { moves, paced } = makePlacement();
   paced(1, 20, 0, 100);
   paced(1, 5, 2000, 42);
@@ -50,19 +50,19 @@ Deno.test("who begins to be busy comes together with the others within a tenth o
   assert.deepEqual(moves, ["together", "free"]);
 });
 
-Deno.test("turns that move nothing make nobody busy", () => {
+Deno.test("placement: ignores turns without packets", () => {
   const { moves, paced } = makePlacement();
   paced(0, 1, 0, 1000);
   assert.deepEqual(moves, []);
 });
 
-Deno.test("threads stay together while packets come one at a time, one after the other", () => {
+Deno.test("placement: stays together while packets come one at a time", () => {
   const { moves, paced } = makeGathered();
   paced(1, 1, 1001, 1000);
   assert.deepEqual(moves, []);
 });
 
-Deno.test("who is free and gets many packets a turn goes apart at once, and is free again after a while of few", () => {
+Deno.test("placement: goes from free to apart at once under load, and back after it", () => {
   const { moves, turns, paced } = makePlacement();
   turns(2, 50);
   assert.deepEqual(moves, ["apart"]);
@@ -72,7 +72,7 @@ Deno.test("who is free and gets many packets a turn goes apart at once, and is f
   assert.deepEqual(moves, ["apart", "free"]);
 });
 
-Deno.test("many packets a turn part them, and few bring them together again, but not at once", () => {
+Deno.test("placement: goes apart under load, and together again after a hold", () => {
   const { moves, turns } = makeGathered();
   turns(2, 1000);
   assert.deepEqual(moves, ["apart"]);
@@ -84,7 +84,7 @@ Deno.test("many packets a turn part them, and few bring them together again, but
   assert.deepEqual(moves, ["apart", "together"]);
 });
 
-Deno.test("who parts soon after coming together stays apart twice as long each time, up to ten seconds", () => {
+Deno.test("placement: doubles the hold when it goes apart again soon, up to 10 s", () => {
   const { moves, turns } = makeGathered();
   let now = 1000;
   turns(64, now);
@@ -99,7 +99,7 @@ Deno.test("who parts soon after coming together stays apart twice as long each t
   assert.deepEqual(holds, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000]);
 });
 
-Deno.test("after a long rest together the first hold counts again", () => {
+Deno.test("placement: starts with the first hold again after a long time together", () => {
   const { moves, turns } = makeGathered();
   turns(64, 1000);
   turns(1, 1100);

@@ -35,7 +35,7 @@ function routerRole(proxyPort: number): Role {
  *   test plays the proxy ── UDP on loopback ──► packet thread: a router with an echo exit
  *                        ◄── UDP ──
  */
-Deno.test("a packet thread answers pings, counts them, tells of each, and stops when it is asked", async () => {
+Deno.test("packet thread: answers pings, counts and logs each, and stops when asked", async () => {
   const proxy = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
   const { port: proxyPort } = proxy.addr as Deno.NetAddr;
   using socket = UdpSocket.bind(LOOPBACK, 1 << 20);
@@ -86,7 +86,7 @@ Deno.test("a packet thread answers pings, counts them, tells of each, and stops 
   assert.ok(bursts >= 1);
 });
 
-Deno.test("a thread that was never started stops, too, and stopping twice is nothing", async () => {
+Deno.test("packet thread: stops without a start, and more than once", async () => {
   const thread = new PacketThread(MODULE);
   const followed = thread.follow(() => assert.fail("nothing happened"), () => {});
   await thread[Symbol.asyncDispose]();
@@ -94,7 +94,7 @@ Deno.test("a thread that was never started stops, too, and stopping twice is not
   await followed;
 });
 
-Deno.test("a thread whose device is gone says why, and can be disposed of", async () => {
+Deno.test("packet thread: says why it failed, and can then be disposed of", async () => {
   const thread = new PacketThread(MODULE);
   // No descriptor has this number.
   await thread.start(routerRole(1), 0x7fff_ffff, []);

@@ -11,7 +11,7 @@ import {
 
 const NAMES = [...Object.keys(COUNTERS), ...Object.keys(DROP_REASONS)] as (CounterName | DropReason)[];
 
-Deno.test("every name has a counter of its own", () => {
+Deno.test("counters: count each name separately", () => {
   const counters = new Counters();
   NAMES.forEach((name, index) => {
     for (let times = 0; times <= index; times++) counters.count(name);
@@ -19,13 +19,13 @@ Deno.test("every name has a counter of its own", () => {
   NAMES.forEach((name, index) => assert.equal(counters.get(name), index + 1, name));
 });
 
-Deno.test("no name and no meaning is there twice", () => {
+Deno.test("counters: have distinct names and meanings", () => {
   assert.equal(new Set(NAMES).size, NAMES.length);
   const meanings = [...Object.values(COUNTERS), ...Object.values(DROP_REASONS)];
   assert.equal(new Set(meanings).size, meanings.length);
 });
 
-Deno.test("a snapshot has what is not zero, the drops apart from the rest", () => {
+Deno.test("counters: a snapshot holds every count above zero and tells drops from the rest", () => {
   const counters = new Counters();
   assert.deepEqual(counters.snapshot(), {});
   for (const name of ["bad-cell", "link-in", "link-in", "not-ipv4"] as const) counters.count(name);
@@ -36,7 +36,7 @@ Deno.test("a snapshot has what is not zero, the drops apart from the rest", () =
   assert.equal(snapshot["link-in"], 2, "a snapshot stands still");
 });
 
-Deno.test("another thread counts on over the same memory, and past 32 bits", () => {
+Deno.test("counters: another thread continues over the same memory, past 32 bits", () => {
   const memory = new SharedArrayBuffer(COUNTERS_BYTES);
   const [writer, reader] = [new Counters(memory), new Counters(memory)];
   writer.count("tun-in");
@@ -46,6 +46,6 @@ Deno.test("another thread counts on over the same memory, and past 32 bits", () 
   assert.equal(reader.get("tun-in"), 2 ** 32);
 });
 
-Deno.test("memory of another size is refused", () => {
+Deno.test("counters: refuse memory of the wrong size", () => {
   assert.throws(() => new Counters(new ArrayBuffer(COUNTERS_BYTES + 1)), RangeError);
 });

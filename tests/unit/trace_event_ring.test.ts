@@ -181,7 +181,7 @@ const EVENTS: readonly [tell: (sink: EventSink, now: number) => void, event: Rec
   }],
 ];
 
-Deno.test("event ring: an event of each kind comes out with every bit of every field, and its own time", () => {
+Deno.test("event ring: returns an event of each kind with every bit of every field, and its own time", () => {
   assert.deepEqual(EVENTS.map(([, { kind }]) => kind), Object.keys(EVENT_FIELDS));
   // Twice in the same memory: a field that a kind does not have is not left over from another.
   const { ring } = makeRing(16);
@@ -191,7 +191,7 @@ Deno.test("event ring: an event of each kind comes out with every bit of every f
   }
 });
 
-Deno.test("event ring: details are kept only with packets, and packets only beyond circuits", () => {
+Deno.test("event ring: keeps circuits, or lines too, or the details of packets too", () => {
   const { ring: lines } = makeRing(16, { keeps: "lines" });
   const { ring: circuits } = makeRing(16, { keeps: "circuits" });
   for (const [tell] of EVENTS) {
@@ -212,7 +212,7 @@ Deno.test("event ring: details are kept only with packets, and packets only beyo
   );
 });
 
-Deno.test("event ring: ports of TCP and UDP, and nothing where a fragment or a short packet has none", () => {
+Deno.test("event ring: keeps the ports of TCP and UDP, if the packet holds them", () => {
   const ports = Uint8Array.of(0xff, 0xfe, 0x00, 0x35, 1, 2, 3, 4);
   const cases: [what: string, packet: Uint8Array, details: Record<string, number>][] = [
     ["UDP", ipv4({ protocol: Protocol.udp }, ports), { length: 28, sourcePort: 0xfffe, destinationPort: 53 }],
@@ -239,7 +239,7 @@ Deno.test("event ring: ports of TCP and UDP, and nothing where a fragment or a s
   }
 });
 
-Deno.test("what does not fit is lost and counted, and what was there stays", () => {
+Deno.test("event ring: reports an event lost if it is full, and keeps those before it", () => {
   const { ring, lost } = makeRing(4);
   emit(ring, 0, 1, 2, 3);
   assert.equal(lost(), 0);
@@ -251,7 +251,7 @@ Deno.test("what does not fit is lost and counted, and what was there stays", () 
   assert.equal(lost(), 2);
 });
 
-Deno.test("round and round: the order stays, whatever the steps", () => {
+Deno.test("event ring: keeps the order when it wraps around", () => {
   const { ring, lost } = makeRing(8);
   let next = 0;
   for (let round = 0; round < 200; round++) {
@@ -262,7 +262,7 @@ Deno.test("round and round: the order stays, whatever the steps", () => {
   assert.equal(lost(), 0);
 });
 
-Deno.test("positions wrap around at 31 bits, and nothing is lost or doubled", () => {
+Deno.test("event ring: loses and doubles nothing when its counts wrap around at 31 bits", () => {
   for (const position of [2 ** 31 - 3, 2 ** 31 - 1]) {
     const { ring, lost } = makeRing(4, { position });
     assert.deepEqual(drain(ring), []);
@@ -288,7 +288,7 @@ function drainRuns(ring: EventRing): [number: number, times: number][] {
   return runs;
 }
 
-Deno.test("the reader sees what is published, not what has only been emitted", () => {
+Deno.test("event ring: shows the reader only published events", () => {
   const memory = ringMemory(8);
   const [writer, reader] = [new EventRing(memory, { keeps: "packets" }), new EventRing(memory)];
   emit(writer, 0, 1);
@@ -300,7 +300,7 @@ Deno.test("the reader sees what is published, not what has only been emitted", (
   assert.deepEqual(drain(reader), [2]);
 });
 
-Deno.test("event ring: lines that are alike are a run, although ids, lengths and times differ", () => {
+Deno.test("event ring: merges events with the same line, although ids, lengths and times differ", () => {
   const { ring } = makeRing(8, { keeps: "lines" });
   const packets = [1, 2, 3].map((seq) =>
     pingOf({ source: A1, destination: A2, length: 28 + seq, id: seq, seq })
@@ -311,13 +311,13 @@ Deno.test("event ring: lines that are alike are a run, although ids, lengths and
   assert.deepEqual(runs, [[{ kind: "icmp-from-tunnel", time: 0, source: A1, destination: A2, type: 8 }, 3]]);
 });
 
-Deno.test("event ring: where packets are kept, equal events in a row are a record each", () => {
+Deno.test("event ring: merges nothing when it keeps packets", () => {
   const { ring } = makeRing(8);
   emit(ring, 0, 0, 1);
   assert.deepEqual(drainRuns(ring), [[0, 1], [0, 1], [1, 1]]);
 });
 
-Deno.test("equal events in a row take one place, and come out as many as they were", () => {
+Deno.test("event ring: merges events in a row into one record, and returns as many as there were", () => {
   const numbers = [0, 0, 0, 1, 0, 2, 2];
   const { ring, lost } = makeRing(8, { keeps: "lines" });
   emit(ring, ...numbers);
@@ -339,7 +339,7 @@ Deno.test("event ring: a reader lets others run after every 64 records", () => {
   assert.equal(done.length, 162);
 });
 
-Deno.test("events that differ in one field only are not equal", () => {
+Deno.test("event ring: does not merge events that differ in one field", () => {
   const [one, from, to] = [[A1, A2], [A9, A2], [A1, A9]].map(([source, destination]) =>
     pingOf({ source: source!, destination: destination! })
   ) as [Ipv4View, Ipv4View, Ipv4View];
@@ -361,7 +361,7 @@ Deno.test("events that differ in one field only are not equal", () => {
   assert.deepEqual(times, Array(11).fill(1));
 });
 
-Deno.test("a published event is the reader's: one like it takes a place of its own", () => {
+Deno.test("event ring: does not merge into a published record", () => {
   const { ring, lost } = makeRing(2, { keeps: "lines" });
   for (const _ of [1, 2, 3]) {
     emit(ring, 7);
@@ -371,13 +371,13 @@ Deno.test("a published event is the reader's: one like it takes a place of its o
   assert.deepEqual(drainRuns(ring), [[7, 1], [7, 1]]);
 });
 
-Deno.test("a run that one record cannot count goes on in the next", () => {
+Deno.test("event ring: continues a run in the next record when the count is at its max", () => {
   const { ring } = makeRing(4, { keeps: "lines" });
   for (let n = 0; n < 258; n++) emit(ring, HIGHEST);
   assert.deepEqual(drainRuns(ring), [[HIGHEST, 256], [HIGHEST, 2]]);
 });
 
-Deno.test("events that happen while others are handed over wait for the next time", () => {
+Deno.test("event ring: leaves events that arrive during a drain for the next one", () => {
   const { ring } = makeRing(8);
   emit(ring, 0, 1);
   const seen: number[] = [];
@@ -390,7 +390,7 @@ Deno.test("events that happen while others are handed over wait for the next tim
   assert.deepEqual(drain(ring), [10, 11]);
 });
 
-Deno.test("a reader that fails in the middle gets the same events again", () => {
+Deno.test("event ring: hands the same events over again after a reader failed", () => {
   const { ring } = makeRing(8);
   emit(ring, 0, 1);
   assert.throws(() => {
@@ -401,7 +401,7 @@ Deno.test("a reader that fails in the middle gets the same events again", () => 
   assert.deepEqual(drain(ring), [0, 1]);
 });
 
-Deno.test("sleeping: only a wake ends it, and one that came since the ring was drained", async () => {
+Deno.test("event ring: only a wake since the last drain ends a sleep", async () => {
   using _ = stayAlive();
   const { ring } = makeRing(8);
   let woken = 0;
@@ -423,7 +423,7 @@ Deno.test("sleeping: only a wake ends it, and one that came since the ring was d
   await ring.untilWoken();
 });
 
-Deno.test("a writer knows whether it has news for its reader, and whether that is much", () => {
+Deno.test("event ring: tells its writer how much is new for the reader", () => {
   for (const position of [0, 2 ** 31 - 1 - 3]) {
     const memory = ringMemory(16, position);
     const [writer, reader] = [new EventRing(memory, { keeps: "packets" }), new EventRing(memory)];
@@ -462,7 +462,7 @@ class Writer implements Disposable {
   }
 }
 
-Deno.test("a writer in another thread, faster than its reader: every event is read once, in order, or counted", async () => {
+Deno.test("event ring: with a fast writer in another thread, every event is read once in order or counted lost", async () => {
   const events = 100_000;
   for (const position of [0, 2 ** 31 - 1000]) {
     const memory = ringMemory(256, position);
@@ -494,7 +494,7 @@ Deno.test("a writer in another thread, faster than its reader: every event is re
   }
 });
 
-Deno.test("no wake-up is lost: a writer that waits for its reader before each event is never left waiting", async () => {
+Deno.test("event ring: loses no wake, even if the writer waits for the reader before each event", async () => {
   const events = 5000;
   const memory = ringMemory(256);
   const taken = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
