@@ -5,7 +5,7 @@
  */
 import type { ProtocolName } from "../ip/ipv4.ts";
 
-/** A kind of exit: it answers echo requests itself, or sends by a raw ICMP socket. `exit/registry.ts` has a row for each. */
+/** A kind of exit. `exit/registry.ts` has a row for each. */
 export type ExitKind = "echo" | "raw-icmp";
 
 /** How the proxy comes by its circuits: one to each router, there from the start; or built, in the clear or sealed. */

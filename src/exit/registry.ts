@@ -1,8 +1,9 @@
 /**
- * The kinds of exits, as the control threads see them: settings, privileges, device and host plan. The packet thread
- * reads `cores.ts` instead, so that it loads no host plans.
+ * The kinds of exits, as the control threads see them: settings, privileges, host plan, and device.
+ * The packet thread reads `cores.ts` instead, so that it loads no host plans.
  *
- * A new kind has a folder of its own and a row here, a case in `cores.ts`, and its name in the stage table.
+ * A new kind gets its own folder, a row here, a case in `cores.ts`, and its name in the stage
+ * table.
  *
  * @module
  */

@@ -5,7 +5,10 @@
  */
 import { type Stage, STAGES } from "../config/stages.ts";
 
-/** How a finding is: as it must be; not, so that stages cannot run; worth knowing; not for us to see. */
+/**
+ * How a finding is: as it must be; not, so that stages cannot run; worth knowing; not for us to
+ * see.
+ */
 export type Mark = "ok" | "lacks" | "note" | "unknown";
 
 /** One thing that was looked at. */

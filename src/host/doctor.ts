@@ -1,6 +1,6 @@
 /**
- * The doctor: from the facts about a host to what it has and lacks for each stage. Wherever it can, it asks the
- * planners of a run themselves, so that it cannot be of another opinion than they are.
+ * The doctor: from the facts about a host to what it has and lacks for each stage. Wherever it can,
+ * it asks the planners of a run themselves, so that it cannot be of another opinion than they are.
  *
  * @module
  */
@@ -86,7 +86,9 @@ export function diagnose(facts: Facts, stages: readonly Stage[] = STAGES): Diagn
   return conclude(findings, stages);
 }
 
-/** Adds a finding, unless it has been made for another stage, or another check lacks the very same. */
+/**
+ * Adds a finding, unless it has been made for another stage, or another check lacks the very same.
+ */
 function add(findings: Finding[], name: string, verdict: Verdict, stage: number): void {
   const index = findings.findIndex((each) =>
     each.mark === verdict.mark && each.says === verdict.says && (each.name === name || each.mark === "lacks")
@@ -118,7 +120,10 @@ function lookAtLoopback({ hasLoopback }: Facts): Verdict {
   return hasLoopback ? ok("up") : lacks("the loopback interface is down", "ip link set lo up");
 }
 
-/** Each process has a port for control and one for cells; only the proxy does without the latter where none travel. */
+/**
+ * Each process has a port for control and one for cells; only the proxy does without the latter
+ * where none travel.
+ */
 function lookAtPorts({ sysctl, udpPorts }: Facts, { routers, stage }: Settings): Verdict {
   const choice = choiceOfPorts(sysctl, udpPorts);
   if (choice === undefined) return unknown(`${PORT_RANGE.name} cannot be read`);
@@ -225,7 +230,10 @@ function lookAtExits(state: HostState, settings: Settings): Verdict[] {
   });
 }
 
-/** Routers send by sockets of their own. It is a NAT exit, of the stages from 7 on, that lets the kernel forward. */
+/**
+ * Routers send by sockets of their own. It is a NAT exit, of the stages from 7 on, that lets the
+ * kernel forward.
+ */
 function lookAtForwarding({ sysctl }: Facts): Verdict {
   const value = sysctl(FORWARDING);
   if (value === undefined) return unknown(`${FORWARDING} cannot be read`);
@@ -258,7 +266,10 @@ function lookAtRules({ rules }: HostState, { priority, table }: Settings): Verdi
   );
 }
 
-/** Whether something that is needed is another run's; by now, nothing else can stand in the way of the whole plan. */
+/**
+ * Whether something that is needed is another run's; by now, nothing else can stand in the way of
+ * the whole plan.
+ */
 function lookAtOtherRuns(state: HostState, settings: Settings): Verdict {
   planHost(settings, state, 0, "nft");
   const pids = [...new Set(state.held.values())];
@@ -267,7 +278,10 @@ function lookAtOtherRuns(state: HostState, settings: Settings): Verdict {
     : note(`up, with changes of its own: process ${pids.join(", ")}`);
 }
 
-/** What layers are sealed with: told even where no stage seals yet, and then it keeps none from running. */
+/**
+ * What layers are sealed with: told even where no stage seals yet, and then it keeps none from
+ * running.
+ */
 function lookAtSealing({ sealing }: Facts, stages: readonly Stage[]): Finding {
   const matters = stages.map(({ number }) => number).filter((number) => number >= FIRST_SEALED);
   const found = { name: "sealing", stages: matters };

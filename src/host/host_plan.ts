@@ -1,5 +1,6 @@
 /**
- * The plan: everything that a run changes on the host, in the order in which a person would type it.
+ * The plan: everything that a run changes on the host, in the order in which a person would type
+ * it.
  *
  * @module
  */
@@ -78,7 +79,8 @@ function neededLinks(exits: readonly RouterExit<unknown>[]): NeededLink[] {
 /**
  * What of the needed changes is to be made, each once.
  *
- * @throws {OperatorError} where something is there that will not stay, because another run has made it
+ * @throws {OperatorError} where something is there that will not stay, because another run has made
+ *   it
  */
 function missing(needed: readonly Change[], { held }: HostState): Change[] {
   for (const { what, isThere, isOptional = false } of needed) {

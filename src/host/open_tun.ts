@@ -17,11 +17,15 @@ export interface AttachedTun extends Disposable {
   readonly existed: boolean;
 }
 
-/** How long to wait for a run that has just been killed to let go of its interface, in ms, and how often to look. */
+/**
+ * How long to wait for a run that has just been killed to let go of its interface, in ms, and how
+ * often to look.
+ */
 const RELEASE = { most: 1000, step: 20 } as const;
 
 /**
- * Attaches to the interface, which is made where it does not exist, and then goes when it is disposed of.
+ * Attaches to the interface, which is made where it does not exist, and then goes when it is
+ * disposed of.
  *
  * @throws {OperatorError} naming the cause and the remedy
  */

@@ -1,5 +1,6 @@
 /**
- * UDP ports of the kernel's choice: proxy and routers bind such ones on loopback, and nobody can choose others for them.
+ * UDP ports of the kernel's choice: proxy and routers bind such ones on loopback, and nobody can
+ * choose others for them.
  *
  * @module
  */
@@ -14,7 +15,10 @@ export interface PortChoice {
   readonly free: number;
 }
 
-/** The sysctl that says from where to where (Documentation/networking/ip-sysctl.rst), and its usual value. */
+/**
+ * The sysctl that says from where to where (Documentation/networking/ip-sysctl.rst), and its usual
+ * value.
+ */
 export const PORT_RANGE = { name: "net.ipv4.ip_local_port_range", usual: "32768 60999" } as const;
 
 /** The sysctl that says which ones of those are not for the choosing. */
@@ -49,7 +53,10 @@ function parseList(text: string): [first: number, last: number][] {
   });
 }
 
-/** The local ports in `/proc/net/udp`, whose second column is `ADDRESS:PORT` in hexadecimal (proc(5)). */
+/**
+ * The local ports in `/proc/net/udp`, whose second column is `ADDRESS:PORT` in hexadecimal
+ * (proc(5)).
+ */
 export function parseUdpPorts(table: string): number[] {
   return [...table.matchAll(/^ *\d+: [0-9A-F]+:([0-9A-F]{4}) /gm)].map(([, port]) => parseInt(port!, 16));
 }

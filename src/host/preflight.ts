@@ -10,7 +10,8 @@ import { TUN_DEVICE } from "../sys/tun.ts";
 import { type Capability, hasCapability } from "../sys/capability.ts";
 
 /**
- * Makes sure that proxy and routers can talk to each other. In a network namespace that has just been made, they cannot.
+ * Makes sure that proxy and routers can talk to each other. In a network namespace that has just
+ * been made, they cannot.
  *
  * @throws {OperatorError} naming what is missing and how to get it
  */
@@ -49,7 +50,10 @@ function requireCapability(capability: Capability, purpose: string): void {
   );
 }
 
-/** Whether the loopback interface is up. In a new namespace it has no address; taken down, it keeps the one it had. */
+/**
+ * Whether the loopback interface is up. In a new namespace it has no address; taken down, it keeps
+ * the one it had.
+ */
 export function hasLoopback(): boolean {
   return Deno.networkInterfaces().some(({ address }) => address === "127.0.0.1") && !isDown("lo");
 }

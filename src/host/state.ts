@@ -13,7 +13,8 @@ import { EVERYWHERE, parseCidr } from "../ip/cidr.ts";
 /**
  * Asks for everything.
  *
- * @param withRules whether rules count; where they don't, none are asked for, and a kernel without them will do
+ * @param withRules whether rules count; where they don't, none are asked for, and a kernel without
+ *   them will do
  */
 export async function readHostState(withRules = true): Promise<HostState> {
   return {
@@ -31,8 +32,9 @@ export async function readHostState(withRules = true): Promise<HostState> {
 }
 
 /**
- * Reads what `ip -d -N -json -batch` prints for interfaces with their addresses, rules and routes: a list a line, in any order.
- * For an empty one it prints nothing at all, or a list with empty objects.
+ * Reads what `ip -d -N -json -batch` prints for interfaces with their addresses, rules and routes:
+ * a list a line, in any order. For an empty one it prints nothing at all, or a list with empty
+ * objects.
  */
 export function parseNetwork(lists: string): Pick<HostState, "interfaces" | "rules" | "routes"> {
   const items = lists.split("\n").filter((line) => line.trim() !== "")
@@ -83,7 +85,10 @@ function parseInterface({ ifname, flags, mtu, linkinfo, addr_info }: IpLink): In
   };
 }
 
-/** How little an address suits as a source. Of one kind, the kernel lists a block's first address before its others. */
+/**
+ * How little an address suits as a source. Of one kind, the kernel lists a block's first address
+ * before its others.
+ */
 function reluctance({ scope, deprecated }: ListedAddress): number {
   return (deprecated === true ? 2 : 0) + (scope === GLOBAL ? 0 : 1);
 }

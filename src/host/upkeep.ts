@@ -1,5 +1,6 @@
 /**
- * Upkeep: what a run needs of its host to stay as it is, and what is to be said and done where it does not. No I/O.
+ * Upkeep: what a run needs of its host to stay as it is, and what is to be said and done where it
+ * does not. No I/O.
  *
  * ```
  *              its routes are gone,

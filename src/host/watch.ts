@@ -1,5 +1,6 @@
 /**
- * The watch over the host while a run is up: hears of changes, looks at what they concern, and puts back what is lost.
+ * The watch over the host while a run is up: hears of changes, looks at what they concern, and puts
+ * back what is lost.
  *
  * @module
  */
@@ -15,7 +16,9 @@ const LISTEN = 250;
 /** Milliseconds from one look to the next at the least, for a look starts programs. */
 const REST = 500;
 
-/** Milliseconds until what could not be put back is tried again, unless something is heard before. */
+/**
+ * Milliseconds until what could not be put back is tried again, unless something is heard before.
+ */
 const AGAIN = 5000;
 
 /** A watch. It ends, with what it is doing, when it is disposed of. */

@@ -57,7 +57,7 @@ export function broadcast(block: Cidr): IpAddress {
   return addressAt(block, -1);
 }
 
-/** The lowest host address of a tunnel's block that is not the tunnel's own. It stands for the onion, e.g. in traceroute. */
+/** The address that stands for the onion as a hop, e.g. in traceroute: the block's lowest but the tunnel's own. */
 export function hopOf(block: Cidr): IpAddress {
   const first = addressAt(block, 1);
   return first === block.address ? addressAt(block, 2) : first;

@@ -1,5 +1,6 @@
 /**
- * What an exit is to a router: the place where packets leave the onion, and where the answers to them come in.
+ * What an exit is to a router: the place where packets leave the onion, and where the answers to
+ * them come in.
  *
  * @module
  */
@@ -8,7 +9,8 @@ import type { Ipv4View } from "../ip/ipv4.ts";
 import type { Trace } from "../trace/trace.ts";
 
 /**
- * Takes an answer back into the onion, on the circuit that its request came by. It uses the buffer up.
+ * Takes an answer back into the onion, on the circuit that its request came by. It uses the buffer
+ * up.
  *
  * @param isFromWorld whether the answer came from outside, and not from the exit itself
  * @param now the time in ms
@@ -30,7 +32,10 @@ export interface Exit {
   readonly deadline: number;
   /** Forgets what has waited too long. */
   expire(now: number): void;
-  /** The outside, if the exit reads from there; undefined for an exit that makes every answer itself. */
+  /**
+   * The outside, if the exit reads from there; undefined for an exit that makes every answer
+   * itself.
+   */
   readonly world?: World;
 }
 

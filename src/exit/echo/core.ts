@@ -1,5 +1,5 @@
 /**
- * The echo exit: the router stands in for every host of the tunnel's block and answers `ping` itself.
+ * The echo exit: the router answers `ping` itself, on behalf of every host of the tunnel's block.
  *
  * @module
  */
@@ -10,16 +10,16 @@ import { IPV4_HEADER, Ipv4View, Protocol, writeIpv4Header } from "../../ip/ipv4.
 import { type Cidr, isHostOf } from "../../ip/cidr.ts";
 import type { Deliver, Exit } from "../../node/exit.ts";
 
-/** The TTL of the packets we originate (IANA "IP Option Numbers", IP TIME TO LIVE PARAMETER). */
+/** The TTL of packets that we originate (IANA "IP Option Numbers", IP TIME TO LIVE PARAMETER). */
 const TTL = 64;
 
-/** Answers echo requests to the hosts of one block. */
+/** Answers echo requests to the hosts of a block. */
 export class EchoExit implements Exit {
   readonly #block: Cidr;
   readonly #deliver: Deliver;
   readonly #trace: Trace;
 
-  /** @param block the hosts that answer, and in it the one address that does not: the tunnel's own */
+  /** @param block the hosts that answer; its address is the tunnel's own, which does not */
   constructor(block: Cidr, deliver: Deliver, trace: Trace) {
     this.#block = block;
     this.#deliver = deliver;
@@ -47,9 +47,9 @@ export class EchoExit implements Exit {
 }
 
 /**
- * Turns a checked echo request into its reply, in place. The reply keeps the request's type of service
- * (RFC 1122 §3.2.2.6) and its identification, which is as unique for the way back as it was for the way here;
- * header options are left out.
+ * Turns a valid echo request into its reply, in place. The reply keeps the request's type of
+ * service (RFC 1122 §3.2.2.6) and its identification, which is as unique on the way back as it was
+ * on the way here. It drops header options.
  */
 export function turnIntoReply(packet: PacketBuffer, ip: Ipv4View): void {
   const { typeOfService, identification, source, destination, payload } = ip;
@@ -70,7 +70,7 @@ export function turnIntoReply(packet: PacketBuffer, ip: Ipv4View): void {
  * The reply to an echo request.
  *
  * @param request a whole IPv4 packet
- * @returns the whole reply, or undefined where the packet is damaged, a fragment, or no echo request
+ * @returns the whole reply; undefined if the packet is damaged, a fragment, or not an echo request
  */
 export function answerEcho(request: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
   if (request.length > MAX_PACKET) return undefined;

@@ -10,7 +10,7 @@ import { type JsonCodec, record } from "../../json.ts";
 /** Settings of an echo exit. */
 export interface EchoSettings {
   readonly kind: "echo";
-  /** The hosts that answer, and the tunnel's own address, which does not. */
+  /** The hosts that answer. Its address is the tunnel's own, which does not. */
   readonly block: Cidr;
 }
 

@@ -1,13 +1,13 @@
 /**
- * The raw ICMP exit: pings go into the real world by the router's own address, and what the world says to them
- * comes back.
+ * The raw ICMP exit sends pings into the real world from the router's own address, and takes the
+ * answers back into the onion.
  *
  * ```
  *   tunnel ──► send ──────► time to live ──► session ──► socket ──► world
  *   tunnel ◄── fromWorld ◄── reply, or error that quotes a request ◄── world
  * ```
  *
- * A core without I/O: it is given a socket.
+ * A core without I/O: its caller provides the socket.
  *
  * @module
  */
@@ -43,19 +43,19 @@ import {
   type TranslatorLimits,
 } from "./translator.ts";
 
-/** How an ICMP message leaves: what the kernel shall write into its IPv4 header. */
+/** What the kernel writes into the IPv4 header of an outgoing ICMP message. */
 export interface OutgoingFields {
   /** The destination address. */
   readonly destination: IpAddress;
-  /** Hops that it may make. */
+  /** The number of hops that it may make. */
   readonly ttl: number;
   /** The type of service byte. */
   readonly typeOfService: number;
-  /** Whether no router may fragment it, the kernel included. */
+  /** Whether it must not be fragmented, not even by the kernel. */
   readonly dontFragment: boolean;
 }
 
-/** What came of sending: gone; too long for the first link; or refused for any other reason. */
+/** The outcome of sending: sent, too long for the first link, or refused for another reason. */
 export type SendResult = "sent" | "too-long" | "refused";
 
 /** A raw ICMP socket that never blocks. */
@@ -64,23 +64,29 @@ export interface IcmpSocket {
   readonly fd: number | undefined;
   /** Sends the ICMP message `buffer.bytes[from, buffer.end)`; the kernel writes the IPv4 header. */
   send(buffer: PacketBuffer, from: number, fields: OutgoingFields): SendResult;
-  /** Fills `into` with the next whole IPv4 packet that came in: false when none waits. */
+  /**
+   * Fills `into` with the next incoming IPv4 packet, always a whole one. Returns whether there was
+   * one.
+   */
   receive(into: PacketBuffer): boolean;
 }
 
-/** What the exit needs to know. */
+/** The configuration of the exit. */
 export interface RawIcmpConfig {
   /** The exit's own address. */
   readonly address: IpAddress;
-  /** Bytes of the longest packet that the exit's interface takes. */
+  /** MTU of the exit's interface in bytes. */
   readonly mtu: number;
-  /** Who says what becomes of packets inside the onion, which is one hop: an address of the tunnel's block. */
+  /**
+   * The source of ICMP errors about packets inside the onion, which appears as a single hop: an
+   * address of the tunnel's block.
+   */
   readonly hop: IpAddress;
-  /** The part of the echo identifiers that this exit may use, where others leave by the same address. */
+  /** The echo identifiers that this exit may use, if other exits have the same address. */
   readonly share?: IdentifierShare;
 }
 
-/** Sends echo requests into the world and translates what comes back. */
+/** Sends echo requests into the world, and translates the answers. */
 export class RawIcmpExit implements Exit {
   readonly #config: RawIcmpConfig;
   readonly #socket: IcmpSocket;
@@ -130,8 +136,9 @@ export class RawIcmpExit implements Exit {
     const { payload, destination, source, ttl, typeOfService, dontFragment } = ip;
     if (icmpType(view, payload) !== IcmpType.echoRequest) return counters.count("not-echo-request");
     if (destination === this.#config.address || destination === this.#config.hop) {
-      // To the router itself: answered here. Sent out, it would be answered by the kernel, once more for every copy.
-      // Who pings the hop that traceroute has shown means the same router; the world knows nobody of that address.
+      // A ping to the router itself is answered here. If it were sent, the kernel would answer it
+      // as well. The hop is the address that traceroute shows for this router; the world does not
+      // know it.
       turnIntoReply(packet, ip);
       return this.#deliver(circuit, packet, false, now);
     }
@@ -164,7 +171,7 @@ export class RawIcmpExit implements Exit {
     this.#sayError(circuit, { type: IcmpType.destinationUnreachable, code, mtu }, packet, ip, now);
   }
 
-  /** A packet came from the world. The buffer is used up. */
+  /** Takes a packet that came from the world. The exit uses the buffer up. */
   fromWorld(packet: PacketBuffer, now: number): void {
     const { counters } = this.#trace;
     const ip = this.#ip;
@@ -172,7 +179,7 @@ export class RawIcmpExit implements Exit {
     const fault = ip.wrap(packet);
     if (fault !== undefined) return counters.count(fault);
     if (!isHostAddress(ip.source)) return counters.count("bad-source");
-    // The kernel has put fragments together: what still is one is not from it.
+    // The kernel has reassembled fragments, so a fragment cannot come from its socket.
     if (ip.protocol !== Protocol.icmp || ip.destination !== this.#config.address || ip.isFragment) {
       return counters.count("not-ours");
     }
@@ -186,7 +193,7 @@ export class RawIcmpExit implements Exit {
       ? this.#translateQuote(packet, payload, end, now)
       : undefined;
     if (session === undefined) return counters.count("not-ours");
-    // The onion is a hop on the way back too.
+    // The onion counts as a hop on the way back, too.
     if (ip.ttl <= 1) return counters.count("ttl-expired");
     if (type === IcmpType.echoReply) replaceEchoIdentifier(packet.view, payload, end, session.identifier);
     decrementTtl(packet.view, ip.start);
@@ -194,7 +201,11 @@ export class RawIcmpExit implements Exit {
     this.#deliver(session.circuit, packet, true, now);
   }
 
-  /** Makes the request that an error quotes look as its client sent it: the session, where it is one of ours. */
+  /**
+   * Restores the request that an error quotes to what its client sent.
+   *
+   * @returns the request's session; undefined if the request is not ours
+   */
   #translateQuote({ view }: PacketBuffer, message: number, end: number, now: number) {
     const quote = findQuote(view, message, end);
     if (quote === undefined || quotedProtocol(view, quote.header) !== Protocol.icmp) return undefined;
@@ -203,7 +214,7 @@ export class RawIcmpExit implements Exit {
     const external = echoIdentifier(view, quote.payload);
     const session = this.#translator.inbound(external, quotedDestination(view, quote.header), now);
     if (session === undefined) return undefined;
-    // Each change mends a checksum within the quote, so the sum of the whole, and with it the error's own checksum, stays.
+    // Each change updates a checksum inside the quote, so the error's own checksum stays valid.
     replaceSource(view, quote.header, session.client);
     replaceEchoIdentifier(view, quote.payload, end, session.identifier);
     return session;

@@ -1,5 +1,6 @@
 /**
- * The raw ICMP exit's socket. The router's control thread opens it; its packet thread uses it by the descriptor.
+ * The raw ICMP exit's socket. The router's control thread opens it; its packet thread uses it by
+ * the descriptor.
  *
  * @module
  */
@@ -16,7 +17,7 @@ import {
 import type { IcmpSocket, OutgoingFields, SendResult } from "./core.ts";
 import type { RawIcmpSettings } from "./settings.ts";
 
-/** The ICMP types that the exit takes in from the world. */
+/** The ICMP types that the exit receives from the world. */
 const WORLD_TYPES = [
   IcmpType.echoReply,
   IcmpType.destinationUnreachable,
@@ -39,7 +40,7 @@ export function bindingOf({ address, device, mark }: RawIcmpSettings): RawIcmpBi
   return { address, device, types: WORLD_TYPES, ...(mark !== undefined && { mark }) };
 }
 
-/** A raw ICMP socket of the kernel's. */
+/** A raw ICMP socket of the kernel. */
 export class RawIcmpSocket implements IcmpSocket {
   /** {@inheritDoc IcmpSocket.fd} */
   readonly fd: number;

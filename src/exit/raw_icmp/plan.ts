@@ -1,5 +1,6 @@
 /**
- * What a raw ICMP exit needs of the host: an interface to leave by for each router, and no TCP resets.
+ * What a raw ICMP exit needs of the host: an interface to leave by for each router, and no TCP
+ * resets.
  *
  * @module
  */
@@ -40,14 +41,17 @@ export function planRawIcmp(
       return { settings: mark === undefined ? settings : { ...settings, mark }, leaves };
     }),
     changes: exits.flatMap(({ changes }) => changes),
-    // An exit with the captured address gets no such rule, because it would silence the host's own resets.
+    // An exit with the captured address gets no such rule, because it would silence the host's own
+    // resets.
     firewall: resetRules([
       ...new Set(exits.filter(({ mark }) => mark === undefined).map(({ address }) => formatIp(address))),
     ]),
   };
 }
 
-/** Keeps the kernel from resetting TCP connections from these addresses: they are a router's, so it does not know them. */
+/**
+ * Stops the kernel's TCP resets from these addresses: it does not know the connections of a router.
+ */
 function resetRules(addresses: readonly string[]): FirewallRules {
   if (addresses.length === 0) return { nft: [], iptables: [] };
   return {

@@ -8,10 +8,12 @@ import { integer, type JsonCodec, optional, record, text } from "../../json.ts";
 import type { RawIcmpConfig } from "./core.ts";
 import type { IdentifierShare } from "./translator.ts";
 
-/** Settings of a raw ICMP exit: those of its core, and what its socket is bound to besides the address. */
+/**
+ * Settings of a raw ICMP exit: the configuration of its core, and what else its socket is bound to.
+ */
 export interface RawIcmpSettings extends RawIcmpConfig {
   readonly kind: "raw-icmp";
-  /** The interface that all packets leave and come in by. */
+  /** The interface of all outgoing and incoming packets. */
   readonly device: string;
   /** The mark of outgoing packets, if a routing rule must tell them from the host's own. */
   readonly mark?: number;

@@ -1,6 +1,6 @@
 /**
- * Translating echo sessions between the tunnel and the world, as a NAT does (RFC 5508): each session of a client
- * gets an echo identifier of its own at the exit's address, and what comes back is told apart by it.
+ * Translates echo sessions between the tunnel and the world, as a NAT does (RFC 5508). Each session
+ * of a client gets its own echo identifier at the exit's address, and answers are matched by it.
  *
  * ```
  *   tunnel                           exit                               world
@@ -8,9 +8,9 @@
  *   10.0.2.15 id 7 → 18.9.22.69      192.168.201.2 id 2718  → 18.9.22.69
  * ```
  *
- * Clients often live on the exit's own host, where every `ping` sees every answer that comes in and knows its own
- * by the identifier alone. So what the world sees is never an identifier that a client has chosen, be it
- * another's.
+ * Clients often run on the exit's own host. There every `ping` sees every incoming answer and
+ * recognises its own by the identifier alone. So the world never sees an identifier that any client
+ * has chosen.
  *
  * @module
  */
@@ -20,39 +20,42 @@ import { addressKey, type IpAddress } from "../../ip/address.ts";
 export interface EchoSession {
   /** The circuit that the requests come by. */
   readonly circuit: number;
-  /** Who sends them. */
+  /** The client that sends them. */
   readonly client: IpAddress;
   /** The identifier that the client chose. */
   readonly identifier: number;
-  /** Whom they are for. */
+  /** The host that they are sent to. */
   readonly destination: IpAddress;
   /** The identifier that the world sees, 0 to 65535. */
   readonly externalIdentifier: number;
-  /** When the session ends unless it is used again, in ms. */
+  /** When the session ends if nothing uses it, in ms. */
   readonly expires: number;
 }
 
-/** What the table may use up. */
+/** The limits of the table. */
 export interface TranslatorLimits {
-  /** Sessions at a time. Beyond 32,768 it may be the identifiers that run out first. */
+  /** Max sessions at a time. Above 32,768 the identifiers may run out first. */
   readonly sessions: number;
-  /** Milliseconds without a request after which a session ends; RFC 5508 REQ-2 wants at least 60 s. */
+  /** Milliseconds without a request after which a session ends; at least 60 s (RFC 5508 REQ-2). */
   readonly idle: number;
-  /** Milliseconds without a request after which a session gives way to a new one where the table is full. */
+  /**
+   * Milliseconds without a request after which a session gives way to a new one in a full table.
+   */
   readonly grace: number;
 }
 
-/** The usual limits. An answer that takes longer than the grace is nothing that anybody waits for. */
+/** The default limits. Nobody waits for an answer that takes longer than the grace. */
 export const TRANSLATOR_LIMITS: TranslatorLimits = { sessions: 16_384, idle: 60_000, grace: 5_000 };
 
 /**
- * Which echo identifiers are this translator's: those that leave the remainder `index` when they are divided by `of`.
- * Every raw socket sees every answer to its address, so exits that share one must be told apart by the identifier.
+ * The echo identifiers that a translator may use: those whose remainder is `index` when divided by
+ * `of`. Every raw socket sees every answer to its address, so exits with one address need different
+ * identifiers.
  */
 export interface IdentifierShare {
   /** The remainder, 0 to `of` - 1. */
   readonly index: number;
-  /** How many share an address. */
+  /** The number of exits that share an address. */
   readonly of: number;
 }
 
@@ -62,25 +65,29 @@ const IDENTIFIERS = 65_536;
 /**
  * The table of sessions. A core without I/O.
  *
- * A full table lets the session go that has been unused for longest: whoever pings a whole block at once wants an
- * answer from every host that is there, and only replies that are late by {@linkcode TranslatorLimits.grace} are
- * lost to that. Refusing the new ones would make hosts look dead.
+ * A full table drops the session that has been unused longest. A client that pings a whole block at
+ * once then hears from every host that exists, and loses only replies that are later than
+ * {@linkcode TranslatorLimits.grace}. If it refused new sessions, live hosts would look dead.
  */
 export class IcmpTranslator {
   readonly #limits: TranslatorLimits;
   readonly #random: () => number;
   readonly #share: IdentifierShare;
-  /** Circuit → client and identifier → destination → session: numbers as keys, so that a look-up makes no garbage. */
+  /**
+   * Circuit → client and identifier → destination → session. The keys are numbers, so a look-up
+   * allocates nothing.
+   */
   readonly #outbound = new Map<number, Map<number, Map<IpAddress, Session>>>();
   readonly #byExternal = new Map<number, Session>();
-  /** How many sessions have an identifier as their client's own. */
+  /** For each identifier that a client chose, the number of sessions that have it. */
   readonly #own = new Map<number, number>();
   readonly #byUse = new ByUse();
 
   /**
    * A table without sessions.
    *
-   * @param random numbers in [0, 1) that an outsider cannot guess, for the identifiers that the world sees
+   * @param random numbers in [0, 1) that an outsider cannot guess, for the identifiers that the
+   *   world sees
    */
   constructor(
     random: () => number,
@@ -97,16 +104,19 @@ export class IcmpTranslator {
     return this.#byExternal.size;
   }
 
-  /** When {@linkcode IcmpTranslator.expire} next has something to do, in ms; Infinity where there is no session. */
+  /**
+   * When {@linkcode IcmpTranslator.expire} next has something to do, in ms; Infinity without
+   * sessions.
+   */
   get deadline(): number {
     return this.#byUse.oldest?.expires ?? Infinity;
   }
 
   /**
-   * The session of a request on its way out; a new one where there was none.
+   * The session of a request on its way out; a new one if there is none yet.
    *
    * @param now the time in ms, of a clock that never goes back
-   * @returns undefined where the table is full of sessions in use
+   * @returns undefined if every session of a full table is in use
    */
   outbound(
     circuit: number,
@@ -129,14 +139,14 @@ export class IcmpTranslator {
    * The session that a reply, or the request that an error quotes, belongs to.
    *
    * @param externalIdentifier the identifier that the world saw
-   * @param destination whom the request was sent to
+   * @param destination the host that the request was sent to
    */
   inbound(externalIdentifier: number, destination: IpAddress, now: number): EchoSession | undefined {
     const session = this.#byExternal.get(externalIdentifier);
     return session?.destination === destination && session.expires > now ? session : undefined;
   }
 
-  /** Ends the sessions whose time is over. */
+  /** Ends the sessions that have expired. */
   expire(now: number): void {
     while (this.deadline <= now) this.#close(this.#byUse.oldest!);
   }
@@ -160,7 +170,7 @@ export class IcmpTranslator {
     return session;
   }
 
-  /** Closes the session that has been unused for longest, unless an answer may still be on its way. */
+  /** Closes the session that has been unused longest, unless an answer may still be on its way. */
   #makeRoom(now: number): boolean {
     const { oldest } = this.#byUse;
     if (oldest === undefined || oldest.expires - this.#limits.idle + this.#limits.grace > now) return false;
@@ -168,7 +178,12 @@ export class IcmpTranslator {
     return true;
   }
 
-  /** An identifier that no session has on either side, nor is about to have; undefined where there is none left. */
+  /**
+   * An identifier that no session has on either side.
+   *
+   * @param own the new session's identifier on the client's side, which is not allowed either
+   * @returns undefined if none is left
+   */
   #choose(own: number): number | undefined {
     const { index, of } = this.#share;
     const mine = Math.floor((IDENTIFIERS - 1 - index) / of) + 1;
@@ -183,8 +198,8 @@ export class IcmpTranslator {
   }
 
   /**
-   * Takes no more requests into a session, because a client now has its external identifier as its own: the next
-   * request opens another. Answers that are under way still come in.
+   * Closes a session for requests, because a client now uses its external identifier: the next
+   * request opens another session. Answers that are already on their way still come in.
    */
   #retire(session: Session): void {
     const { circuit, flow, destination } = session;
@@ -206,7 +221,7 @@ export class IcmpTranslator {
   }
 }
 
-/** A session, and its place among the others by use. */
+/** A session, and its place in the order of use. */
 class Session implements EchoSession {
   /** Client and identifier in one number. */
   readonly flow: number;
@@ -226,8 +241,8 @@ class Session implements EchoSession {
 }
 
 /**
- * The sessions in the order of their last use, which is also the order in which they expire: a list through the
- * sessions themselves, so that every step takes the same short time however many there are.
+ * The sessions in the order of their last use, which is also the order in which they expire. It is
+ * a list linked through the sessions themselves, so every step takes constant time.
  */
 class ByUse {
   oldest: Session | undefined;
@@ -243,7 +258,7 @@ class ByUse {
     this.#newest = session;
   }
 
-  /** Takes a session out. */
+  /** Removes a session. */
   remove(session: Session): void {
     const { older, newer } = session;
     if (older === undefined) this.oldest = newer;

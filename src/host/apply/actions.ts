@@ -1,6 +1,7 @@
 /**
- * Carries out actions. The kernel is told of an interface's own changes by netlink and of a sysctl by a write, because
- * starting a program takes longer than all of them. Everything else its program does.
+ * Carries out actions. The kernel is told of an interface's own changes by netlink and of a sysctl
+ * by a write, because starting a program takes longer than all of them. Everything else its program
+ * does.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
- * The journal of a run records every change to the host before the change is made, with the action that undoes it. A run
- * undoes its own journal on the way out, in reverse order. The next run, or `onion down`, undoes those of dead runs.
+ * The journal of a run records every change to the host before the change is made, with the action
+ * that undoes it. A run undoes its own journal on the way out, in reverse order. The next run, or
+ * `onion down`, undoes those of dead runs.
  *
  * @module
  */
@@ -58,8 +59,8 @@ export class Journal implements AsyncDisposable {
    * Records changes, then makes them.
    *
    * @param entries undefined for a change that nobody needs to undo
-   * @param make makes them in this order. If it throws, none counts as made, except those that a {@linkcode BatchError}
-   *   reports as done
+   * @param make makes them in this order. If it throws, none counts as made, except those that a
+   *   {@linkcode BatchError} reports as done
    */
   async change(entries: readonly (Entry | undefined)[], make: () => Promise<unknown>): Promise<void> {
     this.#record(entries.filter((entry) => entry !== undefined));
@@ -134,14 +135,18 @@ export async function undoLeftovers(dir: string = JOURNAL_DIR): Promise<Undone[]
   return undone;
 }
 
-/** The changes that dead runs in this network namespace left behind; undefined if we may not look. */
+/**
+ * The changes that dead runs in this network namespace left behind; undefined if we may not look.
+ */
 export function leftovers(dir: string = JOURNAL_DIR): string[] | undefined {
   if (!mayList(dir)) return undefined;
   return readableJournals(dir).filter(({ owner }) => placeOf(owner) === "here" && !isAlive(owner))
     .flatMap(({ entries }) => entries.map(({ change }) => change));
 }
 
-/** The changes of runs in this network namespace that are still up, each with its run's process id. */
+/**
+ * The changes of runs in this network namespace that are still up, each with its run's process id.
+ */
 export function changesOfLiveRuns(dir: string = JOURNAL_DIR): ReadonlyMap<string, number> {
   const live = readableJournals(dir).filter(({ owner }) => placeOf(owner) === "here" && isAlive(owner));
   return new Map(live.flatMap(({ owner, entries }) => entries.map(({ change }) => [change, owner.pid])));
@@ -161,7 +166,10 @@ export function requireJournals(dir: string = JOURNAL_DIR): void {
   );
 }
 
-/** Undoes a journal's changes and removes it. A change that cannot be undone stays in it, for another try. */
+/**
+ * Undoes a journal's changes and removes it. A change that cannot be undone stays in it, for
+ * another try.
+ */
 async function undoJournal(path: string, entries: readonly Entry[]): Promise<Undone[]> {
   const undone: Undone[] = [];
   const left: Entry[] = [];
@@ -184,7 +192,10 @@ async function undoJournal(path: string, entries: readonly Entry[]): Promise<Und
   return undone;
 }
 
-/** Carries out the first action, or as many as one `ip` process can: how many succeeded, and why the next one failed. */
+/**
+ * Carries out the first action, or as many as one `ip` process can: how many succeeded, and why the
+ * next one failed.
+ */
 async function carryOutFirst(actions: readonly UndoAction[]): Promise<{ done: number; error?: Error }> {
   const batch = leadingIpCommands(actions);
   try {

@@ -18,15 +18,19 @@ export interface NotMade {
   readonly error: string;
 }
 
-/** Milliseconds to wait for a signal of our own after one has ended `ip`: Ctrl+C reaches the whole process group. */
+/**
+ * Milliseconds to wait for a signal of our own after one has ended `ip`: Ctrl+C reaches the whole
+ * process group.
+ */
 const SAME_SIGNAL = 300;
 
 /**
  * Makes changes in order. The journal records each before it is made.
  *
- * @param tunStays whether the TUN interface outlives the run; if not, the kernel undoes what goes with it
- * @param over once it aborts, no further change begins. A change that has begun is completed, or cut short by the same
- *   Ctrl+C; it is in the journal, and undoing finds out how far it got
+ * @param tunStays whether the TUN interface outlives the run; if not, the kernel undoes what goes
+ *   with it
+ * @param over once it aborts, no further change begins. A change that has begun is completed, or
+ *   cut short by the same Ctrl+C; it is in the journal, and undoing finds out how far it got
  * @returns the optional changes that could not be made
  * @throws the reason of the abort
  */

@@ -1,11 +1,15 @@
 /**
- * Whose changes are whose: a run outlives neither its process, nor the network namespace that it changed.
+ * Whose changes are whose: a run outlives neither its process, nor the network namespace that it
+ * changed.
  *
  * @module
  */
 import { networkCookie } from "../../sys/netns.ts";
 
-/** Who a journal belongs to: a process, told from a later one with its PID by when it started, in a network namespace. */
+/**
+ * Who a journal belongs to: a process, told from a later one with its PID by when it started, in a
+ * network namespace.
+ */
 export interface Owner {
   readonly pid: number;
   /** Clock ticks from boot to the process's start (proc(5), field 22 of stat). */
@@ -30,10 +34,14 @@ export function isAlive({ pid, started, boot }: Owner): boolean {
   return boot === bootId() && startOf(pid) === started;
 }
 
-/** Where a dead run's changes are, as seen from here; nowhere, if they went with their network namespace. */
+/**
+ * Where a dead run's changes are, as seen from here; nowhere, if they went with their network
+ * namespace.
+ */
 export function placeOf({ boot, network, cookie }: Owner): "here" | "elsewhere" | "nowhere" {
   if (boot !== bootId()) return "nowhere";
-  // Of the namespaces that there are, only ours has its inode: it is ours, or ours has got the inode after it.
+  // Of the namespaces that there are, only ours has its inode: it is ours, or ours has got the
+  // inode after it.
   if (network === networkNamespace()) return cookie === networkCookie() ? "here" : "nowhere";
   return namespaceExists(network) ? "elsewhere" : "nowhere";
 }

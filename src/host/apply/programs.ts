@@ -1,5 +1,6 @@
 /**
- * Runs programs on the host, above all `ip`: many commands by one process, because starting it takes longest.
+ * Runs programs on the host, above all `ip`: many commands by one process, because starting it
+ * takes longest.
  *
  * @module
  */
@@ -11,17 +12,26 @@ import type { FirewallTool } from "../plan/firewall.ts";
 /** A command of `ip`. */
 export type IpCommand = readonly ["ip", ...args: string[]];
 
-/** The command of an action that `ip` carries out, so that a batch can hold it; undefined for any other action. */
+/**
+ * The command of an action that `ip` carries out, so that a batch can hold it; undefined for any
+ * other action.
+ */
 export function ipCommand(action: Action): IpCommand | undefined {
   if (action.kind !== "command") return undefined;
   const [program, ...args] = action.words;
   return program === "ip" ? [program, ...args] : undefined;
 }
 
-/** Where programs are looked for: many a user's PATH lacks the directories of those that change the network. */
+/**
+ * Where programs are looked for: many a user's PATH lacks the directories of those that change the
+ * network.
+ */
 export const searchPath = (): string => `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
 
-/** Programs that have been found, and where they were looked for: where there are many directories, that takes a while. */
+/**
+ * Programs that have been found, and where they were looked for: where there are many directories,
+ * that takes a while.
+ */
 const found = new Map<string, { readonly file: string; readonly searched: string }>();
 
 /** Where programs come from, for those who lack one. */
@@ -33,10 +43,12 @@ const PACKAGES: Record<string, string> = {
 };
 
 /**
- * Runs a command. Ctrl+C in the terminal does not reach it: nobody would know how to undo a change that was cut short.
+ * Runs a command. Ctrl+C in the terminal does not reach it: nobody would know how to undo a change
+ * that was cut short.
  *
  * @returns what it printed
- * @throws {OperatorError} if the program is missing or fails; the message holds the program's own words
+ * @throws {OperatorError} if the program is missing or fails; the message holds the program's own
+ *   words
  */
 export async function execute(command: Command): Promise<string> {
   return printed(command, await outputOf(command, { detached: true }));
@@ -62,13 +74,16 @@ export class BatchError extends OperatorError {
 
 /** How a batch runs. */
 interface BatchOptions {
-  /** Whether Ctrl+C may end it half-way, because the journal holds all of it. The process then starts 7 ms sooner. */
+  /**
+   * Whether Ctrl+C may end it half-way, because the journal holds all of it. The process then
+   * starts 7 ms sooner.
+   */
   readonly mayBeCutShort?: boolean;
 }
 
 /**
- * Carries several commands of `ip` out, one after the other up to the first that fails, by one process: its start takes longer
- * than they do. Like {@linkcode execute} otherwise.
+ * Carries several commands of `ip` out, one after the other up to the first that fails, by one
+ * process: its start takes longer than they do. Like {@linkcode execute} otherwise.
  *
  * @param commands their words contain no blanks
  * @throws {BatchError} where one of several fails
@@ -84,8 +99,8 @@ export async function executeBatch(
 }
 
 /**
- * Asks `ip` several things, which changes nothing, by one process. That is there sooner than one that carries something out, but
- * may hear of Ctrl+C; then it is asked again.
+ * Asks `ip` several things, which changes nothing, by one process. That is there sooner than one
+ * that carries something out, but may hear of Ctrl+C; then it is asked again.
  *
  * @param options of `ip` itself, e.g. `-json`, which count for all
  * @param commands their words have no blanks in them
@@ -119,7 +134,8 @@ function batchPrinted(
   commands: readonly IpCommand[],
   output: Deno.CommandOutput,
 ): string {
-  // ip(8): "Command failed -:2", after what went wrong. What it cannot even parse, it leaves at once for, and says nothing more.
+  // ip(8): "Command failed -:2", after what went wrong. What it cannot even parse, it leaves at
+  // once for, and says nothing more.
   const [, line] = /^Command failed -:(\d+)/m.exec(new TextDecoder().decode(output.stderr)) ?? [];
   const done = line === undefined ? undefined : Number(line) - 1;
   const [, ...words] = commands[done ?? -1] ?? ["ip", "-batch", "-"];
@@ -131,8 +147,9 @@ function batchPrinted(
 }
 
 /**
- * Runs a program. Where it is detached, which is to be in a session of its own, or is to be looked for in a PATH that is given
- * with it, all our page tables are copied first (fork(2)); otherwise it is there 5 ms sooner (posix_spawn(3)).
+ * Runs a program. Where it is detached, which is to be in a session of its own, or is to be looked
+ * for in a PATH that is given with it, all our page tables are copied first (fork(2)); otherwise it
+ * is there 5 ms sooner (posix_spawn(3)).
  */
 async function outputOf(
   [program, ...args]: Command,

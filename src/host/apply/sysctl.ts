@@ -1,10 +1,14 @@
 /**
- * Kernel parameters, as sysctl(8) names them. Its program may be missing, so they are read and written by file.
+ * Kernel parameters, as sysctl(8) names them. Its program may be missing, so they are read and
+ * written by file.
  *
  * @module
  */
 
-/** The value of a sysctl, e.g. of `net.ipv4.conf.eth0.rp_filter`; undefined if there is none of this name. */
+/**
+ * The value of a sysctl, e.g. of `net.ipv4.conf.eth0.rp_filter`; undefined if there is none of this
+ * name.
+ */
 export function readSysctl(name: string): string | undefined {
   try {
     return Deno.readTextFileSync(pathOf(name)).trim();

@@ -1,6 +1,7 @@
 /**
- * Actions: what can be done to the host, as data. {@linkcode toWords} says one as somebody would type it, which is what
- * `--print-commands` prints and an error names; `host/apply/actions.ts` carries it out.
+ * Actions: what can be done to the host, as data. {@linkcode toWords} says one as somebody would
+ * type it, which is what `--print-commands` prints and an error names; `host/apply/actions.ts`
+ * carries it out.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Addresses of interfaces, and the interfaces themselves: giving, taking up, and who has which already.
+ * Addresses of interfaces, and the interfaces themselves: giving, taking up, and who has which
+ * already.
  *
  * @module
  */
@@ -31,13 +32,17 @@ export function planUp(name: string, is: Interface | undefined): Change {
   };
 }
 
-/** The address that an interface sends to its gateway from: the one in the gateway's block, else its first. */
+/**
+ * The address that an interface sends to its gateway from: the one in the gateway's block, else its
+ * first.
+ */
 export function sourceOf(is: Interface, gateway: IpAddress | undefined): Cidr | undefined {
   return is.addresses.find((own) => gateway !== undefined && contains(own, gateway)) ?? is.addresses[0];
 }
 
 /**
- * Makes sure that an interface can have an address, and that packets to its block would then go there.
+ * Makes sure that an interface can have an address, and that packets to its block would then go
+ * there.
  *
  * @throws {OperatorError} where another interface has the address, or a part of the block
  */

@@ -16,7 +16,8 @@ import { CAPTURE_MARK, hex, planRule } from "./rules.ts";
 import type { HostState, Route, Rule } from "./state.ts";
 
 /**
- * The rule and the routes that lead packets from one address into the tunnel, or nowhere while that is down.
+ * The rule and the routes that lead packets from one address into the tunnel, or nowhere while that
+ * is down.
  *
  * @param from whose packets are captured
  * @throws {OperatorError} where the table or the priority serves something else
@@ -30,15 +31,17 @@ export function planCapture(settings: Settings, from: IpAddress, state: HostStat
     ...capture.map((block) => planCapturingRoute(block, tun, table, state.routes)),
     ...capture.map((block) => planRefusal(block, table, state.routes)),
   ];
-  // Routers of the world speak up through the tunnel, whose own way leads elsewhere, e.g. the host's own gateway.
+  // Routers of the world speak up through the tunnel, whose own way leads elsewhere, e.g. the
+  // host's own gateway.
   return [rule, ...routes, planLooseFilter(tun, state, true)];
 }
 
 /**
- * Makes sure that the table leads nowhere but into the tunnel. Where it is somebody else's, our rule would send
- * packets their way; and nothing that is to be captured may leave past the tunnel.
+ * Makes sure that the table leads nowhere but into the tunnel. Where it is somebody else's, our
+ * rule would send packets their way; and nothing that is to be captured may leave past the tunnel.
  *
- * @param isOurs whether the rule that leads to the table was there before, so that its other routes are meant
+ * @param isOurs whether the rule that leads to the table was there before, so that its other routes
+ *   are meant
  */
 function refuseForeignRoute(
   { tun, capture, table }: Settings,
@@ -57,7 +60,10 @@ function refuseForeignRoute(
   );
 }
 
-/** The address whose packets are captured: the one of `--from`, else that of the default route's interface. */
+/**
+ * The address whose packets are captured: the one of `--from`, else that of the default route's
+ * interface.
+ */
 export function resolveFrom(settings: Settings, { interfaces, routes }: HostState): IpAddress {
   const { from } = settings;
   if (from !== undefined) {
@@ -77,7 +83,10 @@ export function resolveFrom(settings: Settings, { interfaces, routes }: HostStat
   return address;
 }
 
-/** The rule that leads marked packets into the tunnel. The firewall marks those that the rule by source misses. */
+/**
+ * The rule that leads marked packets into the tunnel. The firewall marks those that the rule by
+ * source misses.
+ */
 export function planMarkRule({ table, priority }: Settings, rules: readonly Rule[]): Change {
   return planRule(
     `rule for marked packets to table ${table}`,
@@ -89,8 +98,9 @@ export function planMarkRule({ table, priority }: Settings, rules: readonly Rule
 }
 
 /**
- * The firewall rules that mark captured packets. The kernel routes packets of a socket without an address of its own
- * before they have a source, so the rule by source misses them, and they would leave in the clear.
+ * The firewall rules that mark captured packets. The kernel routes packets of a socket without an
+ * address of its own before they have a source, so the rule by source misses them, and they would
+ * leave in the clear.
  *
  * @param from the address whose packets are captured
  */

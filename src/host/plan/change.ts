@@ -10,7 +10,9 @@ import type { Route } from "./state.ts";
 export interface Change {
   /** What is changed, in a few words. Two changes with the same words are the same change. */
   readonly what: string;
-  /** Whether the host is already like this. If so, the run uses what is there and leaves it alone. */
+  /**
+   * Whether the host is already like this. If so, the run uses what is there and leaves it alone.
+   */
   readonly isThere: boolean;
   readonly make: Action;
   readonly undo: UndoAction;

@@ -1,6 +1,6 @@
 /**
- * The exit interfaces: which router leaves the host by which, and what must be changed for its packets to leave
- * there and their answers to come back.
+ * The exit interfaces: which router leaves the host by which, and what must be changed for its
+ * packets to leave there and their answers to come back.
  *
  * @module
  */
@@ -24,9 +24,15 @@ export interface ExitInterface {
   readonly address: IpAddress;
   /** Bytes of the longest packet that the interface takes. */
   readonly mtu: number;
-  /** The way to the next hop, in the words of `ip route`, e.g. `via 192.168.201.1`; empty where there is but one. */
+  /**
+   * The way to the next hop, in the words of `ip route`, e.g. `via 192.168.201.1`; empty where
+   * there is but one.
+   */
   readonly via: string;
-  /** The mark of packets that leave, if the address is the captured one and a rule must tell the two apart. */
+  /**
+   * The mark of packets that leave, if the address is the captured one and a rule must tell the two
+   * apart.
+   */
   readonly mark?: number;
   /** What it needs to be so. */
   readonly changes: readonly Change[];
@@ -49,7 +55,10 @@ export function resolveExits(
   return choices.map((choice, index) => resolveExit(settings, index + 1, choice, from, state));
 }
 
-/** Whoever names more exits than there are routers, or fewer, takes something for granted that is not so. */
+/**
+ * Whoever names more exits than there are routers, or fewer, takes something for granted that is
+ * not so.
+ */
 function refuseMiscount(names: number, routers: number): void {
   if (names === routers) return;
   const many = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`;
@@ -106,7 +115,10 @@ function resolveExit(
   return { ...exit, changes: [...up, ...planOwn(settings, exit, way, table, state)] };
 }
 
-/** An exit by an address of its own: its packets take their own table, and so do the answers' reverse path checks. */
+/**
+ * An exit by an address of its own: its packets take their own table, and so do the answers'
+ * reverse path checks.
+ */
 function planOwn(
   { priority }: Settings,
   { device, address }: Pick<ExitInterface, "device" | "address">,
@@ -121,7 +133,9 @@ function planOwn(
   ];
 }
 
-/** An exit by the captured address itself: only a mark keeps the router's packets out of the tunnel. */
+/**
+ * An exit by the captured address itself: only a mark keeps the router's packets out of the tunnel.
+ */
 function planShared(
   settings: Settings,
   { router, device, address: from }: Pick<ExitInterface, "router" | "device" | "address">,
@@ -136,11 +150,13 @@ function planShared(
   const what = `rule for router ${router}'s packets past the tunnel`;
   const rule = (table: number) => planRule(what, { mark }, table, before - 1, state.rules, before);
   return [
-    // The main table knows the neighbours too. Only where it has not this way, a table of our own is to have it.
+    // The main table knows the neighbours too. Only where it has not this way, a table of our own
+    // is to have it.
     ...(way.table === Table.main
       ? [rule(Table.main)]
       : [planDefaultRoute(device, way, table, state.routes), rule(table)]),
-    // An answer from the world comes in by this interface, while the captured address's way back leads into the tunnel.
+    // An answer from the world comes in by this interface, while the captured address's way back
+    // leads into the tunnel.
     planLooseFilter(device, state, false),
   ];
 }

@@ -1,6 +1,6 @@
 /**
- * Firewall rules. With nft they live in a table of our own; iptables has no such tables, so a comment tells our rules
- * from others.
+ * Firewall rules. With nft they live in a table of our own; iptables has no such tables, so a
+ * comment tells our rules from others.
  *
  * @module
  */
@@ -47,7 +47,9 @@ export function planFirewall(rules: readonly FirewallRules[], tool: FirewallTool
   }];
 }
 
-/** Without the comment, iptables would delete another rule that says the same in the place of ours. */
+/**
+ * Without the comment, iptables would delete another rule that says the same in the place of ours.
+ */
 function planIptablesRule({ what, table, words }: IptablesRule, comment: string): Change {
   const rule = [...words, "-m", "comment", "--comment", comment];
   return {

@@ -1,6 +1,7 @@
 /**
- * The reverse path filter (RFC 3704): the kernel drops a packet that comes in by another interface than the one by
- * which it would answer. Strict, it drops what a tunnel brings; loose, it only drops what it could not answer at all.
+ * The reverse path filter (RFC 3704): the kernel drops a packet that comes in by another interface
+ * than the one by which it would answer. Strict, it drops what a tunnel brings; loose, it only
+ * drops what it could not answer at all.
  *
  * @module
  */
@@ -14,7 +15,8 @@ const LOOSE = 2;
 /**
  * The change that makes the filter of an interface loose, unless it is already, or is off.
  *
- * @param isTun whether it is the TUN interface, which may not exist yet and then starts with the default
+ * @param isTun whether it is the TUN interface, which may not exist yet and then starts with the
+ *   default
  */
 export function planLooseFilter(device: string, { sysctl }: HostState, isTun: boolean): Change {
   const name = sysctlOf(device);

@@ -1,5 +1,6 @@
 /**
- * Routes, as changes that may be lost while a run is up: when an interface goes down, the kernel drops what leads by it.
+ * Routes, as changes that may be lost while a run is up: when an interface goes down, the kernel
+ * drops what leads by it.
  *
  * @module
  */
@@ -25,7 +26,9 @@ export function planRoute(
   };
 }
 
-/** The metric of what comes last in the table: higher than those of routes that people make by hand. */
+/**
+ * The metric of what comes last in the table: higher than those of routes that people make by hand.
+ */
 const LAST = 4096;
 
 /** The route of a block into the tunnel. It goes when the TUN interface goes down, or away. */
@@ -44,8 +47,8 @@ export function planCapturingRoute(
 }
 
 /**
- * The route that refuses a block where the one into the tunnel has gone. Without it, the kernel would go on to the main
- * table, and what is to be captured would leave in the clear.
+ * The route that refuses a block where the one into the tunnel has gone. Without it, the kernel
+ * would go on to the main table, and what is to be captured would leave in the clear.
  */
 export function planRefusal(block: Cidr, table: number, routes: readonly Route[]): Change {
   const destination = wordOf(block);

@@ -9,10 +9,16 @@ import type { Change } from "./change.ts";
 import { type Rule, Table } from "./state.ts";
 import { formatIp, type IpAddress } from "../../ip/address.ts";
 
-/** The priority of the kernel's own rule for the main table: what comes after it has nothing left to say. */
+/**
+ * The priority of the kernel's own rule for the main table: what comes after it has nothing left to
+ * say.
+ */
 const MAIN_PRIORITY = 32_766;
 
-/** The mark of packets that must go into the tunnel: "on" in ASCII. Routers' own marks count up from it. */
+/**
+ * The mark of packets that must go into the tunnel: "on" in ASCII. Routers' own marks count up from
+ * it.
+ */
 export const CAPTURE_MARK = 0x6f6e_0000;
 
 /** Which packets a rule leads: those from an address, or those with a mark. */
@@ -45,7 +51,8 @@ export function planRule(
   before?: number,
 ): Change {
   const isThere = findRule(selector, table, rules, before) !== undefined;
-  // The kernel deletes the first rule that is like the one it is told, whatever else that one goes by.
+  // The kernel deletes the first rule that is like the one it is told, whatever else that one goes
+  // by.
   const twin = rules.find((rule) => rule.priority === priority && leads(rule, selector, table));
   if (!isThere && twin !== undefined) {
     throw new OperatorError(

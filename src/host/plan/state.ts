@@ -41,7 +41,10 @@ export interface Route {
   readonly device?: string;
   /** Whether it refuses by saying that it is prohibited. */
   readonly prohibits?: true;
-  /** How `ip route` writes the way to the next hop, e.g. `via 10.0.2.2`; empty where everybody is on the link. */
+  /**
+   * How `ip route` writes the way to the next hop, e.g. `via 10.0.2.2`; empty where everybody is on
+   * the link.
+   */
   readonly via: readonly string[];
   readonly gateway?: IpAddress;
   /** The source that it prescribes. */
@@ -59,6 +62,9 @@ export interface HostState {
   readonly routes: readonly Route[];
   /** What a sysctl is set to. */
   readonly sysctl: (name: string) => string | undefined;
-  /** What other runs have changed that are still up, and will undo: the change, and the run's process. */
+  /**
+   * What other runs have changed that are still up, and will undo: the change, and the run's
+   * process.
+   */
   readonly held: ReadonlyMap<string, number>;
 }

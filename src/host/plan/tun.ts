@@ -26,12 +26,18 @@ export function planTun(name: string, address: Cidr, state: HostState): Change[]
   }));
 }
 
-/** Bytes of the longest packet that the interface takes, or will take once it is made: no longer than the onion carries. */
+/**
+ * Bytes of the longest packet that the interface takes, or will take once it is made: no longer
+ * than the onion carries.
+ */
 export function tunMtu(name: string, longest: number, { interfaces }: HostState): number {
   return interfaces.find((each) => each.name === name)?.mtu ?? Math.min(USUAL_MTU, longest);
 }
 
-/** The change that gives the interface its MTU, where it is made and the usual one is more than the onion carries. */
+/**
+ * The change that gives the interface its MTU, where it is made and the usual one is more than the
+ * onion carries.
+ */
 export function planTunMtu(name: string, longest: number, state: HostState): Change[] {
   const mtu = tunMtu(name, longest, state);
   const isThere = mtu === USUAL_MTU || state.interfaces.some((each) => each.name === name);
