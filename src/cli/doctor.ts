@@ -8,25 +8,25 @@ import { ExitCode } from "../errors.ts";
 import { conclude, type Diagnosis } from "../host/diagnosis.ts";
 import { oneLine } from "./report.ts";
 
-/** Whose name is in the error where it cannot be loaded. */
+/** The C library; its name is in the error if it cannot be loaded. */
 const C_LIBRARY = "libc.so.6";
 
-/** Characters of `unknown`. */
-const LONGEST_MARK = 7;
+/** Width of the longest mark, `unknown`. */
+const MARK_WIDTH = 7;
 
-/** Looks, and tells. */
+/** Examines this host and prints the diagnosis. */
 export async function doctor({ json }: { readonly json: boolean }): Promise<ExitCode> {
   const diagnosis = await examine();
   console.log(json ? JSON.stringify(diagnosis) : diagnosisText(diagnosis));
   return diagnosis.stages.every(({ canRun }) => canRun) ? ExitCode.ok : ExitCode.hostLacks;
 }
 
-/** The diagnosis in a few lines: one for each finding, and one for each stage. */
+/** The diagnosis as text: a line for each finding and each stage. */
 export function diagnosisText({ findings, stages }: Diagnosis): string {
   const width = Math.max(...findings.map(({ name }) => name.length));
   const found = findings.map(({ mark, name, says, mend }) => {
     const told = oneLine(mend === undefined ? says : `${says}; ${mend}`);
-    return `${mark.padEnd(LONGEST_MARK)}  ${name.padEnd(width)}  ${told}`;
+    return `${mark.padEnd(MARK_WIDTH)}  ${name.padEnd(width)}  ${told}`;
   });
   const verdicts = stages.map(({ stage, canRun, lacks }) =>
     `stage ${stage}: ${canRun ? "can run" : `cannot run: ${lacks.join(", ")}`}`
@@ -42,13 +42,13 @@ async function examine(): Promise<Diagnosis> {
     ]);
     return diagnose(await gatherFacts());
   } catch (error) {
-    // What looks around calls the C library, and has loaded it by now, unless there is none.
+    // The examination calls the C library, so it fails here if there is none.
     if (!(error instanceof Error) || !error.message.includes(C_LIBRARY)) throw error;
     return withoutLibc(error.message);
   }
 }
 
-/** What is left to say where nothing else can be looked at. */
+/** The diagnosis of a host without glibc, where nothing else can be examined. */
 export function withoutLibc(reason: string): Diagnosis {
   const stages = STAGES.map(({ number }) => number);
   const mend = "use a Linux with glibc, e.g. Debian";

@@ -13,7 +13,7 @@ export async function down(): Promise<ExitCode> {
   if (undone.length === 0) console.log("nothing to undo");
   for (const { change, outcome, reason } of undone) {
     if (outcome === "undone") console.log(`undone: ${change}`);
-    if (outcome === "gone") console.log(`not there any more: ${change}`);
+    if (outcome === "gone") console.log(`already gone: ${change}`);
     if (outcome === "failed") console.error(`onion: cannot undo: ${change}: ${reason}`);
   }
   return undone.some(({ outcome }) => outcome === "failed") ? ExitCode.failed : ExitCode.ok;

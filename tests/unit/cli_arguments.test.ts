@@ -8,7 +8,7 @@ import { ConfigError } from "../../src/errors.ts";
 
 const words = (line: string) => line.split(" ").filter((word) => word !== "");
 
-/** The settings that a command line makes. */
+/** The settings of a command line. */
 async function settings(...argv: string[]) {
   const command = await parseArguments(argv);
   assert.equal(command.kind, "run");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { completion } from "../../src/cli/completion.ts";
 import { ConfigError } from "../../src/errors.ts";
 
-/** What bash is offered, names of files aside. */
+/** The words that bash gets, without path names. */
 function offers(...line: string[]): string[] {
   return completion(["bash", ...line]).split("\n").filter((each) =>
     each !== "" && !each.startsWith("__FILE__")
@@ -20,7 +20,7 @@ Deno.test({
       await Deno.mkdir(`${directory}/a directory`);
       await Deno.writeTextFile(`${directory}/a file`, "");
       const main = new URL("../../main.ts", import.meta.url).pathname;
-      /** What bash offers for a line whose last word is under the cursor. */
+      /** The replies in bash for a line with the cursor at its last word. */
       const completed = async (...words: string[]) => {
         const script = `onion () { "$DENO" run -A --quiet "$MAIN" "$@"; }
           source <(onion completion bash)
@@ -35,7 +35,7 @@ Deno.test({
         return [...new TextDecoder().decode(stdout).matchAll(/^<(.*)>$/gm)].map(([, reply]) => reply).sort();
       };
       assert.deepEqual(await completed("do"), ["doctor", "down"]);
-      // As readline cuts it: --log-level=d is three words.
+      // readline splits --log-level=d into three words.
       assert.deepEqual(await completed("--stage", "=", "2", "--log-level", "=", "d"), ["debug"]);
       assert.deepEqual(await completed("--log-level", "="), ["debug", "error", "info", "off", "warning"]);
       assert.deepEqual(await completed("--log-dir", "a"), ["a directory"]);

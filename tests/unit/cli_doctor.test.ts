@@ -18,7 +18,7 @@ Deno.test("doctor: prints a line for each finding and each stage", () => {
     "ok       ip         iproute2",
     "lacks    loopback   it is down; ip link set lo up",
     "unknown  leftovers  only root may look",
-    // A name of somebody else's cannot play with the terminal.
+    // A name from outside must not control the terminal.
     "note     rules      eth [31m 7",
     "",
     "stage 1: can run",

@@ -8,9 +8,9 @@ import { STAGES } from "../../src/config/stages.ts";
 
 Deno.test("help: lists every option, default, stage and command", () => {
   const help = helpText();
-  for (const { flag, metavar, default: usual } of Object.values(FLAGS)) {
+  for (const { flag, metavar, default: value } of Object.values(FLAGS)) {
     assert.ok(help.includes(`\n  ${flag}${metavar === undefined ? "" : ` ${metavar}`}  `), flag);
-    if (metavar !== undefined && typeof usual === "string") assert.ok(help.includes(`[${usual}]`), flag);
+    if (metavar !== undefined && typeof value === "string") assert.ok(help.includes(`[${value}]`), flag);
   }
   for (const { number, shows } of STAGES) assert.ok(help.includes(`  ${number}  ${shows}`));
   for (const [word, { help: shown }] of Object.entries(COMMANDS)) {
@@ -91,6 +91,6 @@ Deno.test("man page: holds the same as the help, in man(7) macros", () => {
   assert.ok(page.includes("\n.B \\-n, \\-\\-namespace PARTY\nrun it in another party"));
   for (const { name } of allCommands()) assert.ok(page.includes(`\n.SS ${name}`), name);
   for (const { title } of MANUAL.slice(1)) assert.ok(page.includes(`\n.SH ${title.toUpperCase()}\n`));
-  // A text that begins like a request would vanish.
+  // roff would drop a text that begins like a request.
   for (const line of page.split("\n")) assert.match(line, /^(\.(TH|SH|SS|PP|TP|B) ?|[^.'])/);
 });

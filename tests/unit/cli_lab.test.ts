@@ -5,7 +5,7 @@ import type { LabCommand } from "../../src/cli/lab_arguments.ts";
 import { findCommand } from "../../src/cli/words.ts";
 import { ConfigError } from "../../src/errors.ts";
 
-/** What `onion lab` and these words ask for. */
+/** The command of `onion lab` with these words. */
 async function lab(...words: string[]): Promise<LabCommand> {
   const command = await parseArguments(["lab", ...words]);
   return command.kind === "lab" ? command.command : assert.fail(command.kind);

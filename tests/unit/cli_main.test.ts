@@ -34,7 +34,7 @@ Deno.test("main: reports a wrong command line in one line on stderr", async () =
     stdout: "",
     stderr: "onion: there is no stage 12; stages go from 1 to 9\n",
   });
-  // What the operator can mend has no stack, however much is to be said.
+  // An operator's error has no stack, even at the most verbose level.
   assert.deepEqual(await run("--bogus", "--log-level", "debug"), {
     code: 2,
     stdout: "",
@@ -55,7 +55,7 @@ Deno.test("main: ends on a signal, even while it waits for a config file", async
     const pipe = `${directory}/pipe`;
     await new Deno.Command("mkfifo", { args: [pipe] }).output();
     const child = onion([pipe]).spawn();
-    // Opening the other end waits until onion has opened its own; from then on it waits for us.
+    // Opening the pipe waits until onion has opened it. From then on onion waits for us.
     using _writer = await Deno.open(pipe, { write: true });
     child.kill("SIGTERM");
     const { code, stderr } = await child.output();
@@ -73,9 +73,9 @@ Deno.test("main: ends at once on a second Ctrl+C", async () => {
     const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
     const ready = (await lines.read()).value ?? "";
     router = Number(/^ready: stage 1, router 1 pid (\d+)\n/.exec(ready)?.[1]);
-    // The proxy asks its router to stop, and waits; this one won't answer.
+    // The proxy asks its router to stop, and waits. This router does not answer.
     Deno.kill(router, "SIGSTOP");
-    // Again and again, because two signals at once may arrive as one.
+    // Repeated, because two signals at once can arrive as one.
     const impatience = setInterval(() => child.kill("SIGINT"), 20);
     child.status.finally(() => clearInterval(impatience));
     assert.equal((await child.status).code, 130);

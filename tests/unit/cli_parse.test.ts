@@ -4,7 +4,7 @@ import { optionsOf, optionWords, parseWords } from "../../src/cli/parse.ts";
 import { findCommand, RUN } from "../../src/cli/words.ts";
 import { ConfigError } from "../../src/errors.ts";
 
-/** The texts of the options, and the operands. */
+/** The values of the options as text, and the operands. */
 function parse(...argv: string[]): [options: Record<string, string>, operands: readonly string[]] {
   const { options, operands } = parseWords(findCommand(argv));
   return [Object.fromEntries(Object.entries(options).map(([name, given]) => [name, given.text])), operands];

@@ -4,7 +4,7 @@ import { parseConfigFile, readConfigFile } from "../../src/config/file.ts";
 import { validate } from "../../src/config/validate.ts";
 import { ConfigError } from "../../src/errors.ts";
 
-/** The texts of the raw options, by option. */
+/** The values of the raw options as text. */
 function texts(file: string): Record<string, string> {
   const raw = parseConfigFile(file, "lab.conf");
   return Object.fromEntries(Object.entries(raw).map(([name, given]) => [name, given.text]));
@@ -177,7 +177,7 @@ Deno.test("config file: refuses other files", async () => {
       "/dev/zero is larger than the 64 KiB that a config file may have",
       "name a config file",
     );
-    // Reading memory from address 0 fails with EIO, for root too.
+    // Reading memory at address 0 fails with EIO, even for root.
     await assert.rejects(
       readConfigFile("/proc/self/mem", ""),
       (error) => error instanceof ConfigError && error.message.startsWith("cannot read /proc/self/mem: "),

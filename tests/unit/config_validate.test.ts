@@ -6,7 +6,7 @@ import { show } from "../../src/config/values.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { formatCidr } from "../../src/ip/cidr.ts";
 
-/** Raw options as flags would give them. */
+/** Raw options, as if given as flags. */
 function flags(texts: Partial<Record<keyof typeof FLAGS, string>>): RawOptions {
   const given = Object.entries(texts).map(([name, text]) => {
     return [name, { text, name: FLAGS[name as keyof typeof FLAGS].flag, at: "" }];
@@ -18,7 +18,7 @@ function refuses(texts: Parameters<typeof flags>[0], message: string, remedy: st
   assert.throws(() => validate(flags(texts)), new ConfigError(message, remedy));
 }
 
-/** Why a text is not taken for a number of a range in which it is not. */
+/** The reason for refusing a number. */
 const numberFault = (text: string) => /^\d+$/.test(text) ? "out of range" : "not a whole number";
 
 Deno.test("settings: a stage alone fills in all defaults", () => {
@@ -145,8 +145,8 @@ Deno.test("--routers: names both ends of the range", () => {
 });
 
 Deno.test("stage 4: accepts 1 to 6 routers, and one hop", () => {
-  const usual = validate(flags({ stage: "4" }));
-  assert.deepEqual([usual.routers, usual.hops], [4, 1]);
+  const defaults = validate(flags({ stage: "4" }));
+  assert.deepEqual([defaults.routers, defaults.hops], [4, 1]);
   for (const routers of ["1", "6"]) {
     assert.equal(validate(flags({ stage: "4", routers })).routers, Number(routers));
   }
@@ -166,8 +166,8 @@ Deno.test("stage 4: accepts 1 to 6 routers, and one hop", () => {
 
 for (const stage of ["5", "6"]) {
   Deno.test(`stage ${stage}: accepts 2 to 6 routers, and fewer hops than routers`, () => {
-    // Unless said otherwise three hops, or as many as there can be.
-    const hops: [routers: string | undefined, usual: number, most: number][] = [
+    // The default is three hops, or the maximum if that is less.
+    const hops: [routers: string | undefined, byDefault: number, max: number][] = [
       [undefined, 3, 3],
       ["2", 1, 1],
       ["3", 2, 2],
@@ -175,19 +175,19 @@ for (const stage of ["5", "6"]) {
       ["5", 3, 4],
       ["6", 3, 5],
     ];
-    for (const [routers, usual, most] of hops) {
+    for (const [routers, byDefault, max] of hops) {
       const said = { stage, ...(routers !== undefined && { routers }) };
       const settings = validate(flags(said));
-      assert.deepEqual([settings.routers, settings.hops], [Number(routers ?? 4), usual]);
-      for (let hops = 1; hops <= most; hops++) {
+      assert.deepEqual([settings.routers, settings.hops], [Number(routers ?? 4), byDefault]);
+      for (let hops = 1; hops <= max; hops++) {
         assert.equal(validate(flags({ ...said, hops: `${hops}` })).hops, hops);
       }
-      for (const wrong of ["0", `${most + 1}`]) {
-        const has = most === 5 ? `stage ${stage} has` : `stage ${stage} with ${routers ?? 4} routers has`;
+      for (const wrong of ["0", `${max + 1}`]) {
+        const has = max === 5 ? `stage ${stage} has` : `stage ${stage} with ${routers ?? 4} routers has`;
         refuses(
           { ...said, hops: wrong },
-          `--hops ${wrong}: ${has} ${most === 1 ? "exactly 1 hop" : `1 to ${most} hops`}`,
-          most === 1 ? "leave it out, or write --hops 1" : `choose a number from 1 to ${most}`,
+          `--hops ${wrong}: ${has} ${max === 1 ? "exactly 1 hop" : `1 to ${max} hops`}`,
+          max === 1 ? "leave it out, or write --hops 1" : `choose a number from 1 to ${max}`,
         );
       }
     }
@@ -355,7 +355,7 @@ Deno.test("--from: accepts a host address", () => {
   }
 });
 
-/** What `--capture` makes of a text, written out again. */
+/** The value of `--capture`, read and written again. */
 function captured(text: string): string {
   return validate(flags({ stage: "3", capture: text })).capture.map(formatCidr).join();
 }
