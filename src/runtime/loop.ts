@@ -1,5 +1,5 @@
 /**
- * The packet loop: blocks until a descriptor has something, moves it, and blocks again.
+ * The packet loop: blocks until a descriptor is readable, moves its packets, and blocks again.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Placement } from "./placement.ts";
 import { AWAKE, LOG } from "./scheduling.ts";
 import type { Source } from "./source.ts";
 
-/** What a loop turns. */
+/** What a packet loop runs. */
 export interface Turnable {
   readonly node: Node;
   readonly ring: EventRing;
@@ -20,22 +20,23 @@ export interface Turnable {
 }
 
 /**
- * Turns a node until the doorbell rings. What happens in a turn is published at its end.
+ * Runs a node until the doorbell rings. It publishes the events of each turn at the end of the
+ * turn.
  *
- * @param doorbell its descriptor; it is left ringing
- * @throws {SysError} when a device is gone
+ * @param doorbell its descriptor; it stays rung
+ * @throws {SysError} if a device is gone
  */
 export function runUntilDoorbell(turnable: Turnable, doorbell: number): void {
   try {
     const loop = new PacketLoop(turnable, doorbell);
-    // A function that is called often is compiled sooner, and stays so for longer, than one that never returns.
+    // V8 optimizes a function that is called often better than a loop that never returns (ADR 12).
     while (loop.turn());
   } finally {
     turnable.ring.wake();
   }
 }
 
-/** A loop that turns. */
+/** A running loop. */
 class PacketLoop {
   readonly #node: Node;
   readonly #poller: Poller;
@@ -45,10 +46,13 @@ class PacketLoop {
   readonly #answers: Source | undefined;
   #now = monotonic();
   #due = Infinity;
-  /** When the reader of the events is to be woken, and when it was. */
+  /** When to wake the reader of the events, and when it was woken last. */
   #wakeAt = Infinity;
   #wokenAt = -Infinity;
-  /** Whether to stay awake for what follows, how often in a row that was disturbed, and until when to leave it. */
+  /**
+   * Whether to stay awake for more answers, absences in a row meanwhile, and until when not to stay
+   * awake.
+   */
   #isExpectant = false;
   #disturbed = 0;
   #sleepyUntil = 0;
@@ -60,11 +64,11 @@ class PacketLoop {
     this.#placement = placement;
     this.#answers = node.sources.find(({ bringsAnswers }) => bringsAnswers);
     this.#due = node.deadline();
-    // What is due at the start comes before packets that have waited for it.
+    // Packets may already wait for what is due at the start.
     if (this.#due <= this.#now) node.expire(this.#now);
   }
 
-  /** Waits, and moves what has come. False when the doorbell has rung. */
+  /** Waits for packets and moves them. Returns false if the doorbell has rung. */
   turn(): boolean {
     this.#wait();
     if (this.#poller.isReadable(0)) return false;
@@ -85,14 +89,15 @@ class PacketLoop {
     return true;
   }
 
-  /** Whoever shares this processor has taken it to answer, and may have done so by now: no need to wait for that. */
+  /** A router on this processor may have answered the packet already, so poll(2) is not needed. */
   #lookForAnswer(): void {
     if (this.#answers !== undefined) this.#isExpectant = this.#answers.move(monotonic()) > 0;
   }
 
   #wait(): void {
     this.#due = this.#node.deadline();
-    // By the time at which the turn began: what a turn takes is less than a wait is exact to.
+    // The time at which the turn began is good enough, because a turn is shorter than the accuracy
+    // of a wait.
     const timeout = Math.min(this.#due, this.#wakeAt) - this.#now;
     const staysAwake = this.#isExpectant && this.#now >= this.#sleepyUntil;
     this.#isExpectant = false;
@@ -105,7 +110,7 @@ class PacketLoop {
     }
   }
 
-  /** Tells the reader of the events. */
+  /** Publishes the events, and wakes their reader when it is time. */
   #tell(now: number): void {
     const ring = this.#ring;
     ring.publish();

@@ -1,5 +1,6 @@
 /**
- * Nodes: a core joined to the devices that feed it. The packet thread turns one; a network in memory turns several.
+ * Nodes: a core joined to its devices. The packet thread runs one node; a network in memory runs
+ * several.
  *
  * @module
  */
@@ -15,26 +16,26 @@ import { countRefused, DeviceSource, LinkSource, type Source } from "./source.ts
 
 /** A core with its devices. */
 export interface Node {
-  /** The devices to read from, the most urgent first. */
+  /** The sources to read from, most urgent first. */
   readonly sources: readonly Source[];
   /** When {@linkcode Node.expire} next has something to do, in ms; Infinity for never. */
   deadline(): number;
-  /** Does what is due. */
+  /** Does everything that is due. */
   expire(now: number): void;
-  /** Takes its leave, where it has begun something with others that ends now. */
+  /** Ends what the core has created at other members, e.g. its circuits. */
   end?(): void;
 }
 
 /** A router's node. */
 export interface RouterNode extends Node {
-  /** Circuits that it knows at present. */
+  /** The number of circuits that it knows. */
   circuits(): number;
 }
 
 /**
- * An onion proxy with its TUN interface and its link. Sources: link, TUN.
+ * An onion proxy with its TUN interface and its link. Sources: the link, then the TUN interface.
  *
- * @param crypto needed where circuits are sealed
+ * @param crypto needed if circuits are sealed
  * @param random numbers in [0, 1) that an outsider cannot guess
  */
 export function proxyNode(
@@ -68,9 +69,10 @@ export function proxyNode(
 }
 
 /**
- * An onion router with its link and its exit. Sources: link, and the exit's device if it has one.
+ * An onion router with its link and its exit. Sources: the link, then the exit's device, if it has
+ * one.
  *
- * @param secrets needed where sealed circuits are begun
+ * @param secrets needed if circuits are sealed
  * @param random numbers in [0, 1) that an outsider cannot guess
  */
 export function routerNode(
@@ -91,7 +93,7 @@ export function routerNode(
   }, secrets);
   return {
     sources: [
-      // Nobody on this host waits for them: a router that stayed awake would block the others' processor (ADR 11).
+      // A router that stayed awake for answers would block the processor that it shares (ADR 11).
       new LinkSource({ link, buffer, trace, core, bringsAnswers: false }),
       ...worlds.map(({ device, take }) => new DeviceSource({ device, link, buffer, trace, take })),
     ],
@@ -100,13 +102,13 @@ export function routerNode(
   };
 }
 
-/** Something that has to be done at its time. */
+/** Something with deadlines. */
 interface Timed {
   readonly deadline: number;
   expire(now: number): void;
 }
 
-/** What a core and its link do at their time. */
+/** The deadlines of a core and its link together. */
 function timed(core: Timed, link: Link, trace: Trace): Pick<Node, "deadline" | "expire"> {
   return {
     deadline: () => Math.min(core.deadline, link.deadline),

@@ -1,6 +1,7 @@
 /**
- * The packet thread: a Worker that blocks in poll(2) and moves packets. It takes orders by message; whoever sends
- * one rings the doorbell first, once for each, because a blocked thread hears nothing else.
+ * The packet thread: a Worker that blocks in poll(2) and moves packets. It takes orders by message.
+ * The sender rings the doorbell first, once for each order, because a blocked thread hears nothing
+ * else.
  *
  * @module
  */
@@ -25,28 +26,30 @@ import { Placement } from "./placement.ts";
 import { runUntilDoorbell, type Turnable } from "./loop.ts";
 import type { Endpoint } from "../ip/address.ts";
 
-/** The role that a packet thread plays: what its node needs, and the descriptors of its devices. */
+/** The role of a packet thread: the settings of its node, and the descriptors of its devices. */
 export type Role =
   | { readonly kind: "proxy"; readonly config: ProxyConfig; readonly tun: number }
   | {
     readonly kind: "router";
     readonly config: RouterConfig;
     readonly exit: ExitSettings;
-    /** The router's static keys where it begins sealed circuits. */
+    /** The router's static keys, if circuits are sealed. */
     readonly keys: KeyPair | undefined;
     /** The descriptor of the exit's device, if it has one. */
     readonly device: number | undefined;
   };
 
-/** How a packet thread goes about it. */
+/** The options of a packet thread. */
 export interface ThreadOptions {
-  /** Which events are passed on to the control thread, and how much of them. */
+  /** Which events go to the control thread, and how much of them. */
   readonly logs: Keeps;
-  /** Milliseconds that every cell is held back before it is sent. */
+  /** Milliseconds that the link delays every cell that it sends. */
   readonly latency: number;
-  /** Where everything that passes is taken down, if anywhere. */
+  /** Where captures go, if any. */
   readonly taps?: TapOptions;
-  /** The processor that all packet threads of the network share while there is little to do; any where it is undefined. */
+  /**
+   * The processor that all packet threads of the network share under light load; any if undefined.
+   */
   readonly cpu?: number;
 }
 
@@ -55,7 +58,7 @@ export type Order =
   | {
     readonly kind: "start";
     readonly role: Role;
-    /** Descriptor of the data link's socket, and the neighbours' addresses. */
+    /** The descriptor of the data link's socket, and the endpoints of the neighbours. */
     readonly link: number;
     readonly neighbours: readonly Endpoint[];
     readonly doorbell: number;
@@ -65,7 +68,7 @@ export type Order =
   }
   | { readonly kind: "stop" };
 
-/** What the packet thread says. */
+/** A report of the packet thread. */
 export type Report =
   | { readonly kind: "alive" }
   | { readonly kind: "stopped" }
@@ -81,7 +84,10 @@ interface WorkerScope {
 const scope = self as unknown as WorkerScope;
 let running: (Turnable & { readonly doorbell: number }) | undefined;
 
-/** Orders are obeyed one after the other, although the start has to wait for what it loads. */
+/**
+ * Resolves when the orders so far are carried out. Orders run in sequence, because a start is
+ * asynchronous.
+ */
 let obeying: Promise<void> = Promise.resolve();
 
 scope.onmessage = ({ data: order }) => {
@@ -104,7 +110,8 @@ async function hear(order: Order): Promise<void> {
 async function obey(order: Order): Promise<void> {
   switch (order.kind) {
     case "start":
-      // Not earlier: now there is time for it, while the control threads tell each other what is ready.
+      // Now there is time to compile, because the control threads exchange messages until all are
+      // ready.
       compileCalls();
       running = await start(order);
       return;
@@ -117,7 +124,7 @@ async function obey(order: Order): Promise<void> {
   }
 }
 
-/** Moves this thread to and from the processor that the network's threads share; `undefined` where it is left to the kernel. */
+/** Places this thread by its load. Returns undefined to leave its placement to the kernel. */
 function placementOn(cpu: number | undefined): Placement | undefined {
   const all = allowedCpus();
   if (cpu === undefined || all === undefined) return undefined;

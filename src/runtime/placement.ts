@@ -1,46 +1,46 @@
 /**
- * Where the packet threads of one network run: wherever the kernel likes, together or apart.
+ * Where the packet threads of a network run: wherever the kernel puts them, together, or apart.
  *
  * ```
- *             not so few             many packets a turn
+ *             traffic                many packets a turn
  *   ┌──────┐ ───────────► ┌──────────┐ ─────────► ┌───────┐
  *   │ free │              │ together │            │ apart │
  *   └──────┘ ◄─────────── └──────────┘ ◄───────── └───────┘
- *             now and then           one at a time, for a while
+ *             packets are rare       one packet at a time, after the hold
  * ```
  *
- * A packet that is alone on its way waits for nothing but the waking of the next thread, and that takes less on the same
- * processor than on another one, which may have to be woken itself. Many packets wait for each other: then each thread
- * had better have a processor of its own, and one that is woken does not push aside whoever is busy making its work.
- * Where packets come now and then all processors sleep but the one that the packet comes from, and only the kernel knows
- * which one that is. Where the load jumps, so does the thread: from free to apart, and back.
- * See docs/adr/0011-threads-together-and-awake.md.
+ * A single packet waits only for the next thread to wake, which is faster on the same processor
+ * than on another that may sleep. Under load, packets wait for each other, so each thread needs its
+ * own processor. A woken thread then does not interrupt the one that produces its packets. If
+ * packets are rare, every processor sleeps but the one that the packet arrives on, and only the
+ * kernel knows which one that is. A sudden load moves a thread from free to apart directly, and
+ * back. See docs/adr/0011-threads-together-and-awake.md.
  *
  * @module
  */
 
 import { PLACEMENT } from "./scheduling.ts";
 
-/** Moves a thread. */
+/** Moves a thread between processors. */
 export interface Mover {
-  /** To wherever the kernel likes. */
+  /** To any processor, as the kernel decides. */
   free(): void;
   /** To the processor that all threads of the network share. */
   gather(): void;
-  /** To wherever the kernel likes, there to wait for its turn. */
+  /** To any processor, without interrupting a busy thread there. */
   spread(): void;
 }
 
-/** The placement of one packet thread, which follows its load; at first it is free. */
+/** The placement of one packet thread, which follows its load. It starts free. */
 export class Placement {
   readonly #mover: Mover;
   #place: "free" | "together" | "apart" = "free";
   #turns = 0;
   #packets = 0;
-  /** Turns that have moved something, and since when they are counted. */
+  /** Turns that moved packets, and since when they are counted. */
   #moving = 0;
   #since = 0;
-  /** Until when the thread stays apart, and for how long it does the next time. */
+  /** Until when the thread stays apart, and for how long next time. */
   #until = 0;
   #hold: number = PLACEMENT.firstHold;
 
@@ -48,7 +48,7 @@ export class Placement {
     this.#mover = mover;
   }
 
-  /** A turn of the loop is over that has moved so many packets. */
+  /** A turn of the loop has ended, which moved this many packets. */
   turned(packets: number, now: number): void {
     if (packets > 0) this.#moving++;
     if (now - this.#since >= PLACEMENT.pace) this.#lookAtPace(now);
@@ -56,7 +56,7 @@ export class Placement {
     if (++this.#turns === PLACEMENT.window) this.#lookAtLoad(now);
   }
 
-  /** Whether packets come now and then. */
+  /** Decides between free and together. */
   #lookAtPace(now: number): void {
     const isLull = this.#moving <= PLACEMENT.lull;
     this.#moving = 0;
@@ -65,12 +65,12 @@ export class Placement {
     else if (!isLull && this.#place === "free") this.#settle("together", now);
   }
 
-  /** Whether many come at once. */
+  /** Decides between together and apart. */
   #lookAtLoad(now: number): void {
     const moved = this.#packets;
     this.#turns = this.#packets = 0;
     if (this.#place !== "apart" && moved >= PLACEMENT.many * PLACEMENT.window) {
-      // Back so soon: it was no rest.
+      // The load came back soon, so the time together was too short to be worth it.
       this.#hold = now - this.#until < this.#hold
         ? Math.min(2 * this.#hold, PLACEMENT.maxHold)
         : PLACEMENT.firstHold;
@@ -82,7 +82,7 @@ export class Placement {
     }
   }
 
-  /** Not apart, or no longer. */
+  /** Moves the thread to a place other than apart. */
   #settle(place: "free" | "together", now: number): void {
     if (this.#place === "apart") this.#until = now;
     this.#place = place;

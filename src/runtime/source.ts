@@ -1,5 +1,5 @@
 /**
- * Sources: what a node reads from. A turn of one moves what waits, a burst at most.
+ * Sources: what a node reads packets from. A turn of a source moves at most a burst.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import { type Link, NOTHING, STRANGER } from "../device/link.ts";
 import type { Trace } from "../trace/trace.ts";
 import { SOURCE } from "./scheduling.ts";
 
-/** Where packets come from. */
+/** A source of packets. */
 export interface Source {
   /** The descriptor that is readable while packets wait; undefined for a device in memory. */
   readonly fd: number | undefined;
-  /** Whether it brings the answers that this host waits for. The loop then looks for them early. */
+  /** Whether it brings answers that this host waits for. The loop looks for those early. */
   readonly bringsAnswers: boolean;
   /**
    * Moves the packets that wait, at most a burst.
@@ -23,23 +23,25 @@ export interface Source {
   move(now: number): number;
 }
 
-/** What every source of a node is made with. */
+/** The parts that all sources of a node share. */
 interface SourceParts {
-  /** The link that the packets leave by, or come from. */
+  /** The link that the packets leave by or come from. */
   readonly link: Link;
-  /** Holds one packet at a time. The sources of a node share it, because they take turns and copy what they keep. */
+  /**
+   * Holds one packet. The sources can share it, because they take turns and copy what they keep.
+   */
   readonly buffer: PacketBuffer;
   readonly trace: Trace;
 }
 
-/** Packets that leave by a link, or have come by it. */
+/** A source whose packets leave by a link or come from it. */
 abstract class PacketSource implements Source {
   abstract readonly fd: number | undefined;
   abstract readonly bringsAnswers: boolean;
   protected readonly buffer: PacketBuffer;
   protected readonly trace: Trace;
   readonly #link: Link;
-  /** When its last turn was. */
+  /** The time of its last turn. */
   #before = -Infinity;
 
   constructor({ link, buffer, trace }: SourceParts) {
@@ -51,8 +53,8 @@ abstract class PacketSource implements Source {
   /**
    * {@inheritDoc Source.move}
    *
-   * The first packet of a burst leaves at once, because it may be the only one and somebody waits for it. The others
-   * leave together when the burst is over.
+   * The first packet of a burst leaves at once, because it may be the only one. The others leave
+   * together at the end of the burst.
    */
   move(now: number): number {
     const link = this.#link;
@@ -90,7 +92,7 @@ export class DeviceSource extends PacketSource {
   readonly #device: Device;
   readonly #take: TakePacket;
 
-  /** The packets of `device`, which `take` is given. */
+  /** Passes the packets of `device` to `take`. */
   constructor(
     { device, take, ...parts }: SourceParts & { readonly device: Device; readonly take: TakePacket },
   ) {
@@ -122,7 +124,7 @@ export class LinkSource extends PacketSource {
   readonly #link: Link;
   readonly #core: CellTaker;
 
-  /** The cells of the link, which `core` is given. */
+  /** Passes the cells of the link to `core`. */
   constructor(
     { core, bringsAnswers, ...parts }: SourceParts & {
       readonly core: CellTaker;
@@ -148,7 +150,7 @@ export class LinkSource extends PacketSource {
   }
 }
 
-/** Counts the cells that a link has refused: mostly none. */
+/** Counts the cells that a link has refused, if any. */
 export function countRefused(cells: number, { counters }: Trace): void {
   if (cells > 0) counters.count("link-refused", cells);
 }

@@ -1,5 +1,5 @@
 /**
- * The packet thread as the control thread sees it.
+ * The control thread's handle on the packet thread.
  *
  * @module
  */
@@ -13,9 +13,12 @@ import { LOG } from "./scheduling.ts";
 import type { Order, Report, Role, ThreadOptions } from "./packet_thread.ts";
 import type { Endpoint } from "../ip/address.ts";
 
-/** A packet thread: made early, because a Worker takes its time, and started when its devices are there. */
+/**
+ * A packet thread. It is created early, because a Worker is slow to start, and started once its
+ * devices are ready.
+ */
 export class PacketThread implements AsyncDisposable {
-  /** What it counts. */
+  /** Its counters. */
   readonly counters: Counters;
   readonly #worker: Worker;
   readonly #doorbell: Fd = makeDoorbell();
@@ -29,7 +32,11 @@ export class PacketThread implements AsyncDisposable {
   /** Ends the sleep of {@linkcode PacketThread.follow}. */
   #rouse = () => {};
 
-  /** @param module the URL of `packet_thread.ts`, which differs between kinds of executables */
+  /**
+   * Creates the Worker.
+   *
+   * @param module the URL of `packet_thread.ts`, which depends on the kind of executable
+   */
   constructor(module: URL) {
     this.counters = new Counters(this.#counterMemory);
     this.#worker = new Worker(module, { type: "module", name: "packets" });
@@ -40,15 +47,16 @@ export class PacketThread implements AsyncDisposable {
     };
   }
 
-  /** Resolves with the reason when the thread cannot go on. */
+  /** Resolves with the reason when the thread has failed. */
   get failed(): Promise<string> {
     return this.#failed.promise;
   }
 
   /**
-   * Lets packets move.
+   * Starts moving packets.
    *
-   * @param link descriptor of the data link's socket, which stays open until the thread has been disposed of
+   * @param link the descriptor of the data link's socket; keep it open until the thread is disposed
+   * of
    */
   async start(
     role: Role,
@@ -70,9 +78,10 @@ export class PacketThread implements AsyncDisposable {
   }
 
   /**
-   * Hands over each event as it happens, in bursts, until the thread has been disposed of.
+   * Hands over events in bursts, soon after they happen, until the thread is disposed of.
    *
-   * @param take given each record, and how many equal events it stands for; the record is only good during the call
+   * @param take called with each record, which is good only during the call, and how many events it
+   * stands for
    */
   async follow(
     take: (record: EventRecord, times: number) => void,
@@ -87,7 +96,7 @@ export class PacketThread implements AsyncDisposable {
     }
   }
 
-  /** Stops the thread and waits for its end. Its counters stay readable. */
+  /** Stops the thread and waits until it has ended. Its counters stay readable. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isOver) return;
     await this.#alive.promise;
@@ -99,10 +108,10 @@ export class PacketThread implements AsyncDisposable {
     this.#doorbell[Symbol.dispose]();
   }
 
-  /** Until the packet thread says that there is something to drain, or it is over. */
+  /** Waits until there are events to drain, or the thread has ended. */
   async #sleep(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    // Not by the ring's own wake alone: a sleep over shared memory does not keep Deno alive to hear it.
+    // The ring's wake alone would not do, because Atomics.waitAsync does not keep Deno alive.
     this.#rouse = resolve;
     void this.#ring.untilWoken().then(resolve);
     await promise;
