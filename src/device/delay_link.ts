@@ -1,37 +1,37 @@
 /**
- * A link on which everything takes time, as between distant machines.
+ * A link with latency, as between distant machines.
  *
  * @module
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { Link, Neighbour } from "./link.ts";
 
-/** Datagrams that may be under way at a time: beyond, they are refused, as a full queue of the kernel's does. */
-const MOST = 16_384;
+/** Max datagrams under way. More are refused, as by a full queue of the kernel. */
+const MAX_UNDER_WAY = 16_384;
 
 /** A datagram under way. */
 interface Delayed {
   readonly neighbour: Neighbour;
   readonly bytes: Uint8Array;
-  /** When it goes on, in ms. */
+  /** The time in ms at which it leaves. */
   readonly due: number;
 }
 
-/** A link around another one that holds back what is sent over it, all for the same time, so that nothing is reordered. */
+/** Wraps a link and delays every datagram sent by the same time, so nothing is reordered. */
 export class DelayLink implements Link {
   readonly #inner: Link;
   readonly #delay: number;
   readonly #now: () => number;
   readonly #copy = new PacketBuffer();
-  /** Oldest first; those before `#first` have gone. */
+  /** Oldest first. Those before `#first` have left. */
   #underWay: Delayed[] = [];
   #first = 0;
 
   /**
-   * A link that takes its time.
+   * Wraps `inner`.
    *
    * @param delay in ms
-   * @param now the time in ms, the same as {@linkcode DelayLink.expire} is given
+   * @param now returns the time in ms, by the clock of {@linkcode DelayLink.expire}
    */
   constructor(inner: Link, delay: number, now: () => number) {
     this.#inner = inner;
@@ -56,7 +56,7 @@ export class DelayLink implements Link {
 
   /** {@inheritDoc Link.send} */
   send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
-    if (this.#underWay.length - this.#first >= MOST) return false;
+    if (this.#underWay.length - this.#first >= MAX_UNDER_WAY) return false;
     this.#underWay.push({ neighbour, bytes: datagram.copy(), due: this.#now() + this.#delay });
     return true;
   }
@@ -84,7 +84,7 @@ export class DelayLink implements Link {
       this.#copy.load(bytes);
       this.#inner.send(neighbour, this.#copy);
     }
-    // Moved up now and then, and not one by one.
+    // Removing many at once is cheaper than one by one.
     if (this.#first > this.#underWay.length / 2) {
       this.#underWay = this.#underWay.slice(this.#first);
       this.#first = 0;

@@ -1,49 +1,51 @@
 /**
- * What a data link is to the rest of onion: datagrams to and from numbered neighbours, never blocking, and as
- * unreliable as UDP.
+ * The interface of a data link: datagrams to and from numbered neighbours. It never blocks, and is
+ * as unreliable as UDP.
  *
  * @module
  */
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 
-/** A neighbour's place in its link's table, from 0. */
+/** The index of a neighbour in its link's table, from 0. */
 export type Neighbour = number;
 
-/** {@linkcode Link.receive} when nothing waits. */
+/** The result of {@linkcode Link.receive} if no datagram waits. */
 export const NOTHING: Neighbour = -1;
 
-/** {@linkcode Link.receive} when a stranger sent the datagram. */
+/** The result of {@linkcode Link.receive} if the datagram came from nobody in the table. */
 export const STRANGER: Neighbour = -2;
 
-/** Datagrams between neighbours. */
+/** Sends and receives datagrams. */
 export interface Link {
   /** The descriptor that is readable while datagrams wait; undefined for a link in memory. */
   readonly fd: number | undefined;
   /**
-   * Fills `into`, which has room for the longest packet, with the next waiting datagram.
+   * Fills `into`, which has room for the longest packet, with the next datagram.
    *
-   * @returns who sent it, {@linkcode STRANGER}, or {@linkcode NOTHING}
+   * @returns its sender, {@linkcode STRANGER}, or {@linkcode NOTHING}
    */
   receive(into: PacketBuffer): Neighbour;
-  /** Whether further datagrams have come already that no descriptor announces any more. */
+  /** Whether received datagrams are still buffered. `poll` does not report them. */
   readonly hasMore: boolean;
   /**
-   * Sends the datagram in `datagram`: at once, or where the link is corked together with others. The buffer may be used
+   * Sends a datagram: at once, or together with others while the link is corked. The buffer is free
    * again afterwards.
    *
-   * @returns false when it was refused
+   * @returns false if it was refused
    */
   send(neighbour: Neighbour, datagram: PacketBuffer): boolean;
-  /** From now on what is sent may wait for more that goes the same way, until the cork is out (the idea of UDP_CORK, udp(7)). */
+  /**
+   * Lets datagrams wait for others to the same neighbour from now on, as UDP_CORK does (udp(7)).
+   */
   cork(): void;
   /**
-   * Lets go what waits, and what comes from now on at once.
+   * Sends the waiting datagrams, and every later one at once.
    *
-   * @returns how many of those that waited were refused
+   * @returns how many of the waiting ones were refused
    */
   uncork(): number;
   /** When {@linkcode Link.expire} next has something to do, in ms; Infinity for never. */
   readonly deadline: number;
-  /** Sends what was held back until now. */
+  /** Sends the datagrams that were delayed until `now`. */
   expire(now: number): void;
 }

@@ -7,12 +7,16 @@ import { HEADROOM, MAX_PACKET, type PacketBuffer } from "../buffer/packet_buffer
 import { NO_PACKET, readPacket, writePacket } from "../sys/tun.ts";
 import type { Tun } from "./tun.ts";
 
-/** A TUN interface, by the descriptor that is attached to it. */
+/** A TUN interface, used by an attached descriptor. */
 export class LinuxTun implements Tun {
   /** {@inheritDoc Tun.fd} */
   readonly fd: number;
 
-  /** @param fd a descriptor that somebody else owns and keeps open */
+  /**
+   * The interface that `fd` is attached to.
+   *
+   * @param fd a descriptor; the caller keeps it open
+   */
   constructor(fd: number) {
     this.fd = fd;
   }

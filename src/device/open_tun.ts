@@ -1,21 +1,22 @@
 /**
- * Opening a TUN interface.
+ * Opens a TUN interface.
  *
  * @module
  */
 import type { Tun } from "./tun.ts";
 
-/** A TUN interface that is detached when it is disposed of. */
+/** A TUN interface that stays attached until it is disposed of. */
 export interface OpenTun extends Tun, Disposable {}
 
 /**
- * Attaches to the TUN interface of this name, or makes one that goes when it is disposed of. It has no address and
- * is down until `ip` gives it one and takes it up.
+ * Attaches to the TUN interface of this name, or creates one that exists until it is disposed of. A
+ * new interface has no address and is down; use `ip` to change that.
  *
- * Needs Linux, CAP_NET_ADMIN and `--allow-ffi`; the C library is loaded by this call and not by importing it.
+ * Needs Linux, CAP_NET_ADMIN and `--allow-ffi`; this call loads the C library, the import does not.
  *
- * @param name of the interface, at most 15 bytes
- * @throws {SysError} naming the call and the errno, e.g. `Cannot attach to TUN device "tun1": ioctl failed: EBUSY`
+ * @param name the name of the interface, at most 15 bytes
+ * @throws {SysError} naming the call and the errno, e.g. `Cannot attach to TUN device "tun1": ioctl
+ * failed: EBUSY`
  */
 export async function openTun(name: string): Promise<OpenTun> {
   const [{ compileCalls }, { attachTun }, { LinuxTun }] = await Promise.all([

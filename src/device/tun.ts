@@ -1,5 +1,5 @@
 /**
- * What a TUN interface is to the rest of onion: a source and a sink of IP packets that never blocks.
+ * The interface of a TUN device: a source and sink of IP packets that never blocks.
  *
  * @module
  */
@@ -10,15 +10,15 @@ export interface Tun {
   /** The descriptor that is readable while packets wait; undefined for a device in memory. */
   readonly fd: number | undefined;
   /**
-   * Fills `into` with the next waiting packet.
+   * Fills `into` with the next packet.
    *
-   * @returns false when none waits
+   * @returns false if none waits
    */
   receive(into: PacketBuffer): boolean;
   /**
-   * Writes the packet in `packet`; it may be used again afterwards.
+   * Writes a packet. The buffer is free again afterwards.
    *
-   * @returns false when it was refused
+   * @returns false if it was refused
    */
   send(packet: PacketBuffer): boolean;
 }

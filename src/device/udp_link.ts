@@ -9,8 +9,9 @@ import { type Link, type Neighbour, NOTHING, STRANGER } from "./link.ts";
 import type { Endpoint } from "../ip/address.ts";
 
 /**
- * A data link over a UDP socket. Datagrams of anyone but its neighbours are a {@linkcode STRANGER}'s. Datagrams of one
- * length travel by the train where there are many: most of what one costs is its way through the kernel.
+ * A data link over a UDP socket. Corked datagrams of one length to one neighbour travel in trains,
+ * because a datagram's way through the kernel is most of its cost. Datagrams of others than the
+ * neighbours come from a {@linkcode STRANGER}.
  */
 export class UdpLink implements Link {
   /** {@inheritDoc Link.fd} */
@@ -18,19 +19,23 @@ export class UdpLink implements Link {
   readonly #receiver: UdpReceiver;
   readonly #sender: UdpSender;
   readonly #neighbours: readonly SockaddrIn[];
-  /** The rest of the train that was received last: its sender, its length, and where the next datagram begins. */
+  /**
+   * The rest of the last train received: its sender, its length, and the start of the next
+   * datagram.
+   */
   readonly #train = new Uint8Array(LONGEST_TRAIN);
   #from: Neighbour = STRANGER;
   #length = 0;
   #next = 0;
-  /** Whether what is sent waits for others. */
+  /** Whether datagrams wait for others to form a train. */
   #isCorked = false;
-  /** Datagrams that were refused when a train left to make room. */
+  /** Refused datagrams of trains that left before the cork was removed. */
   #refused = 0;
 
   /**
-   * @param fd a bound UDP socket that somebody else owns and keeps open
-   * @param neighbours the neighbours; their index is their {@linkcode Neighbour}
+   * A link to these neighbours. Their index is their {@linkcode Neighbour}.
+   *
+   * @param fd a bound UDP socket; the caller keeps it open
    */
   constructor(fd: number, neighbours: readonly Endpoint[]) {
     this.fd = fd;

@@ -10,7 +10,7 @@
 export const SOURCE = {
   /** Max packets, so that no source keeps the others waiting. */
   burst: 64,
-  /** ms of pause after which a packet counts as alone: looking for a second one delays the first. */
+  /** ms of pause after which a packet counts as alone: looking for a second delays the first. */
   aloneAfter: 0.02,
 } as const;
 
@@ -46,7 +46,7 @@ export const PLACEMENT = {
   window: 64,
   /** Packets a turn from which threads go apart, because packets then wait for each other. */
   many: 2,
-  /** Packets a turn up to which threads come together: less than `many`, so they do not oscillate. */
+  /** Packets a turn up to which threads come together: below `many`, so they do not oscillate. */
   few: 1.5,
   /** ms over which turns with packets are counted, short enough to notice traffic soon. */
   pace: 100,

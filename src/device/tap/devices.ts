@@ -1,6 +1,6 @@
 /**
- * Taps: devices around others that take down what passes. They are put between a core and its devices, so the core does
- * not know of them.
+ * Taps: devices that wrap other devices and record what passes. They sit between a core and its
+ * devices, so the core does not know of them.
  *
  * @module
  */
@@ -16,30 +16,35 @@ import type { Endpoint, IpAddress } from "../../ip/address.ts";
 import { IPV4_HEADER, Protocol, writeIpv4Header } from "../../ip/ipv4.ts";
 import type { Recorder } from "./recorder.ts";
 
-/** What is said of a packet where it is taken down; whoever reads a capture can tell by it which way it went. */
+/** The comments on recorded packets. They tell the reader of a capture which way a packet went. */
 export const Note = {
   fromHost: "from the host",
   toHost: "to the host",
   intoWorld: "into the world",
   fromWorld: "from the world",
-  /** How the note on a cell's contents begins. */
+  /** The beginning of the comment on a cell's contents. */
   wayOut: "on the way out",
   wayBack: "on the way back",
 } as const;
 
-/** A data link's neighbour, and where what passes between us is taken down; nowhere if the neighbour does that. */
+/** A neighbour of a data link. Without a recorder, the neighbour records the link between us. */
 export interface TappedNeighbour {
   readonly end: Endpoint;
   readonly recorder: Recorder | undefined;
 }
 
-/** Takes down the cells of a link. */
+/** Records the cells of a link. */
 export class TapLink implements Link {
   readonly #inner: Link;
   readonly #self: Endpoint;
   readonly #neighbours: readonly TappedNeighbour[];
 
-  /** @param neighbours in the order of the link's */
+  /**
+   * Wraps `inner`.
+   *
+   * @param self our end of the link
+   * @param neighbours in the order of the link's neighbours
+   */
   constructor(inner: Link, self: Endpoint, neighbours: readonly TappedNeighbour[]) {
     this.#inner = inner;
     this.#self = self;
@@ -94,7 +99,7 @@ export class TapLink implements Link {
   }
 }
 
-/** Takes down the packets of a TUN interface. */
+/** Records the packets of a TUN interface. */
 export class TapTun implements Tun {
   readonly #inner: Tun;
   readonly #recorder: Recorder;
@@ -123,13 +128,17 @@ export class TapTun implements Tun {
   }
 }
 
-/** Takes down what a raw ICMP socket sends and receives. */
+/** Records the packets of a raw ICMP socket. */
 export class TapSocket implements IcmpSocket {
   readonly #inner: IcmpSocket;
   readonly #address: IpAddress;
   readonly #recorder: Recorder;
 
-  /** @param address that the socket is bound to */
+  /**
+   * Wraps `inner`.
+   *
+   * @param address the address that the socket is bound to
+   */
   constructor(inner: IcmpSocket, address: IpAddress, recorder: Recorder) {
     this.#inner = inner;
     this.#address = address;
@@ -160,10 +169,16 @@ export class TapSocket implements IcmpSocket {
   }
 }
 
-/** "Use for experimentation and testing" (RFC 3692 §2.1): a protocol number that nothing will be read as. */
+/**
+ * A protocol number that no reader of a capture interprets: for experiments and tests (RFC 3692
+ * §2.1).
+ */
 export const SEALED_PROTOCOL = 253;
 
-/** Takes down what a router has in its hands; what is sealed for others as the contents of a packet of no known protocol. */
+/**
+ * Records the contents of cells inside a router. Sealed contents become the payload of a packet of
+ * {@linkcode SEALED_PROTOCOL}.
+ */
 export function tapInside(recorder: Recorder, address: IpAddress): Tap {
   return {
     inside(direction, circuit, contents, isReadable) {

@@ -1,5 +1,5 @@
 /**
- * One capture file that is being written.
+ * Writing a capture file.
  *
  * @module
  */
@@ -8,14 +8,19 @@ import { PcapngWriter } from "../../pcap/pcapng.ts";
 import { createOwnedFile } from "../../sys/file.ts";
 import { type Party, partyNames } from "./party.ts";
 
-/** Takes packets down. */
+/** Records packets. */
 export interface Recorder {
-  /** @param packet an IP packet, copied before the call returns */
+  /**
+   * Records a packet.
+   *
+   * @param packet an IP packet; it is copied before the call returns
+   */
   record(packet: Uint8Array, comment: string): void;
 }
 
 /**
- * A capture file. It is written by whoever records, at once: who asks for captures wants to see packets, not to be fast.
+ * A capture file. Each packet is written at once, by the thread that records it, because captures
+ * need not be fast.
  */
 export class RecorderFile implements Recorder, Disposable {
   readonly #file: Deno.FsFile;
@@ -25,12 +30,13 @@ export class RecorderFile implements Recorder, Disposable {
   #hasFailed = false;
 
   /**
-   * @param path the file, which is made anew
+   * Creates the file, or replaces it.
+   *
    * @param application the program and its version
-   * @param description what is seen there, for people
-   * @param parties who can be in it
-   * @param now the time in ms since the Unix epoch
-   * @param failed told once, in a sentence, when the file can take no more
+   * @param description a sentence for the reader: which packets the file holds
+   * @param parties the members whose addresses it may hold
+   * @param now returns the time in ms since the Unix epoch
+   * @param failed called once, with a sentence, when the file cannot be written
    */
   constructor(
     path: string,
@@ -42,7 +48,7 @@ export class RecorderFile implements Recorder, Disposable {
   ) {
     this.#now = now;
     this.#failed = (reason) => failed(`the capture file ${path} is incomplete: ${reason}`);
-    // What is in it was sealed from others.
+    // Only the owner may read it, because its contents were encrypted on the links.
     this.#file = createOwnedFile(path, 0o600);
     const name = path.slice(path.lastIndexOf("/") + 1).replace(/\.pcapng$/, "");
     this.#writer = new PcapngWriter({

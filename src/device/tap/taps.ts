@@ -3,9 +3,9 @@
  *
  * ```
  *   tunnel.pcapng             the proxy: packets of the TUN interface
- *   proxy-router1.pcapng      a link: its cells, both ways; written by the end with the lower number
- *   router1.inside.pcapng     a router: contents of cells, without its own layer
- *   router1.world.pcapng      a router: what leaves by its raw ICMP socket, and comes in
+ *   proxy-router1.pcapng      a link: its cells, both ways; the end with the lower number writes it
+ *   router1.inside.pcapng     a router: the contents of cells, without its own layer
+ *   router1.world.pcapng      a router: packets of its raw ICMP socket, both ways
  * ```
  *
  * @module
@@ -19,19 +19,19 @@ import { type Party, partyAddress, partyName } from "./party.ts";
 import { RecorderFile } from "./recorder.ts";
 import type { IpAddress } from "../../ip/address.ts";
 
-/** Who captures, and where to. */
+/** The options of captures. */
 export interface TapOptions {
   /** An existing directory. */
   readonly directory: string;
   /** The program and its version. */
   readonly application: string;
-  /** Who we are, with the port of our data link. */
+  /** This member, and the port of its data link. */
   readonly self: { readonly party: Party; readonly port: number };
-  /** The link's neighbours, in order. */
+  /** The neighbours, in the order of the link. */
   readonly neighbours: readonly { readonly party: Party; readonly port: number }[];
 }
 
-/** The files of one member, and the devices that write to them. */
+/** The capture files of one member, and the devices that write them. */
 export class Taps implements Disposable {
   readonly #options: TapOptions;
   readonly #now: () => number;
@@ -39,8 +39,10 @@ export class Taps implements Disposable {
   readonly #files = new DisposableStack();
 
   /**
-   * @param now the time in ms since the Unix epoch
-   * @param failed told in a sentence when a file can take no more
+   * Captures without a file yet.
+   *
+   * @param now returns the time in ms since the Unix epoch
+   * @param failed called with a sentence when a file cannot be written
    */
   constructor(options: TapOptions, now: () => number, failed: (reason: string) => void) {
     this.#options = options;
@@ -48,7 +50,7 @@ export class Taps implements Disposable {
     this.#failed = failed;
   }
 
-  /** Takes down what passes a link. */
+  /** Records the cells of a link. */
   link(inner: Link): Link {
     const { self, neighbours } = this.#options;
     const tapped = neighbours.map(({ party, port }) => ({
@@ -60,12 +62,12 @@ export class Taps implements Disposable {
     return new TapLink(inner, { address: partyAddress(self.party), port: self.port }, tapped);
   }
 
-  /** Takes down what passes a TUN interface. */
+  /** Records the packets of a TUN interface. */
   tun(inner: Tun): Tun {
     return new TapTun(inner, this.#open("tunnel", "packets between the host and the proxy", []));
   }
 
-  /** Takes down what passes a raw ICMP socket that is bound to an address. */
+  /** Records the packets of a raw ICMP socket that is bound to `address`. */
   socket(inner: IcmpSocket, address: IpAddress): IcmpSocket {
     const name = partyName(this.#options.self.party);
     return new TapSocket(
@@ -75,7 +77,7 @@ export class Taps implements Disposable {
     );
   }
 
-  /** Takes down what a router has in its hands. */
+  /** Records the contents of cells inside this router. */
   inside(): Tap {
     const { party } = this.#options.self;
     const name = partyName(party);
@@ -97,7 +99,7 @@ export class Taps implements Disposable {
   }
 }
 
-/** What a link is called, by its two ends. */
+/** The name of the link between two members. */
 export function linkName(one: Party, other: Party): string {
   return [one, other].toSorted((a, b) => a - b).map(partyName).join("-");
 }
