@@ -17,7 +17,7 @@ import {
   type Members,
   membersOf,
   type Path,
-} from "./support/circuit_logs.ts";
+} from "./support/classic_logs.ts";
 import type { Onion } from "./support/onion.ts";
 import { needing } from "./support/program.ts";
 import { assertAllAnswered, assertNoneLost, errorsOf, hopsOf, reportOf } from "./support/tools.ts";
@@ -96,8 +96,8 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
         }
         const { stdout } = await endWell(onion);
         assert.doesNotMatch(stdout, / dropped /);
-        const passage = { count: 3, client: Address.vm, destination: Address.csail };
-        assert.deepEqual(logsOf(onion, stage, members), circuitLogs(members, path, isSealed, passage));
+        const pings = { isSealed, count: 3, client: Address.vm, destination: Address.csail };
+        assert.deepEqual(logsOf(onion, stage, members), circuitLogs(members, path, pings));
         assert.deepEqual(await vm.state(), before);
       },
     });
@@ -111,8 +111,8 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
       const { members, path } = await built(onion, stage, 3, 2);
       assertAllAnswered(await vm.ping(`-c 1 ${Address.csail}`), 1);
       await endWell(onion);
-      const passage = { count: 1, client: Address.vm, destination: Address.csail };
-      assert.deepEqual(logsOf(onion, stage, members), circuitLogs(members, path, isSealed, passage));
+      const pings = { isSealed, count: 1, client: Address.vm, destination: Address.csail };
+      assert.deepEqual(logsOf(onion, stage, members), circuitLogs(members, path, pings));
     },
   });
 

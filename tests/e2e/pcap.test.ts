@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { partyAddress } from "../../src/device/tap/party.ts";
 import { dotted } from "../support/ping.ts";
-import { firstPath, membersOf, type Path } from "./support/circuit_logs.ts";
+import { firstPath, membersOf, type Path } from "./support/classic_logs.ts";
 import { needing, run, scratchDirectory } from "./support/program.ts";
 import { assertAllAnswered } from "./support/tools.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";

@@ -5,6 +5,7 @@
  *     ping ◄───────────────────────── proxy ◄───────────── router ◄─┘
  */
 import assert from "node:assert/strict";
+import { directLogs, logsOf, membersOf } from "./support/classic_logs.ts";
 import { EMPTY_ROOT_NEEDS, EmptyRoot } from "./support/empty_root.ts";
 import { Namespace } from "./support/namespace.ts";
 import { childrenOf, type End, Onion, Text } from "./support/onion.ts";
@@ -40,21 +41,10 @@ Deno.test({
     assertAllAnswered(await ping(namespace, "-c", "4", "-i", "0.1", "10.5.51.3"), 4);
     await endWell(onion);
 
-    const [proxyLine, routerLine, ...packets] = onion.log("stage2.proxy.out");
-    const [, proxyPort] = /^proxy port: (\d+)$/.exec(proxyLine!)!;
-    const [, pid, routerPort] = /^router: 1, pid: (\d+), port: (\d+)$/.exec(routerLine!)!;
-    assert.equal(Number(pid), router);
-    assert.deepEqual(
-      packets,
-      Array(4).fill([
-        "ICMP from tunnel, src: 10.5.51.2, dst: 10.5.51.3, type: 8",
-        `ICMP from port: ${routerPort}, src: 10.5.51.3, dst: 10.5.51.2, type: 0`,
-      ]).flat(),
-    );
-    assert.deepEqual(onion.log("stage2.router1.out"), [
-      routerLine,
-      ...Array(4).fill(`ICMP from port: ${proxyPort}, src: 10.5.51.2, dst: 10.5.51.3, type: 8`),
-    ]);
+    const members = await membersOf(onion, 2, 1);
+    const pings = { count: 4, client: "10.5.51.2", destination: "10.5.51.3", router: 1 };
+    assert.equal(members.routers[0]!.line, `router: 1, pid: ${router}, port: ${members.routers[0]!.port}`);
+    assert.deepEqual(logsOf(onion, 2, members), directLogs(members, [pings], "router"));
     assert.deepEqual(await snapshot(namespace), before);
   },
 });

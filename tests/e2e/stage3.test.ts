@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { Capture, type Place } from "./support/capture.ts";
+import { directLogs, logsOf, membersOf } from "./support/classic_logs.ts";
 import { needing } from "./support/program.ts";
 import { assertAllAnswered, errorsOf, hopsOf, reportOf, sentBy } from "./support/tools.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
@@ -47,24 +48,10 @@ Deno.test({
     }
     await endWell(onion);
 
-    const [proxyLine, routerLine, ...packets] = onion.log("stage3.proxy.out");
-    const [, proxyPort] = /^proxy port: (\d+)$/.exec(proxyLine!)!;
-    const [, pid, routerPort] = /^router: 1, pid: (\d+), port: (\d+)$/.exec(routerLine!)!;
-    assert.equal(Number(pid), router);
-    assert.deepEqual(
-      packets,
-      Array(4).fill([
-        "ICMP from tunnel, src: 10.0.2.15, dst: 128.30.2.155, type: 8",
-        `ICMP from port: ${routerPort}, src: 128.30.2.155, dst: 10.0.2.15, type: 0`,
-      ]).flat(),
-    );
-    assert.deepEqual(onion.log("stage3.router1.out"), [
-      routerLine,
-      ...Array(4).fill([
-        `ICMP from port: ${proxyPort}, src: 10.0.2.15, dst: 128.30.2.155, type: 8`,
-        "ICMP from raw sock, src: 128.30.2.155, dst: 192.168.201.2, type: 0",
-      ]).flat(),
-    ]);
+    const members = await membersOf(onion, 3, 1);
+    const pings = { count: 4, client: Address.vm, destination: Address.csail, router: 1 };
+    assert.equal(members.routers[0]!.line, `router: 1, pid: ${router}, port: ${members.routers[0]!.port}`);
+    assert.deepEqual(logsOf(onion, 3, members), directLogs(members, [pings], "world"));
     assert.deepEqual(await vm.state(), before);
   },
 });

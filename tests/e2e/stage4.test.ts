@@ -9,7 +9,7 @@
 import assert from "node:assert/strict";
 import { addressNumber } from "../support/packets.ts";
 import { Capture, type Place } from "./support/capture.ts";
-import { logsOf, type Members, membersOf } from "./support/circuit_logs.ts";
+import { directLogs, logsOf, membersOf } from "./support/classic_logs.ts";
 import type { Onion } from "./support/onion.ts";
 import { needing } from "./support/program.ts";
 import { assertAllAnswered, assertNoneLost } from "./support/tools.ts";
@@ -54,30 +54,13 @@ for (const [name, start] of Object.entries(STARTS)) {
         assert.deepEqual(await eth0.packets(), []);
       }
       await endWell(onion);
-      assert.deepEqual(logsOf(onion, 4, members), sampleLogs(members));
+      const pings = SAMPLE.map(({ host, pings: count, router }) => (
+        { client: Address.vm, destination: host, count, router }
+      ));
+      assert.deepEqual(logsOf(onion, 4, members), directLogs(members, pings, "world"));
       assert.deepEqual(await vm.state(), before);
     },
   });
-}
-
-/** What the logs are after the sample. */
-function sampleLogs({ proxyPort, routers }: Members): Record<string, string[]> {
-  const each = SAMPLE.flatMap(({ host, pings, router }) =>
-    Array<{ host: string; router: number }>(pings).fill({ host, router })
-  );
-  const own = (number: number) =>
-    each.filter(({ router }) => router === number).flatMap(({ host }) => [
-      `ICMP from port: ${proxyPort}, src: 10.0.2.15, dst: ${host}, type: 8`,
-      `ICMP from raw sock, src: ${host}, dst: 192.168.20${number}.2, type: 0`,
-    ]);
-  const proxy = each.flatMap(({ host, router }) => [
-    `ICMP from tunnel, src: 10.0.2.15, dst: ${host}, type: 8`,
-    `ICMP from port: ${routers[router - 1]!.port}, src: ${host}, dst: 10.0.2.15, type: 0`,
-  ]);
-  return {
-    proxy: [`proxy port: ${proxyPort}`, ...routers.map(({ line }) => line), ...proxy],
-    ...Object.fromEntries(routers.map(({ number, line }) => [`router${number}`, [line, ...own(number)]])),
-  };
 }
 
 /** What passes a gateway in the sample, as tcpdump prints it but for identifiers. */

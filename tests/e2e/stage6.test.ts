@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { LIBCRYPTO } from "../../src/sys/libcrypto.ts";
 import { Capture, characters, Recording } from "./support/capture.ts";
-import { firstPath, logFile, membersOf } from "./support/circuit_logs.ts";
+import { firstPath, logFile, membersOf } from "./support/classic_logs.ts";
 import { needing } from "./support/program.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 

@@ -11,7 +11,7 @@ import { CellType } from "../../src/cell/cell.ts";
 import { FrameCodec, FrameKind, makeSessionKey } from "../../src/control/frame.ts";
 import { Random } from "../support/random.ts";
 import { Capture, Recording } from "./support/capture.ts";
-import { membersOf } from "./support/circuit_logs.ts";
+import { membersOf } from "./support/classic_logs.ts";
 import { needingNobodysDeno } from "./support/nobody.ts";
 import { needing } from "./support/program.ts";
 import { shoot, type Shot, squat, udpPorts } from "./support/stranger.ts";

@@ -6,7 +6,7 @@
  *     10.5.51.102, … ───────┘
  */
 import assert from "node:assert/strict";
-import { logFile } from "./support/circuit_logs.ts";
+import { logFile } from "./support/classic_logs.ts";
 import { needing } from "./support/program.ts";
 import { assertAllAnswered } from "./support/tools.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";

@@ -1,54 +1,49 @@
 /**
- * The classic log files of a run that builds circuits: what every party writes of one circuit and the pings that go by
- * it, line by line.
- *
- * ```
- *   host ──► proxy ──0x01──► hop 1 ──0xA01──► hop 2 ──0xB01──► hop 3 ──► world      where hop 1 is router A, …
- * ```
+ * The classic log files of a run: what they say, and what they must say, line by line.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import type { Onion } from "./onion.ts";
 
-/** A router, as it is introduced. */
+/** A router, as the log introduces it. */
 export interface Member {
   readonly number: number;
   readonly pid: number;
-  /** Of its data link. */
+  /** The port of its data link, or of its control channel in stage 1. */
   readonly port: number;
-  /** The address that it leaves by. */
+  /** Its address in the world; empty if the log does not tell it. */
   readonly address: string;
   /** The line that introduces it. */
   readonly line: string;
 }
 
-/** Who takes part in a run. */
+/** The members of a run. */
 export interface Members {
-  /** Port of the proxy's data link. */
+  /** The port of the proxy. */
   readonly proxyPort: number;
   readonly routers: readonly Member[];
 }
 
-/** A circuit, from the first hop to the last. */
+/** The routers of a circuit, from the first hop to the last. */
 export type Path = readonly Member[];
 
-/** Pings that went by a circuit, one after the other. */
-interface Passage {
+/** Successive pings of one client. */
+interface Pings {
   readonly count: number;
   readonly client: string;
   readonly destination: string;
 }
 
-/** Lines of the log files, by party: `proxy`, `router1`, … */
+/** The lines of the log files by party: `proxy`, `router1`, … */
 type Logs = Readonly<Record<string, readonly string[]>>;
 
-/** The log of a party while the run goes on. */
+/** The name of a party's log file. */
 export function logFile(stage: number, party: string): string {
   return `stage${stage}.${party}.out`;
 }
 
-/** Waits until the proxy has written down who takes part. Where circuits are built, the routers' addresses stand there, too. */
+/** Waits until the proxy's log names all members. */
 export async function membersOf(onion: Onion, stage: number, count: number): Promise<Members> {
   const [text, port] = await onion.logged(
     logFile(stage, "proxy"),
@@ -66,7 +61,7 @@ export async function membersOf(onion: Onion, stage: number, count: number): Pro
   return { proxyPort: Number(port), routers };
 }
 
-/** Waits until the first circuit has been built, and tells its path. */
+/** Waits for the first circuit, and returns its path. */
 export async function firstPath(
   onion: Onion,
   stage: number,
@@ -86,21 +81,60 @@ export async function firstPath(
   return path;
 }
 
-/** The logs of all parties of a run that has ended. */
+/** The log files of all parties, after the run. */
 export function logsOf(onion: Onion, stage: number, { routers }: Members): Logs {
   const parties = ["proxy", ...routers.map(({ number }) => `router${number}`)];
   return Object.fromEntries(parties.map((party) => [party, onion.log(logFile(stage, party))]));
 }
 
-/** What they are to be after pings by a circuit, the first of the run, that had been built before. */
+/**
+ * The expected log files after pings by direct circuits.
+ *
+ * @param pings in order, each with the number of its router
+ * @param isAnsweredBy whether the routers themselves answer, or the world
+ */
+export function directLogs(
+  { proxyPort, routers }: Members,
+  pings: readonly (Pings & { readonly router: number })[],
+  isAnsweredBy: "router" | "world",
+): Logs {
+  const ofRouter = (number: number) =>
+    pings.filter(({ router }) => router === number).flatMap(({ count, client, destination }) =>
+      times(count, [
+        `ICMP from port: ${proxyPort}, src: ${client}, dst: ${destination}, type: 8`,
+        ...(isAnsweredBy === "router"
+          ? []
+          : [`ICMP from raw sock, src: ${destination}, dst: 192.168.20${number}.2, type: 0`]),
+      ])
+    );
+  const ofProxy = pings.flatMap(({ count, client, destination, router }) =>
+    times(count, [
+      `ICMP from tunnel, src: ${client}, dst: ${destination}, type: 8`,
+      `ICMP from port: ${routers[router - 1]!.port}, src: ${destination}, dst: ${client}, type: 0`,
+    ])
+  );
+  return {
+    proxy: [`proxy port: ${proxyPort}`, ...routers.map(({ line }) => line), ...ofProxy],
+    ...Object.fromEntries(
+      routers.map(({ number, line }) => [`router${number}`, [line, ...ofRouter(number)]]),
+    ),
+  };
+}
+
+/**
+ * The expected log files after pings by the first built circuit of a run:
+ *
+ * ```
+ *   host ──► proxy ──0x01──► hop 1 ──0xA01──► hop 2 ──0xB01──► hop 3 ──► world     (hop 1 is router A, …)
+ * ```
+ */
 export function circuitLogs(
   { proxyPort, routers }: Members,
   path: Path,
-  isSealed: boolean,
-  { count, client, destination }: Passage,
+  { isSealed, count, client, destination }: Pings & { readonly isSealed: boolean },
 ): Logs {
   const hops = path.length;
-  /** The circuit's id on the link to a hop, counted from 0: the first that its nearer end has given. */
+  /** The circuit's id on the link to a hop, counted from 0: the first id of that link's nearer end. */
   const id = (hop: number) => `0x${(hop === 0 ? "" : path[hop - 1]!.number) + "01"}`;
   const relayed = (hop: number): string[] => {
     const [incoming, outgoing, own] = [id(hop), id(hop + 1), path[hop]!.address];
@@ -119,7 +153,7 @@ export function circuitLogs(
     ];
   };
   const left = (hop: number): string[] => {
-    // Of a sealed packet nobody but the proxy knows the sender.
+    // Only the proxy knows the sender of a sealed packet.
     const before = isSealed ? "0.0.0.0" : hop === 0 ? client : path[hop - 1]!.address;
     const own = path[hop]!.address;
     return [
