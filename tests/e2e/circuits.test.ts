@@ -64,7 +64,7 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
   for (const [routers, hops] of [[2, 1], [4, 3], [6, 5]] as const) {
     Deno.test({
       ...needing(
-        `stage ${stage}, ${hops} of ${routers} routers: three pings, and what every party writes down`,
+        `stage ${stage}, ${hops} of ${routers} routers: three pings write the classic log files of every party`,
         ...VM_NEEDS,
         "tcpdump",
       ),
@@ -104,7 +104,7 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
   }
 
   Deno.test({
-    ...needing(`stage ${stage}: a classic config file says how many routers and hops there are`, ...VM_NEEDS),
+    ...needing(`stage ${stage}: takes routers and hops from a classic config file`, ...VM_NEEDS),
     fn: async () => {
       await using vm = await Vm.up();
       await using onion = await vm.configured(`stage ${stage}\nnum_routers 3\n# of them\nminitor_hops 2\n`);
@@ -118,7 +118,7 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
 
   Deno.test({
     ...needing(
-      `stage ${stage}: the onion is one hop, and then the world as it is`,
+      `stage ${stage}: shows the onion as one hop, then the world as it is`,
       ...VM_NEEDS,
       "traceroute",
       "mtr",
@@ -145,7 +145,7 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
         }
       });
 
-      await t.step("who is dead stays dead, who cannot be reached is said to be", async () => {
+      await t.step("a dead host stays silent, an unreachable one is reported", async () => {
         const hosts = ["dead.lab", "unreachable.lab", "prohibited.lab", "hole.lab"];
         const said = await Promise.all(hosts.map((host) => vm.ping(`-I ${Address.vm} -c 1 -W 1 ${host}`)));
         assert.deepEqual(said.map(({ code }) => code), [1, 1, 1, 0]);
@@ -170,19 +170,19 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
   });
 
   Deno.test({
-    ...needing(`stage ${stage}: no ping of any length is lost or answered twice`, ...VM_NEEDS, "fping"),
+    ...needing(`stage ${stage}: loses no ping of any length, and answers none twice`, ...VM_NEEDS, "fping"),
     fn: async (t) => {
       await using vm = await Vm.up();
       await using onion = await vm.stage(stage, "--routers 6 --hops 5");
       const quick = `-I ${Address.vm} -i 0.01`;
-      await t.step("as long as the tunnel takes whole, don't fragment set", async () => {
+      await t.step("the MTU of the tunnel, with don't-fragment", async () => {
         await vm.pings(3, `${quick} -M do -s 1472 ${Address.csail}`);
       });
-      await t.step("20,000 bytes, and the most there is", async () => {
+      await t.step("20,000 bytes and max length", async () => {
         await vm.pings(3, `${quick} -s 20000 -p 0123456789abcdef ${Address.csail}`);
         await vm.pings(3, `${quick} -s 65507 ${Address.mit}`);
       });
-      await t.step("each length around the limits of a fragment", async () => {
+      await t.step("lengths around the size of a fragment", async () => {
         for (const size of [0, 1, 8, 1471, 1472, 1473, 2952, 2953]) {
           await vm.pings(2, `${quick} -s ${size} -p ff00aa5501fe ${Address.csail}`);
         }
@@ -204,7 +204,7 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
   });
 
   Deno.test({
-    ...needing(`stage ${stage}: what is too long is told of, with the length that would do`, ...VM_NEEDS),
+    ...needing(`stage ${stage}: reports what is too long, with the MTU`, ...VM_NEEDS),
     fn: async (t) => {
       await using vm = await Vm.up();
       // Less the headers of IPv4, UDP and the cell, and what the hops add.
@@ -213,7 +213,7 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
       const filling = (length: number) => length - 20 - 8;
       const whole = `-I ${Address.vm} -M do -c 1`;
 
-      await t.step("by the kernel, where the interface was made to fit", async () => {
+      await t.step("by the kernel, if the run created the interface", async () => {
         await using onion = await vm.stage(stage, "--routers 6 --hops 5 --link-mtu 1500");
         const mtu = longest(1500, 5);
         assert.match(await vm.sh("ip link show tun1"), new RegExp(` mtu ${mtu} `));
@@ -225,7 +225,7 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
         await endWell(onion);
       });
 
-      await t.step("by a router of the world, whose link is narrow", async () => {
+      await t.step("by a router of the world with a narrow link", async () => {
         await using onion = await vm.stage(stage);
         assert.deepEqual(errorsOf(await vm.ping(`${whole} -s 1472 small.lab`)), [
           "203.0.113.6 icmp_seq=1 Frag needed and DF set (mtu = 1280)",
@@ -236,7 +236,7 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
       });
 
       await vm.sh("ip tuntap add dev tun1 mode tun");
-      await t.step("by the proxy, where the interface was there and takes more", async () => {
+      await t.step("by the proxy, if the interface existed and takes more", async () => {
         await using onion = await vm.stage(stage, "--routers 3 --hops 2 --link-mtu 1500");
         const mtu = longest(1500, 2);
         assertAllAnswered(await vm.ping(`${whole} -s ${filling(mtu)} ${Address.csail}`), 1);
@@ -247,7 +247,7 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
         await endWell(onion);
       });
 
-      await t.step("by proxy and exit, where the interface takes the most there is", async () => {
+      await t.step("by proxy and exit, if the interface has the max MTU", async () => {
         await vm.sh("ip link set tun1 mtu 65535");
         await using onion = await vm.stage(stage, "--routers 6 --hops 5");
         const mtu = longest(65_535, 5);
@@ -263,7 +263,7 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
   });
 
   Deno.test({
-    ...needing(`stage ${stage}: two users have a circuit each, and each its own answers`, ...VM_NEEDS),
+    ...needing(`stage ${stage}: two users have one circuit each, and get their own answers`, ...VM_NEEDS),
     fn: async () => {
       await using vm = await Vm.up();
       await using onion = await vm.stage(stage, "--routers 6 --hops 3");

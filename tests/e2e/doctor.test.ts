@@ -23,7 +23,7 @@ const lacks = ({ stages }: Diagnosis) => stages.map((each) => each.lacks);
 
 Deno.test({
   ...needing(
-    "the doctor names what a host lacks, until it lacks nothing; and then every stage runs",
+    "doctor: names what a host lacks until nothing is missing, and then every stage runs",
     "root",
     "ip",
   ),
@@ -83,7 +83,7 @@ Deno.test({
 
 Deno.test({
   ...needing(
-    "where the kernel has too few ports to choose from, the doctor says so, and what mends it mends it",
+    "doctor: reports too few ephemeral ports, with a remedy that works",
     "root",
     "ip",
     "sysctl",
@@ -115,7 +115,7 @@ async function asNobody(directory: string): Promise<Ended> {
 }
 
 Deno.test({
-  ...needingNobody("the doctor needs no root, and says what only root could see", "ip"),
+  ...needingNobody("doctor: needs no root, and says what only root could see", "ip"),
   fn: async () => {
     using scratch = scratchDirectory();
     Deno.chownSync(scratch.path, NOBODY_ID, NOBODY_ID);
@@ -136,7 +136,7 @@ Deno.test({
 
 Deno.test({
   ...needing(
-    "a right that the doctor misses, a run misses too, before it changes anything",
+    "doctor: a privilege that it misses stops a run too, before any change",
     "root",
     "ip",
     "setpriv",

@@ -6,7 +6,7 @@ import { EMPTY_ROOT_NEEDS, EmptyRoot } from "./support/empty_root.ts";
 import { needing, ONION, run, selfExtractingOnion } from "./support/program.ts";
 
 Deno.test({
-  ...needing("runs alone in an empty root", ...EMPTY_ROOT_NEEDS),
+  ...needing("executable: runs alone in an empty root", ...EMPTY_ROOT_NEEDS),
   fn: async (t) => {
     await using root = await EmptyRoot.enter();
     await Deno.mkdir(`${root.path}/alone`);
@@ -18,14 +18,14 @@ Deno.test({
         assert.match(stdout, /^onion /);
       });
     }
-    await t.step("the network is the root's own", async () => {
+    await t.step("the network belongs to the root", async () => {
       assert.doesNotMatch((await run(...root.beside("ip", "-o", "link"))).stdout, /eth0/);
     });
   },
 });
 
 Deno.test({
-  ...needing("says which tool it lacks to unpack itself", ...EMPTY_ROOT_NEEDS),
+  ...needing("executable: names the tool that it lacks to unpack itself", ...EMPTY_ROOT_NEEDS),
   fn: async () => {
     await using root = await EmptyRoot.enter();
     await root.copyIn(await selfExtractingOnion(), "/onion");

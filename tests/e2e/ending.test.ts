@@ -33,7 +33,7 @@ function shape({ processes, ...state }: Snapshot): unknown {
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   Deno.test({
-    ...needing(`${signal} to every process at once, as from a terminal or a service manager`, "root", "ping"),
+    ...needing(`ending: ${signal} to every process at once ends the run well`, "root", "ping"),
     fn: async () => {
       await using namespace = await Namespace.make({ ipv6: false });
       const before = await snapshot(namespace);
@@ -54,7 +54,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 
 Deno.test({
-  ...needing("the same while it starts", "root"),
+  ...needing("ending: signals to every process during a start end the run well", "root"),
   fn: async () => {
     await using namespace = await Namespace.make({ ipv6: false });
     const before = await snapshot(namespace);
@@ -76,7 +76,7 @@ Deno.test({
   },
 });
 
-Deno.test("under nohup, a hang-up is no reason to end", async () => {
+Deno.test("ending: a hang-up does not end a run under nohup", async () => {
   await using onion = await Onion.start(["--stage", "1"], { via: ["nohup"] });
   await onion.ready();
   onion.kill("SIGHUP");
@@ -116,7 +116,7 @@ async function endAtRandom(namespace: Namespace, rounds: number): Promise<void> 
 
 Deno.test({
   ...needing(
-    "20 runs ended at random moments leave nothing behind that the next start does not take away",
+    "ending: the next start undoes what 20 runs left that ended at random moments",
     "root",
   ),
   fn: async () => {
@@ -126,7 +126,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("nor do runs that had to complete somebody's TUN interface", "root"),
+  ...needing("ending: the next start undoes what runs left that completed a user's TUN interface", "root"),
   fn: async () => {
     await using namespace = await Namespace.make({ ipv6: false });
     await namespace.ip("tuntap", "add", "dev", "tun1", "mode", "tun");
@@ -150,7 +150,7 @@ const ACCIDENTS: Readonly<
 
 for (const [what, [happen, line]] of Object.entries(ACCIDENTS)) {
   Deno.test({
-    ...needing(`when ${what}, the run fails, says so and leaves nothing`, "root", "ping"),
+    ...needing(`ending: when ${what}, the run fails, says so, and leaves nothing`, "root", "ping"),
     fn: async () => {
       await using namespace = await Namespace.make({ ipv6: false });
       const before = await snapshot(namespace);
@@ -167,7 +167,7 @@ for (const [what, [happen, line]] of Object.entries(ACCIDENTS)) {
 }
 
 Deno.test({
-  ...needing("Ctrl+C in a flood ends it at once, and well", "root", "ping"),
+  ...needing("ending: Ctrl+C ends a run at once during a flood", "root", "ping"),
   fn: async () => {
     await using namespace = await Namespace.make({ ipv6: false });
     const before = await snapshot(namespace);
@@ -186,7 +186,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("onion down undoes what a killed run left, says what, and then there is nothing", "root"),
+  ...needing("onion down: undoes what a killed run left, and names it", "root"),
   fn: async () => {
     await using namespace = await Namespace.make({ ipv6: false });
     await namespace.ip("tuntap", "add", "dev", "tun1", "mode", "tun");
@@ -216,7 +216,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("what a run left in one network is not undone in another", "root"),
+  ...needing("leftovers: are undone only in their own network namespace", "root"),
   fn: async () => {
     const leftBehind = async () => {
       await using namespace = await Namespace.make({ ipv6: false });
@@ -256,7 +256,7 @@ async function byHand(): Promise<Namespace> {
 
 Deno.test({
   ...needing(
-    "a second Ctrl+C does not wait for a router that hangs, and still takes the TUN interface away",
+    "second Ctrl+C: does not wait for a router that hangs, and still removes the TUN interface",
     "root",
   ),
   fn: async () => {

@@ -9,12 +9,12 @@ import { ONION, run, scratchDirectory, selfExtractingOnion } from "./support/pro
 
 const versionOf = (kind: ExecutableKind) => `onion ${VERSION} (Deno ${Deno.version.deno}, ${kind})\n`;
 
-Deno.test("./onion says its version, its runtime's, and which kind it is", async () => {
+Deno.test("executable: --version tells its version, its runtime, and its kind", async () => {
   const { kind } = JSON.parse(Deno.readTextFileSync(`${ROOT}dist/build.json`));
   assert.deepEqual(await run(ONION, ["--version"]), { code: 0, stdout: versionOf(kind), stderr: "" });
 });
 
-Deno.test("so does the self-extracting kind, and the source", async () => {
+Deno.test("executable: --version does so in the self-extracting kind, and from source", async () => {
   const extracting = await run(await selfExtractingOnion(), ["--version"]);
   assert.equal(extracting.stdout, versionOf("self-extracting"));
   // From a directory that has nothing to do with it, as a router would be started.
@@ -22,7 +22,7 @@ Deno.test("so does the self-extracting kind, and the source", async () => {
   assert.equal((await run(command, args, { cwd: "/" })).stdout, versionOf("source"));
 });
 
-Deno.test("deno compile accepts the program and embeds every module, the worker's too", async () => {
+Deno.test("executable: deno compile embeds every module, also the Worker's", async () => {
   using scratch = scratchDirectory();
   const made = `${scratch.path}/onion`;
   // Deno itself stands in for the runtime base: what comes out doesn't run the program, but it holds it.
@@ -39,13 +39,13 @@ Deno.test("deno compile accepts the program and embeds every module, the worker'
   for (const name of packages) assert.ok(binary.includes(`"name": "${name}"`), `${name} is not embedded`);
 });
 
-Deno.test("a router loads no command line: it is ready sooner", async () => {
+Deno.test("router process: loads no command line parser", async () => {
   const { files, packages } = await modulesOf(["src/run/router.ts", ...STARTED_MODULES]);
   assert.deepEqual(files.filter((file) => file.startsWith(`${ROOT}src/cli/`)), []);
   assert.deepEqual(packages.filter((name) => !name.startsWith("@logtape/")), []);
 });
 
-Deno.test("the bundle reads a command line without what takes long to load", async () => {
+Deno.test("bundle: parses a command line without slow modules", async () => {
   using scratch = scratchDirectory();
   assert.equal(
     (await run(await selfExtractingOnion(), ["--version"], { env: { ONION_CACHE_DIR: scratch.path } })).code,

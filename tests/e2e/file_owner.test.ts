@@ -10,7 +10,7 @@ const [UID, GID] = [65534, 12345];
 
 Deno.test({
   ...needing(
-    "a file is given away by what is open, not by its name, which somebody else may have moved meanwhile",
+    "file owner: changes for the open file, not for its name, which may have been moved",
     "root",
   ),
   fn: () => {

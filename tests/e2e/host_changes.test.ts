@@ -207,7 +207,12 @@ const down = (namespace: Namespace) => namespace.run(DENO[0]!, ...DENO.slice(1),
 for (const [name, { setUp, options, makes, makesNo = [] }] of Object.entries(SITUATIONS)) {
   for (const tool of ["nft", "iptables"] as const) {
     Deno.test({
-      ...needing(`${name}, with ${tool}: all is made, recognised, and undone`, "root", "ip", tool),
+      ...needing(
+        `host plan for ${name}, with ${tool}: is carried out, recognised, and undone`,
+        "root",
+        "ip",
+        tool,
+      ),
       fn: async () => {
         await using namespace = await hostLike(setUp);
         if (tool === "iptables") await shell(namespace, WARM_UP);
@@ -246,7 +251,12 @@ async function everything(tool: "nft" | "iptables"): Promise<readonly string[]> 
 
 for (const tool of ["nft", "iptables"] as const) {
   Deno.test({
-    ...needing(`killed at every step, with ${tool}: onion down takes away what is left`, "root", "ip", tool),
+    ...needing(
+      `host plan with ${tool}: onion down undoes what a run killed at any step left`,
+      "root",
+      "ip",
+      tool,
+    ),
     fn: async () => {
       await using namespace = await hostLike(EVERYTHING);
       if (tool === "iptables") await shell(namespace, WARM_UP);
@@ -274,7 +284,7 @@ for (const tool of ["nft", "iptables"] as const) {
 
 Deno.test({
   ...needingNobody(
-    "what a dead run left, a start of stage 1 undoes too, or says nothing if it may not",
+    "leftovers: stage 1 undoes them too, or is silent without the privilege",
     "ip",
     "nft",
   ),
@@ -298,7 +308,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("a change that the kernel refuses: those before it are undone", "root", "ip", "nft"),
+  ...needing("host plan: a change that the kernel refuses undoes those before it", "root", "ip", "nft"),
   fn: async () => {
     await using namespace = await hostLike(EVERYTHING);
     const before = await look(namespace);
@@ -313,7 +323,7 @@ Deno.test({
 
 Deno.test({
   ...needing(
-    "two runs at once: neither builds on what the other takes away",
+    "two runs: neither relies on what the other removes",
     "root",
     "ip",
     "nft",
@@ -352,7 +362,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("what is like ours, but the user's, stays where it is", "root", "ip", "iptables"),
+  ...needing("host plan: leaves alone what is the user's, however similar", "root", "ip", "iptables"),
   fn: async () => {
     const resets = (address: string) =>
       `iptables -w -A OUTPUT -s ${address} -p tcp --tcp-flags RST RST -j DROP`;
@@ -376,7 +386,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("what a run left in one network is undone in no other", "root", "ip", "nft"),
+  ...needing("leftovers: stay until a run in their own network undoes them", "root", "ip", "nft"),
   fn: async () => {
     await using here = await hostLike([...TWO_CARDS, ...BY_HAND]);
     const before = await look(here);
@@ -402,7 +412,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("the printed commands can be typed", "root", "ip", "nft"),
+  ...needing("--print-commands: the commands work when typed", "root", "ip", "nft"),
   fn: async () => {
     await using namespace = await hostLike([...STRICT, ...TWO_CARDS]);
     const args = [...DENO.slice(1), `${ROOT}main.ts`, "--stage", "3", "--print-commands"];
@@ -422,7 +432,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needingNobody("onion down says when it may not look, and what it needs", "ip", "nft"),
+  ...needingNobody("onion down: says which privilege it lacks", "ip", "nft"),
   fn: async () => {
     await using namespace = await hostLike(TWO_CARDS);
     await using changer = new Changer(namespace, {});

@@ -20,7 +20,7 @@ function received({ stdout }: Ended): number {
 
 Deno.test({
   ...needing(
-    "in the lab, real tools find what a user expects",
+    "lab: real tools find what a user expects",
     ...LAB_NEEDS,
     "ping",
     "traceroute",
@@ -31,7 +31,7 @@ Deno.test({
     await using lab = await Lab.up();
     const vm = (...command: string[]) => lab.run("vm", ...command);
 
-    await t.step("names resolve, and no name is looked up elsewhere", async () => {
+    await t.step("names resolve, and none is looked up elsewhere", async () => {
       assert.match(
         (await vm("getent", "hosts", "www.csail.mit.edu")).stdout,
         /^128\.30\.2\.155 +www\.csail\.mit\.edu$/m,
@@ -89,7 +89,7 @@ Deno.test({
       assert.equal(received(await vm(...PING, "-s", "20000", "www.csail.mit.edu")), 1);
     });
 
-    await t.step("the dead stay dead, each in its own way", async () => {
+    await t.step("dead hosts stay dead, each in its own way", async () => {
       const ways = {
         "dead.lab": [],
         "unreachable.lab": ["203.0.113.6 icmp_seq=1 Destination Host Unreachable"],
@@ -107,7 +107,7 @@ Deno.test({
     });
 
     await t.step(
-      "a big packet that must not be broken up is refused by the narrow link, or vanishes",
+      "a long packet with don't-fragment is refused by the narrow link, or vanishes",
       async () => {
         const big = ["-M", "do", "-s", "1400"];
         const [small, hole, still] = await Promise.all([
@@ -140,7 +140,7 @@ Deno.test({
       assert.equal((await lab.run("net2", "ip", "route", "show", "default")).stdout, "");
     });
 
-    await t.step("nobody speaks IPv6, and every link is up", async () => {
+    await t.step("no link has IPv6, and every link is up", async () => {
       for (const namespace of NAMESPACES) {
         const { stdout } = await lab.machine.run(["ip", "-n", namespace, "-brief", "address"]);
         assert.doesNotMatch(stdout, /::/);
@@ -151,7 +151,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("a command in the lab is the user's own process", ...LAB_NEEDS),
+  ...needing("lab exec: a command is the user's own process", ...LAB_NEEDS),
   async fn() {
     await using lab = await Lab.up();
     const { machine } = lab;
@@ -184,7 +184,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("up and down leave the machine as it was", ...LAB_NEEDS),
+  ...needing("lab: up and down leave the machine as it was", ...LAB_NEEDS),
   async fn() {
     await using machine = await Machine.make();
     const before = await machine.snapshot();
@@ -234,7 +234,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("what is not the lab's is left alone", ...LAB_NEEDS),
+  ...needing("lab: leaves alone what is not its own", ...LAB_NEEDS),
   async fn() {
     await using machine = await Machine.make();
     const ip = (...args: string[]) => machine.run(["ip", ...args]);
@@ -256,7 +256,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("an up that is ended half way leaves nothing", ...LAB_NEEDS),
+  ...needing("lab up: leaves nothing when ended halfway", ...LAB_NEEDS),
   async fn() {
     await using machine = await Machine.make();
     using scratch = scratchDirectory();
@@ -281,7 +281,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("an up that is killed half way is healed by the next, or by down", ...LAB_NEEDS, "ping"),
+  ...needing("lab up: the next up, or down, undoes one that was killed halfway", ...LAB_NEEDS, "ping"),
   async fn() {
     await using machine = await Machine.make();
     using scratch = scratchDirectory();
@@ -313,7 +313,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("the lab says what it lacks, before it changes anything", ...LAB_NEEDS),
+  ...needing("lab: says what it lacks before it changes anything", ...LAB_NEEDS),
   async fn() {
     await using machine = await Machine.make();
     // As nobody, in the eyes of the process.
@@ -334,9 +334,9 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("faults can be switched on", ...LAB_NEEDS, "ping", "traceroute", "fping"),
+  ...needing("lab up: switches faults on", ...LAB_NEEDS, "ping", "traceroute", "fping"),
   async fn(t) {
-    await t.step("loss, on the way to the hosts", async () => {
+    await t.step("loss on the way to the hosts", async () => {
       await using lab = await Lab.up("--loss", "50");
       const { stdout } = await lab.run(
         "vm",

@@ -27,7 +27,7 @@ function wholeWay(path: readonly string[]): string[] {
 }
 
 Deno.test({
-  ...needing("a demo shows a stage and leaves the lab as it found it", ...LAB_NEEDS, "ping"),
+  ...needing("demo: shows a stage, and leaves the lab as it found it", ...LAB_NEEDS, "ping"),
   async fn(t) {
     await using machine = await Machine.make();
     const before = await machine.snapshot();
@@ -82,7 +82,7 @@ Deno.test({
       ]);
     });
 
-    await t.step("stage 5, in words: everybody reads everything, but whose address it is", async () => {
+    await t.step("stage 5, in words: every router reads everything except whose address it is", async () => {
       const { code, stdout, stderr } = await machine.onion("lab", "demo", "--stage", "5");
       assert.deepEqual([code, stderr], [0, ""]);
       const rows = rowsOf(stdout, "The first ping");
@@ -168,7 +168,7 @@ Deno.test({
       assert.equal(cast.length + arrows.length + notes.length, lines.length, "nothing but these");
     });
 
-    await t.step("a stage that does not come up: its own words", async () => {
+    await t.step("a stage that does not come up, with its error", async () => {
       // Another run has the tunnel's address.
       await machine.onion("lab", "exec", "ip", "address", "add", "10.5.51.2/24", "dev", "eth6");
       const { code, stdout, stderr } = await machine.onion("lab", "demo", "--stage", "2");
@@ -182,7 +182,7 @@ Deno.test({
     assert.deepEqual(await machine.snapshot(), up);
     assert.equal((await machine.onion("lab", "down")).code, 0);
 
-    await t.step("one that is cut short", async () => {
+    await t.step("a demo that is interrupted", async () => {
       using scratch = scratchDirectory();
       const ping = await Held.make("ping", scratch.path);
       const demo = machine.spawn([ONION, "lab", "demo", "--stage", "2"], { env: ping.env, detached: true });
@@ -196,7 +196,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("a demo keeps its captures for who asks for them", ...LAB_NEEDS, "ping", "tcpdump"),
+  ...needing("demo: keeps its captures with --pcap", ...LAB_NEEDS, "ping", "tcpdump"),
   async fn(t) {
     await using machine = await Machine.make();
     using scratch = scratchDirectory();
@@ -234,7 +234,7 @@ Deno.test({
       for (const lines of Object.values(files)) assert.equal(lines.length, 8);
     });
 
-    await t.step("stage 6: every link, every router, and each its part of the truth", async () => {
+    await t.step("stage 6: every link and every router, each with its part of the truth", async () => {
       const files = await demo(6);
       const links = ["proxy", "router1", "router2", "router3", "router4"].flatMap((one, at, all) =>
         all.slice(at + 1).map((other) => `${one}-${other}`)
@@ -257,7 +257,7 @@ Deno.test({
       assert.equal(middles.length, 2);
     });
 
-    await t.step("Wireshark is given names for the addresses", () => {
+    await t.step("captures name the addresses for Wireshark", () => {
       const items = [...readPcapng(Deno.readFileSync(`${scratch.path}/stage6/proxy-router1.pcapng`))];
       const names = items.flatMap((item) => item.kind === "names" ? item.names : []);
       for (const name of ["proxy", "router1", "vm.lab", "eth1.vm.lab", "www.csail.mit.edu"]) {
@@ -265,7 +265,7 @@ Deno.test({
       }
     });
 
-    await t.step("a directory that cannot be made: nothing is run", async () => {
+    await t.step("a directory that cannot be created: runs nothing", async () => {
       const command = ["lab", "demo", "--stage", "2", "--pcap", `${scratch.path}/no/such`];
       const { code, stdout, stderr } = await machine.onion(...command);
       assert.deepEqual([code, stdout], [1, ""]);

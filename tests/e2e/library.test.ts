@@ -20,7 +20,7 @@ function ignoredExamples(): string[] {
 }
 
 Deno.test({
-  ...needing("the example of a TUN interface answers pings, just as it is printed", "root", "ip", "ping"),
+  ...needing("library: the printed example of a TUN interface answers pings", "root", "ip", "ping"),
   fn: async () => {
     const [example, ...others] = ignoredExamples();
     assert.ok(

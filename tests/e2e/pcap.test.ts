@@ -81,7 +81,7 @@ function filesAfter([first, last]: Path, isSealed: boolean): Record<string, stri
 for (const [stage, isSealed] of [[5, false], [6, true]] as const) {
   Deno.test({
     ...needing(
-      `stage ${stage} with --pcap: every link, and every party, in a file of its own`,
+      `stage ${stage} with --pcap: writes a file for each link and each party`,
       ...VM_NEEDS,
       "tcpdump",
     ),
@@ -108,7 +108,7 @@ for (const [stage, isSealed] of [[5, false], [6, true]] as const) {
 }
 
 Deno.test({
-  ...needing("stage 4 with --pcap: what each router sees of three hosts", ...VM_NEEDS, "tcpdump"),
+  ...needing("stage 4 with --pcap: records what each router sees of three hosts", ...VM_NEEDS, "tcpdump"),
   fn: async () => {
     await using vm = await Vm.up();
     using scratch = scratchDirectory();

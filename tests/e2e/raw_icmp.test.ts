@@ -18,7 +18,7 @@ const OWN = "192.0.2.1";
 const PROBE = new URL("support/raw_icmp_probe.ts", import.meta.url).pathname;
 
 Deno.test({
-  ...needing("a raw ICMP socket does what the world in memory says that it does", "root", "namespaces", "ip"),
+  ...needing("raw ICMP socket: behaves as the world in memory does", "root", "namespaces", "ip"),
   async fn() {
     await using namespace = await Namespace.make();
     await namespace.ip("link", "set", "lo", "mtu", "1500");

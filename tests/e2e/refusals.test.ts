@@ -143,7 +143,7 @@ function assertRefused({ code, stdout, stderr }: End, expected: number, line: Re
 }
 
 Deno.test({
-  ...needingNobody("refused: somebody else than root asks for a TUN interface"),
+  ...needingNobody("refused: a TUN interface for a user without privileges"),
   fn: async () => {
     using scratch = scratchDirectory();
     Deno.chownSync(scratch.path, NOBODY_ID, NOBODY_ID);
@@ -161,7 +161,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("refused: of two runs that start at once, one", "root"),
+  ...needing("refused: one of two runs that start at once", "root"),
   fn: async () => {
     await using namespace = await Namespace.make({ ipv6: false });
     const before = await snapshot(namespace);
@@ -181,7 +181,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("refused: the TUN interface is another run's, which does not notice", "root", "ping"),
+  ...needing("refused: another run's TUN interface, and that run goes on", "root", "ping"),
   fn: async () => {
     await using namespace = await Namespace.make();
     await using first = await Onion.start(STAGE_2, { namespace });
@@ -258,7 +258,7 @@ for (
   });
 }
 
-Deno.test("a command line that is refused leaves no router, though one was started ahead of it", async () => {
+Deno.test("refused: a wrong command line leaves no router, though one was started early", async () => {
   const mark = crypto.randomUUID();
   const { code } = await run(ONION, ["--stage", "99"], { env: { ONION_TEST_MARK: mark } });
   assert.equal(code, 2);

@@ -14,7 +14,7 @@ const SIX = "--routers 6 --hops 5";
 const MOST = { start: 10_000, end: 3000 } as const;
 
 Deno.test({
-  ...needing("six routers are started, and ended by Ctrl+C, in a time that a user waits for", ...VM_NEEDS),
+  ...needing("six routers: start, and end on Ctrl+C, fast enough for a user", ...VM_NEEDS),
   fn: async (t) => {
     await using vm = await Vm.up();
     const before = await vm.state();
@@ -34,7 +34,7 @@ Deno.test({
       assert.equal(
         stdout.match(/^router \d: \d+ cells received, \d+ sent$/gm)?.length,
         6,
-        "all have reported",
+        "every router has reported",
       );
       // Steps, so that the figures are told.
       await t.step(
@@ -62,7 +62,7 @@ const HOSTS: Readonly<Record<string, readonly string[]>> = {
 for (const [host, prepare] of Object.entries(HOSTS)) {
   Deno.test({
     ...needing(
-      "a proxy of six routers that is killed leaves none of them for a second, and nothing for good, " + host,
+      "six routers: a killed proxy leaves none of them for a second, and nothing for good, " + host,
       ...VM_NEEDS,
     ),
     fn: async () => {
@@ -93,7 +93,7 @@ for (
   ]
 ) {
   Deno.test({
-    ...needing(`in stage ${stage}, a router that is killed ends the run, which names it`, ...VM_NEEDS),
+    ...needing(`stage ${stage}: a killed router ends the run, which names it`, ...VM_NEEDS),
     fn: async () => {
       await using vm = await Vm.up();
       const before = await vm.state();
@@ -117,7 +117,7 @@ for (
 
 Deno.test({
   ...needing(
-    "Ctrl+C while six routers start, and while their circuits are built, leaves nothing",
+    "six routers: Ctrl+C during the start or a build leaves nothing",
     ...VM_NEEDS,
   ),
   fn: async () => {
@@ -141,7 +141,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("what a killed run of six routers has left, the next start undoes, and runs", ...VM_NEEDS),
+  ...needing("six routers: the next start undoes what a killed run left", ...VM_NEEDS),
   fn: async () => {
     await using vm = await Vm.up();
     const before = await vm.state();
@@ -161,7 +161,7 @@ const SLOW = (real: string) => `#!/bin/sh\n>"$CALLED"\nsleep 0.5\nexec ${real} "
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   Deno.test({
     ...needing(
-      `${signal} to every process while a slow host is being prepared is an end as asked, and no router's failure`,
+      `six routers: ${signal} to every process during a slow start ends the run well`,
       ...VM_NEEDS,
     ),
     fn: async () => {

@@ -31,7 +31,7 @@ async function setUp() {
 const names = (directory: string) => [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
 const mode = (path: string) => (Deno.lstatSync(path).mode ?? 0) & 0o777;
 
-Deno.test("the first start unpacks, where nobody else can look, and later starts use that", async () => {
+Deno.test("self-extracting: the first start unpacks into a private cache, and later starts use it", async () => {
   using here = await setUp();
   const { onion, cache, env } = here;
   assert.deepEqual(await run(onion, ["--version"], { env }), { code: 0, stdout: VERSION, stderr: "" });
@@ -48,7 +48,7 @@ Deno.test("the first start unpacks, where nobody else can look, and later starts
   assert.deepEqual([Deno.statSync(runtime).ino, Deno.statSync(runtime).ctime], [ino, ctime]);
 });
 
-Deno.test("starts from wherever it is called, whatever the caller's environment", async (t) => {
+Deno.test("self-extracting: starts from any directory, in any environment", async (t) => {
   using here = await setUp();
   const { onion, parent, env } = here;
   // Alone in a directory with an awkward name, with projects of other people's making around it.
@@ -82,14 +82,14 @@ Deno.test("starts from wherever it is called, whatever the caller's environment"
   await t.step("by a shell", async () => {
     assert.equal((await run("sh", ["onion", "--version"], { env, cwd: home })).stdout, VERSION);
   });
-  await t.step("and hands arguments and the exit code through", async () => {
+  await t.step("and passes on arguments and exit code", async () => {
     const { code, stderr } = await run(`${home}/onion`, ["--stage", "1 '$2"], { env });
     assert.equal(code, 2);
     assert.match(stderr, /1 '\$2/);
   });
 });
 
-Deno.test("three first starts at once all work, and leave one copy", async () => {
+Deno.test("self-extracting: three simultaneous first starts work, and leave one copy", async () => {
   using here = await setUp();
   const { onion, cache, env } = here;
   const starts = await Promise.all([1, 2, 3].map(() => run(onion, ["--version"], { env })));
@@ -97,7 +97,7 @@ Deno.test("three first starts at once all work, and leave one copy", async () =>
   assert.equal(names(cache).length, 1);
 });
 
-Deno.test("a start that is killed while it unpacks harms no later one", async () => {
+Deno.test("self-extracting: a start that is killed while unpacking harms no later one", async () => {
   using here = await setUp();
   const { onion, cache, env } = here;
   Deno.mkdirSync(cache, { mode: 0o700 });
@@ -117,7 +117,7 @@ Deno.test("a start that is killed while it unpacks harms no later one", async ()
   assert.equal(names(cache).filter((name) => !name.startsWith("sha256-")).join(), "");
 });
 
-Deno.test("a start that is ended while it unpacks takes its own leavings away", async () => {
+Deno.test("self-extracting: a start that is ended while unpacking cleans up", async () => {
   using here = await setUp();
   const { onion, cache, env } = here;
   Deno.mkdirSync(cache, { mode: 0o700 });
@@ -134,7 +134,7 @@ Deno.test("a start that is ended while it unpacks takes its own leavings away", 
   assert.deepEqual(names(cache), []);
 });
 
-Deno.test("a damaged payload is never run", async (t) => {
+Deno.test("self-extracting: never runs a damaged payload", async (t) => {
   using here = await setUp();
   const { onion, parent, cache, env } = here;
   const whole = Deno.readFileSync(onion);
@@ -159,7 +159,7 @@ Deno.test("a damaged payload is never run", async (t) => {
   }
 });
 
-Deno.test("a cache that others could have written to is refused", async (t) => {
+Deno.test("self-extracting: refuses a cache that others could have written to", async (t) => {
   using here = await setUp();
   const { onion, parent, cache, env } = here;
   const refusal = {
@@ -202,7 +202,7 @@ Deno.test("a cache that others could have written to is refused", async (t) => {
     Deno.renameSync(`${parent}/real`, cache);
   });
   await t.step({
-    ...needing("somebody else's", "root"),
+    ...needing("another user's", "root"),
     fn: async () => {
       Deno.chownSync(cache, 65534, 65534);
       const { code, stdout, stderr } = await start();
@@ -215,7 +215,7 @@ Deno.test("a cache that others could have written to is refused", async (t) => {
   });
 });
 
-Deno.test("other versions are removed, unless they run or are new", async () => {
+Deno.test("self-extracting: removes other versions, unless they run or are new", async () => {
   using here = await setUp();
   const { onion, cache, env } = here;
   const anHourAgo = new Date(Date.now() - 61 * 60_000);
@@ -244,7 +244,7 @@ async function startOn(options: string) {
 }
 
 Deno.test({
-  ...needing("says what to do when there is no room to unpack", "root", "namespaces"),
+  ...needing("self-extracting: says what to do without space to unpack", "root", "namespaces"),
   fn: async () => {
     const { code, stdout, stderr } = await startOn("size=20m");
     assert.deepEqual([code, stdout], [4, ""]);
@@ -256,7 +256,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("says what to do when nothing may be run where it unpacks", "root", "namespaces"),
+  ...needing("self-extracting: says what to do if the cache is mounted noexec", "root", "namespaces"),
   fn: async () => {
     const { code, stdout, stderr } = await startOn("noexec");
     assert.deepEqual([code, stdout], [4, ""]);

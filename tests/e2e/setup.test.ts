@@ -37,12 +37,12 @@ function machine(programs: Readonly<Record<string, string>>) {
   };
 }
 
-Deno.test("setup.sh takes the Deno on PATH if it is the right one", async () => {
+Deno.test("setup.sh: uses the Deno on PATH if it is the right version", async () => {
   using here = machine({ deno: `#!/bin/sh\nexec '${Deno.execPath()}' "$@"\n` });
   assert.deepEqual(await here.setUp(), { code: 0, stdout: `${here.project}/bin/deno\n`, stderr: "" });
 });
 
-Deno.test("setup.sh fetches Deno once, without regard to another version or to what a killed set-up left", async () => {
+Deno.test("setup.sh: fetches Deno once, despite another version or an interrupted set-up", async () => {
   using here = machine({ npm: NPM, deno: "#!/bin/sh\necho deno 1.0.0\n" });
   const noProcess = 2 ** 30; // beyond the highest pid that Linux gives
   Deno.mkdirSync(`${here.project}/.deno/fetch.${noProcess}`, { recursive: true });
@@ -54,7 +54,7 @@ Deno.test("setup.sh fetches Deno once, without regard to another version or to w
   assert.deepEqual([...Deno.readDirSync(`${here.project}/.deno`)].map(({ name }) => name), ["deno"]);
 });
 
-Deno.test("setup.sh says in one line what to do where nothing can be fetched", async (t) => {
+Deno.test("setup.sh: says in one line what to do if it cannot fetch", async (t) => {
   const remedy =
     `setup: cannot fetch Deno ${Deno.version.deno}; install npm, or curl and unzip, or put Deno ${Deno.version.deno} on PATH\n`;
   await t.step("without npm and unzip", async () => {
@@ -77,7 +77,7 @@ Deno.test("setup.sh says in one line what to do where nothing can be fetched", a
   });
 });
 
-Deno.test("CI's last line counts what failed, in the gate as well as in the tests", async (t) => {
+Deno.test("CI: the last line counts what failed, in the gate and in the tests", async (t) => {
   using scratch = scratchDirectory();
   Deno.mkdirSync(`${scratch.path}/.ci`);
   Deno.copyFileSync(`${ROOT}.ci/run`, `${scratch.path}/.ci/run`);
@@ -116,7 +116,7 @@ Deno.test("CI's last line counts what failed, in the gate as well as in the test
 });
 
 Deno.test({
-  ...needing("shellcheck finds nothing in the shell scripts", "shellcheck"),
+  ...needing("shell scripts: pass shellcheck", "shellcheck"),
   fn: async () => {
     const ended = await run("shellcheck", ["setup.sh", ".ci/run", "scripts/head.sh"], { cwd: ROOT });
     assert.deepEqual(ended, { code: 0, stdout: "", stderr: "" });

@@ -14,7 +14,7 @@ import { scratchDirectory } from "./support/program.ts";
 const STAGE_1 = ["--stage", "1"];
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  Deno.test(`stage 1 starts a router, says so, and ends on ${signal} as asked`, async () => {
+  Deno.test(`stage 1: starts a router, reports it, and ends well on ${signal}`, async () => {
     await using onion = await Onion.start(STAGE_1);
     const { router } = await onion.ready();
     const { code, stdout, stderr } = await onion.end(signal);
@@ -33,7 +33,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 
 Deno.test({
-  ...needingNobody("stage 1 needs no privilege at all"),
+  ...needingNobody("stage 1: needs no privilege"),
   fn: async () => {
     using scratch = scratchDirectory();
     Deno.chownSync(scratch.path, NOBODY_ID, NOBODY_ID);
@@ -53,7 +53,7 @@ Deno.test({
   },
 });
 
-Deno.test("the router is the same program, told its port by environment and its key by neither that nor argv", async () => {
+Deno.test("router process: is the same program, and finds its key in neither environment nor arguments", async () => {
   await using onion = await Onion.start(STAGE_1);
   const { router } = await onion.ready();
   const ports = await onion.ports(1);
@@ -68,7 +68,7 @@ Deno.test("the router is the same program, told its port by environment and its 
   await onion.end();
 });
 
-Deno.test("with --json, stdout is JSON lines from ready to ended", async () => {
+Deno.test("stage 1 with --json: writes JSON lines from ready to ended", async () => {
   await using onion = await Onion.start([...STAGE_1, "--json"]);
   await onion.stdout.find(/"event":"ready"/);
   const [router] = childrenOf(onion.pid);
@@ -88,7 +88,7 @@ Deno.test("with --json, stdout is JSON lines from ready to ended", async () => {
   for (const { time } of [ready, ended]) assert.equal(new Date(time).toISOString(), time);
 });
 
-Deno.test("forged and garbled control datagrams are counted and change nothing", async () => {
+Deno.test("control channel: counts forged and garbled datagrams, and goes on", async () => {
   await using onion = await Onion.start(STAGE_1);
   await onion.ready();
   const ports = await onion.ports(1);
@@ -124,7 +124,7 @@ Deno.test("forged and garbled control datagrams are counted and change nothing",
   assert.equal(onion.log("stage1.router1.out").length, 1);
 });
 
-Deno.test("a router that is killed ends the run, which names it", async () => {
+Deno.test("supervision: a killed router ends the run, which names it", async () => {
   await using onion = await Onion.start(STAGE_1);
   const { router } = await onion.ready();
   Deno.kill(router, "SIGKILL");
@@ -135,7 +135,7 @@ Deno.test("a router that is killed ends the run, which names it", async () => {
   ]);
 });
 
-Deno.test("the last words of a router are those of the run", async () => {
+Deno.test("supervision: the run reports the last words of its router", async () => {
   using scratch = scratchDirectory();
   const inTheWay = `${scratch.path}/stage1.router1.out`;
   Deno.mkdirSync(`${inTheWay}/full`, { recursive: true });
@@ -149,7 +149,7 @@ Deno.test("the last words of a router are those of the run", async () => {
   assert.deepEqual(more, [""]);
 });
 
-Deno.test("a router that is ended alone by SIGTERM says so, and ends the run", async () => {
+Deno.test("supervision: a router that alone gets SIGTERM says so and ends the run", async () => {
   await using onion = await Onion.start(STAGE_1);
   const { router } = await onion.ready();
   Deno.kill(router, "SIGTERM");
@@ -161,7 +161,7 @@ Deno.test("a router that is ended alone by SIGTERM says so, and ends the run", a
   );
 });
 
-Deno.test("a router that says nothing for 5 s ends the run, and is ended", async () => {
+Deno.test("supervision: a router that is silent for 5 s ends the run, and is killed", async () => {
   await using onion = await Onion.start(STAGE_1);
   const { router } = await onion.ready();
   const stopped = performance.now();
@@ -177,7 +177,7 @@ Deno.test("a router that says nothing for 5 s ends the run, and is ended", async
   assert.ok(took > 4000 && took < 10_000, `${took} ms`);
 });
 
-Deno.test("a proxy that is killed leaves no router for longer than a second", async () => {
+Deno.test("killed proxy: leaves no router for more than a second", async () => {
   await using onion = await Onion.start(STAGE_1);
   await onion.ready();
   onion.kill("SIGKILL");
@@ -188,7 +188,7 @@ Deno.test("a proxy that is killed leaves no router for longer than a second", as
   assert.ok(took < 1000, `${took} ms`);
 });
 
-Deno.test("a second Ctrl+C does not wait for a router that hangs", async () => {
+Deno.test("second Ctrl+C: does not wait for a router that hangs", async () => {
   await using onion = await Onion.start(STAGE_1);
   const { router } = await onion.ready();
   Deno.kill(router, "SIGSTOP");
@@ -206,7 +206,7 @@ Deno.test("a second Ctrl+C does not wait for a router that hangs", async () => {
 /** Milliseconds after its start from which on Deno opens its inspector's port for SIGUSR1: 500, and some to spare. */
 const INSPECTOR = 1000;
 
-Deno.test("SIGUSR1 opens no inspector's port, neither at once nor when Deno would listen for it", async () => {
+Deno.test("inspector: SIGUSR1 opens no port, neither at once nor when Deno would listen for it", async () => {
   await using onion = await Onion.start(STAGE_1);
   const { router } = await onion.ready();
   const processes = [onion.pid, router];

@@ -31,7 +31,7 @@ async function endWell(onion: Onion): Promise<End> {
 }
 
 Deno.test({
-  ...needing("four pings make the classic log files, line by line", "root", "ping"),
+  ...needing("stage 2: four pings write the classic log files, line by line", "root", "ping"),
   fn: async () => {
     await using namespace = await Namespace.make();
     const before = await snapshot(namespace);
@@ -50,16 +50,16 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("every kind of ping is answered: no loss, no duplicate", "root", "ping", "fping"),
+  ...needing("stage 2: answers every kind of ping, without loss or duplicate", "root", "ping", "fping"),
   fn: async (t) => {
     await using namespace = await Namespace.make();
     await using onion = await Onion.start(STAGE_2, { namespace });
     await onion.ready();
 
-    await t.step("a hundred, a hundred a second", async () => {
+    await t.step("100 pings, 100 a second", async () => {
       assertAllAnswered(await ping(namespace, "-c", "100", "-i", "0.01", "10.5.51.7"), 100);
     });
-    await t.step("every address of the block but the tunnel's own", async () => {
+    await t.step("every address of the block except the tunnel's own", async () => {
       const { code, stdout } = await namespace.run(
         "fping",
         "-a",
@@ -74,18 +74,18 @@ Deno.test({
       assert.equal(code, 0);
       assert.equal(new Set(stdout.trimEnd().split("\n")).size, 254);
     });
-    await t.step("the longest there is, in fragments both ways", async () => {
+    await t.step("max length, in fragments both ways", async () => {
       const said = await ping(namespace, "-c", "5", "-i", "0.1", "-s", "65507", "10.5.51.7");
       assertAllAnswered(said, 5);
       assert.match(said.stdout, /^65515 bytes from 10\.5\.51\.7: icmp_seq=5 /m);
     });
-    await t.step("each length around the limits of a fragment", async () => {
+    await t.step("lengths around the size of a fragment", async () => {
       // 1472 bytes of data fill a packet of 1500; 1480 of a fragment's are the most that are divisible by 8.
       for (const size of [0, 1, 7, 8, 1471, 1472, 1473, 2952, 2953]) {
         assertAllAnswered(await ping(namespace, "-c", "2", "-i", "0.2", "-s", `${size}`, "10.5.51.7"), 2);
       }
     });
-    await t.step("with a pattern, which comes back as it went", async () => {
+    await t.step("with a pattern", async () => {
       const said = await ping(
         namespace,
         "-c",
@@ -105,7 +105,7 @@ Deno.test({
     await t.step("with a type of service", async () => {
       assertAllAnswered(await ping(namespace, "-c", "2", "-i", "0.2", "-Q", "0xb8", "10.5.51.7"), 2);
     });
-    await t.step("with a route to record", async () => {
+    await t.step("with the record route option", async () => {
       assertAllAnswered(await ping(namespace, "-c", "2", "-i", "0.2", "-R", "10.5.51.7"), 2);
     });
     await t.step("with a TTL of 1", async () => {
@@ -124,7 +124,7 @@ function packetLines(lines: readonly string[]): { written: number; lost: number 
 }
 
 Deno.test({
-  ...needing("a flood loses no packet, and the log says of each line that it lost", "root", "ping"),
+  ...needing("stage 2: a flood loses no packet, and the log counts each line that it lost", "root", "ping"),
   fn: async () => {
     await using namespace = await Namespace.make();
     await using onion = await Onion.start(STAGE_2, { namespace });
@@ -142,7 +142,12 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("a full disk costs log lines, not packets, and is told", "root", "namespaces", "ping"),
+  ...needing(
+    "stage 2: a full disk costs log lines but no packets, and is reported",
+    "root",
+    "namespaces",
+    "ping",
+  ),
   fn: async () => {
     await using namespace = await Namespace.make();
     const onSmallDisk = [
@@ -169,7 +174,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("tcpdump finds nothing wrong with the replies", "root", "ping", "tcpdump"),
+  ...needing("stage 2: tcpdump finds no fault in the replies", "root", "ping", "tcpdump"),
   fn: async () => {
     await using namespace = await Namespace.make();
     await using onion = await Onion.start(STAGE_2, { namespace });
@@ -203,7 +208,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("what the router does not answer is counted, and the summary says so", "root", "ping", "bash"),
+  ...needing("stage 2: the summary counts what the router does not answer", "root", "ping", "bash"),
   fn: async () => {
     await using namespace = await Namespace.make({ ipv6: false });
     await using onion = await Onion.start(STAGE_2, { namespace });
@@ -244,7 +249,7 @@ async function send(namespace: Namespace, address: string, port: number): Promis
 }
 
 Deno.test({
-  ...needing("IPv6 out of the tunnel is counted and dropped", "root", "ping"),
+  ...needing("stage 2: counts and drops IPv6 from the tunnel", "root", "ping"),
   fn: async () => {
     await using namespace = await Namespace.make();
     await using onion = await Onion.start([...STAGE_2, "--json"], { namespace });
@@ -261,7 +266,11 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("with --json, every packet is an event, and every line an object", "root", "ping"),
+  ...needing(
+    "stage 2 with --json: writes each packet as an event, and each line as an object",
+    "root",
+    "ping",
+  ),
   fn: async () => {
     await using namespace = await Namespace.make();
     await using onion = await Onion.start([...STAGE_2, "--json"], { namespace });
@@ -305,7 +314,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("another name and another block are taken as they are given", "root", "ping"),
+  ...needing("stage 2: takes another interface name and block", "root", "ping"),
   fn: async () => {
     await using namespace = await Namespace.make();
     const before = await snapshot(namespace);
@@ -330,7 +339,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("log files are made anew where --log-dir says, for the user behind sudo", "root"),
+  ...needing("stage 2: creates log files anew in --log-dir, for the user behind sudo", "root"),
   fn: async () => {
     await using namespace = await Namespace.make();
     using scratch = scratchDirectory();
@@ -366,11 +375,11 @@ const COMPLETE = /[<,]UP.* inet 10\.5\.51\.2\/24 /s;
 
 /** How somebody may have made the TUN interface by hand, and what it is while a run uses it. */
 const HANDMADE: Readonly<Record<string, { commands: string[]; during: RegExp }>> = {
-  "as in the course: nothing is changed": {
+  "as in the course: changes nothing": {
     commands: ["ip tuntap add dev tun1 mode tun", "ifconfig tun1 10.5.51.2/24 up"],
     during: COMPLETE,
   },
-  "with its address, and up: nothing is changed": {
+  "with its address, and up: changes nothing": {
     commands: [
       "ip tuntap add dev tun1 mode tun",
       "ip address add 10.5.51.2/24 dev tun1",
@@ -378,15 +387,15 @@ const HANDMADE: Readonly<Record<string, { commands: string[]; during: RegExp }>>
     ],
     during: COMPLETE,
   },
-  "bare: completed, and put back": {
+  "bare: completes it, and restores it": {
     commands: ["ip tuntap add dev tun1 mode tun"],
     during: COMPLETE,
   },
-  "without an address: completed, and put back": {
+  "without an address: completes it, and restores it": {
     commands: ["ip tuntap add dev tun1 mode tun", "ip link set tun1 up"],
     during: COMPLETE,
   },
-  "down: completed, and put back": {
+  "down: completes it, and restores it": {
     commands: ["ip tuntap add dev tun1 mode tun", "ip address add 10.5.51.2/24 dev tun1"],
     during: COMPLETE,
   },
@@ -406,14 +415,14 @@ const HANDMADE: Readonly<Record<string, { commands: string[]; during: RegExp }>>
     commands: ["ip tuntap add dev tun1 mode tun", "ip link set tun1 mtu 65535"],
     during: /[<,]UP.* mtu 65535 .* inet 10\.5\.51\.2\/24 /s,
   },
-  "for somebody else": {
+  "for another user": {
     commands: ["ip tuntap add dev tun1 mode tun user 65534 group 65534"],
     during: COMPLETE,
   },
 };
 
 Deno.test({
-  ...needing("a TUN interface that was there before is used, and left as it was", "root", "ping"),
+  ...needing("stage 2: uses an existing TUN interface, and leaves it as it was", "root", "ping"),
   fn: async (t) => {
     for (const [name, { commands, during }] of Object.entries(HANDMADE)) {
       const words = commands.map((command) => command.split(" "));
@@ -440,7 +449,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("a classic config file runs the same stage", "root", "ping"),
+  ...needing("stage 2: runs from a classic config file", "root", "ping"),
   fn: async () => {
     await using namespace = await Namespace.make();
     using scratch = scratchDirectory();
@@ -469,7 +478,7 @@ const IN_A_TERMINAL = `
 `;
 
 Deno.test({
-  ...needing("alone in an empty root, it runs stage 2", ...EMPTY_ROOT_NEEDS),
+  ...needing("stage 2: runs alone in an empty root", ...EMPTY_ROOT_NEEDS),
   fn: async () => {
     await using root = await EmptyRoot.enter();
     await Deno.mkdir(`${root.path}/alone`);
@@ -486,7 +495,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("idle, proxy and router are small", "root"),
+  ...needing("stage 2: proxy and router are small while idle", "root"),
   fn: async () => {
     await using namespace = await Namespace.make();
     await using onion = await Onion.start(STAGE_2, { namespace });

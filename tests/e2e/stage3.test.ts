@@ -19,7 +19,7 @@ const OUTSIDE: Place = { party: "gw1", interface: "vm", peer: Address.exit };
 
 Deno.test({
   ...needing(
-    "four pings to www.csail.mit.edu make the classic log files, line by line",
+    "stage 3: four pings to www.csail.mit.edu write the classic log files, line by line",
     ...VM_NEEDS,
     "tcpdump",
   ),
@@ -57,7 +57,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("no ping is lost, none is answered twice", ...VM_NEEDS, "tcpdump", "fping"),
+  ...needing("stage 3: loses no ping, and answers none twice", ...VM_NEEDS, "tcpdump", "fping"),
   fn: async (t) => {
     await using vm = await Vm.up();
     await using onion = await vm.stage3();
@@ -67,17 +67,17 @@ Deno.test({
     const sockets = { bound: `-I ${Address.vm}`, unbound: "" };
     for (const [name, bind] of Object.entries(sockets)) {
       const quick = `${bind} -i 0.01`;
-      await t.step(`a hundred, from a socket that is ${name}`, async () => {
+      await t.step(`100 pings, from a socket that is ${name}`, async () => {
         await vm.pings(100, `${quick} ${Address.csail}`);
       });
-      await t.step(`20,000 bytes, and the most there is, from a socket that is ${name}`, async () => {
+      await t.step(`20,000 bytes and max length, from a socket that is ${name}`, async () => {
         const long = await vm.pings(3, `${quick} -s 20000 ${Address.csail}`);
         assert.match(long.stdout, /^20008 bytes from 128\.30\.2\.155: icmp_seq=3 ttl=59 /m);
         await vm.pings(3, `${quick} -s 65507 ${Address.mit}`);
       });
     }
 
-    await t.step("each length around the limits of a fragment, with a pattern", async () => {
+    await t.step("lengths around the size of a fragment, with a pattern", async () => {
       for (const size of [0, 1, 8, 1471, 1472, 1473, 2952, 2953]) {
         await vm.pings(2, `-i 0.01 -s ${size} -p ff00aa5501fe ${Address.csail}`);
       }
@@ -144,7 +144,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("what the world says comes back as it was said", ...VM_NEEDS, "tcpdump"),
+  ...needing("stage 3: returns the errors of the world unchanged", ...VM_NEEDS, "tcpdump"),
   fn: async (t) => {
     await using vm = await Vm.up();
     const complaint = (bind: string, host: string) => vm.ping(`-I ${bind} -c 1 -W 1 ${host}`);
@@ -155,7 +155,7 @@ Deno.test({
     await using eth0 = await Capture.start(vm.lab, ETH0);
 
     await t.step(
-      "who is dead stays dead, who cannot be reached is said to be, in the same words",
+      "a dead host stays silent, an unreachable one is reported as without the tunnel",
       async () => {
         const through = await Promise.all(hosts.map((host) => complaint(Address.vm, host)));
         assert.deepEqual(
@@ -172,7 +172,7 @@ Deno.test({
       },
     );
 
-    await t.step("each TTL ends where it ends, and the onion is one hop", async () => {
+    await t.step("each TTL expires at its hop, and the onion is one hop", async () => {
       const ends = [Address.hop, Address.gw1, "198.51.100.5", "203.0.113.2", "203.0.113.6"];
       const pings = ends.map((_, at) => vm.ping(`-c 1 -t ${at + 1} ${Address.csail}`));
       assert.deepEqual(
@@ -186,7 +186,7 @@ Deno.test({
       assert.match(through!.stdout, / ttl=59 /);
     });
 
-    await t.step("a link too narrow is told of, and the kernel learns what it takes", async () => {
+    await t.step("a narrow link is reported, and the kernel learns its MTU", async () => {
       const whole = "-M do -s 1472";
       await vm.pings(2, `${whole} -i 0.01 ${Address.csail}`);
       assert.deepEqual(errorsOf(await vm.ping(`${whole} -c 1 small.lab`)), [
@@ -202,7 +202,7 @@ Deno.test({
       await vm.pings(2, "-s 1472 -i 0.01 small.lab");
     });
 
-    await t.step("type of service and don't-fragment are carried", async () => {
+    await t.step("type of service and don't-fragment survive", async () => {
       // DF is the second bit of byte 6.
       const filter = `dst ${Address.csail} and ip[1] == 0xb8 and ip[6] & 0x40 == `;
       for (const [discovery, bit] of [["do", "0x40"], ["dont", "0"]] as const) {
@@ -219,7 +219,7 @@ Deno.test({
 
 Deno.test({
   ...needing(
-    "traceroute and mtr find ours, then every hop of the plain path",
+    "stage 3: traceroute and mtr find the onion, then each hop of the path without it",
     ...VM_NEEDS,
     "traceroute",
     "mtr",
@@ -267,7 +267,7 @@ const SEND_UNBOUND = `
 
 Deno.test({
   ...needing(
-    "TCP, UDP and the rest are refused at once, counted, and sent nowhere",
+    "stage 3: refuses TCP and UDP at once, counts them, and sends them nowhere",
     ...VM_NEEDS,
     "curl",
     "traceroute",
@@ -318,7 +318,7 @@ Deno.test({
 
 Deno.test({
   ...needing(
-    "the kernel resets no connection of the router's address, and every other one as before",
+    "stage 3: keeps the kernel from resetting connections of the exit's address, and only those",
     ...VM_NEEDS,
     "curl",
   ),

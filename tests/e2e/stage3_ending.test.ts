@@ -146,7 +146,7 @@ async function killAtEach(
 
 Deno.test({
   ...needing(
-    "a run that is killed at whatever step leaves nothing that is not undone",
+    "killed run: what it left at any step can be undone",
     ...VM_NEEDS,
     "sysctl",
   ),
@@ -158,7 +158,11 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("nor one where the TUN interface stays", ...VM_NEEDS, "sysctl"),
+  ...needing(
+    "killed run: what it left at any step can be undone, if the TUN interface stays",
+    ...VM_NEEDS,
+    "sysctl",
+  ),
   fn: (t) =>
     killAtEach(t, ONE_CARD, [
       { phase: "start", when: "after", undo: "the next start" },
@@ -168,7 +172,7 @@ Deno.test({
 
 Deno.test({
   ...needing(
-    "nor a run that is killed while it undoes what a killed one has left",
+    "killed run: what it left can be undone after being killed while undoing",
     ...VM_NEEDS,
     "sysctl",
   ),
@@ -211,7 +215,7 @@ const ACCIDENTS: Readonly<Record<string, Accident>> = {
 };
 
 Deno.test({
-  ...needing("a run that ends in the middle of a flood leaves nothing either", ...VM_NEEDS),
+  ...needing("ending: a run that ends during a flood leaves nothing", ...VM_NEEDS),
   fn: async (t) => {
     await using vm = await Vm.up();
     const before = await vm.state();
@@ -234,7 +238,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("a card that is taken away ends no run, is told, and no longer there to be undone", ...VM_NEEDS),
+  ...needing("removed card: is reported, ends no run, and needs no undoing", ...VM_NEEDS),
   fn: async () => {
     await using vm = await Vm.up();
     const before = await vm.state();

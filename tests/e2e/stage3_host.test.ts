@@ -76,7 +76,7 @@ const HOSTS: Readonly<Record<string, Host>> = {
 
 Deno.test({
   ...needing(
-    "stage 3 works on hosts of all kinds, and leaves each as it was",
+    "stage 3: works on hosts of all kinds, and leaves each as it was",
     ...VM_NEEDS,
     "tcpdump",
     "traceroute",
@@ -101,7 +101,7 @@ Deno.test({
 
 Deno.test({
   ...needing(
-    "rules, routes and a tun1 made by hand in the classic way are used, and left as they were",
+    "stage 3: uses rules, routes and a tun1 made by hand, and leaves them as they were",
     ...VM_NEEDS,
     "tcpdump",
     "traceroute",
@@ -125,7 +125,7 @@ Deno.test({
       state.routes.match(/^.* dev tun1 table 9 .*$/gm),
     ];
 
-    await t.step("by a run that ends as asked", async () => {
+    await t.step("by a run that is asked to end", async () => {
       await using onion = await vm.stage3();
       assert.deepEqual(classic(await vm.state()), classic(before));
       await assertCarries(vm, 1, path);
@@ -145,7 +145,7 @@ Deno.test({
 
 Deno.test({
   ...needing(
-    "--print-commands prints what a person can type, and changes nothing",
+    "--print-commands: prints commands that a person can type, and changes nothing",
     ...VM_NEEDS,
     "tcpdump",
     "traceroute",
@@ -204,7 +204,7 @@ const without = (...programs: string[]) => [
 
 Deno.test({
   ...needing(
-    "without nft, iptables does the same",
+    "firewall: iptables does the same without nft",
     ...VM_NEEDS,
     "tcpdump",
     "traceroute",
@@ -242,7 +242,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("with neither, it says what it cannot capture, and does the rest", ...VM_NEEDS),
+  ...needing("firewall: without nft and iptables, says what is not captured, and does the rest", ...VM_NEEDS),
   fn: async () => {
     await using vm = await Vm.up();
     const before = await vm.state();
@@ -278,7 +278,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
 
 Deno.test({
   ...needing(
-    "where stage 3 cannot run it says why, in one line, and leaves everything as it was",
+    "stage 3: says in one line why it cannot run, and leaves everything as it was",
     ...VM_NEEDS,
   ),
   fn: async (t) => {
@@ -298,7 +298,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("a classic config file runs stage 3", ...VM_NEEDS),
+  ...needing("stage 3: runs from a classic config file", ...VM_NEEDS),
   fn: async () => {
     await using vm = await Vm.up();
     using scratch = scratchDirectory();
@@ -313,7 +313,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("a demo of stage 3 tells what passed, and leaves nothing", ...VM_NEEDS),
+  ...needing("demo: tells what passed in stage 3, and leaves nothing", ...VM_NEEDS),
   fn: async () => {
     await using vm = await Vm.up();
     const { machine } = vm.lab;

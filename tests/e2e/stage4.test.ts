@@ -28,13 +28,17 @@ const SAMPLE = [
 /** A start of stage 4 with four routers, each way of saying so. */
 const STARTS: Readonly<Record<string, (vm: Vm) => Promise<Onion>>> = {
   "by flags": (vm) => vm.onion(["--stage", "4", "--routers", "4"]),
-  "with nothing said but the stage": (vm) => vm.onion(["--stage", "4"]),
+  "by default": (vm) => vm.onion(["--stage", "4"]),
   "by a classic config file": (vm) => vm.configured("# one of four\nstage 4\nnum_routers\t4\n"),
 };
 
 for (const [name, start] of Object.entries(STARTS)) {
   Deno.test({
-    ...needing(`four routers, ${name}: the classic pings make the classic log files`, ...VM_NEEDS, "tcpdump"),
+    ...needing(
+      `stage 4, four routers ${name}: the classic pings write the classic log files`,
+      ...VM_NEEDS,
+      "tcpdump",
+    ),
     fn: async () => {
       await using vm = await Vm.up();
       const before = await vm.state();
@@ -112,7 +116,7 @@ class Gateways implements AsyncDisposable {
 for (const count of [1, 6]) {
   Deno.test({
     ...needing(
-      `with --routers ${count}, each leads to the hosts whose number says so`,
+      `stage 4 with --routers ${count}: each host goes by the router of its number`,
       ...VM_NEEDS,
       "tcpdump",
     ),
@@ -159,7 +163,7 @@ async function sweep(vm: Vm, bind: string): Promise<void> {
 }
 
 Deno.test({
-  ...needing("with many routers, no ping is lost, none is answered twice", ...VM_NEEDS, "fping"),
+  ...needing("stage 4, six routers: loses no ping, and answers none twice", ...VM_NEEDS, "fping"),
   fn: async (t) => {
     await using vm = await Vm.up();
     await using onion = await vm.stage(4, "--routers 6");
@@ -173,7 +177,11 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("nor where all routers share the only card, and its address", ...VM_NEEDS, "fping"),
+  ...needing(
+    "stage 4, one card for all routers: loses no ping, and answers none twice",
+    ...VM_NEEDS,
+    "fping",
+  ),
   fn: async (t) => {
     await using vm = await Vm.up();
     await vm.sh("for number in 1 2 3 4 5 6; do ip link delete eth$number; done");
@@ -187,7 +195,7 @@ Deno.test({
     await t.step("20,000 bytes", async () => {
       await vm.pings(3, `-I ${Address.vm} -i 0.01 -s 20000 ${Address.csail}`);
     });
-    await t.step("what the world says", async () => {
+    await t.step("errors of the world", async () => {
       const ends = [Address.hop, Address.gw0, "198.51.100.1", "203.0.113.2"];
       for (const [at, who] of ends.entries()) {
         const { stdout } = await vm.ping(`-I ${Address.vm} -c 1 -t ${at + 1} ${Address.csail}`);
@@ -207,7 +215,12 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("nor where some share a card, be it the captured one", ...VM_NEEDS, "tcpdump", "fping"),
+  ...needing(
+    "stage 4, routers that share cards: loses no ping, also on the captured card",
+    ...VM_NEEDS,
+    "tcpdump",
+    "fping",
+  ),
   fn: async () => {
     await using vm = await Vm.up();
     const before = await vm.state();

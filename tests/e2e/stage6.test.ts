@@ -18,8 +18,8 @@ const SECRETS = {
 
 /** What can be read between the members, by stage. In stage 5 it is all there: so it would be found. */
 const READABLE = [
-  { stage: 5, name: "stage 5: between the members everything can be read", readable: Object.keys(SECRETS) },
-  { stage: 6, name: "stage 6: between the members nothing of a ping can be read", readable: [] },
+  { stage: 5, name: "stage 5: everything can be read between the members", readable: Object.keys(SECRETS) },
+  { stage: 6, name: "stage 6: nothing of a ping can be read between the members", readable: [] },
 ];
 
 for (const { stage, name, readable } of READABLE) {
@@ -58,7 +58,7 @@ for (const { stage, name, readable } of READABLE) {
 }
 
 Deno.test({
-  ...needing("a circuit is replaced before its time is over, and no ping is lost by that", ...VM_NEEDS),
+  ...needing("stage 6: replaces a circuit before its lifetime ends, and loses no ping", ...VM_NEEDS),
   fn: async () => {
     await using vm = await Vm.up();
     await using onion = await vm.onion(["--stage", "6", "--circuit-lifetime", "10"]);
@@ -93,7 +93,7 @@ const WITHOUT_LIBCRYPTO = [
 ];
 
 Deno.test({
-  ...needing("without libcrypto it is sealed all the same", ...VM_NEEDS, "unshare", "ldconfig"),
+  ...needing("stage 6: seals without libcrypto too", ...VM_NEEDS, "unshare", "ldconfig"),
   fn: async () => {
     await using vm = await Vm.up();
     for (const via of [[], WITHOUT_LIBCRYPTO]) {

@@ -64,7 +64,7 @@ for (
 ) {
   Deno.test({
     ...needingNobodysDeno(
-      `stage ${stage}: what strangers send to any port is counted, and changes nothing`,
+      `stage ${stage}: counts what strangers send to any port, and goes on`,
       ...VM_NEEDS,
       "tcpdump",
     ),
@@ -137,7 +137,10 @@ const WAYS = ["127.0.0.1", "127.0.0.2", "0.0.0.0", Address.vm].flatMap((address)
 );
 
 Deno.test({
-  ...needingNobodysDeno("a stranger has no way to a member's port, and so to its name", ...VM_NEEDS),
+  ...needingNobodysDeno(
+    "data link: a stranger cannot bind a member's port on any address or interface",
+    ...VM_NEEDS,
+  ),
   fn: async () => {
     await using vm = await Vm.up();
     await using onion = await vm.stage(6, "--routers 2 --hops 1");
@@ -150,7 +153,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("what comes to the members' ports from outside is not even counted", ...VM_NEEDS, "tcpdump"),
+  ...needing("data link: the kernel drops datagrams from outside, uncounted", ...VM_NEEDS, "tcpdump"),
   fn: async () => {
     await using vm = await Vm.up();
     await using onion = await vm.stage(6, "--routers 2 --hops 1");
@@ -204,7 +207,7 @@ function needingTwice(name: string): { name: string; ignore: boolean } {
 }
 
 Deno.test({
-  ...needingTwice("stage 6: where every datagram comes twice, each is taken once"),
+  ...needingTwice("stage 6: takes each datagram once where every one arrives twice"),
   fn: async () => {
     await using vm = await Vm.up();
     await vm.sh(TWICE);

@@ -50,7 +50,7 @@ const ROUTES_BACK = "warning: lost, and put back: route of 18.0.0.0/8 to tun1 in
   "route of 128.0.0.0/8 to tun1 in table 9";
 
 Deno.test({
-  ...needing("a TUN interface that is down leaks nothing, and when it is up again all goes on", ...NEEDS),
+  ...needing("upkeep: leaks nothing while the TUN interface is down, and goes on when it is up", ...NEEDS),
   fn: async (t) => {
     await using vm = await Vm.up();
     const before = await vm.state();
@@ -75,7 +75,7 @@ Deno.test({
       assert.deepEqual(await vm.state(), before);
     });
 
-    await t.step("down for a moment, again and again", async () => {
+    await t.step("down for a moment, repeatedly", async () => {
       await using onion = await vm.stage3();
       await withoutLeak(vm, async () => {
         for (let round = 1; round <= 3; round++) {
@@ -100,7 +100,7 @@ Deno.test({
 
 Deno.test({
   ...needing(
-    "what was made by hand is put back where a flapping TUN interface has lost it, and stays",
+    "upkeep: restores routes made by hand that a flapping TUN interface lost, and leaves them",
     ...NEEDS,
   ),
   fn: async () => {
@@ -124,7 +124,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("routes that somebody flushes are put back, those that refuse too", ...NEEDS),
+  ...needing("upkeep: restores flushed routes, also those that refuse", ...NEEDS),
   fn: async () => {
     await using vm = await Vm.up();
     const before = await vm.state();
@@ -140,14 +140,14 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("an exit that flaps gets its way out back; that its MTU has changed is told", ...NEEDS),
+  ...needing("upkeep: restores the route of a flapping exit, and reports a changed MTU", ...NEEDS),
   fn: async (t) => {
     await using vm = await Vm.up();
     await using onion = await vm.stage3();
     const table = () => vm.sh("ip route show table 901");
     const way = await table();
 
-    await t.step("down, and up again", async () => {
+    await t.step("down and up", async () => {
       await withoutLeak(vm, async () => {
         await vm.sh("ip link set eth1 down");
         await onion.stderr.find(/eth1 is down/);
@@ -158,7 +158,7 @@ Deno.test({
       });
     });
 
-    await t.step("without its address for a while, as when a lease runs out", async () => {
+    await t.step("without its address for a while, as after an expired lease", async () => {
       await vm.sh("ip address delete 192.168.201.2/24 dev eth1");
       await onion.stderr.find(/cannot be put back yet: default route of eth1 in table 901: .*\n/);
       await vm.sh("ip address add 192.168.201.2/24 dev eth1");
@@ -183,7 +183,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("after a run was killed, what it captured is refused, until its traces are undone", ...NEEDS),
+  ...needing("killed run: refuses captured packets until its changes are undone", ...NEEDS),
   fn: async () => {
     await using vm = await Vm.up();
     const before = await vm.state();

@@ -24,7 +24,7 @@ async function addUsers(vm: Vm, count: number): Promise<string[]> {
 for (const stage of [5, 6]) {
   Deno.test({
     ...needing(
-      `stage ${stage}: twenty users at once have twenty circuits, and each its own answers`,
+      `stage ${stage}: gives twenty users twenty circuits, and each user its own answers`,
       ...VM_NEEDS,
     ),
     fn: async () => {
@@ -46,17 +46,17 @@ for (const stage of [5, 6]) {
       const circuits = new Map(answered.map(({ circuit, user }) => [user, circuit]));
       assert.ok(
         answered.every(({ circuit, user }) => circuits.get(user) === circuit),
-        "always by the same one",
+        "each user keeps its circuit",
       );
       assert.deepEqual([...circuits.keys()].sort(), users.sort());
-      assert.equal(new Set(circuits.values()).size, 20, "which is nobody else's");
+      assert.equal(new Set(circuits.values()).size, 20, "no two users share one");
       assert.equal(log.filter((line) => line.startsWith("hop: 1, ")).length, 20);
     },
   });
 }
 
 Deno.test({
-  ...needing("new circuits go round a router that hangs, and old ones wait for it", ...VM_NEEDS),
+  ...needing("stage 6: new circuits avoid a router that hangs, and old ones wait for it", ...VM_NEEDS),
   fn: async () => {
     await using vm = await Vm.up();
     await using onion = await vm.stage(6, "--routers 3 --hops 1");
