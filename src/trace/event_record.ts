@@ -148,7 +148,7 @@ export class EventRecord {
   /** The record as an event. */
   decode(): Event {
     const kind = KINDS[(this.#words[this.#at]! & 0xff) - 1]!;
-    const time = this.#times[(this.#at + At.time) / 2]!;
+    const time = this.#times[(this.#at + At.time) >> 1]!;
     const event: Record<string, unknown> = { kind, time };
     for (const field of EVENT_FIELDS[kind]) event[field] = this.#field(field);
     return Object.assign(event, this.#details()) as unknown as Event;

@@ -278,7 +278,7 @@ export class EventRing implements EventSink {
       words[at + At.details] = this.#keepsDetails ? length : 0;
       words[at + At.numbers] = 0;
     }
-    this.#times[(at + At.time) / 2] = now;
+    this.#times[(at + At.time) >> 1] = now;
     this.#next = (this.#next + 1) & COUNT;
   }
 
