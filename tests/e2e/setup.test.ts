@@ -72,7 +72,7 @@ Deno.test("setup.sh: says in one line what to do if it cannot fetch", async (t) 
     using here = machine({ npm: NPM.replace("$REAL_DENO", "/usr/bin/false") });
     const { code, stderr } = await here.setUp();
     assert.equal(code, 4);
-    assert.match(stderr, /does not run here; onion needs Linux with glibc\n$/);
+    assert.match(stderr, /does not run on this machine; onion needs Linux with glibc\n$/);
     assert.deepEqual([...Deno.readDirSync(`${here.project}/.deno`)], []);
   });
 });
