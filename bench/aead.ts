@@ -1,8 +1,9 @@
 /**
- * `deno run -A bench/aead.ts`: what a layer costs a hop, against libcrypto called from C. Needs `cc` and libcrypto, no root.
+ * `deno run -A bench/aead.ts` measures the cost of a layer against libcrypto called from C. Needs
+ * `cc` and libcrypto, no root.
  *
- * Both do the same to the same packets, by turns: a batch is sealed, then opened, in place. Ours has the counter, the replay
- * window and the checks on top of it.
+ * Both do the same with the same packets, by turns: seal a batch, then open it, in place. Ours also
+ * has the counter, the replay window and the checks.
  *
  * @module
  */
@@ -20,7 +21,7 @@ import { formatFigure, formatSpread, layOut } from "./table.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
-/** Bytes of a packet. */
+/** Packet sizes in bytes. */
 const SIZES = [64, 1400, 16_000] as const;
 
 const ROUNDS = 11;
@@ -28,16 +29,16 @@ const ROUNDS = 11;
 /** Seconds of one measurement. */
 const SPAN = 0.15;
 
-/** The same before anything counts: code is compiled. */
+/** Seconds of warm-up, while code is compiled. */
 const WARM_UP = 0.5;
 
-/** As in floor/aead.c: packets that are sealed, then opened. They fit into the fastest cache. */
+/** Packets of a batch, as in floor/aead.c. They fit into the fastest cache. */
 const BATCH = 16;
 
-/** The type of the cells, as in floor/aead.c. */
+/** The cell type, as in floor/aead.c. */
 const TYPE = 0x61;
 
-/** What the ratio may be at 1400 bytes. */
+/** Max ratio at 1400 bytes. */
 const GOAL = { size: 1400, atMost: 1.3 } as const;
 
 /** Nanoseconds of one operation, and the tag of the first packet. */
@@ -47,13 +48,13 @@ interface Figures {
   readonly tag: string;
 }
 
-/** What one round says about a size. */
+/** The result of one round for one size. */
 interface Round {
   readonly c: Figures;
   readonly ours: Figures;
 }
 
-/** Seals and peels packets of `size` bytes for so many seconds. */
+/** Seals and peels packets of `size` bytes for some seconds. */
 function measureOurs(provider: CryptoProvider, size: number, seconds: number): Figures {
   const [key, other] = [pattern(KEY), pattern(KEY, 1)];
   using near = new Layer(provider, { send: key, receive: other });
@@ -75,14 +76,14 @@ function measureOurs(provider: CryptoProvider, size: number, seconds: number): F
     tag ??= buffers[0]!.copy().subarray(-TAG).toHex();
     const between = performance.now();
     for (const buffer of buffers) {
-      if (far.peel(buffer, TYPE) !== undefined) throw new Error("a good cell was refused");
+      if (far.peel(buffer, TYPE) !== undefined) throw new Error("a valid cell was refused");
     }
     opening.push(performance.now() - between);
   }
   if (buffers.some((buffer) => buffer.copy().toHex() !== packet.toHex())) {
-    throw new Error("a packet came out otherwise than it went in");
+    throw new Error("a packet was changed on its way");
   }
-  // The median batch counts: on a busy machine some of them are interrupted.
+  // The median batch counts, because a busy machine interrupts some of them.
   const nanoseconds = (batches: readonly number[]) => quantile(batches, 0.5) * 1e6 / BATCH;
   return { seal: nanoseconds(sealing), open: nanoseconds(opening), tag: tag ?? "" };
 }
@@ -91,7 +92,7 @@ async function measureC(program: string, size: number): Promise<Figures> {
   return JSON.parse(await run([program, `${size}`, `${SPAN}`]));
 }
 
-/** Takes all figures: rounds by size. */
+/** Takes all figures: the rounds of each size. */
 async function measure(program: string, provider: CryptoProvider): Promise<Map<number, Round[]>> {
   const rounds = new Map<number, Round[]>(SIZES.map((size) => [size, []]));
   for (const size of SIZES) measureOurs(provider, size, WARM_UP);
@@ -99,7 +100,7 @@ async function measure(program: string, provider: CryptoProvider): Promise<Map<n
     console.error(`round ${number + 1} of ${ROUNDS}`);
     for (const size of rotated(SIZES, number)) {
       const ours = () => measureOurs(provider, size, SPAN);
-      // Neither always comes first.
+      // They take turns in being first.
       const early = number % 2 === 0 ? ours() : undefined;
       const c = await measureC(program, size);
       const round = { c, ours: early ?? ours() };
@@ -110,7 +111,7 @@ async function measure(program: string, provider: CryptoProvider): Promise<Map<n
   return rounds;
 }
 
-/** One line of the table. */
+/** A line of the table. */
 interface Row {
   readonly size: number;
   readonly operation: string;
@@ -141,7 +142,7 @@ function rowsOf(rounds: Map<number, Round[]>): Row[] {
 
 function render(rows: readonly Row[], provider: CryptoProvider): string {
   const table = layOut(
-    ["operation", "bytes", "C, ns", "onion, ns", "onion / C", "least–most"],
+    ["operation", "bytes", "C, ns", "onion, ns", "onion / C", "min–max"],
     rows.map(({ operation, size, c, ours, ratio }) => [
       operation,
       `${size}`,
@@ -167,7 +168,7 @@ function render(rows: readonly Row[], provider: CryptoProvider): string {
 async function main(): Promise<ExitCode> {
   try {
     const provider = await findProvider(["libcrypto"]);
-    // The library itself, since the link that `-lcrypto` means comes with its headers.
+    // Links the library itself, because the link for `-lcrypto` comes with the headers.
     const program = await buildProgram(ROOT, "aead", new AbortController().signal, [":libcrypto.so.3"]);
     console.log(render(rowsOf(await measure(program, provider)), provider));
     return ExitCode.ok;

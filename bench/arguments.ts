@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { ConfigError } from "../src/errors.ts";
 import { NAMES } from "./roster.ts";
 
-/** What `--help` prints. */
+/** The text of `--help`. */
 export const USAGE = `Measures onion against its floor, in network namespaces that it makes and takes away.
 
 usage: deno task bench [options]
@@ -33,7 +33,7 @@ export interface BenchArguments {
   readonly build: boolean;
   readonly peers: boolean;
   readonly growth: boolean;
-  /** Names of contenders, one at least; absent where nobody was named. */
+  /** Names of contenders, at least one; undefined to choose all. */
   readonly only?: readonly string[];
   /** A git revision. */
   readonly against?: string;
@@ -42,9 +42,9 @@ export interface BenchArguments {
 }
 
 /**
- * Reads the command line.
+ * Parses the command line.
  *
- * @throws ConfigError if it makes no sense
+ * @throws ConfigError if it is invalid
  */
 export function parseArguments(args: readonly string[]): BenchArguments {
   const { values } = parse(args);

@@ -1,5 +1,5 @@
 /**
- * Builds what is measured: the programs in C, and `onion` at this and at another revision.
+ * Builds what is measured: the C programs, and `onion` at this and another revision.
  *
  * @module
  */
@@ -7,17 +7,17 @@ import { dirname } from "node:path";
 import { OperatorError } from "../src/errors.ts";
 import { run } from "./command.ts";
 
-/** Where the programs in C are, once built. */
+/** Paths of the built C programs. */
 export interface FloorPrograms {
   readonly tunEcho: string;
   readonly tunPair: string;
   readonly rawPair: string;
-  /** Load generators: of packets, and of streams. */
+  /** The load generators for packets and for streams. */
   readonly load: string;
   readonly stream: string;
 }
 
-/** Builds the programs of `bench/floor/` that packets pass, and those that make load. */
+/** Builds the programs of `bench/floor/` that carry packets, and those that generate load. */
 export async function buildFloor(root: string, signal: AbortSignal): Promise<FloorPrograms> {
   return {
     tunEcho: await buildProgram(root, "tun_echo", signal),
@@ -29,9 +29,9 @@ export async function buildFloor(root: string, signal: AbortSignal): Promise<Flo
 }
 
 /**
- * Builds one program of `bench/floor/` into `dist/bench/`, with `cc -O2` as a distribution would.
+ * Builds one program of `bench/floor/` into `dist/bench/` with `cc -O2`, as a distribution would.
  *
- * @param libraries what it is linked with, as in `-l`
+ * @param libraries libraries to link, as in `-l`
  */
 export async function buildProgram(
   root: string,
@@ -41,7 +41,7 @@ export async function buildProgram(
 ): Promise<string> {
   const out = `${root}/dist/bench`;
   await Deno.mkdir(out, { recursive: true });
-  // Renamed into place: another bench may be running the old one, which cannot be written to.
+  // Renames the file, because another bench may be running the old one.
   const fresh = `${out}/${name}.${Deno.pid}`;
   const linked = libraries.map((library) => `-l${library}`);
   await run(["cc", "-O2", "-o", fresh, `${root}/bench/floor/${name}.c`, ...linked], { signal });
@@ -49,13 +49,15 @@ export async function buildProgram(
   return `${out}/${name}`;
 }
 
-/** Builds `onion` in the tree at `root` by its own `deno task build`. Returns the executable's path. */
+/**
+ * Builds `onion` in the tree at `root` by its own `deno task build`. Returns the executable's path.
+ */
 export async function buildOnion(root: string, signal: AbortSignal): Promise<string> {
   const deno = Deno.execPath();
   await run([deno, "task", "build"], {
     cwd: root,
     signal,
-    // The task says `deno`, and means this one.
+    // The task calls `deno`, which must be this one.
     env: { PATH: `${dirname(deno)}:${Deno.env.get("PATH") ?? ""}` },
   });
   return await findOnion(root);
@@ -64,7 +66,7 @@ export async function buildOnion(root: string, signal: AbortSignal): Promise<str
 /**
  * The path of the executable in the tree at `root`.
  *
- * @throws OperatorError if it was not built
+ * @throws OperatorError if it is not built
  */
 export async function findOnion(root: string): Promise<string> {
   const onion = `${root}/onion`;
@@ -75,7 +77,7 @@ export async function findOnion(root: string): Promise<string> {
   return onion;
 }
 
-/** The short commit id that `revision` names in the repository at `root`. */
+/** The short commit id of `revision` in the repository at `root`. */
 export async function resolveRevision(root: string, revision: string): Promise<string> {
   const id = await run([
     "git",
@@ -90,7 +92,7 @@ export async function resolveRevision(root: string, revision: string): Promise<s
   return id.trim();
 }
 
-/** Checks a commit out into a tree of its own, which goes with `stack`. Returns the tree's path. */
+/** Checks a commit out into a tree of its own, which `stack` removes. Returns the tree's path. */
 export async function checkOut(root: string, commit: string, stack: AsyncDisposableStack): Promise<string> {
   const temporary = await Deno.makeTempDir({ prefix: "onionbench-tree-" });
   stack.defer(() => Deno.remove(temporary, { recursive: true }));

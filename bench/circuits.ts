@@ -1,5 +1,5 @@
 /**
- * How long it takes to build a circuit, with all its routers on this machine.
+ * Measures the time to build a circuit with all routers on this machine.
  *
  * ```
  *   deno run -A bench/circuits.ts [ROUNDS]
@@ -14,11 +14,11 @@ import { summarize } from "./stats.ts";
 import { formatFigure, formatSpread, layOut } from "./table.ts";
 import { TUNNEL } from "./contenders/tunnel.ts";
 
-/** Clients that want a circuit in a run: addresses of the tunnel's block, from this one on. */
+/** Clients that ask for a circuit in a run: addresses of the tunnel's block, from this one on. */
 const CLIENTS = 30;
 const FIRST_CLIENT = 100;
 
-/** Routers on the path, plain or sealed; there is one router more. */
+/** Routers on the path, plain or sealed. The run has one more router. */
 const KINDS = [
   { name: "plain, 1 hop", stage: 5, hops: 1 },
   { name: "plain, 3 hops", stage: 5, hops: 3 },
@@ -29,7 +29,7 @@ const KINDS = [
 
 const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
-/** One run: the mean of its builds, in ms. */
+/** One run. Returns the mean time of its builds in ms. */
 async function measureBuilds(lab: Lab, onion: string, stage: number, hops: number): Promise<number> {
   const logs = await Deno.makeTempDir({ prefix: "onionbench-log-" });
   try {
@@ -45,7 +45,7 @@ async function measureBuilds(lab: Lab, onion: string, stage: number, hops: numbe
       for (let client = FIRST_CLIENT; client < FIRST_CLIENT + CLIENTS; client++) {
         const address = TUNNEL.address.replace(/\.\d+\/.*/, `.${client}`);
         await lab.vm.run(["ip", "address", "add", `${address}/32`, "dev", TUNNEL.device]);
-        // Nobody there answers; what counts is that it asks.
+        // Nobody answers there; only the request matters.
         await lab.vm.run(["sh", "-c", `ping -q -c 1 -w 1 -W 0.05 -I ${address} ${TUNNEL.host} || :`]);
       }
     } finally {
@@ -75,4 +75,4 @@ const rows = [...means].map(([name, values]) => {
   const summary = summarize(values)!;
   return [name, formatFigure(summary.median, 2), formatSpread(summary, 2)];
 });
-console.log(layOut(["to build a circuit, ms", "median", "least–most"], rows, 1).join("\n"));
+console.log(layOut(["to build a circuit, ms", "median", "min–max"], rows, 1).join("\n"));

@@ -1,5 +1,6 @@
 /**
- * What the figures must show: each claim is a ratio of two contenders within a round, or a plain figure.
+ * What the figures must show. Each claim is a ratio of two contenders within a round, or a plain
+ * figure.
  *
  * @module
  */
@@ -12,25 +13,28 @@ interface Claim {
   readonly title: string;
   readonly contender: string;
   readonly measure: MeasureKey;
-  /** The contender that it is divided by; without one, the figure itself counts. */
+  /** The contender to divide by. Without one, the figure itself counts. */
   readonly against?: string;
-  /** Whether the two take turns of a moment, see {@linkcode Duel}, because what is asked for is less than the rounds' noise. */
+  /**
+   * Whether the two take turns, see {@linkcode Duel}, because the bound is smaller than the noise
+   * of rounds.
+   */
   readonly byTurns?: true;
-  /** The median may not be more, or less. Where neither is said it is only reported. */
+  /** Bounds of the median. A claim without bounds is only reported. */
   readonly atMost?: number;
   readonly atLeast?: number;
 }
 
-/** What became of a claim. */
+/** The result of a claim. */
 export interface ClaimResult extends Claim, Summary {
-  /** Whether the median is within the bounds; absent where there are none. */
+  /** Whether the median is within the bounds; undefined without bounds. */
   readonly holds?: boolean;
 }
 
-/** What the measures of round trips are called in a claim. */
+/** Names of the round trips in claims. */
 const ROUND_TRIPS = { spaced: "spaced", flood: "flood", backToBack: "back to back" } as const;
 
-/** Every claim, in the table's order. */
+/** Every claim, in the order of the table. */
 export const CLAIMS: readonly Claim[] = [
   ...sameWork("stage 2", "stage2", "tun_pair", { roundTrip: 1.25, rate: 0.9, cpu: 1.3 }, [
     "spaced",
@@ -103,9 +107,9 @@ export const CLAIMS: readonly Claim[] = [
 ];
 
 /**
- * Contender and its floor in C.
+ * A claim about a contender and its C floor.
  *
- * @param byTurns what the two take turns with
+ * @param byTurns the figures that the two take by turns
  */
 function sameWork(
   title: string,
@@ -140,7 +144,7 @@ function sameWork(
   ];
 }
 
-/** Who has to take turns with whom, each pair once. */
+/** The pairs that take turns, each once. */
 export const DUELS: readonly Challenge[] = challengesOf(CLAIMS);
 
 function challengesOf(claims: readonly Claim[]): Challenge[] {
@@ -154,7 +158,7 @@ function challengesOf(claims: readonly Claim[]): Challenge[] {
   return challenges;
 }
 
-/** The claims that can be decided with these contenders, and these duels. */
+/** The claims that these contenders and duels can decide. */
 export function decideClaims(
   entrants: readonly { readonly name: string; readonly rounds: readonly Figures[] }[],
   duels: readonly Duel[] = [],

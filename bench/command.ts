@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A command that failed: its words and the telling line of what it said. */
+/** A failed command: its words and the most telling line of its output. */
 class CommandError extends Error {
   override readonly name = "CommandError";
 
@@ -15,22 +15,22 @@ class CommandError extends Error {
   }
 }
 
-/** How a command is run. */
+/** How to run a command. */
 export interface RunOptions {
-  /** Ends the command early; {@linkcode run} then throws its reason. */
+  /** Ends the command early; {@linkcode run} then throws the signal's reason. */
   readonly signal?: AbortSignal;
   readonly cwd?: string;
   /** Added to the environment. */
   readonly env?: Record<string, string>;
-  /** Exit codes that are no failure; only 0 unless said. */
+  /** Exit codes that are not failures; only 0 unless given. */
   readonly fine?: readonly number[];
 }
 
 /**
- * Runs `command` and returns its stdout. The command has a session of its own: Ctrl+C reaches the bench alone,
- * which then ends everything in its own order.
+ * Runs `command` and returns its stdout. The command has its own session, so Ctrl+C reaches only
+ * the bench, which then ends everything in order.
  *
- * @throws CommandError if it fails
+ * @throws CommandError if the command fails
  */
 export async function run(
   command: readonly [string, ...string[]],
@@ -56,12 +56,15 @@ export async function run(
   return said;
 }
 
-/** The last line that says anything. */
+/** The last line that is not empty. */
 function lastLine(text: string): string {
   return text.trimEnd().split("\n").at(-1)?.trim() ?? "";
 }
 
-/** The first line that speaks of an error, since a stack or a hint may follow it; otherwise the last line. */
+/**
+ * The first line that mentions an error, because a stack or a hint may follow it; otherwise the
+ * last line.
+ */
 export function tellingLine(text: string): string {
   return /^.*(?:error|fatal).*$/im.exec(text)?.[0].trim() ?? lastLine(text);
 }

@@ -1,46 +1,47 @@
 /**
- * A program of a contender: started in a namespace, waited for until it says `ready`, watched, ended.
+ * A program of a contender. The bench starts it in a namespace, waits for `ready`, watches and ends
+ * it.
  *
  * @module
  */
 import { tellingLine } from "./command.ts";
 import type { Place } from "./place.ts";
 
-/** What a program prints, at the start of a line, when it answers packets. */
+/** The start of the line that a program prints when it answers packets. */
 const READY = /^ready\b/;
 
-/** Longest wait for that line, in ms; a first start may have to unpack. */
+/** Max wait for that line in ms. A first start may have to unpack. */
 const READY_WITHIN = 15_000;
 
-/** Lets the kernel end a program when the bench itself is killed, before which no clean-up of ours could run. */
+/** Makes the kernel end a program when the bench is killed and cannot clean up. */
 const WITH_THE_BENCH = ["setpriv", "--pdeathsig", "TERM", "--"];
 
-/** What is printed, as a line by itself, right before the program begins. */
+/** The line that is printed right before the program begins. */
 const BEGINS = "onionbench: begins";
 
 /**
- * Prints that, and becomes the program: what leads to its place, and that the bench is a large process to make a copy of, is
- * no part of the program's start.
+ * Prints that line and becomes the program. The way to its place, and the copy of the large bench
+ * process, are not part of the program's start.
  */
 const TELLING_WHEN = ["sh", "-c", 'echo "$0"; exec "$@"', BEGINS];
 
-/** How a program is started. */
+/** How to start a program. */
 interface DaemonOptions {
   readonly signal: AbortSignal;
   /** Its working directory; `/` unless given. */
   readonly cwd?: string;
   /** Added to its environment. */
   readonly env?: Record<string, string>;
-  /** What a line of its output looks like that says it is ready; it begins with `ready` unless given. */
+  /** The pattern of the line that says it is ready; begins with `ready` unless given. */
   readonly ready?: RegExp;
-  /** Longest wait for that line, in ms. */
+  /** Max wait for that line in ms. */
   readonly within?: number;
 }
 
-/** Longest wait after SIGTERM, in ms, before SIGKILL. */
+/** Max wait between SIGTERM and SIGKILL in ms. */
 const END_WITHIN = 5_000;
 
-/** How much of what a program says is kept for its last words, in characters. */
+/** Characters of a program's output that are kept as its last words. */
 const KEPT = 4096;
 
 /** A running program. Disposing of it sends SIGTERM and waits. */
@@ -66,7 +67,7 @@ export class Daemon implements AsyncDisposable {
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
-      // Ctrl+C is for the bench, which ends its programs itself.
+      // Keeps Ctrl+C away from it, because the bench ends its programs itself.
       detached: true,
     }).spawn();
     this.#reading = Promise.all([
@@ -77,9 +78,10 @@ export class Daemon implements AsyncDisposable {
   }
 
   /**
-   * Starts `command` at `place` and waits for its ready line: `startMs` is the time from the program's beginning to that.
+   * Starts `command` at `place` and waits for its ready line. `startMs` is the time from the
+   * program's beginning to that line.
    *
-   * @throws Error with the program's last words if it ends first, or is not ready in time
+   * @throws Error with the program's last words if it ends first or is not ready in time
    */
   static async start(
     place: Place,
@@ -107,17 +109,17 @@ export class Daemon implements AsyncDisposable {
     }
   }
 
-  /** Aborted, its last words the reason, when the program ends before it is told to. */
+  /** Aborts, with the last words as reason, when the program ends unasked. */
   get ended(): AbortSignal {
     return this.#unasked.signal;
   }
 
-  /** Its process: the programs that lead to its place have become it. */
+  /** Its process id. The programs that lead to its place have become it. */
   get pid(): number {
     return this.#child.pid;
   }
 
-  /** What it has said besides, or the end of it. */
+  /** The rest of its output, or the end of that. */
   get said(): string {
     return this.#said;
   }
@@ -135,7 +137,7 @@ export class Daemon implements AsyncDisposable {
     try {
       this.#child.kill(signal);
     } catch {
-      // It has ended: that is all we want.
+      // The program has ended, which is the purpose.
     }
   }
 
@@ -166,7 +168,7 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-/** `promise`, unless `signal` is aborted first: then its reason is thrown. */
+/** `promise`, or throws the reason of `signal` if that aborts first. */
 async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);

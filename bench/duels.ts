@@ -1,10 +1,10 @@
 /**
- * Duels: two contenders that are both up, and take turns of a moment.
+ * Duels: two contenders are up at once and take short turns.
  *
- * A machine can be a sixth slower for some seconds and then as fast as before, perhaps because its host has moved one of its processors
- * away from the other. Two contenders that take turns in rounds, a round many seconds long, do not share that, and a
- * difference of a few percent is lost in it. Two that take turns of a third of a second do. Nor is a round one throw of the coin that
- * decides, when a `ping` starts, which processor it gets.
+ * A machine can be a sixth slower for some seconds, perhaps because its host has moved one of its
+ * processors. Rounds of many seconds do not share that, and a difference of a few percent is lost
+ * in it. Turns of a third of a second share it. They also average the processor that each `ping`
+ * gets at its start.
  *
  * @module
  */
@@ -21,25 +21,25 @@ interface Pair {
   readonly against: string;
 }
 
-/** A pair that is to take turns, and the figures that are wanted. */
+/** A pair that takes turns, and the wanted figures. */
 export interface Challenge extends Pair {
   readonly measures: readonly MeasureKey[];
 }
 
-/** A pair, and what each round said: the first one's figures over the second one's. */
+/** A pair and its rounds: the ratios of the first contender's figures to the second's. */
 export interface Duel extends Pair {
   readonly rounds: readonly Figures[];
 }
 
-/** Whether both are about the same two, in the same order. */
+/** Whether both have the same two contenders in the same order. */
 export function isSamePair(one: Pair, other: Pair): boolean {
   return one.contender === other.contender && one.against === other.against;
 }
 
 /**
- * Lets two contenders take turns, every round with both started anew.
+ * Lets two contenders take turns. Each round starts both anew.
  *
- * @param measures the figures that are wanted; what the same probes tell comes along
+ * @param measures the wanted figures; the same probes may tell more
  * @throws Error if one of them dies, answers nothing, or answers wrongly
  */
 export async function measureDuel(
@@ -84,7 +84,7 @@ function wayTo({ name, targets: { packets } }: Contender) {
   return packets;
 }
 
-/** Until its code is compiled and its buffers have grown. */
+/** Warms up until code is compiled and buffers have grown. */
 async function settle(subject: Subject, instruments: Instruments): Promise<void> {
   const { settleSeconds: span, window } = instruments.plan;
   await awaitFirstReply(subject.contender, subject.way, instruments.signal);
@@ -94,10 +94,10 @@ async function settle(subject: Subject, instruments: Instruments): Promise<void>
 }
 
 /**
- * Takes the figures of two in turn. Who comes second in one turn comes first in the next: nobody always finds what the other has left.
+ * Takes the figures of two contenders by turns. The second in one turn is first in the next.
  *
  * @param take takes the figures of one of them
- * @returns of each figure the median of the turns' ratios, of the first one's to the second one's
+ * @returns for each figure, the median of the turns' ratios of the first to the second
  */
 export async function takeTurns<Opponent>(
   [one, other]: readonly [Opponent, Opponent],

@@ -1,6 +1,6 @@
 /**
- * A network and a `/run` of the bench's own, for what would otherwise meet the host's: the practice network, whose
- * namespaces have fixed names, and peers that keep sockets and files.
+ * A network and a `/run` of the bench's own, for what would otherwise meet the host: the practice
+ * network, whose namespaces have fixed names, and peers that keep sockets and files.
  *
  * ```
  *   bench ── nsenter ──► enclave: lo and an empty /run ── ip netns exec ──► namespaces that no one else sees
@@ -11,7 +11,10 @@
 import { Place } from "./place.ts";
 import { readPids } from "./netns.ts";
 
-/** Gives up the way out and the view of other namespaces, says `ready`, and stays until its standard input ends. */
+/**
+ * Gives up the way out and the view of other namespaces, prints `ready`, and stays until its
+ * standard input ends.
+ */
 const HOLD = `
   mount -n -t tmpfs tmpfs /run
   ip link set lo up
@@ -20,8 +23,9 @@ const HOLD = `
 `;
 
 /**
- * An enclave. Its namespaces and files are nowhere but in its mount namespace, so they go with its last process. The
- * process that holds it ends with its standard input, and so with the bench, be it by SIGKILL.
+ * An enclave. Its namespaces and files exist only in its mount namespace, so they end with its last
+ * process. The process that holds it ends with its standard input, and so with the bench, even
+ * after SIGKILL.
  */
 export class Enclave extends Place implements AsyncDisposable {
   readonly #holder: Deno.ChildProcess;
@@ -31,14 +35,14 @@ export class Enclave extends Place implements AsyncDisposable {
     this.#holder = holder;
   }
 
-  /** Makes one. */
+  /** Makes an enclave. */
   static async make(): Promise<Enclave> {
     const holder = new Deno.Command("unshare", {
       args: ["--mount", "--net", "sh", "-euc", HOLD],
       stdin: "piped",
       stdout: "piped",
       stderr: "null",
-      // Ctrl+C is for the bench, which still needs the enclave to take down what is in it.
+      // Keeps Ctrl+C away, because the bench still needs the enclave to clean up.
       detached: true,
     }).spawn();
     const enclave = new Enclave(holder);
@@ -48,19 +52,19 @@ export class Enclave extends Place implements AsyncDisposable {
     throw new Error("Cannot make a network and a /run of the bench's own with `unshare`");
   }
 
-  /** Makes a network namespace in it, loopback up. */
+  /** Makes a network namespace in it with loopback up. */
   async makeNetns(name: string): Promise<Place> {
     await this.run(["ip", "netns", "add", name]);
     await this.run(["ip", "-n", name, "link", "set", "lo", "up"]);
     return this.netns(name);
   }
 
-  /** A network namespace that is in it. */
+  /** A network namespace in it. */
   netns(name: string): Place {
     return new Place([...this.way, "ip", "netns", "exec", name]);
   }
 
-  /** The processes in a network namespace that is in it, numbered as on the host. */
+  /** The processes in one of its network namespaces, numbered as on the host. */
   async pidsIn(netns: string): Promise<number[]> {
     return readPids(await this.run(["ip", "netns", "pids", netns]));
   }

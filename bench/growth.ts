@@ -1,5 +1,6 @@
 /**
- * Growth: how round trip and packet rate change along an axis. A further axis is a further entry of the table below.
+ * Growth: how round trip and packet rate change along an axis. A new axis is an entry of the table
+ * below.
  *
  * @module
  */
@@ -8,21 +9,21 @@ import type { Measured } from "./rounds.ts";
 import { pairedRatios, type Rounds, summarize, type Summary } from "./stats.ts";
 import { awaitFirstReply, type Instruments, lossless, onLoad, type Subject } from "./traffic.ts";
 
-/** Where on the axes a measurement is taken. */
+/** A point on the axes. */
 interface Point {
   /** Payload bytes. */
   readonly size: number;
-  /** Hosts that are pinged in turn; for a raw exit, each is a session. */
+  /** Hosts that are pinged in turn. For a raw exit, each is a session. */
   readonly flows: number;
 }
 
 /** One axis, from its first point on. */
 interface Axis {
   readonly title: string;
-  /** What a reader of its table must know. */
+  /** A note for readers of its table. */
   readonly remark?: string;
   readonly points: readonly Point[];
-  /** What a point is called in its table. */
+  /** The name of a point in its table. */
   readonly label: (point: Point) => string;
 }
 
@@ -49,13 +50,15 @@ export const GROWTH_MEASURES = [
   { key: "rate", title: "without loss, packets/s", digits: 0 },
 ] as const;
 
-/** Names one of {@linkcode GROWTH_MEASURES}. */
+/** A name in {@linkcode GROWTH_MEASURES}. */
 type GrowthKey = (typeof GROWTH_MEASURES)[number]["key"];
 
-/** What one round said about one contender, by {@linkcode keyOf} point. */
+/** The figures of one contender in one round, by {@linkcode keyOf} point. */
 export type GrowthFigures = { readonly [point: string]: { readonly [Key in GrowthKey]?: number } };
 
-/** Bytes on the way at once: what is more overflows the queue of a TUN device, 500 packets, with fragments. */
+/**
+ * Max bytes in flight. More would overflow the queue of a TUN device, 500 packets, with fragments.
+ */
 const MOST_ON_THE_WAY = 256 * 1024;
 
 /** Takes the figures of one contender at every point. */
@@ -101,22 +104,22 @@ interface GrowthRow {
   readonly figures: { readonly [Key in GrowthKey]?: GrowthFigure };
 }
 
-/** One figure of it. */
+/** One of its figures. */
 export interface GrowthFigure extends Summary {
-  /** Against the same contender at the axis' first point. */
+  /** Ratio to the same contender at the first point of the axis. */
   readonly versusFirst?: Summary;
-  /** Against the floor of the same shape at the same point. */
+  /** Ratio to the floor of the same shape at the same point. */
   readonly versusFloor?: Summary;
 }
 
-/** How everybody grows along one axis. */
+/** The growth of all contenders along one axis. */
 export interface GrowthReport {
   readonly title: string;
   readonly remark?: string;
   readonly rows: readonly GrowthRow[];
 }
 
-/** Works the tables out, one an axis. */
+/** Makes the tables, one for each axis. */
 export function reportGrowth(measured: readonly Measured<GrowthFigures>[]): GrowthReport[] {
   return AXES.map(({ title, remark, points, label }) => ({
     title,

@@ -16,9 +16,9 @@ const PROGRAMS = {
 } as const;
 
 /**
- * Checks that the bench can run here.
+ * Checks that the bench can run on this host.
  *
- * @throws OperatorError naming everything that is missing
+ * @throws OperatorError that names everything missing
  */
 export async function checkHost(): Promise<void> {
   if (Deno.uid() !== 0) {

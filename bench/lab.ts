@@ -1,6 +1,6 @@
 /**
- * The practice network (`onion lab`), in an enclave: it neither meets a lab of the user's nor that of another
- * contender.
+ * The practice network (`onion lab`) in an enclave, so that it meets neither the user's lab nor
+ * another contender's.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { VM } from "../src/lab/topology.ts";
 import { Enclave } from "./enclave.ts";
 import { Place } from "./place.ts";
 
-/** Addresses of the VM in the practice network; its drawing is in `src/lab/topology.ts`. */
+/** Addresses of the VM in the practice network; `src/lab/topology.ts` draws it. */
 export const LabAddress = {
   /** On eth0. */
   vm: "10.0.2.15",
@@ -18,13 +18,16 @@ export const LabAddress = {
   exit: "192.168.201.2",
 } as const;
 
-/** The way to a host behind a gateway and three routers, www.csail.mit.edu, from an address that a tunnel captures. */
+/**
+ * The way to www.csail.mit.edu, behind a gateway and three routers, from an address that a tunnel
+ * captures.
+ */
 export const LAB_HOST = { address: "128.30.2.155", source: LabAddress.vm, crowd: "128.30.8.1" } as const;
 
 /** The block of the crowd, and the party that answers for it. */
 const CROWD = { party: "csail", block: "128.30.8.0/21" } as const;
 
-/** The practice network, up. Disposing of it takes it down, with everything that runs in it. */
+/** The practice network, up. Disposing of it removes it and everything that runs in it. */
 export class Lab implements AsyncDisposable {
   /** The virtual machine that stages run in. */
   readonly vm: Place;
@@ -43,7 +46,8 @@ export class Lab implements AsyncDisposable {
     try {
       await enclave.run([onion, "lab", "up"]);
       const lab = new Lab(enclave, onion);
-      // More hosts than the lab has, for the growth with destinations; the routers lead there already.
+      // Adds more hosts than the lab has, for the growth with destinations. The routers lead there
+      // already.
       await lab.#party(CROWD.party).run(["ip", "route", "add", "local", CROWD.block, "dev", "lo"]);
       return lab;
     } catch (error) {

@@ -9,13 +9,13 @@ import type { Place } from "./place.ts";
 export interface LoadOptions {
   /** The first address that packets go to. */
   readonly target: string;
-  /** How many addresses in a row they go to, in turn. */
+  /** Number of consecutive addresses that they go to, in turn. */
   readonly flows: number;
   /** Payload bytes. */
   readonly size: number;
-  /** Packets on the way at once. */
+  /** Packets in flight at once. */
   readonly window: number;
-  /** Milliseconds of silence before a packet while none is on the way, on average; none unless given. */
+  /** Average pause in ms before a packet while none is in flight; no pause unless given. */
   readonly pause?: number;
   readonly warmupSeconds: number;
   readonly spanSeconds: number;
@@ -23,7 +23,7 @@ export interface LoadOptions {
   readonly watch: readonly number[];
 }
 
-/** What it prints; the C file says what each field means. */
+/** Its output; the C file explains the fields. */
 export interface LoadResult {
   readonly sent: number;
   readonly answered: number;
@@ -39,7 +39,7 @@ export interface LoadResult {
   readonly roundTripMicroseconds: { readonly midmean: number; readonly p99: number } | null;
 }
 
-/** Puts load on a contender, from `place`. `program` is the path of the built load generator. */
+/** Puts load on a contender from `place`. `program` is the path of the built load generator. */
 export async function load(
   program: string,
   place: Place,

@@ -1,15 +1,15 @@
 /**
- * The machine that the figures are of, and how much of it the bench really had.
+ * The machine of the figures, and the share of it that the bench really had.
  *
  * @module
  */
 import { run } from "./command.ts";
 
-/** What a reader needs to know to place the figures. */
+/** The circumstances that readers need to judge the figures. */
 export interface Machine {
   /** ISO 8601, UTC. */
   readonly date: string;
-  /** `git describe` of the tree, `-dirty` where it was changed. */
+  /** `git describe` of the tree; `-dirty` if it was changed. */
   readonly revision: string;
   readonly processor: string;
   readonly cores: number;
@@ -17,7 +17,7 @@ export interface Machine {
   readonly memory: number;
   readonly kernel: string;
   readonly deno: string;
-  /** What TCP uses unless told otherwise, which peers depend on. */
+  /** The default congestion control of TCP, which peers depend on. */
   readonly congestionControl: string;
   /** Load average of the last minute before the bench began. */
   readonly loadBefore: number;
@@ -52,7 +52,7 @@ export async function readCpuTimes(): Promise<CpuTimes> {
   return parseCpuTimes(await Deno.readTextFile("/proc/stat"));
 }
 
-/** Reads the first line of `/proc/stat` (proc(5)); guest time is part of user time already. */
+/** Parses the first line of `/proc/stat` (proc(5)). User time includes guest time already. */
 export function parseCpuTimes(text: string): CpuTimes {
   const fields = text.slice(0, text.indexOf("\n")).trim().split(/\s+/).slice(1, 9).map(Number);
   return { total: fields.reduce((sum, ticks) => sum + ticks, 0), stolen: fields[7] ?? 0 };

@@ -1,8 +1,8 @@
 /**
  * `deno task bench`: measures onion against its floor, side by side.
  *
- * Everything the bench makes hangs on one stack, and every wait on one signal: when the bench ends, well or not or
- * by Ctrl+C, the stack takes away what was made, last things first.
+ * One stack holds everything that the bench makes, and every wait has one signal. However the bench
+ * ends, the stack removes what was made, last things first.
  *
  * @module
  */
@@ -39,13 +39,16 @@ import type { Instruments } from "./traffic.ts";
 /** The repository. */
 const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
-/** Exit code of a bench that was interrupted: 128 and the number of SIGINT. */
+/** Exit code of an interrupted bench: 128 and the number of SIGINT. */
 const INTERRUPTED = 130;
 
-/** One Ctrl+C comes twice, from the terminal and passed on by `deno task`; within so many ms it is one. */
+/**
+ * Milliseconds within which two Ctrl+C are one: the terminal sends it, and `deno task` passes it
+ * on.
+ */
 const SAME_KEY = 500;
 
-/** Progress goes to stderr: stdout is for the report. */
+/** Progress goes to stderr, because stdout is for the report. */
 const say = (text: string) => console.error(text);
 
 async function main(args: readonly string[]): Promise<number> {
@@ -106,7 +109,7 @@ async function bench(options: BenchArguments, signal: AbortSignal): Promise<Repo
     signal,
   };
   const { rounds } = options;
-  /** Makes contenders, measures them in turn, and takes them away. */
+  /** Makes contenders, measures them in turn, and removes them. */
   const conduct = async <Figures>(
     names: readonly string[],
     executables: Executables,
@@ -117,7 +120,7 @@ async function bench(options: BenchArguments, signal: AbortSignal): Promise<Repo
     const contenders = await makeContenders(names, executables, purpose, made, signal);
     return await measureRounds(contenders, { ...what, rounds, progress: say }, instruments);
   };
-  /** Lets two of this tree's take turns. */
+  /** Lets two of this tree's contenders take turns. */
   const fight = async ({ contender, against, measures }: Challenge): Promise<Duel> => {
     await using made = new AsyncDisposableStack();
     const { before: _, ...now } = executables;
@@ -162,7 +165,7 @@ async function bench(options: BenchArguments, signal: AbortSignal): Promise<Repo
   );
 }
 
-/** Who takes part, and which peers were found where they were asked for. */
+/** The contenders that take part, and the peers found with `--peers`. */
 async function chooseContenders(
   { only, peers, against }: BenchArguments,
 ): Promise<{ names: readonly string[]; peers?: FoundPeer[] }> {
@@ -210,7 +213,7 @@ async function prepare(
   return { floor, onion, before: { onion: await buildOnion(tree, signal), commit: against } };
 }
 
-/** Writes the report as a page, as `deno fmt` would have it. */
+/** Writes the report as a page, formatted as by `deno fmt`. */
 async function writePage(path: string, report: Report): Promise<void> {
   await Deno.writeTextFile(path, renderMarkdown(report));
   const config = `${ROOT}/deno.json`;

@@ -13,8 +13,8 @@ export function renderMarkdown(report: Report): string {
   const blocks = [
     ["# Performance"],
     [
-      "Written by `deno task bench --markdown`: don't edit. How to read the figures, and what each contender is, says " +
-      "`bench/README.md`.",
+      "Written by `deno task bench --markdown`; do not edit. `bench/README.md` explains the figures and the " +
+      "contenders.",
     ],
     circumstances(report),
     ...sections.flat(),

@@ -13,7 +13,7 @@ import { awaitFirstReply, type Instruments, onLoad, type Subject } from "./traff
 /**
  * Takes every figure of one contender.
  *
- * @throws Error if it dies, answers nothing, or answers wrongly: such a contender must not be ranked
+ * @throws Error if it dies, answers nothing, or answers wrongly, because it must not be ranked then
  */
 export async function measure(contender: Contender, instruments: Instruments): Promise<Figures> {
   await using running = await contender.start(instruments.signal);
@@ -39,7 +39,9 @@ export async function measure(contender: Contender, instruments: Instruments): P
   });
 }
 
-/** Starts a contender once, so that what happens only the first time (unpacking, page cache) is over. */
+/**
+ * Starts a contender once, to get over what happens only the first time (unpacking, page cache).
+ */
 export async function warmUp(contender: Contender, signal: AbortSignal): Promise<void> {
   await using running = await contender.start(signal);
   const { packets } = contender.targets;

@@ -1,5 +1,5 @@
 /**
- * The figures of TCP streams, for what Tor carries can be compared with others in nothing else, and of UDP where it is carried.
+ * The figures of TCP streams, the only ones that compare Tor with others, and those of UDP.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { serveStreams, stream, type StreamOptions, type StreamResult } from "./s
 import { CLOSER } from "./plan.ts";
 import type { Instruments } from "./traffic.ts";
 
-/** Takes the figures of streams; none where they are not asked for. */
+/** Takes the figures of streams; none if they are not wanted. */
 export async function measureStreams(
   { place }: Contender,
   running: Running,
@@ -26,7 +26,7 @@ export async function measureStreams(
   const spaced = await run({ messagesEvery: CLOSER });
   const backToBack = await run({ messagesEvery: 0 });
   const bulk = await run("bulk");
-  // Whoever is reached by SOCKS is reached by TCP only.
+  // A contender behind SOCKS carries TCP only.
   const datagrams = target.socks === undefined ? await run("datagrams") : undefined;
   return present({
     streamSpaced: spaced.roundTripMicroseconds?.midmean,
@@ -43,7 +43,7 @@ function rateOf({ bytes, seconds }: StreamResult): number {
   return bytes * 8 / seconds / 1e6;
 }
 
-/** Seconds of CPU for a gigabyte. */
+/** CPU seconds for a gigabyte. */
 function cpuOf({ bytes, watchedCpuSeconds }: StreamResult): number | undefined {
   return bytes > 0 ? watchedCpuSeconds / bytes * 1e9 : undefined;
 }

@@ -4,11 +4,11 @@
  * @module
  */
 
-/** What some processes hold, in MB (10^6 bytes). */
+/** The memory of some processes in MB (10^6 bytes). */
 interface Memory {
-  /** Proportional set sizes, added up. */
+  /** The sum of their proportional set sizes. */
   readonly pss: number;
-  /** Resident set size of the process that has most. */
+  /** Resident set size of the largest process. */
   readonly largestRss: number;
 }
 

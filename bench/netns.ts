@@ -1,29 +1,29 @@
 /**
- * Network namespaces of the bench. Nothing in one of them can reach the host or the world: it has its own loopback
- * and what the bench puts in, and no device leads out.
+ * Network namespaces of the bench. None can reach the host or the world: it has its own loopback
+ * and what the bench adds, and no device leads out.
  *
  * @module
  */
 import { run } from "./command.ts";
 import { Place } from "./place.ts";
 
-/** Where `ip netns` keeps the names. */
+/** Directory of the names of `ip netns`. */
 const NAMES = "/run/netns";
 
-/** `onionbench-PID-LABEL`: whose it is, so that a later run can tell what a dead one left. */
+/** `onionbench-PID-LABEL`: the pid lets a later run recognise what a dead one left. */
 const PREFIX = "onionbench-";
 
-/** One namespace, loopback up; disposing of it ends every process inside and removes it. */
+/** One namespace with loopback up. Disposing of it ends every process inside and removes it. */
 export class Netns extends Place implements AsyncDisposable {
   private constructor(readonly name: string) {
     super(["ip", "netns", "exec", name]);
   }
 
-  /** Makes a namespace; `label` tells it from the others of this run. */
+  /** Makes a namespace. `label` distinguishes it from the others of this run. */
   static async make(label: string): Promise<Netns> {
     const netns = new Netns(`${PREFIX}${Deno.pid}-${label}`);
     await run(["ip", "netns", "add", netns.name]);
-    // UDP between the processes of a contender needs it.
+    // UDP between the processes of a contender needs loopback.
     await netns.ip("link", "set", "lo", "up");
     return netns;
   }
@@ -43,7 +43,7 @@ export class Netns extends Place implements AsyncDisposable {
   }
 }
 
-/** Removes the namespaces of bench runs that were killed before they could. */
+/** Removes the namespaces of killed bench runs. */
 export async function sweepDeadRuns(): Promise<void> {
   for (const name of await namesOfBench()) {
     const owner = name.slice(PREFIX.length).split("-")[0];
@@ -66,13 +66,13 @@ async function pidsIn(name: string): Promise<number[]> {
   return readPids(await run(["ip", "netns", "pids", name]));
 }
 
-/** Reads what `ip netns pids` prints. */
+/** Parses the output of `ip netns pids`. */
 export function readPids(text: string): number[] {
   return text.split("\n").filter((line) => line !== "").map(Number);
 }
 
 async function remove(name: string): Promise<void> {
-  // A namespace outlives its name for as long as a process is inside.
+  // A namespace outlives its name while a process is inside.
   for (const pid of await pidsIn(name)) kill(pid);
   await run(["ip", "netns", "delete", name]);
 }

@@ -1,5 +1,5 @@
 /**
- * Peers: other people's programs that do something alike, as Debian packages them.
+ * Peers: comparable programs of others, as Debian packages them.
  *
  * @module
  */
@@ -8,15 +8,15 @@ import { isInstalled } from "./host.ts";
 
 /** A peer. */
 interface Peer {
-  /** As people call it. */
+  /** Its usual name. */
   readonly name: string;
   /** The programs that it needs. */
   readonly programs: readonly string[];
-  /** The Debian packages that they come in. */
+  /** The Debian packages of these programs. */
   readonly packages: readonly string[];
-  /** What prints its version. */
+  /** The command that prints its version. */
   readonly asksVersion: readonly [string, ...string[]];
-  /** The contenders that it is measured as. */
+  /** The contenders that measure it. */
   readonly contenders: readonly string[];
 }
 
@@ -38,13 +38,13 @@ const PEERS: readonly Peer[] = [
   },
 ];
 
-/** A peer that is installed. */
+/** An installed peer. */
 export interface FoundPeer {
   readonly name: string;
   readonly version: string;
 }
 
-/** Which peers this machine has, and which not. */
+/** The peers that this machine has, and those that it lacks. */
 export async function findPeers(): Promise<{ found: (Peer & FoundPeer)[]; missing: Peer[] }> {
   const found: (Peer & FoundPeer)[] = [];
   const missing: Peer[] = [];
@@ -60,7 +60,7 @@ async function versionOf({ asksVersion }: Peer): Promise<string> {
   return parseVersion(await run(asksVersion).catch(() => ""));
 }
 
-/** The first version number in what a program prints. */
+/** The first version number in a program's output. */
 export function parseVersion(text: string): string {
   return /\d+(?:\.\d+)+/.exec(text)?.[0] ?? "of unknown version";
 }

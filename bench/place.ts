@@ -5,9 +5,12 @@
  */
 import { run, type RunOptions } from "./command.ts";
 
-/** Somewhere inside a namespace, or several. */
+/** Somewhere inside one or several namespaces. */
 export class Place {
-  /** @param way words to put before a command; each program on the way becomes the next, so the PID stays the same */
+  /**
+   * @param way words to put before a command; each program becomes the next, so the pid stays the
+   * same
+   */
   constructor(readonly way: readonly [string, ...string[]]) {}
 
   /** The words that run `command` here. */
@@ -15,7 +18,7 @@ export class Place {
     return [...this.way, ...command];
   }
 
-  /** Runs a command here, to its end, and returns its stdout. */
+  /** Runs a command here to its end, and returns its stdout. */
   run(command: readonly string[], options?: RunOptions): Promise<string> {
     return run(this.inside(command), options);
   }

@@ -4,40 +4,43 @@
  * @module
  */
 
-/** Seconds between pings that are far apart: at intervals of 10 ms and more iputils' `ping` sleeps meanwhile. */
+/** Seconds between spaced pings. At intervals from 10 ms on, iputils' `ping` sleeps meanwhile. */
 export const SPACED = 0.02;
 
-/** Seconds between packets, or messages, that are less far apart: `ping` stays awake, our load generator sleeps. */
+/**
+ * Seconds between packets, or messages, that are closer: `ping` stays awake, our load generator
+ * sleeps.
+ */
 export const CLOSER = 0.005;
 
-/** How long the probes are. */
+/** Lengths of the probes. */
 export interface Lengths {
   /** Packets of the pings that are {@linkcode SPACED}, and of those {@linkcode CLOSER}. */
   readonly spacedPackets: number;
   readonly closerPackets: number;
   readonly floodPackets: number;
-  /** Seconds of load before the clock of a measurement counts: what is new to the code has been compiled by then. */
+  /** Seconds of load before a measurement counts, while new code is compiled. */
   readonly warmupSeconds: number;
   /** Seconds that count. */
   readonly spanSeconds: number;
 }
 
-/** The lengths of everything. */
+/** All lengths. */
 export interface Plan {
-  /** Seconds of load before anything is measured: code is compiled, buffers have grown. */
+  /** Seconds of load before anything is measured, while code is compiled and buffers grow. */
   readonly settleSeconds: number;
-  /** A contender's probes in its round. */
+  /** The probes of a contender in a round. */
   readonly round: Lengths;
-  /** Turns that each of two takes in a duel, and its probes in one. */
+  /** Turns of each contender in a duel, and its probes in one. */
   readonly turns: number;
   readonly turn: Lengths;
-  /** Seconds that count at each point of `--growth`, of which there are many. */
+  /** Seconds that count at each point of `--growth`, which has many. */
   readonly growthSpanSeconds: number;
-  /** Packets on the way at once when the packet rate is taken; halved for as long as one is lost. */
+  /** Packets in flight when the rate is taken; halved as long as one is lost. */
   readonly window: number;
 }
 
-/** What figures may be quoted from: 9 s a contender and round. */
+/** For figures that may be quoted: 9 s a contender and round. */
 export const FULL: Plan = {
   settleSeconds: 0.4,
   round: { spacedPackets: 80, closerPackets: 160, floodPackets: 6_000, warmupSeconds: 0.5, spanSeconds: 0.8 },
@@ -47,7 +50,7 @@ export const FULL: Plan = {
   window: 64,
 };
 
-/** As short as a probe can be. */
+/** The shortest probes. */
 const BRIEF: Lengths = {
   spacedPackets: 10,
   closerPackets: 50,
@@ -56,7 +59,7 @@ const BRIEF: Lengths = {
   spanSeconds: 0.05,
 };
 
-/** Whether everything works: about 1 s a contender and round. Its figures prove nothing. */
+/** To check that everything works: about 1 s a contender and round. The figures prove nothing. */
 export const QUICK: Plan = {
   settleSeconds: 0.05,
   round: BRIEF,

@@ -1,5 +1,6 @@
 /**
- * Probes: what is put on a contender's way, and the figures that follow. A further one is a further entry of the table.
+ * Probes: what is sent through a contender, and the figures that follow. A new probe is an entry of
+ * the table.
  *
  * @module
  */
@@ -13,15 +14,15 @@ import { hasPrograms, type Instruments, lossless, onLoad, onPing, type Subject }
 interface Probe {
   /** The figures that it may yield. */
   readonly yields: readonly MeasureKey[];
-  /** Takes them; one that has no meaning for this contender is absent. */
+  /** Takes the figures; those without a meaning for this contender are absent. */
   readonly take: (subject: Subject, instruments: Instruments, lengths: Lengths) => Promise<Figures>;
 }
 
-/** Payload bytes in the two sizes that everybody is measured with. */
+/** Payload bytes of the two sizes that all are measured with. */
 export const SMALL = 64;
 export const LARGE = 1400;
 
-/** Every probe, in the order in which a round takes them. */
+/** Every probe, in the order of a round. */
 export const PROBES: readonly Probe[] = [
   pings("spaced", SPACED, ({ spacedPackets }) => spacedPackets),
   pings("closer", CLOSER, ({ closerPackets }) => closerPackets),
@@ -62,7 +63,7 @@ export const PROBES: readonly Probe[] = [
   ),
 ];
 
-/** The midmean of what `ping` prints. */
+/** The midmean of the round trips that `ping` prints. */
 function pings(key: MeasureKey, interval: number, count: (lengths: Lengths) => number): Probe {
   return {
     yields: [key],
@@ -75,9 +76,9 @@ function pings(key: MeasureKey, interval: number, count: (lengths: Lengths) => n
 }
 
 /**
- * The rate without loss, and the CPU that it costs.
+ * The rate without loss, and its CPU cost.
  *
- * @param figures given seconds of the contender's own CPU; none where it has none
+ * @param figures gets the contender's CPU seconds; returns none if it has none
  */
 function rate(
   size: number,

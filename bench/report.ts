@@ -18,7 +18,7 @@ export interface Entrant {
   readonly name: string;
   readonly shape: Shape;
   readonly floor: boolean;
-  /** The entrant that is the kernel alone on the same way; its own name for the kernel itself. */
+  /** The entrant that is the kernel alone on the same way; for the kernel itself, its own name. */
   readonly kernel?: string;
   /** The entrant that is this one at another revision. */
   readonly before?: string;
@@ -28,48 +28,48 @@ export interface Entrant {
 /** One figure of one contender. */
 export interface ReportedFigure extends Summary {
   readonly contender: string;
-  /** Each round's value; `null` where it could not tell. */
+  /** The value of each round; `null` without one. */
   readonly values: readonly (number | null)[];
-  /** Against the floor of the same shape, if it took part: the same work in C. */
+  /** Ratio to the C floor of the same shape, if it took part. */
   readonly versusFloor?: Summary;
-  /** Against the kernel alone on the same way, if it took part. */
+  /** Ratio to the kernel alone on the same way, if it took part. */
   readonly versusKernel?: Summary;
-  /** Against the same contender at the revision of `--against`. */
+  /** Ratio to the same contender at the revision of `--against`. */
   readonly versusBefore?: Summary & { readonly regression: boolean };
 }
 
-/** All contenders' figures of one measure. */
+/** The figures of all contenders in one measure. */
 export interface ReportedMeasure extends Measure {
   readonly figures: readonly ReportedFigure[];
 }
 
-/** How the figures came about. */
+/** The circumstances of the figures. */
 export interface Circumstances {
   readonly machine: Machine;
   readonly plan: Plan;
   readonly rounds: number;
   readonly quick: boolean;
-  /** Other people's programs that took part; absent where they were not asked for. */
+  /** The peers that took part; undefined without `--peers`. */
   readonly peers?: readonly FoundPeer[];
   /** Commit id of `--against`. */
   readonly against?: string;
   /** Share of the machine that the hypervisor took meanwhile, 0 to 1. */
   readonly stolen: number;
-  /** What a reader must know, e.g. that packets were lost. */
+  /** Notes for readers, e.g. that packets were lost. */
   readonly notes: readonly string[];
 }
 
-/** A whole report; `--json` prints it. */
+/** A whole report, as `--json` prints it. */
 export interface Report extends Circumstances {
   readonly measures: readonly ReportedMeasure[];
   readonly claims: readonly ClaimResult[];
-  /** One table an axis; absent where growth was not asked for. */
+  /** One table for each axis; undefined without `--growth`. */
   readonly growth?: readonly GrowthReport[];
-  /** One line a regression. */
+  /** One line for each regression. */
   readonly regressions: readonly string[];
 }
 
-/** Works the report out. */
+/** Makes the report. */
 export function makeReport(
   entrants: readonly Entrant[],
   circumstances: Circumstances,

@@ -12,10 +12,10 @@ import { AS_SHIPPED, makeTor, TUNED } from "./contenders/tor.ts";
 import { makeVeth } from "./contenders/veth.ts";
 import { makeWireguard } from "./contenders/wireguard.ts";
 
-/** Executables that contenders are made from. */
+/** The executables of contenders. */
 export interface Executables {
   readonly floor: FloorPrograms;
-  /** `onion` of this tree; present when somebody takes part who needs it. */
+  /** `onion` of this tree; present if a contender needs it. */
   readonly onion?: string;
   /** `onion` of another revision, and that revision's short commit id. */
   readonly before?: { readonly onion: string; readonly commit: string };
@@ -23,15 +23,15 @@ export interface Executables {
 
 /** What contenders are made for. */
 export interface Purpose {
-  /** Whether a crowd of hosts shall answer, for the growth with their number. */
+  /** Whether a crowd of hosts answers, for the growth with their number. */
   readonly wide: boolean;
 }
 
-/** What a contender is: nothing built here, a stage of `onion`, or somebody else's program. */
+/** What a contender is made of. */
 type Kind =
   /** Built from C, or the kernel itself. */
   | "floor"
-  /** The same, and `onion` makes the practice network that it is in. */
+  /** The same, in a practice network that `onion` makes. */
   | "lab floor"
   /** `onion` itself, which can be compared with another revision. */
   | "ours"
@@ -43,7 +43,7 @@ interface Entry {
   readonly kind: Kind;
   /** Whether it takes part in `--growth`. */
   readonly grows: boolean;
-  /** Makes it, and what it is compared with at another revision. */
+  /** Makes it, and its counterpart at another revision. */
   readonly make: (
     executables: Executables,
     purpose: Purpose,
@@ -117,7 +117,7 @@ const ROSTER: readonly Entry[] = [
   },
 ];
 
-/** Every name, in the table's order. */
+/** Every name, in the order of the table. */
 export const NAMES: readonly string[] = ROSTER.map(({ name }) => name);
 
 /** Those that are `onion` itself. */
@@ -126,7 +126,7 @@ export const OURS: readonly string[] = namesOf(({ kind }) => kind === "ours");
 /** Those that need `onion` to be built. */
 export const ONION_NEEDED: readonly string[] = namesOf(({ kind }) => kind === "ours" || kind === "lab floor");
 
-/** Those that are other people's programs. */
+/** Those that are peers. */
 export const PEER_NAMES: readonly string[] = namesOf(({ kind }) => kind === "peer");
 
 /** Those that take part in `--growth`. */
@@ -136,7 +136,9 @@ function namesOf(filter: (entry: Entry) => boolean): string[] {
   return ROSTER.filter(filter).map(({ name }) => name);
 }
 
-/** Makes the contenders called `names`, in the table's order. What they need goes with `stack`. */
+/**
+ * Makes the contenders called `names`, in the order of the table. `stack` removes what they need.
+ */
 export async function makeContenders(
   names: readonly string[],
   executables: Executables,
@@ -152,7 +154,7 @@ export async function makeContenders(
   return contenders;
 }
 
-/** Circuits of one, two and three hops, e.g. `sealed_3`: with one router more, as a stage has it. */
+/** Circuits of one, two and three hops, e.g. `sealed_3`, with one router more than hops. */
 function circuitEntries(name: string, stage: 5 | 6): Entry[] {
   return [1, 2, 3].map((hops) => {
     const options = ["--routers", `${hops + 1}`, "--hops", `${hops}`];
@@ -173,7 +175,7 @@ function stageEntry(setting: Pick<StageSetting, "name" | "stage" | "options">, g
       const old = `${name}@${before.commit}`;
       return [
         await makeStage({ ...now, before: old }, stack),
-        // It may know nothing yet of a stage, or of an option.
+        // That revision may not know a stage or an option yet.
         await makeStage({ ...now, name: old, onion: before.onion, mayFail: true }, stack),
       ];
     },

@@ -7,7 +7,7 @@ import type { Contender } from "./contender.ts";
 import { warmUp } from "./measure.ts";
 import type { Instruments } from "./traffic.ts";
 
-/** A contender and what each round said about it. */
+/** A contender and its rounds. */
 export interface Measured<Figures> {
   readonly contender: Contender;
   readonly rounds: readonly Figures[];
@@ -24,9 +24,9 @@ export interface Conduct<Figures> {
 }
 
 /**
- * Measures all contenders in every round, so that whatever the machine does to one it does to all. Each round
- * begins with another one: nobody always comes after the same neighbour. One that may fail and does is left out, and a
- * note says why; its place in the later rounds stays empty.
+ * Measures all contenders in every round, so that they share the machine's moods. Each round begins
+ * with another one, so none always follows the same neighbour. A contender that may fail and does
+ * is omitted with a note, and its later rounds stay empty.
  */
 export async function measureRounds<Figures>(
   contenders: readonly Contender[],
@@ -34,7 +34,7 @@ export async function measureRounds<Figures>(
   instruments: Instruments,
 ): Promise<Measured<Figures>[]> {
   const failed = new Set<Contender>();
-  /** What `work` makes of the contender; `undefined` if it fails and may. */
+  /** The result of `work` for the contender; `undefined` if it fails and may. */
   const attempt = async <Result>(contender: Contender, work: () => Promise<Result>) => {
     try {
       return await work();

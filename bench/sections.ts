@@ -16,7 +16,7 @@ interface Section {
   readonly blocks: readonly (readonly string[])[];
 }
 
-/** Load average per core above which the machine was busy with something else. */
+/** Load average per core above which the machine was busy with other work. */
 const BUSY = 0.3;
 
 /** Every section of a report. */
@@ -31,13 +31,13 @@ export function sectionsOf(report: Report): Section[] {
   ];
 }
 
-/** Whether the machine had something else to do. */
+/** Whether the machine had other work. */
 export function wasBusy({ machine }: Report): boolean {
   return machine.loadBefore > BUSY * machine.cores;
 }
 
 function sideBySide({ measures, against }: Report): string[] {
-  const head = ["measure", "contender", "median", "least–most", "× C", "× kernel"];
+  const head = ["measure", "contender", "median", "min–max", "× C", "× kernel"];
   if (against !== undefined) head.push(`× ${against}`);
   const rows = measures.flatMap((measure) =>
     measure.figures.map((figure, index) => [
@@ -65,19 +65,19 @@ function remarks(report: Report): string[][] {
   const took = (name: string) =>
     measures.some(({ figures }) => figures.some(({ contender }) => contender === name));
   return [
-    "Ratios are taken within a round; the median of the rounds' ratios is shown. × C is against the same work in C, " +
-    "× kernel against the kernel alone on the same way.",
+    "Ratios are taken within a round, and the table shows their median. × C is the ratio to the same work in C, " +
+    "× kernel the ratio to the kernel alone on the same way.",
     ...(took("wireguard_go")
       ? [
-        "wireguard_go encrypts each packet and hands it to the kernel at its far end, which answers. Stage 2 does neither, " +
-        "so the two show what a tunnel of two processes costs, not which is the better one.",
+        "wireguard_go encrypts each packet, and the kernel at its far end answers. Stage 2 does neither, " +
+        "so the two show the cost of a tunnel of two processes, not which is better.",
       ]
       : []),
     ...(took("tor") || took("tor_tuned")
       ? [
-        "Tor carries TCP streams and no packets, so it has no ping: compare it in the rows of TCP streams only. A message's " +
-        "round trip there is from program to program and holds the server's wake-up and TCP, which a ping has not; veth " +
-        "shows what that alone costs. Tor's start to ready is with what it has cached; the first one of all votes.",
+        "Tor carries TCP streams and cannot be pinged: compare it in the rows of TCP streams only. A message's round " +
+        "trip there includes the server's wake-up and TCP, unlike a ping; veth shows what that alone costs. Tor " +
+        "starts with its cache; only its very first start votes.",
       ]
       : []),
     ...(wasBusy(report)
@@ -101,7 +101,7 @@ function renderClaims(claims: readonly ClaimResult[]): string[] {
       claim.holds === undefined ? "" : claim.holds ? "yes" : "NO",
     ];
   });
-  return layOut(["what", "against", "median", "least–most", "allowed", "holds"], rows, 2);
+  return layOut(["what", "against", "median", "min–max", "allowed", "holds"], rows, 2);
 }
 
 function formatBound({ atMost, atLeast }: ClaimResult): string {
@@ -116,7 +116,7 @@ function renderGrowth({ title, remark, rows }: GrowthReport): Section {
     contender,
     ...GROWTH_MEASURES.flatMap(({ key, digits }) => formatGrowth(figures[key], digits)),
   ]);
-  const explanation = "× first is against the same contender in the table's first rows.";
+  const explanation = "× first is the ratio to the same contender in the first rows of the table.";
   const below = [explanation, ...(remark === undefined ? [] : [remark])].join(" ");
   return { title: `Growth: ${title}`, blocks: [layOut(head, cells, 2), [below]] };
 }
@@ -130,7 +130,7 @@ function formatGrowth(figure: GrowthFigure | undefined, digits: number): string[
   ];
 }
 
-/** The peers that were found, in a sentence; `undefined` where nobody asked. */
+/** The peers that were found, in a sentence; `undefined` without `--peers`. */
 export function describePeers({ peers }: Report): string | undefined {
   if (peers === undefined) return undefined;
   if (peers.length === 0) return `none found for ${PEER_NAMES.join(", ")}`;

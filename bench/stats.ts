@@ -1,17 +1,17 @@
 /**
- * The statistics of the bench: order statistics, and ratios that are taken inside a round.
+ * The statistics of the bench: order statistics, and ratios within a round.
  *
- * A machine drifts: another tenant wakes up, the clock frequency changes. What two contenders did within one round
- * they did under much the same conditions, so their ratio is taken there and the median of the ratios reported;
- * the ratio of two medians would mix rounds.
+ * A machine drifts: another tenant wakes up, the clock frequency changes. Two contenders share the
+ * conditions of one round, so their ratio is taken there, and the median of the ratios is reported.
+ * A ratio of two medians would mix rounds.
  *
  * @module
  */
 
-/** Which way a figure gets better. */
+/** The direction in which a figure improves. */
 export type Better = "lower" | "higher";
 
-/** What several rounds said about one figure. */
+/** One figure over several rounds. */
 export interface Summary {
   readonly median: number;
   readonly least: number;
@@ -20,7 +20,7 @@ export interface Summary {
   readonly rounds: number;
 }
 
-/** A figure per round; `undefined` where the round could not tell. */
+/** A figure for each round; `undefined` without one. */
 export type Rounds = readonly (number | undefined)[];
 
 /** A change for the worse by more than this share is a regression. */
@@ -29,7 +29,7 @@ export const TOLERANCE = 0.2;
 /**
  * The value below which `share` (0 to 1) of the values lie, interpolated between the two nearest.
  *
- * @throws RangeError if there is no value
+ * @throws RangeError without a value
  */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -41,11 +41,11 @@ export function quantile(values: readonly number[], share: number): number {
 }
 
 /**
- * The mean of the middle half of the values, those at its edges by the part that lies inside. As deaf to outliers
- * as the median, but it is not confined to the steps of a coarse clock (`ping` prints whole microseconds), nor does it
- * jump where the values make two heaps.
+ * The mean of the middle half of the values; those at its edges count by the part inside. It
+ * ignores outliers like the median, but it has no steps of a coarse clock (`ping` prints whole
+ * microseconds), and does not jump between two heaps.
  *
- * @throws RangeError if there is no value
+ * @throws RangeError without a value
  */
 export function midmean(values: readonly number[]): number {
   if (values.length === 0) throw new RangeError("A midmean needs at least one value");
@@ -59,7 +59,7 @@ export function midmean(values: readonly number[]): number {
   return sum / (to - from);
 }
 
-/** Median and extremes over the rounds that had the figure; `undefined` if none had. */
+/** Median and extremes of the rounds that had the figure; `undefined` without such a round. */
 export function summarize(rounds: Rounds): Summary | undefined {
   const values = rounds.filter((value) => value !== undefined);
   if (values.length === 0) return undefined;
@@ -71,7 +71,7 @@ export function summarize(rounds: Rounds): Summary | undefined {
   };
 }
 
-/** Each round's `mine / base`, where the round has both and a base that can be divided by. */
+/** The ratio `mine / base` of each round that has both and a base other than 0. */
 export function pairedRatios(mine: Rounds, base: Rounds): number[] {
   const ratios: number[] = [];
   for (const [round, value] of mine.entries()) {
@@ -82,8 +82,9 @@ export function pairedRatios(mine: Rounds, base: Rounds): number[] {
 }
 
 /**
- * Whether a figure got worse by more than {@linkcode TOLERANCE}, given its ratios to its base, one a round. The median must
- * say so, and three rounds in four that it got worse at all: where the rounds contradict each other, it is noise.
+ * Whether a figure got worse by more than {@linkcode TOLERANCE}, given its ratio to its base in
+ * each round. The median must say so, and three rounds in four must be worse at all. Rounds that
+ * contradict each other are noise.
  */
 export function isRegression(ratios: readonly number[], better: Better): boolean {
   if (ratios.length === 0) return false;

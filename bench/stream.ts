@@ -7,12 +7,15 @@ import type { StreamTarget } from "./contender.ts";
 import { Daemon } from "./daemon.ts";
 import type { Place } from "./place.ts";
 
-/** The port of stream servers. */
+/** Port of stream servers. */
 const PORT = "7000";
 
 /** One run of the client. */
 export interface StreamOptions {
-  /** Small messages there and back, the next one so many seconds after the last; or as much as comes, by TCP or by UDP. */
+  /**
+   * Small messages there and back, at an interval in seconds; or as much as possible, by TCP or
+   * UDP.
+   */
   readonly what: { readonly messagesEvery: number } | "bulk" | "datagrams";
   readonly warmupSeconds: number;
   readonly spanSeconds: number;
@@ -20,7 +23,7 @@ export interface StreamOptions {
   readonly watch: readonly number[];
 }
 
-/** What it prints; the C file says what each field means. */
+/** Its output; the C file explains the fields. */
 export interface StreamResult {
   readonly seconds: number;
   readonly bytes: number;
@@ -28,7 +31,9 @@ export interface StreamResult {
   readonly roundTripMicroseconds: { readonly midmean: number } | null;
 }
 
-/** Starts the server at the far end; it is the caller's to end. `program` is the path of the built program. */
+/**
+ * Starts the server at the far end. The caller ends it. `program` is the path of the built program.
+ */
 export async function serveStreams(
   program: string,
   { server, address }: StreamTarget,

@@ -8,7 +8,8 @@ import type { Summary } from "./stats.ts";
 /**
  * Lays rows out in columns of equal width.
  *
- * @param texts how many columns, from the left, hold text; the others hold numbers and are set flush right
+ * @param texts the number of columns, from the left, that hold text; the others hold numbers and
+ * are flush right
  */
 export function layOut(
   head: readonly string[],
@@ -32,12 +33,12 @@ export function formatFigure(value: number, digits: number): string {
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** What lies between the extremes, e.g. `9.8–11.2`. */
+/** The extremes, e.g. `9.8–11.2`. */
 export function formatSpread({ least, most }: Summary, digits: number): string {
   return `${formatFigure(least, digits)}–${formatFigure(most, digits)}`;
 }
 
-/** The median of some ratios; empty where there are none. */
+/** The median of some ratios; empty without any. */
 export function formatRatio(ratios: Summary | undefined): string {
   return ratios === undefined ? "" : ratios.median.toFixed(2);
 }

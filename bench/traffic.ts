@@ -1,5 +1,5 @@
 /**
- * Traffic: puts packets on a contender's way, and sees that it is the contender that answers, and rightly.
+ * Traffic: sends packets through a contender, and checks that the contender answers, and rightly.
  *
  * @module
  */
@@ -14,35 +14,35 @@ export interface Instruments {
   readonly plan: Plan;
   /** Path of the load generator. */
   readonly loadProgram: string;
-  /** Path of the stream client and server; absent where streams are not measured. */
+  /** Path of the stream client and server; undefined if streams are not measured. */
   readonly streamProgram?: string;
-  /** Told what a reader of the figures must know, e.g. that packets were lost. */
+  /** Receives notes for readers of the figures, e.g. that packets were lost. */
   readonly note: (text: string) => void;
   readonly signal: AbortSignal;
 }
 
-/** A contender that runs, and where packets for it go. */
+/** A running contender, and where packets for it go. */
 export interface Subject {
   readonly contender: Contender;
   readonly running: Running;
   readonly way: PacketTarget;
 }
 
-/** Packets that are put on a contender's way. */
+/** Packets that are sent through a contender. */
 interface Traffic {
-  /** The lengths of the run, in seconds. */
+  /** The lengths of the run in seconds. */
   readonly warmup: number;
   readonly span: number;
   /** Payload bytes. */
   readonly size: number;
-  /** Addresses in a row that they go to, in turn. */
+  /** Number of consecutive addresses that they go to, in turn. */
   readonly flows: number;
 }
 
-/** A share of one core from which the load generator, not the contender, may be what limits the rate. */
+/** Share of one core from which the load generator itself may limit the rate. */
 const SATURATED = 0.95;
 
-/** Ready is what answers. A moment's grace, and after its first reply a contender has no excuse for a lost packet. */
+/** Waits for the first reply. After it, a contender has no excuse for a lost packet. */
 export async function awaitFirstReply(
   { name, place }: Contender,
   way: PacketTarget,
@@ -52,12 +52,12 @@ export async function awaitFirstReply(
   if (received === 0) throw new Error(`${name} says that it is ready, but ${way.address} does not answer`);
 }
 
-/** Whether it has a CPU time of its own: the kernel answers on the load generator's. */
+/** Whether it has CPU time of its own: the kernel answers on the load generator's. */
 export async function hasPrograms({ running }: Subject): Promise<boolean> {
   return (await running.pids()).length > 0;
 }
 
-/** The load at the largest window, halved from `window`, at which no packet is lost. */
+/** The load at the largest window, halved from `window`, without packet loss. */
 export async function lossless(
   subject: Subject,
   instruments: Instruments,
@@ -96,7 +96,7 @@ export async function onLoad(
   { warmup, span, size, flows, window, pause = 0 }: Traffic & Pick<LoadOptions, "window" | "pause">,
 ): Promise<LoadResult> {
   const watch = await running.pids();
-  // One host is the contender's own; several are out of the crowd.
+  // A single host is the contender's own; several are from the crowd.
   const target = flows === 1 ? way.address : way.crowd;
   if (target === undefined) throw new TypeError(`${name} leads to no crowd`);
   const options = { target, flows, size, window, pause, warmupSeconds: warmup, spanSeconds: span, watch };

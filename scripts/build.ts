@@ -1,9 +1,9 @@
 /**
- * `deno task build`: makes `./onion`, one file that needs nothing else, and says which of two kinds it is. A build
- * whose inputs have not changed is over at once.
+ * `deno task build` makes `./onion`, one file that needs nothing else, and says which kind it is. A
+ * build without changed inputs ends at once.
  *
- * - By `deno compile`, wherever the runtime base that it puts the program on can be had.
- * - Self-extracting otherwise: the same behaviour, without a download.
+ * - `deno compile`, if the runtime base can be downloaded.
+ * - A self-extracting executable otherwise, with the same behaviour and without a download.
  *
  * @module
  */
@@ -16,11 +16,11 @@ import { selfExtracting } from "./self_extracting.ts";
 const onion = `${ROOT}onion`;
 const stampFile = `${DIST}/build.json`;
 
-/** What `dist/build.json` keeps of the last build. */
+/** The contents of `dist/build.json`: the last build. */
 interface Stamp {
   readonly inputs: string;
   readonly kind: ExecutableKind;
-  /** Size in bytes and time of the executable, so that a build of somebody else's is noticed. */
+  /** Size in bytes and time of the executable, to notice another build. */
   readonly size: number;
   readonly modified: number;
 }
@@ -52,7 +52,7 @@ async function build(): Promise<void> {
     const whyNot = await denoCompile(made);
     if (whyNot !== undefined) await selfExtracting(made);
     const kind = whyNot === undefined ? "deno compile" : "self-extracting";
-    // Renamed, so that whoever runs ./onion meanwhile has the old one or the new one, and a running one stays whole.
+    // Renames the file, so that a running ./onion stays whole.
     Deno.renameSync(made, onion);
     const { size, mtime } = Deno.statSync(onion);
     const stamp: Stamp = { inputs, kind, size, modified: Number(mtime) };
@@ -80,7 +80,7 @@ function filesUnder(directory: string): string[] {
   );
 }
 
-/** What the last build noted, if `./onion` is still what it made. */
+/** The note of the last build, if `./onion` is still its result. */
 function lastBuild(): Stamp | undefined {
   try {
     const stamp: Stamp = JSON.parse(Deno.readTextFileSync(stampFile));

@@ -1,12 +1,12 @@
 /**
- * The kind of executable that `deno compile` makes: the program and its runtime in one ELF file.
+ * The executable of `deno compile`: program and runtime in one ELF file.
  *
  * @module
  */
 import { V8_FLAGS, VERSION } from "../src/run/self.ts";
 import { deno, exists, STARTED_MODULES } from "./project.ts";
 
-/** How long the server of the runtime base may take to answer. */
+/** Max time for the server of the runtime base to answer. */
 const ANSWER_MS = 5_000;
 
 /** The arguments of Deno that compile the program into a file. */
@@ -16,7 +16,8 @@ export function compileArguments(output: string): string[] {
     "--no-check", // the gate checks types
     "--allow-all",
     V8_FLAGS,
-    // Deno keeps a compiled program's code cache under a guessable name in /tmp, where anyone may put one for root.
+    // Deno keeps the code cache of a compiled program under a predictable name in /tmp, where
+    // anyone could place one for root.
     "--no-code-cache",
     ...STARTED_MODULES.flatMap((path) => ["--include", path]),
     "--output",
@@ -25,18 +26,21 @@ export function compileArguments(output: string): string[] {
   ];
 }
 
-/** Makes the executable. Returns why that can't be, in words to go behind a colon, or nothing when it is made. */
+/** Makes the executable. Returns why that failed, as words after a colon, or nothing. */
 export async function denoCompile(output: string): Promise<string | undefined> {
   const unreachable = await whyNoRuntimeBase();
   if (unreachable !== undefined) return unreachable;
   const { success, said } = await deno(compileArguments(output));
   if (!success) return `it failed (${innermostCause(said)})`;
-  // A base that is no `denort` may be taken without complaint, and then ignores the program.
+  // Deno may accept a base that is no `denort`, which then ignores the program.
   const itself = await outputOf(output, ["--version"]).catch((error: Error) => error.message);
   return itself.includes(`onion ${VERSION}`) ? undefined : "what it makes does not run the program";
 }
 
-/** Whether the runtime base is there or can be fetched. `deno compile` finds out too, but may need minutes for it. */
+/**
+ * Whether the runtime base exists or can be downloaded. `deno compile` may need minutes to find
+ * out.
+ */
 async function whyNoRuntimeBase(): Promise<string | undefined> {
   if (Deno.env.has("DENORT_BIN")) return undefined;
   const path = `release/v${Deno.version.deno}/denort-${Deno.build.target}.zip`;
@@ -51,7 +55,7 @@ async function whyNoRuntimeBase(): Promise<string | undefined> {
   }
 }
 
-/** The last line of what Deno says about an error. */
+/** The last line of Deno's error message. */
 function innermostCause(said: string): string {
   const [error = ""] = said.split("\n\nStack backtrace");
   return error.trim().split("\n").at(-1)?.trim() || "without a word";

@@ -1,12 +1,12 @@
 #!/bin/sh
 # onion @VERSION@, an onion router for IP packets, with Deno @DENO@ for @ARCH@ inside.
 #
-# This head unpacks the payload behind it, once, into a cache that only its owner can write, and becomes the program
-# there. scripts/build.ts fills in the words between at signs.
+# This head unpacks its payload once, into a cache that only its owner can write, and becomes the
+# program there. scripts/build.ts replaces the words between at signs.
 
 id=sha256-@SHA256@ # of the payload; names its directory in the cache
 
-# The tools below must be found, and the program's `ip`, even where the caller's PATH holds little or nothing.
+# Finds the tools below, and the program's `ip`, even if the caller's PATH is almost empty.
 export PATH="${PATH:+$PATH:}/usr/sbin:/usr/bin:/sbin:/bin"
 
 fail() { # exit_code cause_and_remedy
@@ -14,17 +14,17 @@ fail() { # exit_code cause_and_remedy
   exit "$1"
 }
 
-# Says whether a path exists and is ours. POSIX lacks -O, but every sh of Linux has it, and it costs no process.
+# Whether a path exists and is ours. POSIX lacks -O, but every sh of Linux has it, and it costs no process.
 # shellcheck disable=SC3067
 ours() { [ -O "$1" ]; }
 
-# What another user could have put somewhere must never be run: insists on two directories that only we can write.
+# Guards against running what another user put there: checks two directories that only we may write.
 guard() { # cache directory_in_it
   listed=$(ls -ldn "$1" "$2")
   read -r _ _ owner _ <<LISTED
 $listed
 LISTED
-  # Looked at in the same moment as the rest: in /tmp, one that was ours could be another's by now.
+  # Compares everything of one moment, because in /tmp a directory of ours could be replaced.
   case ${uid:-$owner}:$listed in
     "$owner":d????-??-*"
 "d????-??-*) ;;
@@ -32,20 +32,20 @@ LISTED
   esac
 }
 
-# Becomes the program where the cache holds it; returns where it doesn't.
+# Becomes the program if the cache holds it; otherwise returns.
 start() { # cache argument...
   cache=$1 program=$1/$id
   shift
   ours "$program" && ours "$cache" || return 0
   guard "$cache" "$program"
-  # A developer's, meant for other programs.
+  # A developer's setting, meant for other programs.
   unset NODE_OPTIONS DENO_V8_FLAGS DENO_LOG DENO_COVERAGE_DIR DENO_AUDIT_PERMISSIONS DENO_PERMISSION_BROKER_PATH
-  # V8 keeps the code it compiled in DENO_DIR, which makes the next start quicker.
+  # V8 keeps compiled code in DENO_DIR, which makes the next start faster.
   export DENO_DIR="$program/deno" DENO_NO_UPDATE_CHECK=1
   exec "$program/onion" @FLAGS@ "$program/main.js" "$@"
 }
 
-# Makes the cache unless it is there, and says whether it is ours to fill.
+# Makes the cache if necessary, and says whether we may fill it.
 usable() { # cache
   mkdir -p "${1%/*}" 2>/dev/null && mkdir "$1" 2>/dev/null
   ours "$1"
@@ -63,7 +63,7 @@ unpack() { # cache
   done
   mkdir "$new" 2>/dev/null || fail 4 "cannot write to $1; make room there or set ONION_CACHE_DIR"
 
-  # Checked while it is unpacked: two processors take half the time of one. Nothing is used before both ended well.
+  # Checks while unpacking: two processors halve the time. Nothing is used before both succeeded.
   said=$(
     payload | sha256sum &
     payload | tar -xzomf - -C "$new" 2>&1 && echo unpacked
@@ -79,12 +79,12 @@ unpack() { # cache
   said=$("$new/onion" --version 2>&1) ||
     fail 4 "cannot run what it unpacked into $1 (${said##*: }); it needs Linux on @ARCH@ with glibc, and a directory that is not mounted noexec (set ONION_CACHE_DIR)"
 
-  # On disk before it gets its name, lest a power cut leaves a directory that only looks complete.
+  # Writes to disk before renaming, so that a power cut leaves no directory that only looks complete.
   sync "$new"/* 2>/dev/null
-  # Of two first starts at once the second fails here, and takes what the first has made.
+  # The second of two simultaneous first starts fails here and uses the result of the first.
   mv -T "$new" "$1/$id" 2>/dev/null || rm -rf "$new"
 
-  # Other versions, unless one runs or came within the hour: it may be between its own unpacking and its `exec`.
+  # Removes other versions, unless one runs or is under an hour old: it may be between unpacking and `exec`.
   running=$(readlink /proc/[0-9]*/exe 2>/dev/null)
   for old in "$1"/sha256-*; do
     case $running in *"$old/"*) continue ;; esac
@@ -94,8 +94,8 @@ unpack() { # cache
   trap - EXIT HUP INT TERM
 }
 
-# The first of these that is ours or can be made. Only root can make the first, the second lies in the user's own
-# home, and in the third nobody else can rename what is ours, because /tmp is sticky.
+# Uses the first of these that is ours or can be made. Only root can make the first. The second is in
+# the user's home. In the third, nobody else can rename what is ours, because /tmp is sticky.
 system=/var/cache/onion last='' uid=''
 case ${XDG_CACHE_HOME-} in
   /*) users=$XDG_CACHE_HOME/onion ;;

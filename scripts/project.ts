@@ -1,28 +1,28 @@
 /**
- * The project as its build sees it: where it lies, what has to be named to every tool, and how Deno is run in it.
+ * The project as its build sees it: paths, modules that tools must be told of, and how to run Deno.
  *
  * @module
  */
 
-/** The checkout's directory, with a slash at its end. */
+/** Directory of the checkout, with a final slash. */
 export const ROOT = decodeURIComponent(new URL("..", import.meta.url).pathname);
 
-/** Where everything goes that is made and that git ignores. */
+/** Directory for everything that is built and that git ignores. */
 export const DIST = `${ROOT}dist`;
 
-/** Modules that are started, not imported, so that no tool finds them by itself. */
+/** Modules that are started and not imported, so that tools cannot find them. */
 export const STARTED_MODULES: readonly string[] = ["src/runtime/packet_thread.ts"];
 
-/** How long a Deno command of the build may take, a download included, before it is ended. */
+/** Max time for a Deno command of the build, including a download. */
 const LIMIT_MS = 300_000;
 
-/** How a Deno command ended, and what it said on stderr. */
+/** How a Deno command ended, and its stderr. */
 interface Ended {
   readonly success: boolean;
   readonly said: string;
 }
 
-/** Runs the Deno that runs this in the checkout. */
+/** Runs this Deno in the checkout. */
 export async function deno(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
@@ -39,7 +39,7 @@ export async function deno(
   return { success, said: new TextDecoder().decode(stderr) };
 }
 
-/** Says whether a file exists. */
+/** Whether a file exists. */
 export function exists(path: string): boolean {
   try {
     return Deno.statSync(path).isFile;
@@ -48,7 +48,7 @@ export function exists(path: string): boolean {
   }
 }
 
-/** The SHA-256 of bytes that lie in several pieces, in lower-case hexadecimal. */
+/** SHA-256 of bytes in several pieces, in lower-case hexadecimal. */
 export async function sha256(parts: readonly (string | Uint8Array<ArrayBuffer>)[]): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", await new Blob([...parts]).arrayBuffer());
   return new Uint8Array(digest).toHex();

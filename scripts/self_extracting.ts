@@ -1,6 +1,6 @@
 /**
- * A self-extracting executable: a shell head (`head.sh`) with a gzipped tar archive behind it, which holds the Deno
- * runtime and the bundled program. The same inputs make the same bytes.
+ * A self-extracting executable: a shell head (`head.sh`) followed by a gzipped tar archive with the
+ * Deno runtime and the bundled program. The same inputs give the same bytes.
  *
  * @module
  */
@@ -13,16 +13,16 @@ import { deno, DIST, exists, sha256, STARTED_MODULES } from "./project.ts";
 /** A file of the archive. */
 interface Entry {
   readonly name: string;
-  /** Whether its owner may run it. */
+  /** Whether its owner may execute it. */
   readonly program: boolean;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Makes the executable, with the Deno that runs this. */
+/** Makes the executable with this Deno. */
 export async function selfExtracting(output: string): Promise<void> {
   const runtime = Deno.readFileSync(Deno.execPath());
-  // gzip members, laid end to end, unpack to their contents, laid end to end: so the runtime, which takes longest, is
-  // compressed only once.
+  // Concatenated gzip members unpack to concatenated contents. So the runtime, which takes longest,
+  // is compressed only once.
   const payload = [
     await compressedRuntime(runtime),
     await zip([...(await bundle()).flatMap(tarEntry), TAR_END]),
@@ -42,14 +42,15 @@ export async function selfExtracting(output: string): Promise<void> {
 async function bundle(): Promise<Entry[]> {
   const directory = Deno.makeTempDirSync({ dir: DIST, prefix: "bundle." });
   try {
-    // Rarely used code stays in files of its own, so that a router doesn't load the help pages.
-    // What is short is read and hashed sooner, each time the program starts: of 300 ms it saves 10.
+    // Rarely used code stays in separate files, so a router does not load the help pages. Minified
+    // files load faster: 10 of 300 ms at each start.
     const flags = ["--quiet", "--code-splitting", "--minify"];
-    // What is started shares no file with what starts it, since they share no memory either: so it has fewer to load.
+    // A started module shares no file with its starter, because they share no memory. So it loads
+    // fewer files.
     for (const entry of ["main.ts", ...STARTED_MODULES]) {
       const into = `${directory}/${entry.slice(0, entry.lastIndexOf("/") + 1)}`;
       const { success, said } = await deno(["bundle", ...flags, "--outdir", into, entry]);
-      if (!success) throw new OperatorError(`deno bundle failed:\n${said}`, "mend what it names");
+      if (!success) throw new OperatorError(`deno bundle failed:\n${said}`, "fix what it names");
     }
     return filesUnder(directory).map((name) => ({
       name,
@@ -62,27 +63,30 @@ async function bundle(): Promise<Entry[]> {
 }
 
 /**
- * Hides what a module imports only now and then. Deno reads and looks through everything that a program names before it runs the
- * first line, and for each Worker once more: of a start's 300 ms that took 7 in each process. A name that is the result of an
- * expression is looked up when it is needed.
+ * Hides imports that a module makes only later. Deno reads everything that a program names before
+ * its first line runs, and again for each Worker: 7 of 300 ms in each process. It resolves a
+ * computed name only when needed.
  */
 export function hideImports(code: string): string {
   return code.replace(/\bimport\(("[^"]+")\)/g, "import((0,$1))");
 }
 
-/** The archive's first member. It is named for the program, because that is what `ps` and `pgrep` go by. */
+/**
+ * The first member of the archive. It has the name of the program, because `ps` and `pgrep` show
+ * that.
+ */
 async function compressedRuntime(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
   const kept = `${DIST}/runtime-${await sha256([bytes])}.tar.gz`;
   if (exists(kept)) return Deno.readFileSync(kept);
   const zipped = await zip(tarEntry({ name: "onion", program: true, bytes }));
-  // Renamed, so that another build never reads half of it.
+  // Renames the file, so that another build never reads half of it.
   const partial = Deno.makeTempFileSync({ dir: DIST });
   Deno.writeFileSync(partial, zipped);
   Deno.renameSync(partial, kept);
   return zipped;
 }
 
-/** Puts values where the head says `@NAME@`, and the payload's first line where it says `@LINE@`. */
+/** Fills in values where the head has `@NAME@`, and the first line of the payload for `@LINE@`. */
 function fill(template: string, values: Readonly<Record<string, string>>): string {
   const lines = template.split("\n").length;
   return template.replace(/@([A-Z0-9]+)@/g, (_, name: string) => {
@@ -96,8 +100,8 @@ const BLOCK = 512;
 const TAR_END = new Uint8Array(2 * BLOCK);
 
 /**
- * A file as a tar archive holds it: a header (POSIX.1-2017, pax, "ustar Interchange Format"), the bytes, and padding.
- * Owner, group and time are zero, because `tar -om` looks at none of them.
+ * A file in a tar archive: header (POSIX.1-2017, pax, "ustar Interchange Format"), bytes, and
+ * padding. Owner, group and time are zero, because `tar -om` ignores them.
  */
 function tarEntry({ name, program, bytes }: Entry): Uint8Array<ArrayBuffer>[] {
   const header = new Uint8Array(BLOCK);
@@ -117,7 +121,7 @@ function tarEntry({ name, program, bytes }: Entry): Uint8Array<ArrayBuffer>[] {
   return [header, bytes, new Uint8Array((BLOCK - bytes.length % BLOCK) % BLOCK)];
 }
 
-/** Paths of the files in a directory, at any depth, in an order that doesn't depend on the file system. */
+/** Paths of the files in a directory, at any depth, in an order independent of the file system. */
 function filesUnder(directory: string, prefix = ""): string[] {
   return [...Deno.readDirSync(`${directory}/${prefix}`)]
     .flatMap(({ name, isDirectory }) =>

@@ -1,5 +1,6 @@
 /**
- * The floor programs in C. Each makes its own TUN device and address, like ours, and takes them along.
+ * The floor programs in C. Each makes its own TUN device and address, as onion does, and both end
+ * with it.
  *
  * @module
  */
@@ -10,7 +11,7 @@ import { Netns } from "../netns.ts";
 import { behindTunnel, CAPTURED, LONGEST_WHOLE, TUNNEL } from "./tunnel.ts";
 
 /**
- * Makes the namespace of a program that answers by itself; it goes with `stack`.
+ * Makes the namespace of a program that answers itself; `stack` removes it.
  *
  * @param wide whether a crowd of hosts is behind its tunnel
  */
@@ -42,7 +43,7 @@ export async function makeFloor(
   };
 }
 
-/** Makes the practice network of the program that has a raw ICMP exit; it goes with `stack`. */
+/** Makes the practice network of the program with a raw ICMP exit; `stack` removes it. */
 export async function makeRawFloor(
   name: string,
   program: string,
@@ -51,7 +52,7 @@ export async function makeRawFloor(
 ): Promise<Contender> {
   const lab = stack.use(await Lab.up(onion));
   const table = ["table", String(CAPTURED.table)];
-  // The least that leads packets into a tunnel: the course's rule and route.
+  // The minimum that leads packets into a tunnel: the course's rule and route.
   await lab.vm.run(["ip", "rule", "add", "from", LabAddress.vm, ...table, "priority", "8"]);
   const command = [program, TUNNEL.device, TUNNEL.address, "eth1", LabAddress.exit];
   return {
@@ -66,7 +67,7 @@ export async function makeRawFloor(
       const since = performance.now();
       const { daemon } = await Daemon.start(lab.vm, name, command, { signal });
       made.use(daemon);
-      // It goes with the TUN device.
+      // The route ends with the TUN device.
       await lab.vm.run(["ip", "route", "add", CAPTURED.block, "dev", TUNNEL.device, ...table], { signal });
       const startMs = performance.now() - since;
       const owned = made.move();

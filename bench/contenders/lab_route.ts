@@ -1,5 +1,5 @@
 /**
- * The kernel alone in the practice network: the same host, the same number of routers, and no tunnel.
+ * The kernel alone in the practice network: the same host and number of routers, without a tunnel.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import type { Contender } from "../contender.ts";
 import { Lab, LAB_HOST } from "../lab.ts";
 import { NOTHING_TO_START } from "./veth.ts";
 
-/** Makes the practice network; it goes with `stack`. */
+/** Makes the practice network; `stack` removes it. */
 export async function makeLabRoute(
   name: string,
   onion: string,

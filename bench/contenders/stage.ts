@@ -1,5 +1,5 @@
 /**
- * Ours: `onion --stage N`, as a user runs it.
+ * `onion --stage N`, as a user runs it.
  *
  * @module
  */
@@ -10,15 +10,17 @@ import { Netns } from "../netns.ts";
 import type { Place } from "../place.ts";
 import { behindTunnel, TUNNEL } from "./tunnel.ts";
 
-/** Which executable runs which stage, and what it is called. */
+/** The executable, its stage, and its name. */
 export interface StageSetting {
   readonly name: string;
   readonly stage: 2 | 3 | 4 | 5 | 6;
   /** Path of the executable. */
   readonly onion: string;
-  /** Path of the executable that makes the practice network: this tree's, also for another revision. */
+  /**
+   * Path of the executable that makes the practice network: this tree's, also for another revision.
+   */
   readonly labOnion: string;
-  /** Whether a crowd of hosts is behind the tunnel of stage 2, as there is in the practice network. */
+  /** Whether a crowd of hosts is behind the tunnel of stage 2, as in the practice network. */
   readonly wide: boolean;
   /** Further options, e.g. `--no-packet-log`. */
   readonly options: readonly string[];
@@ -28,18 +30,18 @@ export interface StageSetting {
   readonly mayFail: boolean;
 }
 
-/** Where a stage runs, and whom it leads to. */
+/** Where a stage runs, and where its packets go. */
 interface Surroundings {
   readonly shape: Shape;
   readonly kernel: string;
   readonly place: Place;
   readonly targets: Targets;
-  /** Options that it takes there. */
+  /** Options of the run there. */
   readonly address: readonly string[];
   pids(): Promise<number[]>;
 }
 
-/** Makes what a stage runs in; it goes with `stack`. The TUN device is made by the program itself. */
+/** Makes the place for a stage; `stack` removes it. The program makes the TUN device itself. */
 export async function makeStage(setting: StageSetting, stack: AsyncDisposableStack): Promise<Contender> {
   const { name, stage, onion, options, before, mayFail } = setting;
   const { pids, address, ...surroundings } = await surround(setting, stack);

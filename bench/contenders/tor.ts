@@ -1,13 +1,13 @@
 /**
- * Tor with a private network: three relays, which are their own directory authorities, and a client. Every circuit
- * passes all three, so there is no process that does nothing.
+ * Tor with a private network: three relays, which are also the directory authorities, and a client.
+ * Every circuit passes all three, so no process is idle.
  *
  * ```
  *   stream ── SOCKS ── client ── TLS ── relay ── TLS ── relay ── TLS ── relay ── stream server
  * ```
  *
- * All of it is on the loopback of one enclave, as our routers are on that of one host. Tor carries streams, so only
- * the figures of streams can be taken.
+ * Everything is on the loopback of one enclave, as our routers are on that of one host. Tor carries
+ * streams, so only the figures of streams apply.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { Contender } from "../contender.ts";
 import { Daemon } from "../daemon.ts";
 import { Enclave } from "../enclave.ts";
 
-/** How Tor is set. */
+/** The settings of Tor. */
 interface Tuning {
   /** Lines for every torrc. */
   readonly torrc: readonly string[];
@@ -23,12 +23,13 @@ interface Tuning {
   readonly host: string;
 }
 
-/** Tor's own settings, and the machine's. */
+/** The defaults of Tor and of the machine. */
 export const AS_SHIPPED: Tuning = { torrc: [], host: "" };
 
 /**
- * What makes it fastest: no timer between cells, a congestion control that does not pace, and no waiting for
- * acknowledgements on four connections in a row. By route, since a namespace may not choose every congestion control.
+ * The fastest settings: no timer between cells, a congestion control without pacing, and no delayed
+ * acknowledgements on four connections in a row. Set by route, because a namespace may not choose
+ * every congestion control.
  */
 export const TUNED: Tuning = {
   torrc: ["Schedulers Vanilla"],
@@ -43,19 +44,19 @@ const RELAYS = [1, 2, 3] as const;
 
 const Port = { socks: 9050, onion: 5000, directory: 7100 } as const;
 
-/** Where everything is kept, in the enclave. */
+/** Directory of all its files, in the enclave. */
 const HOME = "/run/tor";
 
 /**
- * Longest time, in ms, that the network has to come up. The first time it has to vote, some ten seconds, and once more
- * where a relay came too late for that. Later starts go on from what they have cached.
+ * Max time in ms for the network to come up. The first start has to vote, for some ten seconds, and
+ * again if a relay was too late. Later starts use the cache.
  */
 const BOOTSTRAP_WITHIN = 90_000;
 
-/** Seconds: between the first votes, between later ones, and for each step of one. */
+/** Seconds between the first votes, between later ones, and for each step of a vote. */
 const VOTING = { first: 5, later: 20, delay: 2 } as const;
 
-/** Makes the network's files in an enclave, which goes with `stack`. */
+/** Makes the files of the network in an enclave, which `stack` removes. */
 export async function makeTor(
   name: string,
   tuning: Tuning,
@@ -68,7 +69,7 @@ export async function makeTor(
     "TestingTorNetwork 1",
     "AssumeReachable 1",
     "Log notice stdout",
-    // It takes more relays than there are, and would be tried every second.
+    // It needs more relays than there are, and would be tried every second.
     "ConfluxEnabled 0",
     ...authorities,
     ...tuning.torrc,
@@ -110,7 +111,10 @@ export async function makeTor(
   };
 }
 
-/** Makes the keys of a relay that is an authority, too. Returns the line by which all others know it. */
+/**
+ * Makes the keys of a relay that is also an authority. Returns the line by which all others know
+ * it.
+ */
 async function makeAuthority(enclave: Enclave, relay: number): Promise<string> {
   const home = `${HOME}/relay${relay}`;
   const keys = `${home}/keys`;
@@ -146,7 +150,7 @@ function relayTorrc(relay: number): string[] {
     "ExitRelay 1",
     "ExitPolicy accept *:*",
     "ExitPolicyRejectPrivate 0",
-    // Each relay may have each place in a circuit.
+    // Lets each relay take each place in a circuit.
     "TestingDirAuthVoteExit *",
     "TestingDirAuthVoteGuard *",
     `TestingV3AuthInitialVotingInterval ${VOTING.first}`,

@@ -1,24 +1,24 @@
 /**
- * The tunnel as contenders see it: ours and those in C have the same one.
+ * The tunnel of contenders, the same for onion and the C programs.
  *
  * @module
  */
 import type { PacketTarget } from "../contender.ts";
 
-/** The TUN device, and who is behind it. */
+/** The TUN device, and the hosts behind it. */
 export const TUNNEL = {
   device: "tun1",
-  /** What onion takes unless told otherwise. */
+  /** The default of onion. */
   address: "10.5.51.2/24",
-  /** The same with more neighbours. */
+  /** The same with more hosts. */
   wide: "10.5.51.2/16",
   host: "10.5.51.7",
-  /** The first of a thousand, where the tunnel is wide. */
+  /** The first of a thousand addresses in a wide tunnel. */
   crowd: "10.5.60.1",
 } as const;
 
 /**
- * The way to who is behind it.
+ * The way to the hosts behind the tunnel.
  *
  * @param wide whether that is a crowd
  */
@@ -27,8 +27,8 @@ export function behindTunnel(wide: boolean): PacketTarget {
   return { address, device, ...(wide ? { crowd } : {}) };
 }
 
-/** What is led into the tunnel in the practice network. */
+/** The destinations that enter the tunnel in the practice network. */
 export const CAPTURED = { table: 9, block: "128.0.0.0/8" } as const;
 
-/** Bytes of the longest payload of an echo request that a TUN device of 1500 bytes takes in one piece. */
+/** Length in bytes of the longest echo payload that a TUN device of MTU 1500 takes in one piece. */
 export const LONGEST_WHOLE: number = 1500 - 20 /* IPv4 */ - 8 /* ICMP */;

@@ -1,13 +1,13 @@
 /**
- * The kernel alone: two namespaces joined by a veth pair, and the far one's own echo replies. No program could be
- * quicker.
+ * The kernel alone: two namespaces joined by a veth pair, and the far one's echo replies. No
+ * program can be faster.
  *
  * @module
  */
 import type { Contender, Running } from "../contender.ts";
 import { Netns } from "../netns.ts";
 
-/** Makes the pair of namespaces; they go with `stack`. */
+/** Makes the pair of namespaces; `stack` removes them. */
 export async function makeVeth(name: string, stack: AsyncDisposableStack): Promise<Contender> {
   const near = stack.use(await Netns.make(`${name}-near`));
   const far = stack.use(await Netns.make(`${name}-far`));
@@ -32,7 +32,7 @@ export async function makeVeth(name: string, stack: AsyncDisposableStack): Promi
   };
 }
 
-/** What runs where only the kernel works. */
+/** The program of contenders that consist of the kernel alone. */
 export const NOTHING_TO_START: Running = {
   startMs: undefined,
   ended: new AbortController().signal,

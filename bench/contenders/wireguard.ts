@@ -1,12 +1,12 @@
 /**
- * wireguard-go with one hop: a tunnel in user space, as ours is, but encrypted, and with the kernel's own echo reply at
- * its far end.
+ * wireguard-go with one hop: a tunnel in user space, as ours, but encrypted, and with the kernel's
+ * echo reply at its far end.
  *
  * ```
  *   near: kernel ── TUN ── wireguard-go ── UDP, veth ── wireguard-go ── TUN ── kernel :far
  * ```
  *
- * At its best: no packet that the others carry whole is cut, and its log is not about packets.
+ * At its best: it fragments no packet that others carry whole, and does not log packets.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import type { Place } from "../place.ts";
 /** One end of the tunnel. */
 interface End {
   readonly place: Place;
-  /** The TUN device, and with it the socket under /run by which `wg` sets it up. */
+  /** The TUN device, and with it the socket under /run that `wg` uses. */
   readonly device: string;
   readonly inner: string;
   readonly outer: string;
@@ -33,10 +33,13 @@ interface Keys {
 
 const PORT = 51820;
 
-/** Bytes: what a packet of 1500 becomes, rounded up: IPv4 20, UDP 8, header and tag of WireGuard 32, padding to 16. */
+/**
+ * Bytes of a packet of 1500, rounded up: IPv4 20, UDP 8, header and tag of WireGuard 32, padding to
+ * 16.
+ */
 const Mtu = { inner: 1500, outer: 1600 } as const;
 
-/** Makes both ends; they go with `stack`. */
+/** Makes both ends; `stack` removes them. */
 export async function makeWireguard(name: string, stack: AsyncDisposableStack): Promise<Contender> {
   const enclave = stack.use(await Enclave.make());
   await Deno.mkdir(enclave.path("/run/wireguard"), { mode: 0o700 });

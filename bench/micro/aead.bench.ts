@@ -6,7 +6,7 @@ import { KEY, PROVIDERS } from "../../src/crypto/provider.ts";
 import { concat, hex, pattern } from "../../tests/support/packets.ts";
 import { nonceOf, sealPlainly } from "../../tests/support/plain_aead.ts";
 
-/** Bytes of a packet; the largest is one that TSO leaves whole. */
+/** Packet sizes in bytes. TSO leaves the largest whole. */
 const SIZES = [64, 1400, 16_000] as const;
 
 const TYPE = 0x61;
@@ -36,11 +36,11 @@ for (const name of PROVIDERS) {
       buffer.hold(size);
       if (!near.seal(buffer, TYPE)) throw new Error("the counter is used up");
     });
-    // A cell can be peeled once only, so each one is sealed anew; what that costs stands above.
+    // A cell can be peeled only once, so each is sealed first. The bench above has that cost.
     Deno.bench(`${name}: seal, and peel, ${size} bytes`, { group: `${size} bytes` }, () => {
       buffer.hold(size);
       near.seal(buffer, TYPE);
-      if (far.peel(buffer, TYPE) !== undefined) throw new Error("a good cell was refused");
+      if (far.peel(buffer, TYPE) !== undefined) throw new Error("a valid cell was refused");
     });
   }
 }

@@ -21,11 +21,11 @@ for (const size of SIZES) {
     if (checksum(view, 0, size) !== sum) throw new Error("a wrong checksum");
   });
   Deno.bench(`isIntact, ${size} bytes`, () => {
-    if (!isIntact(whole, 0, size)) throw new Error("a good checksum was refused");
+    if (!isIntact(whole, 0, size)) throw new Error("a valid checksum was refused");
   });
 }
 
-// The same word replaced in a message of 64 bytes: summed up again, and mended.
+// Replaces one word in a message of 64 bytes: by summing again, and by an update.
 const before = pattern(64);
 before.set([0, 0], 2);
 const after = before.slice();

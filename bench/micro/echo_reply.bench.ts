@@ -27,7 +27,7 @@ for (const size of SIZES) {
   answer();
   assert.deepEqual(delivered?.copy(), replyOf(size));
 
-  // A reply is made in place, so each one begins with the request anew; what that costs stands beside it.
+  // A reply is made in place, so each starts from the request. The bench beside it has that cost.
   Deno.bench(`request copied and checked, ${size} bytes`, { group: `${size} bytes`, baseline: true }, () => {
     packet.load(request);
     ip.wrap(packet);

@@ -20,7 +20,7 @@ for (const keeps of ["lines", "packets"] as const satisfies Keeps[]) {
     const packets = Array.from({ length: BURST }, (_, number) => {
       return pingOf({ source: SOURCE, destination: addressFromBits(number % hosts), id: 1, seq: number });
     });
-    /** What a turn of the packet thread does: as many events as packets, to so many hosts in turn. */
+    /** A turn of the packet thread: one event a packet, to many hosts in turn. */
     const emit = () => {
       for (let number = 0; number < BURST; number++) writer.icmpFromTunnel(packets[number]!, number);
       writer.publish();
@@ -42,7 +42,7 @@ for (const keeps of ["lines", "packets"] as const satisfies Keeps[]) {
   }
 }
 
-// A ring that nobody reads: what an event costs that is only counted.
+// A ring without a reader: the cost of an event that is only counted.
 const full = new EventRing(new SharedArrayBuffer(ringBytes(BURST)), { lost: countLost });
 for (let number = 0; number < BURST; number++) full.relaySealed(number, 1, 0, 0);
 assert.equal(lost, 0);

@@ -1,12 +1,12 @@
 /**
- * Packets for the micro benches, made by the tests' own plain hand: what is timed has no part in making what it is
- * checked with.
+ * Packets for the micro benches. The tests' plain code makes them, so the timed code does not make
+ * what checks it.
  *
  * @module
  */
 import { echo, ipv4, pattern } from "../../tests/support/packets.ts";
 
-/** Bytes of payload: those that the whole path is measured with, too. */
+/** Payload bytes, the same sizes as in the whole bench. */
 export const SIZES = [64, 1400] as const;
 
 /** An echo request from 10.5.51.2 to 10.5.51.7 with `size` bytes of payload. */
@@ -14,7 +14,7 @@ export function requestOf(size: number): Uint8Array<ArrayBuffer> {
   return ipv4({ dontFragment: true }, echo({ data: pattern(size) }));
 }
 
-/** What the echo exit makes of {@linkcode requestOf} the same size. */
+/** The answer of the echo exit to {@linkcode requestOf} the same size. */
 export function replyOf(size: number): Uint8Array<ArrayBuffer> {
   return ipv4(
     { source: "10.5.51.7", destination: "10.5.51.2" },

@@ -16,7 +16,9 @@ const sender = new UdpLink(from.fd.number, [{ address: LOOPBACK, port: to.localP
 const receiver = new UdpLink(to.fd.number, [{ address: LOOPBACK, port: from.localPort }]);
 const into = new PacketBuffer();
 
-/** Sends `count` cells, lets them leave, and takes them in at the other end. Returns how many came. */
+/**
+ * Sends `count` cells, flushes them, and receives them at the other end. Returns how many arrived.
+ */
 function carry(packet: PacketBuffer, count: number): number {
   if (count > 1) sender.cork();
   for (let sent = 0; sent < count; sent++) sender.send(0, packet);

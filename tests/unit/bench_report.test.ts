@@ -109,7 +109,7 @@ Some CPU, 2 cores, Linux 6.1.0, Deno 2.9.6; load before 0.1, taken by the hyperv
 
 ## Side by side
 
-| measure                           | contender  |  median |      least–most |  × C | × kernel |           × old |
+| measure                           | contender  |  median |      min–max |  × C | × kernel |           × old |
 |-----------------------------------|------------|--------:|----------------:|-----:|---------:|----------------:|
 | round trip, back to back, µs      | veth       |    10.0 |       10.0–10.0 |      |     1.00 |                 |
 |                                   | tun_pair   |    20.0 |       20.0–20.0 | 1.00 |     2.00 |                 |
@@ -119,7 +119,7 @@ Some CPU, 2 cores, Linux 6.1.0, Deno 2.9.6; load before 0.1, taken by the hyperv
 |                                   | stage2     | 110,000 | 110,000–110,000 | 0.92 |          |            1.10 |
 |                                   | stage2@old | 100,000 | 100,000–100,000 | 0.83 |          |                 |
 
-Ratios are taken within a round; the median of the rounds' ratios is shown. × C is against the same work in C, × kernel against the kernel alone on the same way.
+Ratios are taken within a round, and the table shows their median. × C is the ratio to the same work in C, × kernel the ratio to the kernel alone on the same way.
 
 Mind this.
 
@@ -127,7 +127,7 @@ REGRESSION: stage2: round trip, back to back, µs: 1.50 times that of old
 
 ## What it must show
 
-| what                              | against  | median | least–most | allowed | holds |
+| what                              | against  | median | min–max | allowed | holds |
 |-----------------------------------|----------|-------:|-----------:|--------:|------:|
 | stage 2: round trip, back to back | tun_pair |   1.50 |  1.50–1.50 |  ≤ 1.25 |    NO |
 | stage 2, 64 bytes: packets/s      | tun_pair |   0.92 |  0.92–0.92 |   ≥ 0.9 |   yes |`,
