@@ -31,9 +31,8 @@ import {
   quotedDestination,
   quotedProtocol,
   quotedSource,
-  replaceDestination,
-  replaceSource,
 } from "../../ip/ipv4.ts";
+import { replaceAddress } from "../../ip/rewrite.ts";
 import { turnIntoReply } from "../echo/core.ts";
 import type { Deliver, Exit, World } from "../../node/exit.ts";
 import {
@@ -197,12 +196,12 @@ export class RawIcmpExit implements Exit {
     if (ip.ttl <= 1) return counters.count("ttl-expired");
     if (type === IcmpType.echoReply) replaceEchoIdentifier(packet.view, payload, end, session.identifier);
     decrementTtl(packet.view, ip.start);
-    replaceDestination(packet.view, ip.start, session.client);
+    replaceAddress(packet, ip, "destination", session.client);
     this.#deliver(session.circuit, packet, true, now);
   }
 
   /**
-   * Restores the request that an error quotes to what its client sent.
+   * Restores the client's identifier in the request that an error quotes.
    *
    * @returns the request's session; undefined if the request is not ours
    */
@@ -214,8 +213,7 @@ export class RawIcmpExit implements Exit {
     const external = echoIdentifier(view, quote.payload);
     const session = this.#translator.inbound(external, quotedDestination(view, quote.header), now);
     if (session === undefined) return undefined;
-    // Each change updates a checksum inside the quote, so the error's own checksum stays valid.
-    replaceSource(view, quote.header, session.client);
+    // This updates the quoted checksum too, so the error's own checksum stays valid.
     replaceEchoIdentifier(view, quote.payload, end, session.identifier);
     return session;
   }
