@@ -1,15 +1,15 @@
 /**
- * The Internet checksum (RFC 1071), and its incremental update (RFC 1624).
+ * The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
  *
  * @module
  */
 
 /**
- * The one's complement sum of `view[start, end)` as 16-bit words, not yet complemented. A trailing odd byte
- * counts as the high half of a word (RFC 1071 §4.1).
+ * The one's complement sum of `view[start, end)` as 16-bit words, not complemented. A trailing odd
+ * byte is the high half of a word (RFC 1071 §4.1).
  *
- * Adds 32-bit words and folds at the end, which one's complement arithmetic allows (RFC 1071 §2 (C)): the sum
- * of a whole packet of 65,535 bytes stays below 2^47 and is exact in a double.
+ * Adds 32-bit words and folds at the end, which one's complement arithmetic allows
+ * (RFC 1071 §2 (C)). The sum of a packet of 65,535 bytes stays below 2^47, so a double is exact.
  */
 export function onesSum(view: DataView, start: number, end: number): number {
   let sum = 0;
@@ -26,9 +26,9 @@ export function onesSum(view: DataView, start: number, end: number): number {
   return fold(sum);
 }
 
-/** A sum of 32-bit words, below 2^53, as a one's complement sum of 16-bit words. */
+/** Folds a sum of 32-bit words, below 2^53, into a one's complement sum of 16-bit words. */
 function fold(sum: number): number {
-  // 2^16 counts as 1, so what stands above 16 bits is added to what stands in them, until nothing does.
+  // 2^16 is 1 in this arithmetic, so carries above 16 bits are added back until none is left.
   const low = sum >>> 0;
   let folded = (low & 0xffff) + (low >>> 16) + (sum - low) / 2 ** 32;
   folded = (folded & 0xffff) + (folded >>> 16);
@@ -36,7 +36,7 @@ function fold(sum: number): number {
 }
 
 /**
- * The checksum to store for `view[start, end)`, whose checksum field is zero.
+ * Computes the checksum to store for `view[start, end)`, whose checksum field is zero.
  *
  * @returns 16 bits, in host order
  */
@@ -45,25 +45,25 @@ export function checksum(view: DataView, start: number, end: number): number {
 }
 
 /**
- * The checksum of 32-bit words in network order, its own field among them zero.
+ * Computes the checksum of 32-bit words in network order. The checksum field among them is zero.
  *
- * @param sum theirs, each taken as unsigned
+ * @param sum the sum of the words, as unsigned numbers
  */
 export function checksumOfSum(sum: number): number {
   return ~fold(sum) & 0xffff;
 }
 
-/** Whether `view[start, end)`, which contains its own checksum, is intact: the sum is all ones (RFC 1071 §1). */
+/** Whether `view[start, end)` matches the checksum in it: the sum is all ones (RFC 1071 §1). */
 export function isIntact(view: DataView, start: number, end: number): boolean {
   return onesSum(view, start, end) === 0xffff;
 }
 
 /**
- * The new checksum after one 16-bit word has changed: HC' = ~(~HC + ~m + m') (RFC 1624 §3, equation 3).
+ * Updates a checksum for one changed 16-bit word: HC' = ~(~HC + ~m + m') (RFC 1624 §3, eqn. 3).
  *
  * @param old the stored checksum
- * @param before the word as it was
- * @param after the word as it is now
+ * @param before the word before the change
+ * @param after the word after the change
  */
 export function updateChecksum(old: number, before: number, after: number): number {
   let sum = (~old & 0xffff) + (~before & 0xffff) + after;
@@ -72,18 +72,18 @@ export function updateChecksum(old: number, before: number, after: number): numb
   return ~sum & 0xffff;
 }
 
-/** The new checksum after one 32-bit word has changed. */
+/** Updates a checksum for one changed 32-bit word. */
 export function updateChecksum32(old: number, before: number, after: number): number {
   return updateChecksum(updateChecksum(old, before >>> 16, after >>> 16), before & 0xffff, after & 0xffff);
 }
 
-/** Stores a 16-bit word at `at` and mends the checksum at `checksumAt` that covers it. */
+/** Stores a 16-bit word at `at`, and updates the checksum at `checksumAt` that covers it. */
 export function replaceUint16(view: DataView, at: number, value: number, checksumAt: number): void {
   view.setUint16(checksumAt, updateChecksum(view.getUint16(checksumAt), view.getUint16(at), value));
   view.setUint16(at, value);
 }
 
-/** Stores a 32-bit word at `at` and mends the checksum at `checksumAt` that covers it. */
+/** Stores a 32-bit word at `at`, and updates the checksum at `checksumAt` that covers it. */
 export function replaceUint32(view: DataView, at: number, value: number, checksumAt: number): void {
   view.setUint16(checksumAt, updateChecksum32(view.getUint16(checksumAt), view.getUint32(at), value));
   view.setUint32(at, value);

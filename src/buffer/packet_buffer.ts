@@ -1,6 +1,6 @@
 /**
- * A packet buffer: storage made once and used again for every packet, with headroom in front so that a cell
- * header goes on without copying (the idea of an skb).
+ * A packet buffer: storage that is allocated once and reused for every packet. Headers are
+ * prepended without copying, because there is headroom in front, as in an skb.
  *
  * ```
  *   0          start                      end          capacity
@@ -10,20 +10,20 @@
  * @module
  */
 
-/** Bytes kept free in front of a packet: room for every header that is ever prepended. */
+/** Bytes kept free in front of a packet: enough for every header that is prepended. */
 export const HEADROOM = 128;
 
-/** The longest IPv4 packet, in bytes: its length field has 16 bits (RFC 791 §3.1). */
+/** Length of the longest IPv4 packet, in bytes: its length field has 16 bits (RFC 791 §3.1). */
 export const MAX_PACKET = 65_535;
 
-/** Behind the headroom, the bytes among which a packet usually begins: after the headers that were taken off. */
-const USUAL_STARTS = 64;
+/** Range of common packet starts behind the headroom, in bytes: headers that were removed. */
+const COMMON_STARTS = 64;
 
-/** A buffer for one packet at a time. The packet lies in `bytes[start, end)`. */
+/** A buffer for one packet at a time. The packet is `bytes[start, end)`. */
 export class PacketBuffer {
   /** The whole storage. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The same storage for fields of several bytes. */
+  /** The same storage, for fields of several bytes. */
   readonly view: DataView<ArrayBuffer>;
   /** Offset of the packet's first byte. */
   start: number = HEADROOM;
@@ -33,9 +33,9 @@ export class PacketBuffer {
   readonly #tails: Uint8Array<ArrayBuffer>[] = [];
 
   /**
-   * An empty buffer.
+   * Creates an empty buffer.
    *
-   * @param capacity bytes of packet that it can hold behind the headroom
+   * @param capacity max length of a packet behind the headroom, in bytes
    */
   constructor(capacity: number = MAX_PACKET) {
     const storage = new ArrayBuffer(HEADROOM + capacity);
@@ -43,12 +43,12 @@ export class PacketBuffer {
     this.view = new DataView(storage);
   }
 
-  /** The packet's length in bytes. */
+  /** Length of the packet, in bytes. */
   get length(): number {
     return this.end - this.start;
   }
 
-  /** Makes the buffer hold a packet of `length` bytes behind the headroom; its content is what lies there. */
+  /** Makes the buffer hold `length` bytes behind the headroom. Does not change the bytes there. */
   hold(length: number): void {
     this.start = HEADROOM;
     this.end = HEADROOM + length;
@@ -60,17 +60,17 @@ export class PacketBuffer {
     this.hold(packet.length);
   }
 
-  /** A copy of the packet that outlives the buffer's next use. */
+  /** Returns a copy of the packet, which stays valid when the buffer is reused. */
   copy(): Uint8Array<ArrayBuffer> {
     return this.bytes.slice(this.start, this.end);
   }
 
   /**
-   * The storage from `offset` on. System calls want an array that begins where the packet begins; as packets
-   * begin at few places, an array for each of these is made once, so that the usual packet makes no garbage.
+   * The storage from `offset` on. System calls want an array that starts at the packet. Arrays for
+   * common offsets are made once, so most packets allocate none.
    */
   from(offset: number): Uint8Array<ArrayBuffer> {
-    if (offset > HEADROOM + USUAL_STARTS) return this.bytes.subarray(offset);
+    if (offset > HEADROOM + COMMON_STARTS) return this.bytes.subarray(offset);
     return this.#tails[offset] ??= this.bytes.subarray(offset);
   }
 }

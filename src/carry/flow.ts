@@ -1,11 +1,9 @@
 /**
- * Flows: the packets between one client and one remote host that belong together, both ways.
+ * Flows: all packets of one conversation between a client and a remote host, both ways.
  *
- * ```
- *   key       protocol, client address and port, remote address and port
- *   outward   the client is the source            an ICMP error belongs to the flow of the packet that it quotes,
- *   homeward  the client is the destination       which went the other way
- * ```
+ * A flow is known by its protocol, both addresses, and both ports. An ICMP echo's identifier stands
+ * for the ports. An ICMP error belongs to the flow of the packet that it quotes, which went the
+ * other way.
  *
  * @module
  */
@@ -27,14 +25,14 @@ import { CARRY_TABLE } from "./table.ts";
 /** Which way a packet goes: from the client to the world, or from the world to the client. */
 export type Direction = "outward" | "homeward";
 
-/** Tells one flow from all others. A string, because a `Map` compares no other key of 104 bits by its value. */
+/** Identifies a flow. A string, because a `Map` compares no other key of 104 bits by value. */
 export type FlowKey = string;
 
 /**
  * The flow of a checked packet.
  *
  * @param packet the packet that `ip` shows
- * @returns undefined for a later fragment, which has no ports, and for what belongs to no flow that the onion can carry
+ * @returns undefined for a later fragment, which has no ports, and for a protocol without a row
  */
 export function flowOf(packet: PacketBuffer, ip: Ipv4View, direction: Direction): FlowKey | undefined {
   const { view } = packet;

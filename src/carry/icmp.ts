@@ -1,5 +1,5 @@
 /**
- * Carrying ICMP: echo requests outward; echo replies, and errors about what a client has sent, homeward.
+ * Carrying ICMP: echo requests outward; echo replies and errors homeward.
  *
  * @module
  */
@@ -9,17 +9,17 @@ import type { CarryRow } from "./row.ts";
 /** ICMP's row. */
 export const ICMP: CarryRow = {
   checkOutward(packet, ip) {
-    const fault = icmpFault(packet.view, ip.payload, ip.end, !ip.isFragment);
+    const fault = icmpFault(packet, ip);
     if (fault !== undefined) return fault;
     return icmpType(packet.view, ip.payload) === IcmpType.echoRequest ? undefined : "not-echo-request";
   },
   checkHomeward(packet, ip) {
-    const fault = icmpFault(packet.view, ip.payload, ip.end, !ip.isFragment);
+    const fault = icmpFault(packet, ip);
     if (fault !== undefined) return fault;
     const type = icmpType(packet.view, ip.payload);
     return type === IcmpType.echoReply || isReport(type) ? undefined : "not-a-reply";
   },
-  /** Request and reply have the same identifier, so it stands on both sides. */
+  /** Request and reply have one identifier, so it stands for both ports. */
   flowKey(view, payload) {
     const identifier = echoIdentifier(view, payload);
     return identifier * 0x1_0000 + identifier;

@@ -1,5 +1,5 @@
 /**
- * Carrying TCP and UDP: whatever the two ends say to each other. Their checksums are for the receiving host to verify.
+ * Carrying TCP and UDP: every packet with a complete header. Receiving hosts verify the checksums.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { CarryRow } from "./row.ts";
 const tcp = new TcpView();
 const udp = new UdpView();
 
-/** Both ports: the first four bytes of either header. */
+/** Both ports: the first 4 bytes of either header. */
 function flowKey(view: DataView, payload: number): number {
   return view.getUint32(payload);
 }

@@ -1,5 +1,5 @@
 /**
- * What the onion has to know of a protocol that it carries: a row of the table in `table.ts`.
+ * A row of the table of carried protocols; see `table.ts`.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export type CarryFault =
   | IcmpFault
   /** A client may send no other ICMP message. */
   | "not-echo-request"
-  /** Neither a reply to a client nor an error about its packet. */
+  /** Not a reply to a client, and not an error about its packet. */
   | "not-a-reply";
 
 /** A protocol that the onion carries. */
@@ -26,11 +26,11 @@ export interface CarryRow {
    * @returns why the packet is dropped, or undefined
    */
   checkOutward(packet: PacketBuffer, ip: Ipv4View): CarryFault | undefined;
-  /** Checks a packet on its way from the world to a client. Takes and returns the same. */
+  /** Checks a packet on its way from the world to a client, likewise. */
   checkHomeward(packet: PacketBuffer, ip: Ipv4View): CarryFault | undefined;
   /**
-   * The part of a flow's key that this protocol has, as two 16-bit numbers in one: the source port in the high half, the
-   * destination port in the low one, or whatever stands for them.
+   * The protocol's part of a flow key: the source port in the high 16 bits, the destination port in
+   * the low ones; or what stands for them.
    *
    * @param payload offset of the protocol's header, of which at least 8 bytes are there
    */

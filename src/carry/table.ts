@@ -1,5 +1,6 @@
 /**
- * The protocols that the onion can carry. A stage names those that it does carry; proxy and router apply their checks.
+ * The protocols that the onion can carry. Each stage names those that it does carry. Proxy and
+ * router apply their checks.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import type { CarryFault, CarryRow } from "./row.ts";
 /** The row of each protocol. */
 export const CARRY_TABLE: Readonly<Record<ProtocolName, CarryRow>> = { icmp: ICMP, tcp: TCP, udp: UDP };
 
-/** The checks of those protocols that one network carries. */
+/** The checks for the protocols that a network carries. */
 export class CarryChecks {
   /** By protocol number. */
   readonly #rows: readonly (CarryRow | undefined)[];
@@ -30,10 +31,11 @@ export class CarryChecks {
   }
 
   /**
-   * Checks a packet on its way from a client to the world. Later fragments show nothing to check but their protocol.
+   * Checks a packet on its way from a client to the world. Of a later fragment, checks only the
+   * protocol, because it has no transport header.
    *
    * @param packet the packet that `ip` shows
-   * @returns why it is dropped, or undefined
+   * @returns why the packet is dropped, or undefined
    */
   outward(packet: PacketBuffer, ip: Ipv4View): CarryFault | "not-carried" | undefined {
     const row = this.#rows[ip.protocol];
@@ -41,7 +43,7 @@ export class CarryChecks {
     return ip.fragmentOffset > 0 ? undefined : row.checkOutward(packet, ip);
   }
 
-  /** Checks a packet on its way from the world to a client. Takes and returns the same. */
+  /** Checks a packet on its way from the world to a client, likewise. */
   homeward(packet: PacketBuffer, ip: Ipv4View): CarryFault | "not-carried" | undefined {
     const row = this.#rows[ip.protocol];
     if (row === undefined) return "not-carried";

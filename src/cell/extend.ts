@@ -1,6 +1,6 @@
 /**
- * The body of a cell that extends a circuit: to whom, and what to hand to them. Where circuits are plain, the answer has
- * the same body and says who it is from.
+ * The body of an extend cell: the next router, and the handshake message for it if the circuit is
+ * sealed. In plain circuits the answer has the same body, which names the router that answers.
  *
  * ```
  *  0                   1                   2                   3
@@ -8,7 +8,7 @@
  * +---------------------------------------------------------------+
  * |           IPv4 address of the next router's data link         |
  * +-------------------------------+-------------------------------+
- * |       Its UDP port, not 0     |  Handshake, in a sealed one … |
+ * |       Its UDP port, not 0     |  Handshake, if sealed …       |
  * ```
  *
  * @module
@@ -19,7 +19,7 @@ import { type Endpoint, readAddress, writeAddress } from "../ip/address.ts";
 /** Byte offsets in the body. */
 const At = { address: 0, port: 4, handshake: 6 } as const;
 
-/** Makes `buffer` hold the body of an extend cell, or of its answer in the clear. */
+/** Makes `buffer` hold the body of an extend cell, or of its plain answer. */
 export function writeExtend(buffer: PacketBuffer, to: Endpoint, handshake: Uint8Array): void {
   buffer.hold(At.handshake + handshake.length);
   writeAddress(buffer.view, buffer.start + At.address, to.address);
@@ -28,9 +28,9 @@ export function writeExtend(buffer: PacketBuffer, to: Endpoint, handshake: Uint8
 }
 
 /**
- * Reads such a body, of which the handshake is left in `buffer`.
+ * Reads the body of an extend cell. The handshake stays in `buffer`.
  *
- * @returns undefined where it is none: too short, or without a port
+ * @returns the next router's data link; undefined if the body is too short or the port is 0
  */
 export function readExtend(buffer: PacketBuffer): Endpoint | undefined {
   if (buffer.length < At.handshake) return undefined;

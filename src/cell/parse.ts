@@ -1,6 +1,6 @@
 /**
- * A cell as one small value, and cells in words, for programs that explain what crosses a link. The packet
- * path reads cells in place, see `cell.ts`.
+ * A cell as a small value, and cells in words, for programs that explain what crosses a link. The
+ * packet path reads cells in place; see `cell.ts`.
  *
  * @module
  */

@@ -1,17 +1,17 @@
 /**
  * IP addresses, and endpoints: an address with a port.
  *
- * Everywhere else an address is opaque: code can compare, store, and pass it on, but not compute with it. IPv6 can
- * follow here without touching that code.
+ * An address is opaque outside this room: code can compare, store, and pass it on, but not compute
+ * with it. So IPv6 can follow without a change to that code.
  *
  * @module
  */
 
 /**
- * An IP address. Two equal addresses are `===`, so an address can be the key of a `Map`; structured clones and JSON
- * keep it. Address blocks do the arithmetic: see `cidr.ts`.
+ * An IP address. Equal addresses are `===`, so an address can be a key of a `Map`. It survives JSON
+ * and structured cloning. For arithmetic use the blocks in `cidr.ts`.
  *
- * At run time it is an unsigned 32-bit number, so no packet allocates one.
+ * At run time it is an unsigned 32-bit number, so reading one allocates nothing.
  */
 export interface IpAddress {
   /** A brand for the type checker. No such property exists at run time. */
@@ -26,26 +26,28 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/** An address as a 32-bit number, and back. Only this room, the event ring, and capture files look inside. */
+/** An address as an unsigned 32-bit number. For this room, the event ring, and capture files. */
 export function addressBits(address: IpAddress): number {
   return address as unknown as number;
 }
 
-/** The address that an unsigned 32-bit number stands for. */
+/** The address with these 32 bits. */
 export function addressFromBits(bits: number): IpAddress {
   return bits as unknown as IpAddress;
 }
 
-/** 0.0.0.0: the source of a packet that must not say where it comes from. No host has it (RFC 1122 §3.2.1.3). */
+/** 0.0.0.0, which no host has (RFC 1122 §3.2.1.3): the source of a packet that hides its sender. */
 export const UNSPECIFIED: IpAddress = addressFromBits(0);
 
 /** 127.0.0.1 (RFC 1122 §3.2.1.3). */
 export const LOOPBACK: IpAddress = addressFromBits(0x7f00_0001);
 
-/** One octet of an address: no sign, no blank, and no leading zero, because some programs read that as octal. */
+/** One octet: no sign, no blank, and no leading zero, which some programs read as octal. */
 const OCTET = /^(0|[1-9]\d{0,2})$/;
 
-/** Parses an address, e.g. `10.5.51.2`. Returns `undefined` for anything but four decimal octets. */
+/**
+ * Parses an address, e.g. `10.5.51.2`. Returns undefined unless the text is four decimal octets.
+ */
 export function parseIp(text: string): IpAddress | undefined {
   const octets = text.split(".");
   if (octets.length !== 4) return undefined;
@@ -79,8 +81,8 @@ export function writeAddress(view: DataView, offset: number, address: IpAddress)
 }
 
 /**
- * One number for an address and a 16-bit number beside it, such as a port or an echo identifier: a `Map` key that
- * allocates nothing. Different pairs have different keys.
+ * A number for an address and a 16-bit number, such as a port or an echo identifier: a `Map` key
+ * that allocates nothing. Different pairs have different keys.
  */
 export function addressKey(address: IpAddress, low: number): number {
   return addressBits(address) * 0x1_0000 + low;
@@ -97,8 +99,8 @@ export function isLoopback(address: IpAddress): boolean {
 }
 
 /**
- * Whether a single host can have this address: not "this network", loopback, multicast, reserved, or broadcast
- * (RFC 1122 §3.2.1.3).
+ * Whether a single host can have this address: not "this network", loopback, multicast, reserved,
+ * or broadcast (RFC 1122 §3.2.1.3).
  */
 export function isHostAddress(address: IpAddress): boolean {
   const first = addressBits(address) >>> 24;

@@ -5,7 +5,7 @@
  */
 import { addressBits, addressFromBits, formatIp, type IpAddress, parseIp, UNSPECIFIED } from "./address.ts";
 
-/** A block, and one address in it. */
+/** A block, named by any address in it. */
 export interface Cidr {
   /** An address in the block. */
   readonly address: IpAddress;
@@ -16,7 +16,7 @@ export interface Cidr {
 /** 0.0.0.0/0: every address. */
 export const EVERYWHERE: Cidr = { address: UNSPECIFIED, prefix: 0 };
 
-/** Parses a block, e.g. `10.5.51.2/24`: an address, a slash, and a prefix length of 0 to 32. Else `undefined`. */
+/** Parses a block, e.g. `10.5.51.2/24`. Returns undefined for anything else. */
 export function parseCidr(text: string): Cidr | undefined {
   const [host, prefix, ...rest] = text.split("/");
   const address = parseIp(host ?? "");
@@ -35,12 +35,12 @@ function maskOf(prefix: number): number {
   return prefix === 0 ? 0 : -1 << (32 - prefix);
 }
 
-/** The block's netmask, e.g. 255.255.255.0 for a /24. */
+/** The netmask of a prefix length, e.g. 255.255.255.0 for 24. */
 export function netmask(prefix: number): IpAddress {
   return addressFromBits(maskOf(prefix) >>> 0);
 }
 
-/** An address of a block by its place: 0 is the first, -1 the last. The block must be large enough. */
+/** The address at a place of the block: 0 is the first, -1 the last. The block must have it. */
 export function addressAt(block: Cidr, place: number): IpAddress {
   const bits = addressBits(block.address);
   const mask = maskOf(block.prefix);
@@ -57,7 +57,10 @@ export function broadcast(block: Cidr): IpAddress {
   return addressAt(block, -1);
 }
 
-/** The address that stands for the onion as a hop, e.g. in traceroute: the block's lowest but the tunnel's own. */
+/**
+ * The lowest host address of a tunnel's block that is not the tunnel's own. It stands for the
+ * onion, e.g. in traceroute.
+ */
 export function hopOf(block: Cidr): IpAddress {
   const first = addressAt(block, 1);
   return first === block.address ? addressAt(block, 2) : first;
@@ -75,8 +78,8 @@ export function overlaps(a: Cidr, b: Cidr): boolean {
 }
 
 /**
- * Whether a host in the block can have this address: any but the first and the last, which name the network and its
- * broadcast. Every address of a /31 or a /32 is a host's (RFC 3021).
+ * Whether a host in the block can have this address. The first and the last are the network's and
+ * the broadcast address, except in a /31 or /32 (RFC 3021).
  */
 export function isHostOf(block: Cidr, address: IpAddress): boolean {
   if (!contains(block, address)) return false;

@@ -9,15 +9,15 @@
  * +---------------+---------------+-------------------------------+
  * |  Identifier (echo), or other  |   Sequence number, or other   |
  * +---------------+---------------+-------------------------------+
- * |  Data (echo), or the packet that the message is about …       |
+ * |  Data (echo), or the packet that caused the error …           |
  * ```
  *
  * @module
  */
 import { checksum, isIntact, replaceUint16 } from "../buffer/checksum.ts";
-import { MAX_PACKET } from "../buffer/packet_buffer.ts";
+import { MAX_PACKET, type PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { IpAddress } from "./address.ts";
-import { IPV4_HEADER, Protocol, writeIpv4Header } from "./ipv4.ts";
+import { IPV4_HEADER, type Ipv4View, Protocol, writeIpv4Header } from "./ipv4.ts";
 
 /** Byte offsets in an ICMP message. */
 const At = { type: 0, code: 1, checksum: 2, identifier: 4, sequence: 6, data: 8 } as const;
@@ -25,47 +25,50 @@ const At = { type: 0, code: 1, checksum: 2, identifier: 4, sequence: 6, data: 8 
 /** Offset of the checksum in an ICMP header. */
 export const ICMP_CHECKSUM: number = At.checksum;
 
-/** Bytes of an ICMP header. */
+/** Length of an ICMP header, in bytes. */
 export const ICMP_HEADER = 8;
 
 /** Message types (IANA "ICMP Type Numbers"). */
 export const IcmpType = {
   /** The answer to an echo request. */
   echoReply: 0,
-  /** The packet could not be brought to its destination; the code says why. */
+  /** The packet did not reach its destination; the code says why. */
   destinationUnreachable: 3,
-  /** What `ping` sends. */
+  /** A request for an echo reply, as `ping` sends it. */
   echoRequest: 8,
-  /** The packet's time to live, or a fragment's time to be reassembled, is over. */
+  /** The packet's TTL, or the time to reassemble it, has run out. */
   timeExceeded: 11,
-  /** A header field makes no sense. */
+  /** A header field is invalid. */
   parameterProblem: 12,
 } as const;
 
 /** Codes of {@linkcode IcmpType.destinationUnreachable} (RFC 792, RFC 1812 §5.2.7.1). */
 export const Unreachable = {
-  /** A router on the way knows no way to the network. */
+  /** A router has no route to the network. */
   network: 0,
-  /** The last router on the way cannot find the host. */
+  /** The last router cannot find the host. */
   host: 1,
-  /** A link on the way takes only shorter packets, and this one must not be fragmented. */
+  /** The packet exceeds a link's MTU and must not be fragmented. */
   fragmentationNeeded: 4,
-  /** A router on the way does not carry such packets. */
+  /** A router refuses to forward such packets. */
   administrativelyProhibited: 13,
 } as const;
 
-/** What can be wrong with an ICMP message. */
+/** Why an ICMP message is invalid. */
 export type IcmpFault = "bad-length" | "icmp-checksum";
 
 /**
- * What is wrong with the ICMP message `view[start, end)`, or undefined. The functions below trust a message that
- * passed.
+ * Checks the ICMP message that a packet carries. The functions below trust a message that passed.
  *
- * @param whole false for a first fragment: the checksum also covers bytes that are not here, and cannot be checked
+ * Does not verify the checksum of a first fragment, because it covers the later ones too.
+ *
+ * @param packet a whole packet or a first fragment, shown by `ip`; its protocol is ICMP
+ * @returns a fault, or undefined
  */
-export function icmpFault(view: DataView, start: number, end: number, whole = true): IcmpFault | undefined {
-  if (end - start < ICMP_HEADER) return "bad-length";
-  return !whole || isIntact(view, start, end) ? undefined : "icmp-checksum";
+export function icmpFault({ view }: PacketBuffer, ip: Ipv4View): IcmpFault | undefined {
+  const { payload, end, isFragment } = ip;
+  if (end - payload < ICMP_HEADER) return "bad-length";
+  return isFragment || isIntact(view, payload, end) ? undefined : "icmp-checksum";
 }
 
 /** The type of the message at `start`. */
@@ -73,13 +76,15 @@ export function icmpType(view: DataView, start: number): number {
   return view.getUint8(start + At.type);
 }
 
-/** Whether messages of this type tell of an error with another packet; such never cause further errors (RFC 1122 §3.2.2). */
+/**
+ * Whether this is the type of an error message, which never causes another one (RFC 1122 §3.2.2).
+ */
 export function isIcmpError(type: number): boolean {
-  // 4 is source quench and 5 is redirect, which nobody shall send any more but some might.
+  // 4 is source quench, 5 is redirect. Both are obsolete, but some hosts may still send them.
   return isReport(type) || type === 4 || type === 5;
 }
 
-/** Whether messages of this type tell a sender what became of its packet: the errors worth bringing back to it. */
+/** Whether this is the type of an error that tells a sender what happened to its packet. */
 export function isReport(type: number): boolean {
   return type === IcmpType.destinationUnreachable || type === IcmpType.timeExceeded ||
     type === IcmpType.parameterProblem;
@@ -100,50 +105,53 @@ export function echoSequence(view: DataView, start: number): number {
   return view.getUint16(start + At.sequence);
 }
 
-/** Gives the echo message `view[start, end)`, which may be cut off, another identifier and mends its checksum. */
+/**
+ * Replaces the identifier of the echo message `view[start, end)`, and updates its checksum. The
+ * message may be cut off, as in a quote.
+ */
 export function replaceEchoIdentifier(view: DataView, start: number, end: number, identifier: number): void {
   replaceUint16(view, start + At.identifier, identifier, start + At.checksum);
-  mendZeros(view, start, end);
+  fixZeros(view, start, end);
 }
 
 /**
- * Turns the echo request `view[start, end)` into its reply: type 0, same identifier, sequence number and data, and
- * the checksum mended for the one word that changed (RFC 792 p. 14, RFC 1624).
+ * Turns the echo request `view[start, end)` into its reply (RFC 792 p. 14). Only the type changes,
+ * so the checksum is updated for one word.
  */
 export function turnIntoEchoReply(view: DataView, start: number, end: number): void {
   replaceUint16(view, start + At.type, IcmpType.echoReply << 8, start + At.checksum);
-  mendZeros(view, start, end);
+  fixZeros(view, start, end);
 }
 
 /**
- * Mending a checksum takes for granted that one of the words it covers is not zero (RFC 1624 §3). In an echo reply
- * none needs to be, and only then does the checksum come out as the wrong one of the two zeros.
+ * An incremental update assumes that some covered word is not zero (RFC 1624 §3). An echo reply may
+ * be all zeros, and then the update yields the wrong one of the two zeros.
  */
-function mendZeros(view: DataView, start: number, end: number): void {
+function fixZeros(view: DataView, start: number, end: number): void {
   for (let at = start; at < end; at++) if (view.getUint8(at) !== 0) return;
   view.setUint16(start + At.checksum, 0xffff);
 }
 
-/** The fields of an echo request that its sender chooses. */
+/** The fields of an echo request that the sender chooses. */
 export interface EchoRequestFields {
-  /** The sender. */
+  /** The source address. */
   readonly source: IpAddress;
-  /** Who shall answer. */
+  /** The host that is to reply. */
   readonly destination: IpAddress;
   /** Tells one `ping` from another. */
   readonly identifier: number;
   /** Tells one request from the next. */
   readonly sequence: number;
-  /** What comes back in the reply; nothing unless given. */
+  /** Data that the reply repeats. Default: none. */
   readonly data?: Uint8Array;
-  /** 64 unless given. */
+  /** Time to live. Default: 64. */
   readonly ttl?: number;
 }
 
 /**
- * A whole IPv4 packet with an echo request, as `ping` sends it.
+ * Makes an IPv4 packet with an echo request, as `ping` sends it.
  *
- * @throws {RangeError} where the data is too long for a packet: 65,507 bytes are the most
+ * @throws {RangeError} if the data is longer than 65,507 bytes, the max of a packet
  */
 export function echoRequest(fields: EchoRequestFields): Uint8Array<ArrayBuffer> {
   const { source, destination, identifier, sequence, data = new Uint8Array(), ttl = 64 } = fields;

@@ -1,5 +1,5 @@
 /**
- * ICMP errors: saying what became of a packet, and reading which packet others talk about.
+ * ICMP errors: writing one about a packet, and finding the packet that one is about.
  *
  * ```
  *  0                   1                   2                   3
@@ -9,7 +9,7 @@
  * +---------------+---------------+-------------------------------+
  * |            Unused             |  Next-hop MTU (RFC 1191 §4)   |
  * +-------------------------------+-------------------------------+
- * |  IPv4 header and the first bytes of the packet it is about …  |
+ * |  Quote: IPv4 header and first bytes of the packet …           |
  * ```
  *
  * @module
@@ -18,41 +18,32 @@ import { checksum } from "../buffer/checksum.ts";
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { type IpAddress, isHostAddress } from "./address.ts";
 import { ICMP_HEADER, icmpType, isIcmpError } from "./icmp.ts";
-import {
-  IPV4_HEADER,
-  type Ipv4View,
-  Protocol,
-  quotedSource,
-  quotesLaterFragment,
-  replaceDestination,
-  replaceSource,
-  writeIpv4Header,
-} from "./ipv4.ts";
+import { IPV4_HEADER, type Ipv4View, Protocol, quotesLaterFragment, writeIpv4Header } from "./ipv4.ts";
 
 /** Byte offsets in an ICMP error. */
 const At = { type: 0, code: 1, checksum: 2, mtu: 6, quote: 8 } as const;
 
-/** Bytes of the longest error: every host takes a packet of this length (RFC 1812 §4.3.2.3, RFC 791 §3.2). */
+/** Max length of an error, in bytes: every host accepts it (RFC 1812 §4.3.2.3, RFC 791 §3.2). */
 export const LONGEST_ERROR = 576;
 
-/** The TTL of the errors we originate. */
+/** TTL of the errors that we originate. */
 const TTL = 64;
 
-/** What an error says. */
+/** The contents of an error, without its quote. */
 export interface IcmpError {
   /** See `IcmpType`. */
   readonly type: number;
-  /** Its meaning depends on the type. */
+  /** Depends on the type; see `Unreachable`. */
   readonly code: number;
-  /** Bytes of the longest packet that the next link takes, where that is the matter. */
+  /** MTU of the next link, in bytes, if the packet was too long for it. */
   readonly mtu?: number;
 }
 
 /**
- * Whether a packet may be answered with an error: not another error, not a fragment but the first, and only where
- * there is one host to tell (RFC 1122 §3.2.2).
+ * Whether an error about a packet is allowed (RFC 1122 §3.2.2): the packet is not an error itself
+ * and not a later fragment, and both its addresses are those of single hosts.
  *
- * @param packet holds the packet that `ip` shows
+ * @param packet the packet that `ip` shows
  */
 export function mayCauseError(packet: PacketBuffer, ip: Ipv4View): boolean {
   if (ip.fragmentOffset !== 0 || !isHostAddress(ip.source) || !isHostAddress(ip.destination)) return false;
@@ -61,13 +52,12 @@ export function mayCauseError(packet: PacketBuffer, ip: Ipv4View): boolean {
 }
 
 /**
- * Writes a whole packet with an error about another one.
+ * Writes an IPv4 packet with an error about another packet.
  *
- * @param into is filled
- * @param error what to say
- * @param about holds the packet that `ip` shows, which {@linkcode mayCauseError}
- * @param source who says it
- * @param longest bytes that the error may have; the quote ends there
+ * @param into receives the error
+ * @param about the packet that `ip` shows; it passed {@linkcode mayCauseError}
+ * @param source address that sends the error
+ * @param longest max length of the error, in bytes; the quote is cut there
  */
 export function writeIcmpError(
   into: PacketBuffer,
@@ -88,7 +78,7 @@ export function writeIcmpError(
   view.setUint32(message + At.mtu - 2, error.mtu ?? 0);
   view.setUint16(message + At.checksum, checksum(view, message, end));
   writeIpv4Header(view, start, end, {
-    // Errors about other packets are routing's own traffic (RFC 1812 §4.3.2.5).
+    // "Internetwork control": RFC 1812 §4.3.2.5 wants it for errors.
     typeOfService: 0xc0,
     identification: 0,
     dontFragment: true,
@@ -99,22 +89,23 @@ export function writeIcmpError(
   });
 }
 
-/** Where the packet that an error quotes stands in the error's buffer. */
+/** The position of a quoted packet in the error's buffer. */
 export interface Quote {
   /** Offset of the quoted IPv4 header. */
   readonly header: number;
-  /** Offset of what follows it, of which at least 8 bytes are there. */
+  /** Offset of the quoted payload, of which at least 8 bytes are there. */
   readonly payload: number;
 }
 
 /**
- * Finds the packet that an error quotes. Its checksums are not looked at: the routers it came through may have
- * changed it.
+ * Finds the packet that an error quotes. Ignores its checksums, because routers on the way may have
+ * changed the packet.
  *
  * @param message offset of the checked ICMP message
- * @param end offset after it
- * @returns undefined where no IPv4 packet with the first 8 bytes of its payload is quoted; of a later fragment
- * nobody should speak (RFC 1122 §3.2.2), and what it carries is not the header that it would be taken for
+ * @param end offset after the message
+ * @returns undefined unless an IPv4 header and 8 bytes of payload are quoted. A quoted later
+ * fragment counts as none: its payload has no transport header, and RFC 1122 §3.2.2 forbids such
+ * errors
  */
 export function findQuote(view: DataView, message: number, end: number): Quote | undefined {
   const header = message + At.quote;
@@ -124,23 +115,4 @@ export function findQuote(view: DataView, message: number, end: number): Quote |
     return undefined;
   }
   return { header, payload };
-}
-
-/**
- * Brings an answer to somebody who has sent under another's address: its destination, and where it is an error that
- * quotes what that other seemed to have sent, the source in the quote.
- *
- * @param packet holds the packet that `ip` shows
- */
-export function redirectAnswer(packet: PacketBuffer, ip: Ipv4View, to: IpAddress): void {
-  const { view } = packet;
-  const { destination, payload, end } = ip;
-  if (ip.protocol === Protocol.icmp && ip.fragmentOffset === 0 && isIcmpError(icmpType(view, payload))) {
-    const quote = findQuote(view, payload, end);
-    // The change mends the quoted header's own checksum, so the sum of the whole, and with it the error's checksum, stays.
-    if (quote !== undefined && quotedSource(view, quote.header) === destination) {
-      replaceSource(view, quote.header, to);
-    }
-  }
-  replaceDestination(view, ip.start, to);
 }

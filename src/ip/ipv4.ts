@@ -20,7 +20,7 @@
  *
  * @module
  */
-import { checksum, checksumOfSum, isIntact, replaceUint16, replaceUint32 } from "../buffer/checksum.ts";
+import { checksum, checksumOfSum, isIntact, replaceUint16 } from "../buffer/checksum.ts";
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { addressBits, type IpAddress, readAddress, writeAddress } from "./address.ts";
 
@@ -54,13 +54,13 @@ export const IPV4_CHECKSUM: number = At.checksum;
 /** Bits of the 16-bit word at offset 6: flags, then the fragment offset in units of 8 bytes. */
 const Fragment = { dontFragment: 0x4000, moreFragments: 0x2000, offset: 0x1fff } as const;
 
-/** Bytes of a header without options. */
+/** Length of a header without options, in bytes. */
 export const IPV4_HEADER = 20;
 
-/** Bytes of the longest header: IHL counts up to 15 words. */
+/** Max length of a header, in bytes: IHL counts up to 15 words. */
 export const MAX_IPV4_HEADER = 60;
 
-/** Bytes of a packet that every network carries (RFC 791 §3.2): the longest header, and 8 of data. */
+/** Min MTU of a network, in bytes (RFC 791 §3.2): the longest header and 8 bytes of data. */
 export const MIN_MTU = 68;
 
 /** Protocol numbers (IANA "Assigned Internet Protocol Numbers"). */
@@ -76,12 +76,12 @@ export const Protocol = {
 /** A key of {@linkcode Protocol}. */
 export type ProtocolName = keyof typeof Protocol;
 
-/** What can be wrong with an IPv4 packet. */
+/** Why an IPv4 packet is invalid. */
 export type Ipv4Fault = "not-ipv4" | "bad-length" | "header-checksum" | "bad-fragment";
 
 /**
- * A view of an IPv4 packet: {@linkcode Ipv4View.wrap} checks it once, and the getters trust it from then on.
- * One view serves any number of packets in turn.
+ * A view of an IPv4 packet. {@linkcode Ipv4View.wrap} checks the packet once; the getters trust it
+ * from then on. One view serves any number of packets in turn.
  */
 export class Ipv4View {
   #view: DataView = new DataView(new ArrayBuffer(IPV4_HEADER));
@@ -92,10 +92,9 @@ export class Ipv4View {
   #fragment = 0;
 
   /**
-   * Looks at the packet in `packet`, and cuts off what lies behind its total length (padding of a lower layer).
+   * Shows the packet in `packet`. Cuts off bytes behind its total length, which are padding.
    *
-   * @returns what is wrong with it, or undefined: then the view shows this packet. After a fault the view must
-   * not be read.
+   * @returns a fault, after which the view must not be read; else undefined
    */
   wrap(packet: PacketBuffer): Ipv4Fault | undefined {
     const { view, start, length } = packet;
@@ -111,7 +110,7 @@ export class Ipv4View {
     const fragment = view.getUint16(start + At.fragment);
     const payload = totalLength - headerLength;
     const offset = (fragment & Fragment.offset) * 8;
-    // All but the last fragment end on a multiple of 8 bytes, and none reaches past the longest packet.
+    // Every fragment but the last ends on a multiple of 8 bytes. None exceeds the max length.
     if ((fragment & Fragment.moreFragments) !== 0 && (payload === 0 || payload % 8 !== 0)) {
       return "bad-fragment";
     }
@@ -130,12 +129,12 @@ export class Ipv4View {
     return this.#view;
   }
 
-  /** Bytes of the header, options included: 20 to 60. */
+  /** Length of the header with its options, in bytes: 20 to 60. */
   get headerLength(): number {
     return this.#headerLength;
   }
 
-  /** Bytes of header and payload. */
+  /** Length of header and payload, in bytes. */
   get totalLength(): number {
     return this.#end - this.#start;
   }
@@ -155,42 +154,42 @@ export class Ipv4View {
     return this.#end;
   }
 
-  /** The type of service byte, today DSCP and ECN (RFC 2474). */
+  /** The type of service byte, now DSCP and ECN (RFC 2474). */
   get typeOfService(): number {
     return this.#view.getUint8(this.#start + At.typeOfService);
   }
 
-  /** The identification that fragments of one datagram share. */
+  /** The identification, which all fragments of a datagram share. */
   get identification(): number {
     return this.#view.getUint16(this.#start + At.identification);
   }
 
-  /** Whether no router may fragment this packet. */
+  /** Whether routers must not fragment this packet. */
   get dontFragment(): boolean {
     return (this.#fragment & Fragment.dontFragment) !== 0;
   }
 
-  /** Whether this is not the last fragment of its datagram. */
+  /** Whether more fragments of the datagram follow. */
   get moreFragments(): boolean {
     return (this.#fragment & Fragment.moreFragments) !== 0;
   }
 
-  /** Where the payload stands in its datagram's payload, in bytes. */
+  /** Offset of the payload in the datagram's payload, in bytes. */
   get fragmentOffset(): number {
     return (this.#fragment & Fragment.offset) * 8;
   }
 
-  /** Whether the datagram has further fragments before or behind this one. */
+  /** Whether this is a fragment of a longer datagram. */
   get isFragment(): boolean {
     return (this.#fragment & (Fragment.moreFragments | Fragment.offset)) !== 0;
   }
 
-  /** Hops that the packet may still make. */
+  /** The time to live: hops that the packet may still take. */
   get ttl(): number {
     return this.#view.getUint8(this.#start + At.ttl);
   }
 
-  /** Number of the protocol that the payload belongs to, see {@linkcode Protocol}. */
+  /** Protocol number of the payload; see {@linkcode Protocol}. */
   get protocol(): number {
     return this.#view.getUint8(this.#start + At.protocol);
   }
@@ -206,7 +205,7 @@ export class Ipv4View {
   }
 }
 
-/** The fields of an IPv4 header that its writer chooses; the rest follows from the packet. */
+/** The fields of an IPv4 header that its writer chooses. The packet determines the others. */
 export interface Ipv4Fields {
   /** The type of service byte. */
   readonly typeOfService: number;
@@ -214,7 +213,7 @@ export interface Ipv4Fields {
   readonly identification: number;
   /** Whether no router may fragment the packet. */
   readonly dontFragment: boolean;
-  /** Hops that it may make. */
+  /** The time to live. */
   readonly ttl: number;
   /** See {@linkcode Protocol}. */
   readonly protocol: number;
@@ -224,11 +223,7 @@ export interface Ipv4Fields {
   readonly destination: IpAddress;
 }
 
-/**
- * Writes a header without options at `start`, for a packet that ends at `end`, every byte of the 20.
- *
- * @param view the packet buffer's view
- */
+/** Writes a header without options at `start`. The packet ends at `end`. */
 export function writeIpv4Header(view: DataView, start: number, end: number, fields: Ipv4Fields): void {
   const { typeOfService, identification, dontFragment, ttl, protocol, source, destination } = fields;
   const flags = dontFragment ? Fragment.dontFragment : 0;
@@ -244,14 +239,15 @@ export function writeIpv4Header(view: DataView, start: number, end: number, fiel
 }
 
 /**
- * Cuts a packet that is longer than `mtu` into fragments (RFC 791 §2.3), each written over the bytes of the one
- * before it, so nothing is copied but headers: `emit` must have consumed a fragment when it returns.
- * The caller has seen to don't-fragment. Options whose copied flag is set go into every fragment (§3.1).
+ * Cuts a packet that is longer than `mtu` into fragments (RFC 791 §2.3). Copies only headers,
+ * because each fragment overwrites the one before it. Options with the copied flag go into every
+ * fragment (§3.1). Does not look at don't-fragment.
  *
- * @param packet a checked packet, perhaps a fragment itself; its content is used up
- * @param mtu bytes of the largest fragment, at least {@linkcode MIN_MTU}
- * @param emit called for each fragment in turn, which then lies in `packet`
- * @throws {RangeError} where the MTU is so small that it might have no room for data
+ * @param packet a checked packet, possibly a fragment itself; its contents are lost
+ * @param mtu max length of a fragment, in bytes; at least {@linkcode MIN_MTU}
+ * @param emit called for each fragment in turn, with the fragment in `packet`; must have consumed
+ * it when it returns
+ * @throws {RangeError} if the MTU may leave no room for data
  */
 export function fragmentIpv4(packet: PacketBuffer, mtu: number, emit: () => void): void {
   const { view, bytes, start, end } = packet;
@@ -282,14 +278,14 @@ export function fragmentIpv4(packet: PacketBuffer, mtu: number, emit: () => void
   }
 }
 
-/** The header of every fragment but the first: options without the copied flag are left out. */
+/** The header of all fragments but the first: without options that lack the copied flag. */
 function headerOfLaterFragments(header: Uint8Array): Uint8Array {
   const kept: number[] = [];
   for (let at: number = At.options; at < header.length;) {
     const type = header[at]!;
     if (type === 0) break; // end of option list
     const length = type === 1 ? 1 : header[at + 1] ?? 0; // 1 is the one-byte no-operation
-    if (type !== 1 && (length < 2 || at + length > header.length)) break; // malformed: nothing behind it is one
+    if (type !== 1 && (length < 2 || at + length > header.length)) break; // malformed: nothing behind it is valid
     if (type & 0x80) kept.push(...header.subarray(at, at + length));
     at += length;
   }
@@ -301,37 +297,27 @@ function headerOfLaterFragments(header: Uint8Array): Uint8Array {
   return later;
 }
 
-/** Lowers the time to live by one and mends the header checksum (RFC 1141 §2). The TTL must be above zero. */
+/** Lowers the TTL by one, and updates the header checksum (RFC 1141 §2). The TTL must not be 0. */
 export function decrementTtl(view: DataView, start: number): void {
   replaceUint16(view, start + At.ttl, view.getUint16(start + At.ttl) - 0x100, start + At.checksum);
 }
 
-/** Gives the packet at `start` another source address and mends the header checksum. */
-export function replaceSource(view: DataView, start: number, address: IpAddress): void {
-  replaceUint32(view, start + At.source, addressBits(address), start + At.checksum);
-}
-
-/** Gives the packet at `start` another destination address and mends the header checksum. */
-export function replaceDestination(view: DataView, start: number, address: IpAddress): void {
-  replaceUint32(view, start + At.destination, addressBits(address), start + At.checksum);
-}
-
-/** The protocol in a header that only a part of a packet follows, such as an ICMP error quotes. */
+/** The protocol number of a quoted packet, whose header is at `start` but whose payload is cut. */
 export function quotedProtocol(view: DataView, start: number): number {
   return view.getUint8(start + At.protocol);
 }
 
-/** Whether such a header is that of a fragment other than the first. */
+/** Whether a quoted packet is a later fragment. */
 export function quotesLaterFragment(view: DataView, start: number): boolean {
   return (view.getUint16(start + At.fragment) & Fragment.offset) !== 0;
 }
 
-/** The source address in such a header. */
+/** The source address of a quoted packet. */
 export function quotedSource(view: DataView, start: number): IpAddress {
   return readAddress(view, start + At.source);
 }
 
-/** The destination address in such a header. */
+/** The destination address of a quoted packet. */
 export function quotedDestination(view: DataView, start: number): IpAddress {
   return readAddress(view, start + At.destination);
 }

@@ -1,6 +1,6 @@
 /**
- * An IP packet as one small value, for programs that explain packets. The packet path uses {@linkcode Ipv4View}
- * instead, which allocates nothing.
+ * An IP packet as one small value, for programs that explain packets. The packet path uses
+ * {@linkcode Ipv4View} instead, which allocates nothing.
  *
  * @module
  */
@@ -38,9 +38,9 @@ export function parsePacket(bytes: Uint8Array): Packet | undefined {
   buffer.load(bytes);
   const ip = new Ipv4View();
   if (ip.wrap(buffer) !== undefined) return undefined;
-  const { source, destination, ttl, protocol, payload, end, fragmentOffset, moreFragments } = ip;
+  const { source, destination, ttl, protocol, payload, fragmentOffset } = ip;
   const isMessage = protocol === Protocol.icmp && fragmentOffset === 0 &&
-    icmpFault(buffer.view, payload, end, !moreFragments) === undefined;
+    icmpFault(buffer, ip) === undefined;
   const type = isMessage ? icmpType(buffer.view, payload) : undefined;
   const isEcho = type === IcmpType.echoRequest || type === IcmpType.echoReply;
   return {

@@ -1,5 +1,5 @@
 /**
- * Putting fragmented IPv4 datagrams together again (RFC 791 §3.2 "An Example Reassembly Procedure").
+ * Reassembly of fragmented IPv4 datagrams (RFC 791 §3.2, "An Example Reassembly Procedure").
  *
  * @module
  */
@@ -7,31 +7,31 @@ import { MAX_PACKET, PacketBuffer } from "../buffer/packet_buffer.ts";
 import { type IpAddress, UNSPECIFIED } from "./address.ts";
 import { IPV4_HEADER, type Ipv4Fields, type Ipv4View, writeIpv4Header } from "./ipv4.ts";
 
-/** What a reassembler may use up. */
+/** Limits of a reassembler. */
 export interface ReassemblyLimits {
-  /** Unfinished datagrams at a time. */
+  /** Max number of incomplete datagrams. */
   readonly datagrams: number;
-  /** Bytes of memory for them; each takes {@linkcode MAX_PACKET}, whatever its length turns out to be. */
+  /** Max memory for them, in bytes. Each takes {@linkcode MAX_PACKET}, whatever its length. */
   readonly memory: number;
-  /** Milliseconds that a datagram may take from its first fragment to its last. */
+  /** Max time from the first fragment of a datagram to its last, in ms. */
   readonly lifetime: number;
 }
 
-/** The usual limits: 64 datagrams in 4 MiB, and the 30 s that Linux gives them (`ipfrag_time`). */
+/** Default limits: 64 datagrams, 4 MiB, and 30 s, as in Linux (`ipfrag_time`). */
 export const REASSEMBLY_LIMITS: ReassemblyLimits = { datagrams: 64, memory: 4 << 20, lifetime: 30_000 };
 
-/** Why fragments were given up. */
+/** Why an incomplete datagram is dropped. */
 export type ReassemblyFault = "fragment-overlap" | "reassembly-full" | "reassembly-timeout";
 
-/** Blocks of 8 bytes, the unit of fragment offsets, in the longest datagram, and the words of a bitmap of them. */
+/** Words of a bitmap with a bit for each block of 8 bytes, the unit of fragment offsets. */
 const BITMAP_WORDS = 8192 / 32;
 
-/** A datagram of which some fragments have come. */
+/** A datagram of which some fragments have arrived. */
 class Unfinished {
   flow = 0;
   readonly packet = new PacketBuffer();
   readonly #have = new Uint32Array(BITMAP_WORDS);
-  /** Blocks that have come, and blocks in all once the last fragment has told. */
+  /** Blocks that have arrived; and all blocks, known once the last fragment is there. */
   #count = 0;
   #total: number | undefined;
   #payloadLength = 0;
@@ -62,19 +62,19 @@ class Unfinished {
       this.destination === ip.destination && this.protocol === ip.protocol;
   }
 
-  /** Takes a fragment in: whether it fits with the others, an exact duplicate included. */
+  /** Adds a fragment. Returns whether it fits the others; an exact duplicate does. */
   take(from: PacketBuffer, ip: Ipv4View): boolean {
     const length = ip.end - ip.payload;
     const first = ip.fragmentOffset >>> 3;
     const behind = first + Math.ceil(length / 8);
-    // Behind every fragment but the last there is more: none of them may reach the datagram's end.
+    // Only the last fragment may reach the end of the datagram.
     if (!ip.moreFragments) {
       if (this.#total !== undefined && this.#payloadLength !== ip.fragmentOffset + length) return false;
       if (this.#total === undefined && this.#reachesBehind(behind - 1)) return false;
       this.#total = behind;
       this.#payloadLength = ip.fragmentOffset + length;
     } else if (this.#total !== undefined && behind >= this.#total) return false;
-    // The header is the first fragment's, which the others' may differ from (RFC 791 §3.2).
+    // The datagram gets the header of the first fragment; others may differ (RFC 791 §3.2).
     if (first === 0) {
       this.#typeOfService = ip.typeOfService;
       this.#ttl = ip.ttl;
@@ -96,7 +96,7 @@ class Unfinished {
     return this.#count === this.#total;
   }
 
-  /** Gives the datagram a header of its own; options do not survive the journey in pieces. */
+  /** Writes the header of the whole datagram, without the options that fragments had. */
   finish(): PacketBuffer {
     this.packet.hold(IPV4_HEADER + this.#payloadLength);
     const fields: Ipv4Fields = {
@@ -123,38 +123,38 @@ class Unfinished {
 }
 
 /**
- * Collects fragments until their datagram is whole. Fragments that overlap without being the same bytes make the
- * whole datagram void, as nobody sends such by accident (RFC 1858 §3, RFC 5722 §4 for IPv6).
+ * Collects fragments until their datagram is complete. Drops a datagram whose fragments overlap
+ * with different bytes, because only an attacker sends such (RFC 1858 §3; RFC 5722 §4 for IPv6).
  */
 export class Reassembler {
   readonly #limits: ReassemblyLimits;
   readonly #gaveUp: (reason: ReassemblyFault) => void;
-  /** Oldest first. */
+  /** In the order of arrival. */
   readonly #unfinished: Unfinished[] = [];
   readonly #spare: Unfinished[] = [];
 
   /**
-   * A reassembler that holds nothing yet.
+   * Creates an empty reassembler.
    *
-   * @param gaveUp told once for each datagram that is given up
+   * @param gaveUp called once for each datagram that is dropped
    */
   constructor(gaveUp: (reason: ReassemblyFault) => void, limits: ReassemblyLimits = REASSEMBLY_LIMITS) {
     this.#gaveUp = gaveUp;
     this.#limits = limits;
   }
 
-  /** When {@linkcode Reassembler.expire} next has something to do, in ms; Infinity where nothing waits. */
+  /** Time of the next {@linkcode Reassembler.expire} that drops anything, in ms; or Infinity. */
   get deadline(): number {
     return this.#unfinished[0]?.deadline ?? Infinity;
   }
 
   /**
-   * Takes a fragment in.
+   * Adds a fragment.
    *
-   * @param packet holds the fragment that `ip` shows
-   * @param now the time in ms, of a clock that never goes back
-   * @param flow tells fragments apart that look alike but came by different ways
-   * @returns the whole datagram as soon as it is, good until the next call; undefined before
+   * @param packet the fragment that `ip` shows
+   * @param now the time in ms, of a monotonic clock
+   * @param flow tells apart equal-looking fragments that arrived on different circuits
+   * @returns the whole datagram once it is complete, valid until the next call; else undefined
    */
   add(packet: PacketBuffer, ip: Ipv4View, now: number, flow = 0): PacketBuffer | undefined {
     const index = this.#find(ip, flow, now);
@@ -168,7 +168,7 @@ export class Reassembler {
     return datagram.finish();
   }
 
-  /** Gives up the datagrams whose time is over. */
+  /** Drops datagrams that have timed out. */
   expire(now: number): void {
     while (this.#unfinished.length > 0 && this.deadline <= now) this.#giveUp(0, "reassembly-timeout");
   }

@@ -1,12 +1,10 @@
 /**
- * Replacing an address of a packet, and updating every checksum that covers it (RFC 1624).
+ * Replaces an address of a packet, and updates every checksum that covers it (RFC 1624):
  *
- * ```
- *   IPv4 header        its checksum covers both addresses
- *   TCP, UDP           so do theirs, by a pseudo header (RFC 9293 §3.1, RFC 768)
- *   ICMP               covers no address of its own packet, but an error quotes the packet it is about:
- *                      that one went the other way, so the address stands on its other side
- * ```
+ * - The IPv4 header checksum covers both addresses.
+ * - TCP and UDP checksums cover both, by a pseudo header (RFC 9293 §3.1, RFC 768).
+ * - ICMP's covers none. But an ICMP error quotes a packet that went the other way, so the address
+ *   is on the other side of the quoted header.
  *
  * @module
  */
@@ -27,27 +25,27 @@ import { TCP_CHECKSUM } from "./tcp.ts";
 import { UDP_CHECKSUM } from "./udp.ts";
 
 /**
- * What the checksum field of a TCP segment or UDP datagram holds: the checksum of the whole, or, where the network card
- * is to compute that, only the sum of the pseudo header, not complemented (VIRTIO_NET_HDR_F_NEEDS_CSUM).
+ * The contents of a TCP or UDP checksum field: the whole checksum; or only the sum of the pseudo
+ * header, not complemented, if the network card computes the rest (VIRTIO_NET_HDR_F_NEEDS_CSUM).
  */
 export type TransportChecksum = "whole" | "pseudo-header";
 
-/** Offset of the checksum in the header of each protocol whose checksum covers a pseudo header. */
+/** Offset of the checksum in the header of each protocol with a pseudo header. */
 const CHECKSUM_OFFSET: Readonly<Record<number, number>> = {
   [Protocol.tcp]: TCP_CHECKSUM,
   [Protocol.udp]: UDP_CHECKSUM,
 };
 
 /**
- * Replaces an address of a packet, in place. If the packet is an ICMP error that quotes a packet from or to the old
- * address, replaces that address in the quote too.
+ * Replaces an address of a packet in place. In an ICMP error, replaces it in the quoted packet too.
  *
- * Later fragments have no transport header, so only their IPv4 header changes. What has been cut off a quote is not
- * updated.
+ * A later fragment has no transport header, so only its IPv4 header changes. A checksum that is cut
+ * off a quote is not updated.
  *
  * @param packet the packet that `ip` shows
  * @param side which address
  * @param to the new address
+ * @param checksum what the checksum field of a TCP segment or UDP datagram holds
  */
 export function replaceAddress(
   packet: PacketBuffer,
@@ -77,7 +75,7 @@ function replaceInHeader(view: DataView, start: number, side: AddressSide, to: I
   replaceUint32(view, start + ADDRESS_OFFSET[side], addressBits(to), start + IPV4_CHECKSUM);
 }
 
-/** Replaces an address in the packet that an ICMP error quotes, if the message `view[message, end)` is one. */
+/** Replaces an address in the packet that `view[message, end)` quotes, if it is an ICMP error. */
 function replaceInQuote(
   view: DataView,
   message: number,
@@ -99,15 +97,15 @@ function replaceInQuote(
   replaceUint16(view, at, updateTransport(protocol, view.getUint16(at), from, to), message + ICMP_CHECKSUM);
 }
 
-/** Offset in the packet buffer of a transport checksum; undefined if there is none, or if it is cut off. */
+/** Offset of a transport checksum in the packet buffer; undefined if it has none, or is cut off. */
 function checksumAt(protocol: number, payload: number, end: number): number | undefined {
   const offset = CHECKSUM_OFFSET[protocol];
   return offset === undefined || payload + offset + 2 > end ? undefined : payload + offset;
 }
 
-/** The checksum of a TCP segment or UDP datagram after an address of its pseudo header has changed. */
+/** Updates a TCP or UDP checksum for a changed address in the pseudo header. */
 function updateTransport(protocol: number, old: number, from: IpAddress, to: IpAddress): number {
   if (protocol !== Protocol.udp) return updateChecksum32(old, addressBits(from), addressBits(to));
-  // RFC 768: 0 means that there is none, so a computed 0 is sent as all ones.
+  // RFC 768: 0 means "no checksum", so a computed 0 is sent as all ones.
   return old === 0 ? 0 : updateChecksum32(old, addressBits(from), addressBits(to)) || 0xffff;
 }

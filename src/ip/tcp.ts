@@ -38,7 +38,7 @@ const At = {
 /** Offset of the checksum in a TCP header. */
 export const TCP_CHECKSUM: number = At.checksum;
 
-/** Bytes of a header without options. */
+/** Length of a header without options, in bytes. */
 export const TCP_HEADER = 20;
 
 /** Bits of {@linkcode TcpView.flags}. */
@@ -54,19 +54,19 @@ export const TcpFlag = {
 } as const;
 
 /**
- * A view of a TCP segment: {@linkcode TcpView.wrap} checks it once, and the getters trust it from then on. One view
- * serves any number of packets in turn.
+ * A view of a TCP segment. {@linkcode TcpView.wrap} checks the segment once; the getters trust it
+ * from then on. One view serves any number of packets in turn.
  */
 export class TcpView {
   #view: DataView = new DataView(new ArrayBuffer(TCP_HEADER));
   #start = 0;
 
   /**
-   * Looks at the segment that `packet` carries. Does not verify its checksum: that is up to the receiving host.
+   * Shows the segment that `packet` carries. Leaves its checksum for the receiving host to verify.
    *
    * @param packet a whole packet or a first fragment, shown by `ip`; its protocol is TCP
-   * @returns a fault if the whole header is not there; else undefined. A first fragment without it is an attack on
-   * filters (RFC 1858 §3).
+   * @returns a fault if the header is not complete; else undefined. First fragments with less are
+   * an attack on filters (RFC 1858 §3)
    */
   wrap(packet: PacketBuffer, ip: Ipv4View): "bad-length" | undefined {
     const here = ip.end - ip.payload;
@@ -119,7 +119,7 @@ export class TcpView {
   }
 }
 
-/** Bytes of the header at `start`, options included. */
+/** Length of the header at `start` with its options, in bytes. */
 function headerLength(view: DataView, start: number): number {
   return (view.getUint8(start + At.dataOffset) >>> 4) * 4;
 }

@@ -25,22 +25,22 @@ const At = { sourcePort: 0, destinationPort: 2, length: 4, checksum: 6 } as cons
 /** Offset of the checksum in a UDP header. */
 export const UDP_CHECKSUM: number = At.checksum;
 
-/** Bytes of a UDP header. */
+/** Length of a UDP header, in bytes. */
 export const UDP_HEADER = 8;
 
 /**
- * A view of a UDP datagram: {@linkcode UdpView.wrap} checks it once, and the getters trust it from then on. One view
- * serves any number of packets in turn.
+ * A view of a UDP datagram. {@linkcode UdpView.wrap} checks the datagram once; the getters trust it
+ * from then on. One view serves any number of packets in turn.
  */
 export class UdpView {
   #view: DataView = new DataView(new ArrayBuffer(UDP_HEADER));
   #start = 0;
 
   /**
-   * Looks at the datagram that `packet` carries. Does not verify its checksum: that is up to the receiving host.
+   * Shows the datagram that `packet` carries. Leaves its checksum for the receiving host to verify.
    *
    * @param packet a whole packet or a first fragment, shown by `ip`; its protocol is UDP
-   * @returns a fault if the header, or a whole packet's data, is shorter than it claims; else undefined
+   * @returns a fault if the header or a whole packet's data is incomplete; else undefined
    */
   wrap(packet: PacketBuffer, ip: Ipv4View): "bad-length" | undefined {
     const here = ip.end - ip.payload;
@@ -62,7 +62,7 @@ export class UdpView {
     return this.#view.getUint16(this.#start + At.destinationPort);
   }
 
-  /** Bytes of header and data. */
+  /** Length of header and data, in bytes. */
   get length(): number {
     return this.#view.getUint16(this.#start + At.length);
   }
@@ -78,7 +78,7 @@ export class UdpView {
   }
 }
 
-/** Writes the header of the datagram `view[start, end)`, whose data is in place, with its checksum. */
+/** Writes the header of the datagram `view[start, end)` with its checksum. The data is in place. */
 export function writeUdpHeader(
   view: DataView,
   start: number,
@@ -91,6 +91,6 @@ export function writeUdpHeader(
   view.setUint16(start + At.length, end - start);
   view.setUint16(start + At.checksum, 0);
   const pseudoHeader = addressBits(from.address) + addressBits(to.address) + Protocol.udp + (end - start);
-  // A computed 0 is sent as all ones, because 0 means that there is no checksum.
+  // A computed 0 is sent as all ones, because 0 means "no checksum".
   view.setUint16(start + At.checksum, checksumOfSum(pseudoHeader + onesSum(view, start, end)) || 0xffff);
 }

@@ -153,8 +153,8 @@ export class MemoryWorld implements IcmpSocket {
   /** Answers a valid echo request from behind `passed` routers. */
   #answer(passed: number): void {
     const packet = this.#packet;
-    const { payload, end } = this.#ip;
-    if (icmpFault(packet.view, payload, end) !== undefined) return;
+    const { payload } = this.#ip;
+    if (icmpFault(packet, this.#ip) !== undefined) return;
     if (icmpType(packet.view, payload) !== IcmpType.echoRequest) return;
     turnIntoReply(packet, this.#ip);
     this.#bringBack(packet, passed);

@@ -7,15 +7,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
-import { addressFromBits } from "../../src/ip/address.ts";
 import { IcmpType, Unreachable } from "../../src/ip/icmp.ts";
-import {
-  findQuote,
-  type IcmpError,
-  mayCauseError,
-  redirectAnswer,
-  writeIcmpError,
-} from "../../src/ip/icmp_error.ts";
+import { findQuote, type IcmpError, mayCauseError, writeIcmpError } from "../../src/ip/icmp_error.ts";
 import { Ipv4View } from "../../src/ip/ipv4.ts";
 import {
   address,
@@ -270,79 +263,4 @@ Deno.test("any bytes: a quote that is found lies within them, 8 bytes of payload
     }),
     { numRuns: 1000 },
   );
-});
-
-/** Brings an answer to 10.0.2.15, in a poisoned buffer. */
-function redirected(answer: Uint8Array): Uint8Array {
-  const [buffer, ip] = [poisoned(answer), new Ipv4View()];
-  assert.equal(ip.wrap(buffer), undefined);
-  redirectAnswer(buffer, ip, address("10.0.2.15"));
-  assertPoisonOutside(buffer, buffer.start, buffer.end);
-  return buffer.copy();
-}
-
-Deno.test("an answer is redirected: only its destination changes, and the header's checksum with it", () => {
-  const message = echo({ type: 0, data: pattern(56) });
-  const from = { source: "128.30.2.155", id: 9, ttl: 50 };
-  for (const destination of ["192.168.203.2", "0.0.0.0", "255.255.255.255"]) {
-    assert.deepEqual(
-      redirected(ipv4({ ...from, destination }, message)),
-      ipv4({ ...from, destination: "10.0.2.15" }, message),
-    );
-  }
-});
-
-Deno.test("an error is redirected with the packet that it quotes, and its own checksum stays right", () => {
-  const [source, exit] = ["100.64.1.1", "192.168.203.2"];
-  const quoteOf = (from: string) => ipv4({ source: from, destination: "128.30.2.155", ttl: 1 }, echo());
-  for (const type of [3, 11, 12]) {
-    for (const own of [exit, "0.0.0.0"]) {
-      const error = echo({ type, id: 0, sequence: 0, data: quoteOf(own) });
-      const want = echo({ type, id: 0, sequence: 0, data: quoteOf("10.0.2.15") });
-      assert.deepEqual(
-        redirected(ipv4({ source, destination: own }, error)),
-        ipv4({ source, destination: "10.0.2.15" }, want),
-      );
-    }
-  }
-});
-
-Deno.test("what an error quotes stays as it is where it is somebody else's, or is no quote", () => {
-  const exit = "192.168.203.2";
-  const cases: [what: string, data: Uint8Array][] = [
-    ["somebody else's packet", ipv4({ source: "192.0.2.1", destination: exit }, echo())],
-    ["too little of a packet", ipv4({ source: exit }, echo()).subarray(0, 27)],
-    ["no packet", pattern(40)],
-    ["a later fragment", ipv4({ source: exit, offset: 8 }, echo())],
-  ];
-  for (const [what, data] of cases) {
-    const error = echo({ type: 11, data });
-    const back = readIpv4(redirected(ipv4({ source: "100.64.1.1", destination: exit }, error)));
-    assert.deepEqual(back.payload, error, what);
-    assert.equal(back.destination, address("10.0.2.15"), what);
-  }
-  // Nor does a reply quote anything, whatever it carries, nor the second half of an error.
-  const quote = ipv4({ source: exit }, echo());
-  for (const header of [{ type: 0 }, { type: 11, offset: 8 }]) {
-    const message = echo({ type: header.type, data: quote });
-    const { payload } = readIpv4(
-      redirected(ipv4({ destination: exit, offset: header.offset ?? 0 }, message)),
-    );
-    assert.deepEqual(payload, message);
-  }
-});
-
-Deno.test("there and back again: who redirects an answer twice has it as it was", () => {
-  const anyAddress = fc.integer({ min: 0, max: 0xffff_ffff });
-  fc.assert(fc.property(anyAddress, anyAddress, fc.nat(100), (one, other, length) => {
-    const dotted = [24, 16, 8, 0].map((shift) => (one >>> shift) & 255).join(".");
-    const quote = ipv4({ source: dotted, ttl: 1 }, echo({ data: pattern(length) }));
-    const answer = ipv4({ source: "100.64.1.1", destination: dotted }, echo({ type: 11, data: quote }));
-    const [buffer, ip] = [poisoned(answer), new Ipv4View()];
-    assert.equal(ip.wrap(buffer), undefined);
-    redirectAnswer(buffer, ip, addressFromBits(other));
-    assert.equal(plainSum(readIpv4(buffer.copy()).payload), 0xffff);
-    redirectAnswer(buffer, ip, addressFromBits(one));
-    assert.deepEqual(buffer.copy(), answer);
-  }));
 });

@@ -248,11 +248,22 @@ Deno.test("replaceAddress: a pseudo-header sum is that of the new pseudo header"
 Deno.test("replaceAddress: the error about a packet becomes the error about the packet with the new address", () => {
   // Whatever the quote is cut to, both checksums that are there are right.
   fc.assert(
-    fc.property(anyProtocol, anyIp, anyIp, anyData, fc.nat(60), (protocol, own, to, data, cut) => {
-      fc.pre(own !== ROUTER);
-      const quote = (source: string) => packet(protocol, [source, WORLD], data).subarray(0, 28 + cut);
-      assert.deepEqual(replaced(error(own, quote(own)), "destination", to), error(to, quote(to)));
-    }),
+    fc.property(
+      anyProtocol,
+      anyIp,
+      anyIp,
+      anyData,
+      fc.nat(60),
+      fc.constantFrom(3, 4, 5, 11, 12),
+      (protocol, own, to, data, cut, type) => {
+        fc.pre(own !== ROUTER);
+        const quote = (source: string) => packet(protocol, [source, WORLD], data).subarray(0, 28 + cut);
+        assert.deepEqual(
+          replaced(error(own, quote(own), type), "destination", to),
+          error(to, quote(to), type),
+        );
+      },
+    ),
   );
 });
 

@@ -78,7 +78,7 @@ export function answerEcho(request: Uint8Array): Uint8Array<ArrayBuffer> | undef
   packet.load(request);
   const ip = new Ipv4View();
   if (ip.wrap(packet) !== undefined || ip.protocol !== Protocol.icmp || ip.isFragment) return undefined;
-  if (icmpFault(packet.view, ip.payload, ip.end) !== undefined) return undefined;
+  if (icmpFault(packet, ip) !== undefined) return undefined;
   if (icmpType(packet.view, ip.payload) !== IcmpType.echoRequest) return undefined;
   turnIntoReply(packet, ip);
   return packet.copy();

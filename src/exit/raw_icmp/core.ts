@@ -183,7 +183,7 @@ export class RawIcmpExit implements Exit {
       return counters.count("not-ours");
     }
     const { payload, end } = ip;
-    const icmp = icmpFault(packet.view, payload, end);
+    const icmp = icmpFault(packet, ip);
     if (icmp !== undefined) return counters.count(icmp);
     const type = icmpType(packet.view, payload);
     const session = type === IcmpType.echoReply
