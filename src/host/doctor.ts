@@ -132,7 +132,7 @@ function lookAtPorts({ sysctl, udpPorts }: Facts, { routers, stage }: Settings):
   if (free >= needed) return ok(`${free} of ${all} UDP ports are free`);
   return lacks(
     `of the UDP ports from ${range}, ${free} are free, and proxy and routers need ${needed}`,
-    `sysctl -w ${PORT_RANGE.name}='${PORT_RANGE.usual}'`,
+    `sysctl -w ${PORT_RANGE.name}='${PORT_RANGE.default}'`,
   );
 }
 

@@ -1,5 +1,5 @@
 /**
- * Bringing the TUN interface up: attach or make, address, up. What is right already is left alone.
+ * Opens the TUN interface: attaches to it, or creates it.
  *
  * @module
  */
@@ -9,25 +9,25 @@ import { interfaceExists } from "../sys/interface.ts";
 import { sleep } from "../sys/timer.ts";
 import { attachTun } from "../sys/tun.ts";
 
-/** A TUN interface that we are attached to. */
+/** A TUN interface that this process is attached to. */
 export interface AttachedTun extends Disposable {
   readonly fd: Fd;
   readonly name: string;
-  /** Whether it was there before, and stays. */
+  /** Whether it existed before. Such an interface stays when this process detaches. */
   readonly existed: boolean;
 }
 
 /**
- * How long to wait for a run that has just been killed to let go of its interface, in ms, and how
- * often to look.
+ * How long to wait for a run that was just killed to release its interface, and how often to try,
+ * in ms.
  */
 const RELEASE = { most: 1000, step: 20 } as const;
 
 /**
- * Attaches to the interface, which is made where it does not exist, and then goes when it is
- * disposed of.
+ * Attaches to the interface. It is created if it does not exist; the kernel then removes it when it
+ * is disposed of.
  *
- * @throws {OperatorError} naming the cause and the remedy
+ * @throws {OperatorError} with the cause and the remedy
  */
 export async function openHostTun(name: string): Promise<AttachedTun> {
   const existed = interfaceExists(name);
@@ -35,7 +35,7 @@ export async function openHostTun(name: string): Promise<AttachedTun> {
   return { fd, name, existed, [Symbol.dispose]: () => fd[Symbol.dispose]() };
 }
 
-/** Attaches, waiting a moment where the interface is still held by a run that is on its way out. */
+/** Attaches. Waits a moment if a run that is about to end still holds the interface. */
 async function attach(name: string): Promise<Fd> {
   for (let waited = 0;; waited += RELEASE.step) {
     try {

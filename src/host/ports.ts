@@ -1,51 +1,48 @@
 /**
- * UDP ports of the kernel's choice: proxy and routers bind such ones on loopback, and nobody can
- * choose others for them.
+ * Ephemeral UDP ports. Proxy and routers bind ports that the kernel chooses, and no option changes
+ * that.
  *
  * @module
  */
 
-/** What the kernel chooses from. */
+/** The ports that the kernel chooses from. */
 export interface PortChoice {
-  /** As the sysctl has it, e.g. `32768 to 60999`. */
+  /** The range, e.g. `32768 to 60999`. */
   readonly range: string;
-  /** How many ports that is, but for those that are reserved. */
+  /** The number of ports in it that are not reserved. */
   readonly all: number;
-  /** How many of them nobody has. */
+  /** The number of those that are free. */
   readonly free: number;
 }
 
-/**
- * The sysctl that says from where to where (Documentation/networking/ip-sysctl.rst), and its usual
- * value.
- */
-export const PORT_RANGE = { name: "net.ipv4.ip_local_port_range", usual: "32768 60999" } as const;
+/** The sysctl of the range (Documentation/networking/ip-sysctl.rst), and its default. */
+export const PORT_RANGE = { name: "net.ipv4.ip_local_port_range", default: "32768 60999" } as const;
 
-/** The sysctl that says which ones of those are not for the choosing. */
+/** The sysctl of the reserved ports, which the kernel does not choose. */
 const RESERVED = "net.ipv4.ip_local_reserved_ports";
 
 /**
- * What the kernel has left to choose from; undefined where that cannot be seen.
+ * The ports that the kernel chooses from; undefined if the range cannot be read.
  *
- * @param taken ports that sockets have
+ * @param taken the ports of existing sockets
  */
 export function choiceOfPorts(
   sysctl: (name: string) => string | undefined,
   taken: ReadonlySet<number>,
 ): PortChoice | undefined {
-  const [, least, most] = /^(\d+)\s+(\d+)$/.exec(sysctl(PORT_RANGE.name) ?? "") ?? [];
-  if (least === undefined || most === undefined) return undefined;
+  const [, min, max] = /^(\d+)\s+(\d+)$/.exec(sysctl(PORT_RANGE.name) ?? "") ?? [];
+  if (min === undefined || max === undefined) return undefined;
   const reserved = parseList(sysctl(RESERVED) ?? "");
   let [all, free] = [0, 0];
-  for (let port = Number(least); port <= Number(most); port++) {
+  for (let port = Number(min); port <= Number(max); port++) {
     if (reserved.some(([first, last]) => port >= first && port <= last)) continue;
     all++;
     if (!taken.has(port)) free++;
   }
-  return { range: `${least} to ${most}`, all, free };
+  return { range: `${min} to ${max}`, all, free };
 }
 
-/** Numbers and ranges, as in `8080,9000-9010`. */
+/** Parses numbers and ranges, as in `8080,9000-9010`. */
 function parseList(text: string): [first: number, last: number][] {
   return text.split(",").filter((part) => part !== "").map((part) => {
     const [first = NaN, last = first] = part.split("-").map(Number);
@@ -54,8 +51,7 @@ function parseList(text: string): [first: number, last: number][] {
 }
 
 /**
- * The local ports in `/proc/net/udp`, whose second column is `ADDRESS:PORT` in hexadecimal
- * (proc(5)).
+ * The local ports in `/proc/net/udp`. Its second column is `ADDRESS:PORT` in hexadecimal (proc(5)).
  */
 export function parseUdpPorts(table: string): number[] {
   return [...table.matchAll(/^ *\d+: [0-9A-F]+:([0-9A-F]{4}) /gm)].map(([, port]) => parseInt(port!, 16));

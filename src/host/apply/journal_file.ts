@@ -8,7 +8,8 @@
  *   {"change":"loose reverse path filter on eth1","undo":{"sysctl":"net.ipv4.conf.eth1.rp_filter","value":"1"}}
  * ```
  *
- * Older versions wrote the last line's undo as `["sysctl","-w","NAME=VALUE"]`. A journal of theirs is still undone.
+ * Older versions wrote the last line's undo as `["sysctl","-w","NAME=VALUE"]`. A journal of theirs
+ * is still undone.
  *
  * @module
  */

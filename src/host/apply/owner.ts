@@ -1,28 +1,27 @@
 /**
- * Whose changes are whose: a run outlives neither its process, nor the network namespace that it
- * changed.
+ * Owners of changes: the process of a run, in the network namespace that it changed.
  *
  * @module
  */
 import { networkCookie } from "../../sys/netns.ts";
 
-/**
- * Who a journal belongs to: a process, told from a later one with its PID by when it started, in a
- * network namespace.
- */
+/** The owner of a journal. Its start time tells it from a later process with the same id. */
 export interface Owner {
   readonly pid: number;
-  /** Clock ticks from boot to the process's start (proc(5), field 22 of stat). */
+  /** Clock ticks from boot to the start of the process (proc(5), field 22 of stat). */
   readonly started: string;
-  /** Which boot that was, for a /run that outlives one. */
+  /** The id of that boot, because /run may outlive it. */
   readonly boot: string;
-  /** Inode of the network namespace: found again from outside, but used again for a later one. */
+  /**
+   * Inode of the network namespace. It can be seen from outside, but a later namespace may reuse
+   * it.
+   */
   readonly network: string;
-  /** The namespace's own number, where the kernel has such. */
+  /** The unique number of the namespace, if the kernel has one. */
   readonly cookie?: string;
 }
 
-/** A process of this network namespace, as an owner. */
+/** The owner record of a process in this network namespace. */
 export function ownerOf(pid: number): Owner {
   const cookie = networkCookie();
   const namespace = { boot: bootId(), network: networkNamespace(), ...(cookie !== undefined && { cookie }) };
@@ -35,13 +34,12 @@ export function isAlive({ pid, started, boot }: Owner): boolean {
 }
 
 /**
- * Where a dead run's changes are, as seen from here; nowhere, if they went with their network
+ * Where a dead run's changes are, as seen from here; nowhere if they went with their network
  * namespace.
  */
 export function placeOf({ boot, network, cookie }: Owner): "here" | "elsewhere" | "nowhere" {
   if (boot !== bootId()) return "nowhere";
-  // Of the namespaces that there are, only ours has its inode: it is ours, or ours has got the
-  // inode after it.
+  // No other namespace has our inode now: this is ours, or one that had the inode before.
   if (network === networkNamespace()) return cookie === networkCookie() ? "here" : "nowhere";
   return namespaceExists(network) ? "elsewhere" : "nowhere";
 }
@@ -50,11 +48,11 @@ function bootId(): string {
   return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
 }
 
-/** When a process was started; nothing if there is none, or only its remains. */
+/** When a process started; undefined if there is none, or only a zombie. */
 export function startOf(pid: number): string | undefined {
   try {
     const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    // The second field is the program's name in brackets and may hold anything, brackets too.
+    // The second field is the program's name in brackets. The name itself may contain brackets.
     const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return state === "Z" || state === "X" ? undefined : fields[18];
   } catch {

@@ -1,6 +1,6 @@
 /**
- * Runs programs on the host, above all `ip`: many commands by one process, because starting it
- * takes longest.
+ * Runs programs on the host, mostly `ip`. One `ip` process carries out many commands, because its
+ * start takes longest.
  *
  * @module
  */
@@ -12,10 +12,7 @@ import type { FirewallTool } from "../plan/firewall.ts";
 /** A command of `ip`. */
 export type IpCommand = readonly ["ip", ...args: string[]];
 
-/**
- * The command of an action that `ip` carries out, so that a batch can hold it; undefined for any
- * other action.
- */
+/** The command of an action that `ip` carries out, for a batch; undefined for any other action. */
 export function ipCommand(action: Action): IpCommand | undefined {
   if (action.kind !== "command") return undefined;
   const [program, ...args] = action.words;
@@ -23,18 +20,15 @@ export function ipCommand(action: Action): IpCommand | undefined {
 }
 
 /**
- * Where programs are looked for: many a user's PATH lacks the directories of those that change the
- * network.
+ * Where to look for programs. The PATH of many users lacks the directories of administration
+ * programs.
  */
 export const searchPath = (): string => `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
 
-/**
- * Programs that have been found, and where they were looked for: where there are many directories,
- * that takes a while.
- */
+/** Programs found before, with the path that was searched: a long search path takes a while. */
 const found = new Map<string, { readonly file: string; readonly searched: string }>();
 
-/** Where programs come from, for those who lack one. */
+/** The package that a missing program comes from. */
 const PACKAGES: Record<string, string> = {
   ip: "iproute2",
   nft: "nftables",
@@ -54,11 +48,11 @@ export async function execute(command: Command): Promise<string> {
   return printed(command, await outputOf(command, { detached: true }));
 }
 
-/** A batch that came to an early end. */
+/** The error of a batch that did not complete. */
 export class BatchError extends OperatorError {
-  /** How many of its commands were carried out; nothing where `ip` did not say how far it got. */
+  /** How many of its commands succeeded; undefined if `ip` did not say how far it got. */
   readonly done: number | undefined;
-  /** What ended `ip`, if it did not end by itself. */
+  /** The signal that ended `ip`, if one did. */
   readonly signal: Deno.Signal | null;
 
   constructor(
@@ -75,18 +69,18 @@ export class BatchError extends OperatorError {
 /** How a batch runs. */
 interface BatchOptions {
   /**
-   * Whether Ctrl+C may end it half-way, because the journal holds all of it. The process then
-   * starts 7 ms sooner.
+   * Whether Ctrl+C may cut it short, because the journal records all of it. `ip` then starts 7 ms
+   * sooner.
    */
   readonly mayBeCutShort?: boolean;
 }
 
 /**
- * Carries several commands of `ip` out, one after the other up to the first that fails, by one
- * process: its start takes longer than they do. Like {@linkcode execute} otherwise.
+ * Carries out several commands of `ip` with one process, in order, up to the first that fails.
+ * Otherwise like {@linkcode execute}.
  *
  * @param commands their words contain no blanks
- * @throws {BatchError} where one of several fails
+ * @throws {BatchError} if one of several fails
  */
 export async function executeBatch(
   commands: readonly IpCommand[],
@@ -99,13 +93,14 @@ export async function executeBatch(
 }
 
 /**
- * Asks `ip` several things, which changes nothing, by one process. That is there sooner than one
- * that carries something out, but may hear of Ctrl+C; then it is asked again.
+ * Queries `ip` with one process. It starts sooner than one that changes something, but Ctrl+C in
+ * the terminal may end it. In that case the query is repeated.
  *
- * @param options of `ip` itself, e.g. `-json`, which count for all
- * @param commands their words have no blanks in them
- * @returns what they printed, one after the other
- * @throws {OperatorError} where the program is missing or fails, with its own words
+ * @param options of `ip` itself, e.g. `-json`; they apply to all commands
+ * @param commands their words contain no blanks
+ * @returns what the commands printed, in order
+ * @throws {OperatorError} if the program is missing or fails; the message holds the program's own
+ *   words
  */
 export async function ask(options: readonly string[], commands: readonly IpCommand[]): Promise<string> {
   const output = await batchOutput(options, commands, {});
@@ -116,7 +111,7 @@ export async function ask(options: readonly string[], commands: readonly IpComma
   );
 }
 
-/** How a program is run; see {@linkcode outputOf}. */
+/** Options of {@linkcode outputOf}. */
 type How = Pick<Deno.CommandOptions, "detached">;
 
 async function batchOutput(
@@ -128,14 +123,14 @@ async function batchOutput(
   return await outputOf(["ip", ...options, "-batch", "-"], how, lines);
 }
 
-/** What a batch printed, where all of it ended well. */
+/** The output of a batch that succeeded. */
 function batchPrinted(
   options: readonly string[],
   commands: readonly IpCommand[],
   output: Deno.CommandOutput,
 ): string {
-  // ip(8): "Command failed -:2", after what went wrong. What it cannot even parse, it leaves at
-  // once for, and says nothing more.
+  // After the reason, `ip` says "Command failed -:2" (ip(8)). It does not if it cannot parse a
+  // command.
   const [, line] = /^Command failed -:(\d+)/m.exec(new TextDecoder().decode(output.stderr)) ?? [];
   const done = line === undefined ? undefined : Number(line) - 1;
   const [, ...words] = commands[done ?? -1] ?? ["ip", "-batch", "-"];
@@ -147,9 +142,9 @@ function batchPrinted(
 }
 
 /**
- * Runs a program. Where it is detached, which is to be in a session of its own, or is to be looked
- * for in a PATH that is given with it, all our page tables are copied first (fork(2)); otherwise it
- * is there 5 ms sooner (posix_spawn(3)).
+ * Runs a program. A detached one, in its own session, needs fork(2), which first copies all our
+ * page tables. Without that, posix_spawn(3) starts it 5 ms sooner. A PATH given with it would need
+ * fork(2) as well.
  */
 async function outputOf(
   [program, ...args]: Command,
@@ -170,18 +165,18 @@ async function outputOf(
   try {
     child = runnable.spawn(); // `output` would overlook `detached`
   } catch (cause) {
-    // It was there when it was looked for.
+    // It was there a moment ago.
     throw cause instanceof Deno.errors.NotFound ? missing(program, cause) : cause;
   }
   if (input !== undefined) {
     const stdin = child.stdin.getWriter();
-    // One that has ended does not read; its own words say why.
+    // A program that has ended does not read. Its own words say why.
     void stdin.write(new TextEncoder().encode(input)).then(() => stdin.close()).catch(() => {});
   }
   return await child.output();
 }
 
-/** What a command printed, where it ended well. */
+/** The output of a command that succeeded. */
 function printed(command: Command, { success, code, signal, stdout, stderr }: Deno.CommandOutput): string {
   if (success) return new TextDecoder().decode(stdout);
   const words = new TextDecoder().decode(stderr).trim().split("\n")[0] ?? "";
@@ -196,7 +191,7 @@ export function failure(command: Command, why: string, cause?: unknown): Operato
   });
 }
 
-/** Whether there is a program of this name. */
+/** Whether this host has a program of this name. */
 export function isInstalled(program: string): boolean {
   return find(program) !== undefined;
 }
@@ -206,7 +201,7 @@ export function firewallTool(): FirewallTool | undefined {
   return (["nft", "iptables"] as const).find(isInstalled);
 }
 
-/** Where the program of this name lies. */
+/** The path of a program; undefined if this host does not have it. */
 function find(program: string): string | undefined {
   const path = searchPath();
   const known = found.get(program);
@@ -221,11 +216,11 @@ function isFile(path: string): boolean {
   try {
     return Deno.statSync(path).isFile;
   } catch {
-    return false; // gone since
+    return false; // it has just gone
   }
 }
 
-/** The error of a program that this host does not have. */
+/** The error of a missing program. */
 export function missing(program: string, cause?: unknown): OperatorError {
   const name = PACKAGES[program] ?? program;
   return new OperatorError(

@@ -1,6 +1,5 @@
 /**
- * Addresses of interfaces, and the interfaces themselves: giving, taking up, and who has which
- * already.
+ * Changes that give an interface an address and set it up, and checks for addresses that are taken.
  *
  * @module
  */
@@ -22,7 +21,7 @@ export function planAddress(name: string, block: Cidr, is: Interface | undefined
   };
 }
 
-/** The change that takes an interface up. */
+/** The change that sets an interface up. */
 export function planUp(name: string, is: Interface | undefined): Change {
   return {
     what: `${name} up`,
@@ -32,10 +31,7 @@ export function planUp(name: string, is: Interface | undefined): Change {
   };
 }
 
-/**
- * The address that an interface sends to its gateway from: the one in the gateway's block, else its
- * first.
- */
+/** The source address of an interface: the one in its gateway's block, else its first. */
 export function sourceOf(is: Interface, gateway: IpAddress | undefined): Cidr | undefined {
   return is.addresses.find((own) => gateway !== undefined && contains(own, gateway)) ?? is.addresses[0];
 }
@@ -44,7 +40,7 @@ export function sourceOf(is: Interface, gateway: IpAddress | undefined): Cidr | 
  * Makes sure that an interface can have an address, and that packets to its block would then go
  * there.
  *
- * @throws {OperatorError} where another interface has the address, or a part of the block
+ * @throws {OperatorError} if another interface has the address, or a part of the block
  */
 export function refuseTakenBlock(
   name: string,
@@ -57,7 +53,7 @@ export function refuseTakenBlock(
     if (other === name) continue;
     for (const taken of addresses) {
       const isSameAddress = taken.address === block.address;
-      // A wider block elsewhere does no harm: the narrower route wins.
+      // A wider block elsewhere does no harm, because the narrower route wins.
       if (!isSameAddress && (taken.prefix < block.prefix || !overlaps(taken, block))) continue;
       const what = isSameAddress ? formatIp(block.address) : formatCidr(block);
       throw refuse(what, `${other} has ${formatCidr(taken)}`);
@@ -69,13 +65,13 @@ export function refuseTakenBlock(
   }
 }
 
-/** Whether the kernel prefers a route to the one that comes with an interface's block. */
+/** Whether the kernel would prefer a route to the one that comes with an interface's block. */
 function isNearer({ to, table, metric }: Route, block: Cidr): boolean {
   return table === Table.main && overlaps(to, block) &&
     (to.prefix > block.prefix || (to.prefix === block.prefix && metric === 0));
 }
 
-/** Whether two blocks are the same, down to the address. */
+/** Whether two blocks have the same address and prefix. */
 export function isSame(one: Cidr, other: Cidr): boolean {
   return one.address === other.address && one.prefix === other.prefix;
 }

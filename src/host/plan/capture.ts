@@ -1,5 +1,5 @@
 /**
- * Capturing: leading the host's own packets to some destinations into the tunnel.
+ * Capturing: routes the host's own packets to some destinations into the tunnel.
  *
  * @module
  */
@@ -16,11 +16,11 @@ import { CAPTURE_MARK, hex, planRule } from "./rules.ts";
 import type { HostState, Route, Rule } from "./state.ts";
 
 /**
- * The rule and the routes that lead packets from one address into the tunnel, or nowhere while that
- * is down.
+ * The rule and the routes that lead packets from one address into the tunnel. While the tunnel is
+ * down, they refuse these packets.
  *
- * @param from whose packets are captured
- * @throws {OperatorError} where the table or the priority serves something else
+ * @param from the address whose packets are captured
+ * @throws {OperatorError} if the table or the priority is in use
  */
 export function planCapture(settings: Settings, from: IpAddress, state: HostState): Change[] {
   const { tun, capture, table, priority } = settings;
@@ -31,17 +31,17 @@ export function planCapture(settings: Settings, from: IpAddress, state: HostStat
     ...capture.map((block) => planCapturingRoute(block, tun, table, state.routes)),
     ...capture.map((block) => planRefusal(block, table, state.routes)),
   ];
-  // Routers of the world speak up through the tunnel, whose own way leads elsewhere, e.g. the
-  // host's own gateway.
+  // Answers of the world's routers come in by the tunnel, while the host's own route to those
+  // routers leads elsewhere. A strict filter would drop them.
   return [rule, ...routes, planLooseFilter(tun, state, true)];
 }
 
 /**
- * Makes sure that the table leads nowhere but into the tunnel. Where it is somebody else's, our
- * rule would send packets their way; and nothing that is to be captured may leave past the tunnel.
+ * Makes sure that the table leads only into the tunnel. If the table belongs to somebody else, our
+ * rule would send packets their way. No captured packet may leave past the tunnel.
  *
- * @param isOurs whether the rule that leads to the table was there before, so that its other routes
- *   are meant
+ * @param isOurs whether the rule that leads to the table existed before, so that the table's other
+ *   routes are there on purpose
  */
 function refuseForeignRoute(
   { tun, capture, table }: Settings,
@@ -61,7 +61,7 @@ function refuseForeignRoute(
 }
 
 /**
- * The address whose packets are captured: the one of `--from`, else that of the default route's
+ * The address whose packets are captured: that of `--from`, else that of the default route's
  * interface.
  */
 export function resolveFrom(settings: Settings, { interfaces, routes }: HostState): IpAddress {

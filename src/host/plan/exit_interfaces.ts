@@ -1,6 +1,6 @@
 /**
- * The exit interfaces: which router leaves the host by which, and what must be changed for its
- * packets to leave there and their answers to come back.
+ * The interfaces that routers leave the host by, and the changes that make a router's packets leave
+ * there and the answers come back.
  *
  * @module
  */
@@ -15,35 +15,35 @@ import { type HostState, type Interface, type Route, Table } from "./state.ts";
 import { formatIp, type IpAddress } from "../../ip/address.ts";
 import { formatCidr, parseCidr } from "../../ip/cidr.ts";
 
-/** An exit, resolved. */
+/** The interface that one router leaves by. */
 export interface ExitInterface {
-  /** The router that leaves by it, from 1. */
+  /** The router's number, from 1. */
   readonly router: number;
   readonly device: string;
-  /** The source of what leaves. */
+  /** The source address of packets that leave. */
   readonly address: IpAddress;
-  /** Bytes of the longest packet that the interface takes. */
+  /** MTU of the interface in bytes. */
   readonly mtu: number;
   /**
-   * The way to the next hop, in the words of `ip route`, e.g. `via 192.168.201.1`; empty where
-   * there is but one.
+   * The next hop in the words of `ip route`, e.g. `via 192.168.201.1`; empty on a point-to-point
+   * link.
    */
   readonly via: string;
   /**
-   * The mark of packets that leave, if the address is the captured one and a rule must tell the two
+   * The mark of packets that leave, if the address is the captured one and a rule must tell them
    * apart.
    */
   readonly mark?: number;
-  /** What it needs to be so. */
+  /** The changes that it needs. */
   readonly changes: readonly Change[];
 }
 
 /**
- * Chooses an exit for each router.
+ * Chooses an interface for each router.
  *
- * @param from whose packets are captured
- * @throws {ConfigError} where `--exit` does not name one for each router
- * @throws {OperatorError} where an interface or its gateway is missing
+ * @param from the address whose packets are captured, if any
+ * @throws {ConfigError} if `--exit` does not name one interface for each router
+ * @throws {OperatorError} if an interface or its gateway is missing
  */
 export function resolveExits(
   settings: Settings,
@@ -55,10 +55,7 @@ export function resolveExits(
   return choices.map((choice, index) => resolveExit(settings, index + 1, choice, from, state));
 }
 
-/**
- * Whoever names more exits than there are routers, or fewer, takes something for granted that is
- * not so.
- */
+/** An operator who names more or fewer exits than there are routers has misunderstood something. */
 function refuseMiscount(names: number, routers: number): void {
   if (names === routers) return;
   const many = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`;
@@ -68,7 +65,7 @@ function refuseMiscount(names: number, routers: number): void {
   );
 }
 
-/** eth1, eth2, … where they exist, else the default route's interface for all. */
+/** eth1, eth2, … if all of them exist, else the default route's interface for every router. */
 function chooseExits(count: number, { interfaces, routes }: HostState): ExitChoice[] {
   const names = Array.from({ length: count }, (_, index) => `eth${index + 1}`);
   if (names.every((name) => interfaces.some((each) => each.name === name))) {
@@ -116,8 +113,7 @@ function resolveExit(
 }
 
 /**
- * An exit by an address of its own: its packets take their own table, and so do the answers'
- * reverse path checks.
+ * An exit with its own address has its own table, which the reverse path check of answers uses too.
  */
 function planOwn(
   { priority }: Settings,
@@ -134,7 +130,8 @@ function planOwn(
 }
 
 /**
- * An exit by the captured address itself: only a mark keeps the router's packets out of the tunnel.
+ * An exit with the captured address itself: only a mark keeps the router's packets out of the
+ * tunnel.
  */
 function planShared(
   settings: Settings,
@@ -144,19 +141,19 @@ function planShared(
   table: number,
   state: HostState,
 ): Change[] {
-  // Whoever has made the capturing rule by hand may have given it another priority.
+  // A capturing rule that was added by hand may have another priority.
   const capturing = findRule({ from }, settings.table, state.rules)?.priority ?? settings.priority;
   const before = Math.min(capturing, settings.priority);
   const what = `rule for router ${router}'s packets past the tunnel`;
   const rule = (table: number) => planRule(what, { mark }, table, before - 1, state.rules, before);
   return [
-    // The main table knows the neighbours too. Only where it has not this way, a table of our own
-    // is to have it.
+    // The main table has routes to the neighbours too. Our own table is only for a way it does not
+    // have.
     ...(way.table === Table.main
       ? [rule(Table.main)]
       : [planDefaultRoute(device, way, table, state.routes), rule(table)]),
-    // An answer from the world comes in by this interface, while the captured address's way back
-    // leads into the tunnel.
+    // Answers from the world come in by this interface, but the captured address's way back leads
+    // into the tunnel.
     planLooseFilter(device, state, false),
   ];
 }
@@ -180,10 +177,10 @@ function planDefaultRoute(device: string, way: Way, table: number, routes: reado
 
 /** The way out of an interface. */
 interface Way {
-  /** In the words of `ip route`: by a gateway, or none to whoever is at the other end. */
+  /** In the words of `ip route`; empty on a point-to-point link, which needs no gateway. */
   readonly words: readonly string[];
   readonly gateway: IpAddress | undefined;
-  /** The table that has it already. */
+  /** The table that has this route already. */
   readonly table: number | undefined;
 }
 
@@ -191,7 +188,7 @@ function throughGateway(gateway: IpAddress): Way {
   return { words: ["via", formatIp(gateway)], gateway, table: undefined };
 }
 
-/** The way of an interface's default route, in the main table or else in any other. */
+/** The way of an interface's default route: the one in the main table, else in any other table. */
 function findWay({ name, isPointToPoint }: Interface, routes: readonly Route[]): Way | undefined {
   const mine = routes.filter(({ to, device }) => to.prefix === 0 && device === name).toSorted(byPreference);
   const [route] = mine;

@@ -1,27 +1,26 @@
 /**
- * Reassembly: how far apart the kernel lets the fragments of one packet be.
+ * How far apart the fragments of one packet may arrive.
  *
- * It counts the fragments that come from an address, whatever they belong to, and throws a packet
- * away when more than `ipfrag_max_dist` of others came between two of its own (64 by default). A
- * long answer's fragments come to this host twice under the same source: from the world to the
- * exit, and from the tunnel to whoever asked. So the world's next answers come between the
- * fragments of the one that the tunnel is just bringing.
+ * The kernel counts the fragments from each address. It drops a packet if more than
+ * `ipfrag_max_dist` fragments of other packets (64 by default) arrive between two of its own. The
+ * fragments of a long answer arrive at this host twice with the same source: from the world at the
+ * exit, and from the tunnel at the client. So the world's next answers arrive between the fragments
+ * of the one that the tunnel is still delivering.
  *
  * @module
  */
 import type { Change } from "./change.ts";
 import type { HostState } from "./state.ts";
 
-/** Documentation/networking/ip-sysctl.rst. 0 is for no limit. */
+/** The max distance (Documentation/networking/ip-sysctl.rst); 0 means no limit. */
 const MAX_DISTANCE = "net.ipv4.ipfrag_max_dist";
 
 /**
- * More fragments than wait anywhere on their way, and fewer than it takes until an identification
- * comes again.
+ * More fragments than any queue on the way holds, and fewer than until an identification repeats.
  */
 const FAR = 65_536;
 
-/** The change that lets fragments be far apart, unless they may be already. */
+/** The change that lets fragments arrive far apart. */
 export function planReassembly({ sysctl }: HostState): Change {
   const is = sysctl(MAX_DISTANCE) ?? "0";
   return {

@@ -1,7 +1,7 @@
 /**
- * The reverse path filter (RFC 3704): the kernel drops a packet that comes in by another interface
- * than the one by which it would answer. Strict, it drops what a tunnel brings; loose, it only
- * drops what it could not answer at all.
+ * The reverse path filter (RFC 3704). A strict filter drops a packet that comes in by another
+ * interface than the one its answer would leave by, and so drops what a tunnel brings. A loose
+ * filter drops only packets that the host could not answer at all.
  *
  * @module
  */
@@ -13,7 +13,7 @@ const STRICT = 1;
 const LOOSE = 2;
 
 /**
- * The change that makes the filter of an interface loose, unless it is already, or is off.
+ * The change that makes the strict filter of an interface loose.
  *
  * @param isTun whether it is the TUN interface, which may not exist yet and then starts with the
  *   default
@@ -24,7 +24,7 @@ export function planLooseFilter(device: string, { sysctl }: HostState, isTun: bo
   const everywhere = sysctl(sysctlOf("all")) ?? "0";
   return {
     what: `loose reverse path filter on ${device}`,
-    // The kernel goes by the larger of the two.
+    // The kernel applies the larger of the two.
     isThere: Math.max(Number(everywhere), Number(own)) !== STRICT,
     make: { kind: "set sysctl", name, value: `${LOOSE}` },
     undo: { kind: "set sysctl", name, value: own },
@@ -32,7 +32,7 @@ export function planLooseFilter(device: string, { sysctl }: HostState, isTun: bo
   };
 }
 
-/** sysctl(8) wants slashes between the parts of a name where a part has dots itself. */
+/** Slashes separate the parts of a name if a part contains dots itself (sysctl(8)). */
 function sysctlOf(device: string): string {
   return device.includes(".") ? `net/ipv4/conf/${device}/rp_filter` : `net.ipv4.conf.${device}.rp_filter`;
 }

@@ -1,6 +1,6 @@
 /**
- * Routes, as changes that may be lost while a run is up: when an interface goes down, the kernel
- * drops what leads by it.
+ * Changes that add routes. A run can lose a route while it is up, because the kernel drops all
+ * routes to an interface that goes down.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { command } from "./action.ts";
 import type { Change, NeededRoute } from "./change.ts";
 import { type Route, Table } from "./state.ts";
 
-/** The change that makes a route. */
+/** The change that adds a route. */
 export function planRoute(
   what: string,
   words: readonly string[],
@@ -26,12 +26,10 @@ export function planRoute(
   };
 }
 
-/**
- * The metric of what comes last in the table: higher than those of routes that people make by hand.
- */
+/** The metric of a table's last routes: higher than what people use by hand. */
 const LAST = 4096;
 
-/** The route of a block into the tunnel. It goes when the TUN interface goes down, or away. */
+/** The route of a block into the tunnel. The kernel drops it when the TUN interface goes down. */
 export function planCapturingRoute(
   block: Cidr,
   tun: string,
@@ -47,8 +45,8 @@ export function planCapturingRoute(
 }
 
 /**
- * The route that refuses a block where the one into the tunnel has gone. Without it, the kernel
- * would go on to the main table, and what is to be captured would leave in the clear.
+ * The route that refuses a block when its route into the tunnel is gone. Without it, the kernel
+ * would consult the main table, and captured packets would leave in the clear.
  */
 export function planRefusal(block: Cidr, table: number, routes: readonly Route[]): Change {
   const destination = wordOf(block);
@@ -57,7 +55,7 @@ export function planRefusal(block: Cidr, table: number, routes: readonly Route[]
   return planRoute(`refusal of ${destination} in table ${table}`, words, { table, is }, routes);
 }
 
-/** Whether a route is the one that refuses a block. */
+/** Whether a route is our refusal of a block. */
 export function isRefusal(route: Route, block: Cidr, table: number): boolean {
   return route.table === table && route.prohibits === true && isSame(route.to, block) &&
     route.metric === LAST;
@@ -75,7 +73,7 @@ export function defaultRoute(routes: readonly Route[]): Route | undefined {
   return all.toSorted(byPreference)[0];
 }
 
-/** The main table first, and in a table the lowest metric. */
+/** The main table comes first, and within a table the lowest metric. */
 export function byPreference(one: Route, other: Route): number {
   return Number(other.table === Table.main) - Number(one.table === Table.main) || one.metric - other.metric;
 }

@@ -9,22 +9,23 @@ import type { Change } from "./change.ts";
 import { type Rule, Table } from "./state.ts";
 import { formatIp, type IpAddress } from "../../ip/address.ts";
 
-/**
- * The priority of the kernel's own rule for the main table: what comes after it has nothing left to
- * say.
- */
+/** The priority of the kernel's own rule for the main table. A rule after it has no effect. */
 const MAIN_PRIORITY = 32_766;
 
 /**
- * The mark of packets that must go into the tunnel: "on" in ASCII. Routers' own marks count up from
+ * The mark of packets that must go into the tunnel: "on" in ASCII. The routers' marks count up from
  * it.
  */
 export const CAPTURE_MARK = 0x6f6e_0000;
 
-/** Which packets a rule leads: those from an address, or those with a mark. */
+/** The packets that a rule applies to: those from an address, or those with a mark. */
 export type RuleSelector = { readonly from: IpAddress } | { readonly mark: number };
 
-/** The one rule that leads these packets to this table, if it comes early enough. */
+/**
+ * The rule that leads exactly these packets to this table.
+ *
+ * @param before the priority of the rule that it must precede
+ */
 export function findRule(
   selector: RuleSelector,
   table: number,
@@ -40,7 +41,7 @@ export function findRule(
  * The change that leads packets to a table.
  *
  * @param before the priority of the rule that it must precede
- * @throws {OperatorError} where it could not be told from another one when it is undone
+ * @throws {OperatorError} if undoing it might delete another rule
  */
 export function planRule(
   what: string,
@@ -51,8 +52,7 @@ export function planRule(
   before?: number,
 ): Change {
   const isThere = findRule(selector, table, rules, before) !== undefined;
-  // The kernel deletes the first rule that is like the one it is told, whatever else that one goes
-  // by.
+  // The kernel deletes the first rule that matches, even if that rule has more conditions.
   const twin = rules.find((rule) => rule.priority === priority && leads(rule, selector, table));
   if (!isThere && twin !== undefined) {
     throw new OperatorError(
@@ -80,7 +80,7 @@ function isExact({ src, fwmark, others }: Rule, selector: RuleSelector): boolean
   return others.length === 0 && ("from" in selector ? fwmark === undefined : src === "all");
 }
 
-/** A mark as `ip` and `nft` write it. */
+/** Formats a mark as `ip` and `nft` do. */
 export function hex(mark: number): string {
   return `0x${mark.toString(16)}`;
 }

@@ -9,15 +9,18 @@ import type { Cidr } from "../../ip/cidr.ts";
 /** An interface with its IPv4 addresses. */
 export interface Interface {
   readonly name: string;
-  /** `tun`, `tap`, `veth`, …; nothing for a card. */
+  /** `tun`, `tap`, `veth`, …; undefined for a network card. */
   readonly kind?: string;
   readonly isUp: boolean;
-  /** Whether its cable is in. That of a TUN interface is the program that has attached to it. */
+  /**
+   * Whether its cable is plugged in. A TUN interface has a carrier while a program is attached to
+   * it.
+   */
   readonly hasCarrier: boolean;
-  /** Whether there is but one at the other end, so that nothing is sent by a gateway. */
+  /** Whether the link has a single peer, so that it needs no gateway. */
   readonly isPointToPoint: boolean;
   readonly mtu: number;
-  /** Those that may be sent from anywhere come first, and those that are on their way out last. */
+  /** The best source addresses come first: global scope first, deprecated last. */
   readonly addresses: readonly Cidr[];
 }
 
@@ -27,27 +30,27 @@ export interface Rule {
   /** Source address or block, or `all`. */
   readonly src: string;
   readonly fwmark?: string;
-  /** Where it leads; nothing for a rule that refuses. */
+  /** The table that it leads to; undefined for a rule that refuses. */
   readonly table?: number;
-  /** What else it goes by, as `ip -json` calls it: `iif`, `dst`, `not`, … */
+  /** Its other conditions, as `ip -json` names them: `iif`, `dst`, `not`, … */
   readonly others: readonly string[];
 }
 
-/** A route, or one of the ways of a route that has several. */
+/** A route, or one next hop of a multipath route. */
 export interface Route {
   readonly to: Cidr;
   readonly table: number;
-  /** Nothing for one that refuses. */
+  /** The interface that it leads to; undefined for a route that refuses. */
   readonly device?: string;
-  /** Whether it refuses by saying that it is prohibited. */
+  /** Whether it refuses packets as administratively prohibited. */
   readonly prohibits?: true;
   /**
-   * How `ip route` writes the way to the next hop, e.g. `via 10.0.2.2`; empty where everybody is on
-   * the link.
+   * The next hop as `ip route` writes it, e.g. `via 10.0.2.2`; empty if the destination is on the
+   * link.
    */
   readonly via: readonly string[];
   readonly gateway?: IpAddress;
-  /** The source that it prescribes. */
+  /** The source address that it prescribes. */
   readonly source?: IpAddress;
   readonly metric: number;
 }
@@ -60,11 +63,10 @@ export interface HostState {
   readonly interfaces: readonly Interface[];
   readonly rules: readonly Rule[];
   readonly routes: readonly Route[];
-  /** What a sysctl is set to. */
+  /** The value of a sysctl; undefined if there is none of this name. */
   readonly sysctl: (name: string) => string | undefined;
   /**
-   * What other runs have changed that are still up, and will undo: the change, and the run's
-   * process.
+   * The changes of other runs that are up, which will undo them: each with its run's process id.
    */
   readonly held: ReadonlyMap<string, number>;
 }

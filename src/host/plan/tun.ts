@@ -9,13 +9,13 @@ import { planAddress, planUp, refuseTakenBlock } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import type { HostState } from "./state.ts";
 
-/** Bytes of the longest packet of a TUN interface that nobody has told otherwise. */
-export const USUAL_MTU = 1500;
+/** Default MTU of a TUN interface, in bytes. */
+export const DEFAULT_MTU = 1500;
 
 /**
- * The changes that give the interface its address and take it up.
+ * The changes that give the interface its address and set it up.
  *
- * @throws {OperatorError} where the address or a part of its block is another interface's
+ * @throws {OperatorError} if another interface has the address or a part of its block
  */
 export function planTun(name: string, address: Cidr, state: HostState): Change[] {
   refuseTakenBlock(name, address, state, "choose another with --address");
@@ -27,25 +27,26 @@ export function planTun(name: string, address: Cidr, state: HostState): Change[]
 }
 
 /**
- * Bytes of the longest packet that the interface takes, or will take once it is made: no longer
- * than the onion carries.
+ * MTU in bytes of the interface, which may not exist yet.
+ *
+ * @param longest bytes of the longest packet that the onion carries in one piece
  */
 export function tunMtu(name: string, longest: number, { interfaces }: HostState): number {
-  return interfaces.find((each) => each.name === name)?.mtu ?? Math.min(USUAL_MTU, longest);
+  return interfaces.find((each) => each.name === name)?.mtu ?? Math.min(DEFAULT_MTU, longest);
 }
 
 /**
- * The change that gives the interface its MTU, where it is made and the usual one is more than the
- * onion carries.
+ * The change that lowers the MTU of a new interface to what the onion carries in one piece, if
+ * needed.
  */
 export function planTunMtu(name: string, longest: number, state: HostState): Change[] {
   const mtu = tunMtu(name, longest, state);
-  const isThere = mtu === USUAL_MTU || state.interfaces.some((each) => each.name === name);
+  const isThere = mtu === DEFAULT_MTU || state.interfaces.some((each) => each.name === name);
   return [{
     what: `MTU of ${mtu} on ${name}`,
     isThere,
     make: { kind: "set MTU", device: name, mtu },
-    undo: command("ip", "link", "set", name, "mtu", `${USUAL_MTU}`),
+    undo: command("ip", "link", "set", name, "mtu", `${DEFAULT_MTU}`),
     goesWithTun: true,
   }];
 }
