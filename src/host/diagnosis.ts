@@ -6,25 +6,25 @@
 import { type Stage, STAGES } from "../config/stages.ts";
 
 /**
- * How a finding is: as it must be; not, so that stages cannot run; worth knowing; not for us to
- * see.
+ * The verdict of a finding: all right; the host lacks something, so stages cannot run; worth
+ * knowing; or not visible to us.
  */
 export type Mark = "ok" | "lacks" | "note" | "unknown";
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export interface Finding {
-  /** What was looked at, in a word or two. */
+  /** What was checked, in a word or two. */
   readonly name: string;
   readonly mark: Mark;
-  /** How it is. */
+  /** The result, in words. */
   readonly says: string;
-  /** The command, or the option, that mends it. */
+  /** The command or option that fixes it. */
   readonly mend?: string;
   /** The stages that it matters to. */
   readonly stages: readonly number[];
 }
 
-/** Everything that was found. */
+/** All findings, and what follows for each stage. */
 export interface Diagnosis {
   readonly findings: readonly Finding[];
   readonly stages: readonly StageVerdict[];
@@ -34,11 +34,11 @@ export interface Diagnosis {
 export interface StageVerdict {
   readonly stage: number;
   readonly canRun: boolean;
-  /** Names of the findings that keep it from running. */
+  /** The names of the findings that prevent it from running. */
   readonly lacks: readonly string[];
 }
 
-/** Draws the conclusions. What could not be seen keeps no stage from running. */
+/** Draws the conclusions. A finding that is not visible to us prevents no stage from running. */
 export function conclude(findings: readonly Finding[], stages: readonly Stage[] = STAGES): Diagnosis {
   return {
     findings,

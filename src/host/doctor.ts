@@ -1,6 +1,6 @@
 /**
- * The doctor: from the facts about a host to what it has and lacks for each stage. Wherever it can,
- * it asks the planners of a run themselves, so that it cannot be of another opinion than they are.
+ * The doctor: turns the facts about a host into what it has and lacks for each stage. Where it can,
+ * it asks the planners of a run, so that it cannot disagree with them.
  *
  * @module
  */
@@ -23,10 +23,10 @@ import { planTun } from "./plan/tun.ts";
 import { formatCidr } from "../ip/cidr.ts";
 import { formatIp } from "../ip/address.ts";
 
-/** What one check finds. */
+/** What a check finds. */
 type Verdict = Omit<Finding, "name" | "stages">;
 
-/** One thing to look at. */
+/** One check. */
 interface Check {
   readonly name: string;
   /** The stages that it matters to. */
@@ -48,9 +48,9 @@ const FORWARDING = "net.ipv4.ip_forward";
 
 const AS_ROOT = "run it as root: sudo onion …";
 
-/** Everything that is looked at, in the order in which it is told. */
+/** All checks, in the order of the report. */
 const CHECKS: readonly Check[] = [
-  // Who looks has called it.
+  // The program would not have started without it.
   { name: "C library", matters: always, look: () => ok("libc.so.6") },
   { name: "loopback", matters: always, look: lookAtLoopback },
   { name: "ports", matters: always, look: lookAtPorts },
@@ -74,7 +74,7 @@ const CHECKS: readonly Check[] = [
 /** The first stage whose cells are sealed. */
 const FIRST_SEALED = STAGES.find(({ circuits }) => circuits === "sealed")!.number;
 
-/** What the host has and lacks, for runs without options. */
+/** Diagnoses the host, for runs without options. */
 export function diagnose(facts: Facts, stages: readonly Stage[] = STAGES): Diagnosis {
   const findings: Finding[] = [];
   for (const { name, matters, look } of CHECKS) {
@@ -87,7 +87,8 @@ export function diagnose(facts: Facts, stages: readonly Stage[] = STAGES): Diagn
 }
 
 /**
- * Adds a finding, unless it has been made for another stage, or another check lacks the very same.
+ * Adds a finding. Merges it with the same finding of another stage, or the same lack of another
+ * check.
  */
 function add(findings: Finding[], name: string, verdict: Verdict, stage: number): void {
   const index = findings.findIndex((each) =>
@@ -103,10 +104,10 @@ function usual({ number }: Stage): Settings {
   return validate({ stage: { text: `${number}`, name: "--stage", at: "" } });
 }
 
-/** A look that needs the network: what its planners refuse is what the host lacks. */
+/** A check that needs the network. If the planners refuse a run, the host lacks what they say. */
 function onNetwork(look: (state: HostState, settings: Settings) => Verdict | Verdict[]): Check["look"] {
   return ({ network }, settings) => {
-    if (network instanceof OperatorError) return unknown("cannot be looked at without ip");
+    if (network instanceof OperatorError) return unknown("cannot be checked without ip");
     try {
       return look(network, settings);
     } catch (error) {
@@ -121,8 +122,8 @@ function lookAtLoopback({ hasLoopback }: Facts): Verdict {
 }
 
 /**
- * Each process has a port for control and one for cells; only the proxy does without the latter
- * where none travel.
+ * Each process needs a port for control and one for cells. A proxy without packets needs no second
+ * one.
  */
 function lookAtPorts({ sysctl, udpPorts }: Facts, { routers, stage }: Settings): Verdict {
   const choice = choiceOfPorts(sysctl, udpPorts);
@@ -143,7 +144,7 @@ function lookAtTunDriver({ tunDriver: { isLoaded, hasDevice, refuses }, isRoot }
   }
   if (hasDevice && isLoaded) return ok(TUN_DEVICE);
   if (hasDevice) {
-    return note(`${TUN_DEVICE} is there, and its driver is loaded when it is first used`, "modprobe tun");
+    return note(`${TUN_DEVICE} exists; the kernel loads its driver on first use`, "modprobe tun");
   }
   if (!isLoaded) return lacks(`${TUN_DEVICE} and its driver are missing`, "modprobe tun");
   return lacks(
@@ -188,15 +189,15 @@ function lookAtFirewall({ firewallTool }: Facts): Verdict {
 function lookAtTun({ interfaces }: HostState, { tun }: Settings): Verdict {
   const is = interfaces.find(({ name }) => name === tun);
   const another = "choose another with --tun";
-  if (is === undefined) return ok(`${tun} will be made`);
+  if (is === undefined) return ok(`${tun} will be created`);
   if (is.kind !== "tun") {
     return lacks(
-      `${tun} is there, and is ${is.kind === undefined ? "a card" : `of kind ${is.kind}`}`,
+      `${tun} exists, but is ${is.kind === undefined ? "a network card" : `of kind ${is.kind}`}`,
       another,
     );
   }
   if (is.hasCarrier) return lacks(`${tun} is in use by another program`, `end that program, or ${another}`);
-  return ok(`${tun} is there: it will be used, and left behind`);
+  return ok(`${tun} exists: it will be used, and left in place`);
 }
 
 function lookAtTunAddress(state: HostState, { tun, address }: Settings): Verdict {
@@ -207,7 +208,10 @@ function lookAtTunAddress(state: HostState, { tun, address }: Settings): Verdict
 function lookAtDefaultRoute({ routes }: HostState): Verdict {
   const route = defaultRoute(routes);
   if (route === undefined) {
-    return note("none: packets are captured, and leave, only as options say", "see --from and --exit");
+    return note(
+      "none: options must say whose packets to capture and where they leave",
+      "see --from and --exit",
+    );
   }
   return ok([...route.via, "dev", route.device].join(" "));
 }
@@ -218,7 +222,7 @@ function lookAtCapture(state: HostState, settings: Settings): Verdict {
   planMarkRule(settings, state.rules);
   const { capture, table, priority } = settings;
   const what = `${formatIp(from)} to ${capture.map(formatCidr).join(", ")}, by table ${table}`;
-  return ok(rule?.isThere ? `${what}: its rule is there already` : `${what} and priority ${priority}`);
+  return ok(rule?.isThere ? `${what}: its rule exists already` : `${what} and priority ${priority}`);
 }
 
 function lookAtExits(state: HostState, settings: Settings): Verdict[] {
@@ -226,13 +230,12 @@ function lookAtExits(state: HostState, settings: Settings): Verdict[] {
   const exits = planExits(settings, from, state).routers.map(({ leaves }) => leaves);
   return exits.filter((each) => each !== undefined).map(({ router, device, address, via, mark }) => {
     const way = [`router ${router} by ${device}, as ${formatIp(address)}`, via].filter(Boolean).join(", ");
-    return ok(mark === undefined ? way : `${way}: the captured address, told apart by a mark`);
+    return ok(mark === undefined ? way : `${way}: the captured address; a mark tells the packets apart`);
   });
 }
 
 /**
- * Routers send by sockets of their own. It is a NAT exit, of the stages from 7 on, that lets the
- * kernel forward.
+ * Routers send by sockets of their own. Only the kernel exit, from stage 7 on, forwards packets.
  */
 function lookAtForwarding({ sysctl }: Facts): Verdict {
   const value = sysctl(FORWARDING);
@@ -245,14 +248,14 @@ function lookAtReversePath(state: HostState, settings: Settings): Verdict {
   const changes = [...planCapture(settings, from, state), ...planExits(settings, from, state).changes];
   const filters = changes.filter(({ make, isThere }) => make.kind === "set sysctl" && !isThere);
   if (filters.length === 0) return ok("no strict filter is in the way");
-  // Routers that leave by one interface want the same of it.
+  // Routers that leave by one interface need the same change.
   const whats = [...new Set(filters.map(({ what }) => what))];
-  return ok(`strict, so a run makes it loose, and strict again: ${whats.join("; ")}`);
+  return ok(`strict: a run makes it loose, and restores it: ${whats.join("; ")}`);
 }
 
-/** Rules that come before the capturing one may lead its packets elsewhere. */
+/** Rules before the capturing one may lead its packets elsewhere. */
 function lookAtRules({ rules }: HostState, { priority, table }: Settings): Verdict {
-  // Also those to the exits' tables, and those by the routers' marks.
+  // Includes the rules to the exits' tables, and those for the routers' marks.
   const isOurs = ({ table: to = 0, fwmark = "" }: Rule) =>
     to === table || Math.trunc(to / 100) === table || fwmark.startsWith(hex(CAPTURE_MARK).slice(0, -4));
   const first = rules.filter((rule) =>
@@ -261,33 +264,30 @@ function lookAtRules({ rules }: HostState, { priority, table }: Settings): Verdi
   if (first.length === 0) return ok(`none before priority ${priority}`);
   const told = first.map(({ priority, src, table }) => `${priority} from ${src} to ${table ?? "nowhere"}`);
   return note(
-    `come before ours, and may lead packets past the tunnel: ${told.join("; ")}`,
+    `rules before ours may lead packets past the tunnel: ${told.join("; ")}`,
     "see `ip rule`, and choose another with --priority",
   );
 }
 
 /**
- * Whether something that is needed is another run's; by now, nothing else can stand in the way of
- * the whole plan.
+ * Whether the plan needs something that another run owns. Earlier checks cover every other
+ * obstacle.
  */
 function lookAtOtherRuns(state: HostState, settings: Settings): Verdict {
   planHost(settings, state, 0, "nft");
   const pids = [...new Set(state.held.values())];
   return pids.length === 0
-    ? ok("none has changed anything here")
-    : note(`up, with changes of its own: process ${pids.join(", ")}`);
+    ? ok("no other run has changed this host")
+    : note(`running, with changes of their own: process ${pids.join(", ")}`);
 }
 
-/**
- * What layers are sealed with: told even where no stage seals yet, and then it keeps none from
- * running.
- */
+/** The library that seals layers. It is reported even if no stage seals, and then prevents none. */
 function lookAtSealing({ sealing }: Facts, stages: readonly Stage[]): Finding {
   const matters = stages.map(({ number }) => number).filter((number) => number >= FIRST_SEALED);
   const found = { name: "sealing", stages: matters };
   const when = `from stage ${FIRST_SEALED} on`;
   if (sealing instanceof OperatorError) {
-    return { ...found, ...lacks(`${sealing.message}: wanted ${when}`, sealing.remedy) };
+    return { ...found, ...lacks(`${sealing.message}: needed ${when}`, sealing.remedy) };
   }
   const { name, version } = sealing;
   if (name === "libcrypto") return { ...found, ...ok(`${name} ${version}: used ${when}`) };
@@ -298,5 +298,5 @@ function lookAtSealing({ sealing }: Facts, stages: readonly Stage[]): Finding {
 function lookAtLeftovers({ leftovers }: Facts): Verdict {
   if (leftovers === undefined) return unknown("only root may look", "sudo onion doctor");
   if (leftovers.length === 0) return ok("none");
-  return note(`of a run that died, for the next one to undo: ${leftovers.join("; ")}`, "sudo onion down");
+  return note(`left by a run that died; the next run undoes it: ${leftovers.join("; ")}`, "sudo onion down");
 }

@@ -1,5 +1,5 @@
 /**
- * The facts that a diagnosis is made from. Looking at them needs no privilege and changes nothing.
+ * The facts for a diagnosis. Gathering them needs no privilege and changes nothing.
  *
  * @module
  */
@@ -17,45 +17,45 @@ import { parseUdpPorts } from "./ports.ts";
 import { hasLoopback } from "./preflight.ts";
 import { readHostState } from "./state.ts";
 
-/** What was found out about a host. */
+/** The facts about a host. */
 export interface Facts {
   readonly isRoot: boolean;
   readonly has: (capability: Capability) => boolean;
   readonly tunDriver: TunDriver;
   readonly hasLoopback: boolean;
-  /** UDP ports that sockets have. */
+  /** The UDP ports of existing sockets. */
   readonly udpPorts: ReadonlySet<number>;
-  /** What a sysctl is set to. */
+  /** The value of a sysctl; undefined if there is none of this name. */
   readonly sysctl: (name: string) => string | undefined;
   readonly firewallTool: FirewallTool | undefined;
-  /** What layers would be sealed with; or why nothing can. */
+  /** The library that would seal layers; or why there is none. */
   readonly sealing: Sealing | OperatorError;
-  /** The network; or why it could not be looked at. */
+  /** The network; or why it cannot be read. */
   readonly network: HostState | OperatorError;
-  /** Changes that dead runs have left behind; nothing at all if that is not for us to see. */
+  /** The changes that dead runs left behind; undefined if we may not look. */
   readonly leftovers: readonly string[] | undefined;
 }
 
 /** The library that seals. */
 export type Sealing = Pick<CryptoProvider, "name" | "version">;
 
-/** How the TUN driver is. */
+/** The state of the TUN driver. */
 export interface TunDriver {
-  /** Whether the kernel has loaded it, or has it built in. */
+  /** Whether the kernel has loaded it, or was built with it. */
   readonly isLoaded: boolean;
   readonly hasDevice: boolean;
-  /** Why the device cannot be opened, where it has been tried. */
+  /** Why the device cannot be opened, if it was tried. */
   readonly refuses?: string;
 }
 
-/** Looks at everything. */
+/** Gathers all facts. */
 export async function gatherFacts(): Promise<Facts> {
   return {
     isRoot: Deno.uid() === 0,
     has: hasCapability,
     tunDriver: lookAtTunDriver(),
     hasLoopback: hasLoopback(),
-    // A socket that is open to both families has its port in both.
+    // A dual-stack socket is listed for IPv6 only, so both lists count.
     udpPorts: new Set(["/proc/net/udp", "/proc/net/udp6"].map(textOf).flatMap(parseUdpPorts)),
     sysctl: readSysctl,
     firewallTool: firewallTool(),
@@ -78,19 +78,19 @@ async function lookAtSealing(): Promise<Sealing | OperatorError> {
 function lookAtTunDriver(): TunDriver {
   const isLoaded = /^\s*\d+ tun$/m.test(textOf("/proc/misc"));
   const hasDevice = exists(TUN_DEVICE);
-  // To open the device of a driver that is not loaded would load it.
+  // Opening the device would load the driver.
   if (!isLoaded || !hasDevice) return { isLoaded, hasDevice };
   try {
     Deno.openSync(TUN_DEVICE, { read: true, write: true }).close();
     return { isLoaded, hasDevice };
   } catch (error) {
-    // Deno repeats which file it was.
+    // Deno adds the name of the file.
     const [refuses = ""] = (error as Error).message.split(": ");
     return { isLoaded, hasDevice, refuses };
   }
 }
 
-/** An `ip` that is there and is not iproute2's: other ones speak no JSON. */
+/** The error of an `ip` that is not iproute2's. Others print no JSON. */
 function explain(cause: unknown): OperatorError {
   if (cause instanceof OperatorError) return cause;
   return new OperatorError(

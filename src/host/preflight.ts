@@ -1,5 +1,5 @@
 /**
- * What a host must have before anything on it is changed.
+ * Checks that a host has what a run needs, before the run changes anything.
  *
  * @module
  */
@@ -10,10 +10,9 @@ import { TUN_DEVICE } from "../sys/tun.ts";
 import { type Capability, hasCapability } from "../sys/capability.ts";
 
 /**
- * Makes sure that proxy and routers can talk to each other. In a network namespace that has just
- * been made, they cannot.
+ * Makes sure that proxy and routers can talk to each other. In a new network namespace they cannot.
  *
- * @throws {OperatorError} naming what is missing and how to get it
+ * @throws {OperatorError} if the loopback interface is down
  */
 export function requireLoopback(): void {
   if (hasLoopback()) return;
@@ -21,9 +20,10 @@ export function requireLoopback(): void {
 }
 
 /**
- * Makes sure that this process may do what a stage does, and that there is a TUN driver.
+ * Makes sure that this process has the privileges that a stage needs, and that there is a TUN
+ * driver.
  *
- * @throws {OperatorError} naming what is missing and how to get it
+ * @throws {OperatorError} with what is missing and how to get it
  */
 export function requireTunHost({ exit }: Stage): void {
   requireCapability("CAP_NET_ADMIN", "open a TUN interface");
@@ -51,8 +51,8 @@ function requireCapability(capability: Capability, purpose: string): void {
 }
 
 /**
- * Whether the loopback interface is up. In a new namespace it has no address; taken down, it keeps
- * the one it had.
+ * Whether the loopback interface is up. It has no address in a new namespace, but keeps it when set
+ * down.
  */
 export function hasLoopback(): boolean {
   return Deno.networkInterfaces().some(({ address }) => address === "127.0.0.1") && !isDown("lo");

@@ -11,10 +11,10 @@ import { parseIp } from "../ip/address.ts";
 import { EVERYWHERE, parseCidr } from "../ip/cidr.ts";
 
 /**
- * Asks for everything.
+ * Reads the state of the host.
  *
- * @param withRules whether rules count; where they don't, none are asked for, and a kernel without
- *   them will do
+ * @param withRules whether to read the rules too; without them, a kernel without policy routing
+ *   will do
  */
 export async function readHostState(withRules = true): Promise<HostState> {
   return {
@@ -32,9 +32,8 @@ export async function readHostState(withRules = true): Promise<HostState> {
 }
 
 /**
- * Reads what `ip -d -N -json -batch` prints for interfaces with their addresses, rules and routes:
- * a list a line, in any order. For an empty one it prints nothing at all, or a list with empty
- * objects.
+ * Parses what `ip -d -N -json -batch` prints for addresses, rules and routes: one list a line, in
+ * any order. For an empty list it prints nothing, or a list of empty objects.
  */
 export function parseNetwork(lists: string): Pick<HostState, "interfaces" | "rules" | "routes"> {
   const items = lists.split("\n").filter((line) => line.trim() !== "")
@@ -44,7 +43,7 @@ export function parseNetwork(lists: string): Pick<HostState, "interfaces" | "rul
   return {
     interfaces: having<IpLink>("ifname").map(parseInterface),
     rules: rules.map(parseRule),
-    // A rule may go by a destination, too.
+    // A rule may have a destination, too.
     routes: having<IpRoute>("dst").filter((item) => !Object.hasOwn(item, "priority"))
       .flatMap((route) => (route.nexthops ?? [route]).map((hop) => parseRoute(route, hop))),
   };
@@ -70,7 +69,7 @@ interface ListedAddress {
 const GLOBAL = "0";
 
 function parseInterface({ ifname, flags, mtu, linkinfo, addr_info }: IpLink): Interface {
-  // A TUN and a TAP interface are of the same kind to the kernel, and tell themselves apart.
+  // TUN and TAP interfaces are one kind to the kernel; their own data tells them apart.
   const kind = linkinfo?.info_data?.type ?? linkinfo?.info_kind;
   return {
     name: ifname,
@@ -86,8 +85,8 @@ function parseInterface({ ifname, flags, mtu, linkinfo, addr_info }: IpLink): In
 }
 
 /**
- * How little an address suits as a source. Of one kind, the kernel lists a block's first address
- * before its others.
+ * Sorts addresses by how well they suit as a source. The kernel already lists primary addresses
+ * first.
  */
 function reluctance({ scope, deprecated }: ListedAddress): number {
   return (deprecated === true ? 2 : 0) + (scope === GLOBAL ? 0 : 1);
@@ -99,7 +98,7 @@ interface IpRule {
   readonly srclen?: number;
   readonly fwmark?: string;
   readonly table?: string;
-  /** Who has made it, which changes nothing. */
+  /** The program that added it, which makes no difference. */
   readonly protocol?: string;
 }
 
@@ -123,7 +122,7 @@ interface IpHop {
 
 interface IpRoute extends IpHop {
   readonly dst: string;
-  /** Nothing for an ordinary one. */
+  /** Absent for an ordinary route. */
   readonly type?: string;
   readonly table?: string;
   readonly prefsrc?: string;
@@ -146,7 +145,7 @@ function parseRoute(
   const source = prefsrc === undefined ? undefined : parseIp(prefsrc);
   return {
     to: dst === "default" ? EVERYWHERE : parseCidr(dst.includes("/") ? dst : `${dst}/32`)!,
-    // `ip route` does not name the main table.
+    // `ip route` leaves the main table out.
     table: table === undefined ? Table.main : Number(table),
     ...(dev !== undefined && { device: dev }),
     ...(type === PROHIBIT && { prohibits: true as const }),

@@ -1,6 +1,5 @@
 /**
- * Upkeep: what a run needs of its host to stay as it is, and what is to be said and done where it
- * does not. No I/O.
+ * Upkeep: tells what to say and do when something changes on the host that a run needs. No I/O.
  *
  * ```
  *              its routes are gone,
@@ -17,56 +16,56 @@ import type { NetworkEvent } from "../sys/netlink.ts";
 import type { Change } from "./plan/change.ts";
 import type { HostState } from "./plan/state.ts";
 
-/** What a run needs. */
+/** What a run needs of the host while it is up. */
 export interface Needs {
   /** The TUN interface first. */
   readonly links: readonly NeededLink[];
-  /** Routes, whoever has made them. */
+  /** The routes, whoever added them. */
   readonly routes: readonly Change[];
 }
 
-/** An interface that packets pass. */
+/** An interface that packets pass through. */
 export interface NeededLink {
   readonly name: string;
-  /** Bytes of the longest packet that it took when the run started, and that the run goes by. */
+  /** Its MTU in bytes when the run started, which the run relies on. */
   readonly mtu: number;
-  /** What is so while it is down, e.g. `nothing is carried`. */
+  /** The consequence while it is down, e.g. `nothing is carried`. */
   readonly meanwhile: string;
 }
 
-/** Something for the operator to know. */
+/** A message to the operator. */
 export interface Say {
   readonly level: "info" | "warn";
   readonly text: string;
 }
 
-/** What a look at the host has shown. */
+/** The result of looking at the host. */
 export interface Look {
   readonly says: readonly Say[];
-  /** Routes that are to be put back. */
+  /** The routes to put back. */
   readonly lost: readonly Change[];
 }
 
-/** How it is, to the operator's knowledge. */
+/** What the operator knows about an interface. */
 interface Known {
   is: "up" | "down" | "gone";
   mtu: number;
 }
 
-/** Follows the host through a run. */
+/** Follows the host during a run. */
 export class Upkeep {
   readonly #needs: Needs;
   readonly #known: Map<string, Known>;
-  /** What could not be put back, as far as that has been said. */
+  /** The routes that could not be put back, and were reported. */
   readonly #failed = new Set<string>();
 
-  /** @param needs as they are now: everything is there, and up */
+  /** @param needs what the run needs; all of it is there and up at this moment */
   constructor(needs: Needs) {
     this.#needs = needs;
     this.#known = new Map(needs.links.map(({ name, mtu }) => [name, { is: "up", mtu }]));
   }
 
-  /** Whether something that is needed may not be so any more, or again. */
+  /** Whether an event may mean that something needed is lost, or back. */
   concerns(event: NetworkEvent): boolean {
     switch (event.kind) {
       case "link": {
@@ -82,10 +81,10 @@ export class Upkeep {
     }
   }
 
-  /** Compares the host with what is needed. */
+  /** Compares the host with what the run needs. */
   look({ interfaces, routes }: HostState): Look {
     const [tun] = this.#needs.links;
-    // The packet thread has noticed too, and ends the run.
+    // The packet thread notices this too, and ends the run.
     if (!interfaces.some(({ name }) => name === tun?.name)) return { says: [], lost: [] };
     const says = this.#needs.links.flatMap((link) => {
       const is = interfaces.find(({ name }) => name === link.name);
@@ -98,7 +97,7 @@ export class Upkeep {
     return { says, lost };
   }
 
-  /** What there is to say of routes that were to be put back. */
+  /** The messages about routes after trying to put them back. */
   told(tried: readonly { readonly what: string; readonly error?: string }[]): Say[] {
     const back = tried.filter(({ error }) => error === undefined).map(({ what }) => what);
     const failed = tried.filter(({ what, error }) => error !== undefined && !this.#failed.has(what));

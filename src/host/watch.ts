@@ -1,6 +1,6 @@
 /**
- * The watch over the host while a run is up: hears of changes, looks at what they concern, and puts
- * back what is lost.
+ * Watches the host while a run is up: hears of changes, looks whether they matter, and puts back
+ * lost routes.
  *
  * @module
  */
@@ -10,24 +10,25 @@ import { carryOut } from "./apply/actions.ts";
 import { readHostState } from "./state.ts";
 import { type Needs, type Say, Upkeep } from "./upkeep.ts";
 
-/** Milliseconds between two times at which it listens: one system call, and mostly nothing else. */
+/** Milliseconds between checks for events. A check is one system call, and mostly nothing else. */
 const LISTEN = 250;
 
-/** Milliseconds from one look to the next at the least, for a look starts programs. */
+/** Min milliseconds from one look to the next, because a look starts programs. */
 const REST = 500;
 
 /**
- * Milliseconds until what could not be put back is tried again, unless something is heard before.
+ * Milliseconds until a route that could not be put back is tried again, unless an event comes
+ * first.
  */
 const AGAIN = 5000;
 
-/** A watch. It ends, with what it is doing, when it is disposed of. */
+/** A watch. Disposing of it ends it, after the look that is under way. */
 export class HostWatch implements AsyncDisposable {
   readonly #upkeep: Upkeep;
   readonly #say: (say: Say) => void;
   readonly #monitor = NetworkMonitor.open();
   readonly #stopListening: Cancel;
-  /** When a look is called for, and when it may be at the earliest. */
+  /** When a look is due, and the earliest time at which it may happen. */
   #dueAt = Infinity;
   #restedAt = 0;
   #looking: Promise<void> | undefined;
@@ -36,8 +37,8 @@ export class HostWatch implements AsyncDisposable {
   /**
    * Starts it.
    *
-   * @param needs what is there now, and is to stay
-   * @param say told what an operator should know
+   * @param needs what the run needs, all of it in place
+   * @param say receives the messages to the operator
    * @throws {SysError}
    */
   constructor(needs: Needs, say: (say: Say) => void) {
@@ -54,7 +55,7 @@ export class HostWatch implements AsyncDisposable {
   }
 
   #listen(): void {
-    // All of them are taken, for what is not would be heard of when it is no news.
+    // Takes all events, because one that stayed would be heard when it is out of date.
     const concerning = this.#monitor.take().filter((event) => this.#upkeep.concerns(event));
     const now = performance.now();
     if (concerning.length > 0) this.#dueAt = Math.min(this.#dueAt, now);
@@ -66,7 +67,7 @@ export class HostWatch implements AsyncDisposable {
   async #look(): Promise<void> {
     let isWell = false;
     try {
-      isWell = await this.#mend();
+      isWell = await this.#repair();
     } catch (error) {
       this.#say({ level: "warn", text: `cannot look at the network: ${(error as Error).message}` });
     }
@@ -75,13 +76,13 @@ export class HostWatch implements AsyncDisposable {
     if (!isWell) this.#dueAt = Math.min(this.#dueAt, now + AGAIN);
   }
 
-  /** Looks, and puts back what is lost: whether nothing is left to do. */
-  async #mend(): Promise<boolean> {
+  /** Looks, and puts back lost routes. Returns whether nothing is left to do. */
+  async #repair(): Promise<boolean> {
     const { says, lost } = this.#upkeep.look(await readHostState());
     says.forEach(this.#say);
     const tried: { what: string; error?: string }[] = [];
     for (const { what, make } of lost) {
-      // What the end of the run has begun to undo stays undone.
+      // The end of the run may be undoing these changes already.
       if (this.#isOver) break;
       const error = await carryOut(make).then(() => undefined, (error: Error) => error.message);
       tried.push({ what, ...(error !== undefined && { error }) });

@@ -444,7 +444,7 @@ Deno.test({
       code: 3,
       stdout: "",
       stderr:
-        "onion: not permitted to read /run/onion, where runs write down what they change; run it as root: sudo onion down\n",
+        "onion: not permitted to read /run/onion, where runs record their changes; run it as root: sudo onion down\n",
     });
   },
 });

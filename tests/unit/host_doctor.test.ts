@@ -54,7 +54,7 @@ function lacking(first: string, second: string, capturing: string): Record<numbe
 /** Four routers by one interface that has the captured address. */
 function fourBy(way: string): string[] {
   return [1, 2, 3, 4].map((router) =>
-    `ok exit: router ${router} by ${way}: the captured address, told apart by a mark`
+    `ok exit: router ${router} by ${way}: the captured address; a mark tells the packets apart`
   );
 }
 
@@ -65,10 +65,10 @@ Deno.test("a host that lacks nothing", () => {
     "ok ports: 28231 of 28232 UDP ports are free",
     "ok TUN driver: /dev/net/tun",
     "ok CAP_NET_ADMIN: may change the network",
-    "ok CAP_NET_RAW: may send ICMP by itself",
+    "ok CAP_NET_RAW: may open raw sockets",
     "ok ip: iproute2",
     "ok firewall: nft",
-    "ok TUN interface: tun1 will be made",
+    "ok TUN interface: tun1 will be created",
     "ok TUN address: 10.5.51.2/24 is free",
     "ok default route: via 10.0.2.2 dev eth0",
     "ok captured: 10.0.2.15 to 18.0.0.0/8, 128.0.0.0/8, by table 9 and priority 8",
@@ -78,7 +78,7 @@ Deno.test("a host that lacks nothing", () => {
     "ok forwarding: net.ipv4.ip_forward is 0, and not needed before stage 7",
     "ok reverse path: no strict filter is in the way",
     "ok rules: none before priority 8",
-    "ok other runs: none has changed anything here",
+    "ok other runs: no other run has changed this host",
     "ok leftovers: none",
     "ok sealing: libcrypto 3.0.19: used from stage 6 on",
   ]);
@@ -94,9 +94,9 @@ Deno.test("a host that lacks nothing", () => {
 
 Deno.test("one that was set up by hand", () => {
   assert.deepEqual(told({ network: host(BY_HAND) }, "TUN interface", "TUN address", "captured"), [
-    "ok TUN interface: tun1 is there: it will be used, and left behind",
+    "ok TUN interface: tun1 exists: it will be used, and left in place",
     "ok TUN address: 10.5.51.2/24 is there already",
-    "ok captured: 10.0.2.15 to 18.0.0.0/8, 128.0.0.0/8, by table 9: its rule is there already",
+    "ok captured: 10.0.2.15 to 18.0.0.0/8, 128.0.0.0/8, by table 9: its rule exists already",
   ]);
 });
 
@@ -104,7 +104,7 @@ Deno.test("one card, and a strict filter", () => {
   const sysctls = { "net.ipv4.conf.default.rp_filter": "1", "net.ipv4.conf.ens3.rp_filter": "1" };
   assert.deepEqual(told({ network: host({ ...ONE_CARD, sysctls }) }, "exit", "reverse path"), [
     ...fourBy("ens3, as 203.0.113.7, via 203.0.113.1"),
-    "ok reverse path: strict, so a run makes it loose, and strict again: " +
+    "ok reverse path: strict: a run makes it loose, and restores it: " +
     "loose reverse path filter on tun1; loose reverse path filter on ens3",
   ]);
 });
@@ -173,13 +173,13 @@ Deno.test("privileges", () => {
   const none = { isRoot: false, has: () => false, leftovers: undefined };
   assert.deepEqual(told(none, "CAP_NET_ADMIN", "CAP_NET_RAW", "leftovers"), [
     "lacks CAP_NET_ADMIN: may not change the network; run it as root: sudo onion …",
-    "lacks CAP_NET_RAW: may not send ICMP by itself; run it as root: sudo onion …",
+    "lacks CAP_NET_RAW: may not open raw sockets; run it as root: sudo onion …",
     "unknown leftovers: only root may look; sudo onion doctor",
   ]);
   assert.deepEqual(verdicts(none), lacking("", "CAP_NET_ADMIN", "CAP_NET_ADMIN,CAP_NET_RAW"));
   const noRaw: Partial<Facts> = { has: (capability) => capability === "CAP_NET_ADMIN" };
   assert.deepEqual(told(noRaw, "CAP_NET_RAW"), [
-    "lacks CAP_NET_RAW: root may not send ICMP by itself here; in a container, start it with --cap-add=NET_RAW",
+    "lacks CAP_NET_RAW: root may not open raw sockets here; in a container, start it with --cap-add=NET_RAW",
   ]);
   assert.deepEqual(verdicts(noRaw), lacking("", "", "CAP_NET_RAW"));
 });
@@ -199,7 +199,7 @@ Deno.test("the TUN driver", () => {
   );
   assert.equal(
     driver(false, true),
-    "note TUN driver: /dev/net/tun is there, and its driver is loaded when it is first used; modprobe tun",
+    "note TUN driver: /dev/net/tun exists; the kernel loads its driver on first use; modprobe tun",
   );
   assert.equal(
     driver(true, true, "Operation not permitted (os error 1)"),
@@ -227,7 +227,7 @@ Deno.test("without ip, what it would tell is unknown", () => {
       "reverse path",
       "rules",
       "other runs",
-    ].map((name) => `unknown ${name}: cannot be looked at without ip`),
+    ].map((name) => `unknown ${name}: cannot be checked without ip`),
   ]);
   assert.deepEqual(verdicts({ network }), lacking("", "ip", "ip"));
 });
@@ -247,12 +247,12 @@ Deno.test("a name that is another interface's, or another program's", () => {
   });
   const another = "choose another with --tun";
   const cases: [HostState["interfaces"][number], string][] = [
-    [card("tun1", [], { kind: "tap" }), `lacks TUN interface: tun1 is there, and is of kind tap; ${another}`],
+    [card("tun1", [], { kind: "tap" }), `lacks TUN interface: tun1 exists, but is of kind tap; ${another}`],
     [
       card("tun1", [], { kind: "wireguard" }),
-      `lacks TUN interface: tun1 is there, and is of kind wireguard; ${another}`,
+      `lacks TUN interface: tun1 exists, but is of kind wireguard; ${another}`,
     ],
-    [card("tun1", []), `lacks TUN interface: tun1 is there, and is a card; ${another}`],
+    [card("tun1", []), `lacks TUN interface: tun1 exists, but is a network card; ${another}`],
     [
       tunByHand("tun1", [], { hasCarrier: true }),
       `lacks TUN interface: tun1 is in use by another program; end that program, or ${another}`,
@@ -278,7 +278,7 @@ Deno.test("an address that is taken is told once", () => {
 Deno.test("no default route: stage 3 does not know whose packets to capture", () => {
   const network = host({ interfaces: TWO_CARDS.interfaces, routes: [] });
   assert.deepEqual(told({ network }).filter((each) => !each.startsWith("ok ")), [
-    "note default route: none: packets are captured, and leave, only as options say; see --from and --exit",
+    "note default route: none: options must say whose packets to capture and where they leave; see --from and --exit",
     "lacks captured: this host has no default route, so it is unclear whose packets to capture; " +
     "name the address with --from",
   ]);
@@ -322,7 +322,7 @@ Deno.test("a table in use, a priority in use, rules that come before", () => {
     ],
   });
   assert.deepEqual(told({ network: before }, "rules"), [
-    "note rules: come before ours, and may lead packets past the tunnel: " +
+    "note rules: rules before ours may lead packets past the tunnel: " +
     "5 from all to 51820; 6 from 10.0.2.15 to nowhere; 8 from 10.0.9.0/24 to 8; " +
     "see `ip rule`, and choose another with --priority",
   ]);
@@ -332,7 +332,9 @@ Deno.test("a table in use, a priority in use, rules that come before", () => {
 Deno.test("other runs: no matter, unless something is theirs", () => {
   const held = [["address 10.9.9.9/24 on tun9", 815]] as [string, number][];
   const beside = { network: host({ ...TWO_CARDS, held }) };
-  assert.deepEqual(told(beside, "other runs"), ["note other runs: up, with changes of its own: process 815"]);
+  assert.deepEqual(told(beside, "other runs"), [
+    "note other runs: running, with changes of their own: process 815",
+  ]);
   const theirs = {
     network: host({ ...BY_HAND, held: [["rule from 10.0.2.15 to table 9", 815], ["tun1 up", 815]] }),
   };
@@ -345,7 +347,7 @@ Deno.test("other runs: no matter, unless something is theirs", () => {
 
 Deno.test("leftovers", () => {
   assert.deepEqual(told({ leftovers: ["tun1 up", "rule from 10.0.2.15 to table 9"] }, "leftovers"), [
-    "note leftovers: of a run that died, for the next one to undo: tun1 up; rule from 10.0.2.15 to table 9; " +
+    "note leftovers: left by a run that died; the next run undoes it: tun1 up; rule from 10.0.2.15 to table 9; " +
     "sudo onion down",
   ]);
 });
@@ -382,7 +384,7 @@ Deno.test("what seals: no stage of this version does, so none is kept from runni
   ]);
   const sealing = new OperatorError("nothing here can seal", "install libssl3");
   assert.deepEqual(told({ sealing }, "sealing"), [
-    "lacks sealing: nothing here can seal: wanted from stage 6 on; install libssl3",
+    "lacks sealing: nothing here can seal: needed from stage 6 on; install libssl3",
   ]);
   assert.deepEqual(verdicts({ sealing }), { ...lacking("", "", ""), 6: "sealing" });
 });

@@ -15,7 +15,7 @@ import type { RawIcmpSettings } from "./settings.ts";
 
 /** The privileges that it needs besides those of every run. */
 export const RAW_ICMP_NEEDS = [
-  { capability: "CAP_NET_RAW", purpose: "open a raw ICMP socket", right: "send ICMP by itself" },
+  { capability: "CAP_NET_RAW", purpose: "open a raw ICMP socket", right: "open raw sockets" },
 ] as const;
 
 /**

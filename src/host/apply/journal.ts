@@ -160,7 +160,7 @@ export function changesOfLiveRuns(dir: string = JOURNAL_DIR): ReadonlyMap<string
 export function requireJournals(dir: string = JOURNAL_DIR): void {
   if (mayList(dir)) return;
   throw new OperatorError(
-    `not permitted to read ${dir}, where runs write down what they change`,
+    `not permitted to read ${dir}, where runs record their changes`,
     "run it as root: sudo onion down",
     ExitCode.notPermitted,
   );

@@ -4,8 +4,8 @@
  * ```
  *   /run/onion/4711.journal
  *   {"pid":4711,"started":"8123","boot":"d5c94c8b-…","network":"4026531840","cookie":"1"}
- *   {"change":"address 10.5.51.2/24 on tun1","undo":["ip","address","delete","10.5.51.2/24","dev","tun1"]}
- *   {"change":"loose reverse path filter on eth1","undo":{"sysctl":"net.ipv4.conf.eth1.rp_filter","value":"1"}}
+ *   {"change":"tun1 up","undo":["ip","link","set","tun1","down"]}
+ *   {"change":"…","undo":{"sysctl":"net.ipv4.conf.eth1.rp_filter","value":"1"}}
  * ```
  *
  * Older versions wrote the last line's undo as `["sysctl","-w","NAME=VALUE"]`. A journal of theirs

@@ -1,13 +1,12 @@
 /**
- * Actions: what can be done to the host, as data. {@linkcode toWords} says one as somebody would
- * type it, which is what `--print-commands` prints and an error names; `host/apply/actions.ts`
- * carries it out.
+ * Actions: what can be done to the host, as data. {@linkcode toWords} gives the command that a person
+ * would type, for `--print-commands` and for errors. `host/apply/actions.ts` carries an action out.
  *
  * @module
  */
 import { type Cidr, formatCidr } from "../../ip/cidr.ts";
 
-/** A program and its arguments, as somebody would type them. */
+/** A program and its arguments, as a person would type them. */
 export type Command = readonly [program: string, ...args: string[]];
 
 /** One thing that is done to the host. */
