@@ -3,7 +3,7 @@ import { addressBits, addressFromBits } from "../../src/ip/address.ts";
 import type { EventRecord } from "../../src/trace/event_record.ts";
 import { LOG } from "../../src/runtime/scheduling.ts";
 import { EventRing, type Keeps, ringBytes } from "../../src/trace/event_ring.ts";
-import { pingOf } from "../../tests/support/ring_writer.ts";
+import { pingOf } from "../../tests/support/events.ts";
 
 /** Events between two looks of the reader. */
 const BURST = 64;

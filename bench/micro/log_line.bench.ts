@@ -4,7 +4,7 @@ import { EventLines } from "../../src/log/classic.ts";
 import { EventRecord } from "../../src/trace/event_record.ts";
 import { EventRing, ringBytes } from "../../src/trace/event_ring.ts";
 import { address, addressNumber } from "../../tests/support/packets.ts";
-import { pingOf } from "../../tests/support/ring_writer.ts";
+import { pingOf } from "../../tests/support/events.ts";
 
 const SOURCE = "10.5.51.2";
 const lines = new EventLines();

@@ -4,7 +4,7 @@ import { NOTHING } from "../../src/device/link.ts";
 import { MemoryMedium } from "../../src/sim/link.ts";
 import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 
-/** Two ends, of which the first takes 20 ms for everything that it sends, and a clock. */
+/** The two ends of a link, and a clock. The first end delays what it sends by 20 ms. */
 function makeLinks() {
   const medium = new MemoryMedium();
   const [near, far] = [medium.link(1), medium.link(2)];
@@ -19,7 +19,7 @@ function makeLinks() {
     send(...bytes: number[]): boolean {
       buffer.load(Uint8Array.from(bytes));
       const taken = slow.send(0, buffer);
-      buffer.bytes.fill(0xa5); // it is the caller's again
+      buffer.bytes.fill(0xa5); // the buffer is free again
       return taken;
     },
     /** What has come to the other end. */
@@ -68,5 +68,5 @@ Deno.test("delay link: refuses datagrams beyond the max under way", () => {
   assert.equal(taken, 16_384);
   slow.expire(20);
   assert.equal(arrived().length, taken);
-  assert.ok(send(1), "and then there is room again");
+  assert.ok(send(1), "there is room again");
 });

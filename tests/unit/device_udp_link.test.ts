@@ -10,7 +10,7 @@ import { LOOPBACK } from "../../src/ip/address.ts";
 /** 127.0.0.1 and 127.0.0.2 */
 const OTHER_LOOPBACK = address("127.0.0.2");
 
-/** Two neighbours on loopback, where what has been sent has arrived. */
+/** Two neighbours on loopback, where a sent datagram has arrived when `send` returns. */
 function makePair() {
   const stack = new DisposableStack();
   const [one, other] = [
@@ -73,7 +73,7 @@ Deno.test("UDP link: tells strangers from neighbours by port and address", () =>
   new UdpLink(elsewhere.fd.number, [{ address: LOOPBACK, port: pair.port }]).send(0, poisoned(hex("01")));
   assert.equal(pair.other.receive(poisoned()), STRANGER);
 
-  // The neighbour's port at another address is nobody's neighbour.
+  // The neighbour's port at another address belongs to a stranger.
   using deceiver = UdpSocket.bind(OTHER_LOOPBACK, 1 << 16);
   using victim = UdpSocket.bind(LOOPBACK, 1 << 16);
   const link = new UdpLink(victim.fd.number, [{ address: LOOPBACK, port: deceiver.localPort }]);
@@ -121,7 +121,8 @@ Deno.test("UDP link: works on after a neighbour has gone", () => {
 
 Deno.test("UDP link: delivers a train of datagrams whole and in order", () => {
   using pair = makePair();
-  // Runs of one length with a shorter end, single ones, empty ones, growing ones, and more than a train holds.
+  // Runs of one length with a shorter end, single, empty and growing ones, and more than a train
+  // holds.
   const lengths = [
     ...Array.from({ length: 10 }, () => 100),
     60,
@@ -159,7 +160,7 @@ Deno.test("UDP link: delivers a train of datagrams whole and in order", () => {
 
 Deno.test("UDP link: delivers every datagram once and in order, corked or not", () => {
   using pair = makePair();
-  // A few lengths, so that many follow their like and travel by the train.
+  // Few lengths, so that many datagrams follow one of the same length and travel in a train.
   const length = fc.oneof(fc.constantFrom(0, 84, 85, 1400), fc.integer({ min: 0, max: 1500 }));
   const step = fc.oneof(
     { weight: 6, arbitrary: length },

@@ -1,5 +1,5 @@
 /**
- * The lines that people compare with course material: each is held to its last blank.
+ * The lines that users compare with course material, character by character.
  *
  * @module
  */
@@ -10,12 +10,12 @@ import type { Event, EventKind, EventSink } from "../../src/trace/events.ts";
 import { addressFromBits, UNSPECIFIED } from "../../src/ip/address.ts";
 import type { Ipv4View } from "../../src/ip/ipv4.ts";
 import { address, addressNumber } from "../support/packets.ts";
-import { pingOf } from "../support/ring_writer.ts";
+import { pingOf } from "../support/events.ts";
 
-/** When the events happened, by the core's clock, and what to add to get ms since the Unix epoch. */
+/** The time of the events by the core's clock, and ms to add to get ms since the Unix epoch. */
 const [TIME, TO_WALL_CLOCK] = [12_345.678, Date.UTC(2026, 10, 30)];
 
-/** What an event tells of a ping's request or reply. */
+/** The details of a ping's request or reply. */
 const PING = { length: 84, id: 4711, seq: 1 };
 const [HOST, PEER, EXIT, CSAIL, VM] = [
   "10.5.51.2",
@@ -25,12 +25,12 @@ const [HOST, PEER, EXIT, CSAIL, VM] = [
   "10.0.2.15",
 ];
 const SENT = { source: address(HOST), destination: address(PEER), ...PING };
-/** A packet that changes from the proxy's circuit 1 to router 1's circuit 0x101, and its source on the way. */
+/** A packet that enters a router by circuit 1. The router replaces its source. */
 const RELAYED = { ...SENT, incoming: 0x01, newSource: address(EXIT) };
-/** Its answer. */
+/** Its reply. */
 const REPLIED = { source: address(CSAIL), destination: address(EXIT), ...PING };
 
-/** An event of each kind, its line, and its object without time and kind. */
+/** The fields of an event of each kind, its line, and its object without time and kind. */
 const EVENTS: {
   readonly [Kind in EventKind]: readonly [
     event: Omit<Extract<Event, { kind: Kind }>, "kind" | "time">,
@@ -121,7 +121,7 @@ const EVENTS: {
   ],
 };
 
-/** Each event with what is to be made of it. */
+/** Each event, its line, and its object. */
 const CASES = Object.entries(EVENTS).map(([kind, [fields, line, object]]) => ({
   event: { kind, time: TIME, ...fields } as Event,
   line,
@@ -162,7 +162,7 @@ Deno.test("classic log: shows high addresses and circuit ids unsigned", () => {
   );
 });
 
-/** The log of what a sink is told: each line ready to be written, held to the line of its event. */
+/** Makes the line of one event at a time, and compares it with {@linkcode eventLine}. */
 class Log {
   readonly #ring = new EventRing(new ArrayBuffer(ringBytes(1)));
   readonly #lines = new EventLines();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** What a program writes to stderr that has these lines, with the diagnostics at hand. */
+/** The lines on stderr of a program with these statements. */
 async function said(...lines: string[]): Promise<string[]> {
   const module = new URL("src/log/diagnostics.ts", ROOT).href;
   const text = [

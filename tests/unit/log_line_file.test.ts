@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { OperatorError } from "../../src/errors.ts";
 import { type Disk, Line, LineFile } from "../../src/log/line_file.ts";
 
-/** A directory that is gone after the test. */
+/** A directory that is removed after the test. */
 function makeDirectory() {
   const path = Deno.makeTempDirSync({ prefix: "onion-log-" });
   return {
@@ -12,7 +12,7 @@ function makeDirectory() {
   };
 }
 
-/** A disk whose part is played by the test. */
+/** A disk that the test plays. */
 function disk(write: (bytes: Uint8Array) => Promise<number>): () => Disk {
   return () => ({ write, [Symbol.dispose]: () => {} });
 }
@@ -37,7 +37,7 @@ Deno.test("line file: repeats a line exactly, wherever the chunk ends", async ()
     for (const line of lines.map((text) => new Line(text))) {
       const written = new TextDecoder().decode(line.copies(1));
       for (const count of times) {
-        if (line.length * count > 2_000_000) continue; // more than may wait for a disk
+        if (line.length * count > 2_000_000) continue; // more than may wait for the disk
         file.append(line, count);
         text += written.repeat(count);
         file.flush();

@@ -7,7 +7,7 @@ import { monotonic } from "../../src/sys/clock.ts";
 import { answerDoorbell, makeDoorbell, ringDoorbell } from "../../src/sys/doorbell.ts";
 import { EventRing, ringBytes } from "../../src/trace/event_ring.ts";
 
-/** A loop over doorbells: one ends it, the others stand for devices. */
+/** A loop over doorbells: one ends it, the others play devices. */
 function makeLoop(devices: number) {
   const stack = new DisposableStack();
   const end = stack.use(makeDoorbell()).number;
@@ -35,12 +35,12 @@ Deno.test("packet loop: ends when the doorbell rings, and leaves it ringing", ()
   assert.equal(answerDoorbell(loop.end), false);
 });
 
-/** A source that is readable while `fd` rings, and does this when it is its turn. */
+/** A source that is readable while `fd` rings, and calls `move` in its turn. */
 function source(fd: number, move: Source["move"]): Source {
   return { fd, move, bringsAnswers: false };
 }
 
-/** The same, of a source that brings answers. */
+/** A source like that which brings answers. */
 function answering(fd: number, move: Source["move"]): Source {
   return { fd, move, bringsAnswers: true };
 }
@@ -81,7 +81,7 @@ Deno.test("packet loop: meets a deadline without a packet", () => {
 });
 
 Deno.test("packet loop: wakes the log a little after an event, or when it ends", async () => {
-  // A pending Atomics.waitAsync alone does not keep Deno's event loop alive.
+  // A pending Atomics.waitAsync does not keep Deno alive.
   const alive = setInterval(() => {}, 2 ** 30);
   using loop = makeLoop(1);
   const [device] = loop.fds as [number];
@@ -102,7 +102,7 @@ Deno.test("packet loop: wakes the log a little after an event, or when it ends",
   clearInterval(alive);
 });
 
-/** A source that emits another event each time, and does something before. */
+/** A source that reports another event in each turn, and calls `before` first. */
 function chatter(ring: EventRing, device: number, before: (time: number) => void): Source {
   let time = 0;
   return source(device, () => {
@@ -169,7 +169,7 @@ Deno.test("packet loop: fails with the error of a device that is gone", () => {
   assert.throws(
     () =>
       loop.run({
-        // No descriptor has this number: poll(2) calls it invalid, which counts as something to read.
+        // No descriptor has this number. poll(2) reports it as invalid, which counts as readable.
         sources: [source(0x7fff_ffff, () => {
           throw new SysError("Cannot read from the TUN device", "read", "EBADFD");
         })],
@@ -188,7 +188,7 @@ Deno.test("packet loop: works the same while it stays awake, and then blocks", (
   loop.run({
     sources: [answering(device, () => {
       answerDoorbell(device);
-      if (asked.push(1) < 3) ringDoorbell(device); // the next one comes while it is awake
+      if (asked.push(1) < 3) ringDoorbell(device); // the next packet comes while the loop is awake
       return 1;
     })],
     deadline: () => expired === 0 ? begun + 20 : Infinity,
@@ -202,7 +202,10 @@ Deno.test("packet loop: works the same while it stays awake, and then blocks", (
   assert.ok(monotonic() - begun >= 20);
 });
 
-/** Which of two sources a loop asks: one has `answers` packets when asked, the other rings and has `sent` packets. */
+/**
+ * The sources that a loop asks: the first has `answers` packets and does not ring; the second rings
+ * and has `sent`.
+ */
 function askedOf({ first = answering, answers, sent }: {
   readonly first?: typeof source;
   readonly answers: number;

@@ -61,7 +61,7 @@ Deno.test("source: moves at most 64 packets in a turn", () => {
   assert.equal(proxy.sources.length, 2);
   assert.deepEqual(more, []);
   for (let packet = 0; packet < 101; packet++) tun.inject(REQUEST);
-  // The first turn after a pause takes the first packet for the only one.
+  // The first turn after a pause takes the first packet to be alone.
   for (const source of [fromTun!, fromProxy!, fromLink!]) {
     assert.deepEqual([0, 0, 0, 0].map((now) => source.move(now)), [1, 64, 36, 0]);
   }

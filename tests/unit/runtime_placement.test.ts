@@ -4,7 +4,7 @@ import { PLACEMENT } from "../../src/runtime/scheduling.ts";
 
 const WINDOW = PLACEMENT.window;
 
-/** A placement, where it has put its thread so far, and turns of so many packets each. */
+/** A placement, the moves of its thread so far, and functions that make turns. */
 function makePlacement() {
   const moves: string[] = [];
   const placement = new Placement({
@@ -17,14 +17,14 @@ function makePlacement() {
     turns(packets: number, now: number, windows = 1): void {
       for (let turn = 0; turn < windows * WINDOW; turn++) placement.turned(packets, now);
     },
-    /** Turns one after the other, so many ms apart, which begin at `from`. */
+    /** Makes `count` turns from time `from` on, `gap` ms apart. */
     paced(packets: number, gap: number, from: number, count: number): void {
       for (let turn = 0; turn < count; turn++) placement.turned(packets, from + turn * gap);
     },
   };
 }
 
-/** The same, when its thread has come together with the others, at 1000 ms. */
+/** A placement whose thread is together with the others, at 1000 ms. */
 function makeGathered() {
   const made = makePlacement();
   made.paced(1, 1, 1001 - 2 * WINDOW, 2 * WINDOW);
@@ -67,7 +67,7 @@ Deno.test("placement: goes from free to apart at once under load, and back after
   turns(2, 50);
   assert.deepEqual(moves, ["apart"]);
   paced(1, 20, 60, 5);
-  assert.deepEqual(moves, ["apart"], "for a tenth of a second at least");
+  assert.deepEqual(moves, ["apart"], "for at least 0.1 s");
   paced(1, 20, 160, 12);
   assert.deepEqual(moves, ["apart", "free"]);
 });
@@ -77,9 +77,9 @@ Deno.test("placement: goes apart under load, and together again after a hold", (
   turns(2, 1000);
   assert.deepEqual(moves, ["apart"]);
   turns(1, 1099, 10);
-  assert.deepEqual(moves, ["apart"], "for a tenth of a second at least");
+  assert.deepEqual(moves, ["apart"], "for at least 0.1 s");
   turns(2, 1100, 10);
-  assert.deepEqual(moves, ["apart"], "two a turn are not one at a time");
+  assert.deepEqual(moves, ["apart"], "two packets a turn are not few");
   turns(1, 1100);
   assert.deepEqual(moves, ["apart", "together"]);
 });

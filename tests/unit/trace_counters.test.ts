@@ -33,7 +33,7 @@ Deno.test("counters: a snapshot holds every count above zero and tells drops fro
   assert.deepEqual(snapshot, { "link-in": 2, "not-ipv4": 1, "bad-cell": 1 });
   assert.deepEqual(drops(snapshot), [["not-ipv4", 1], ["bad-cell", 1]]);
   counters.count("link-in");
-  assert.equal(snapshot["link-in"], 2, "a snapshot stands still");
+  assert.equal(snapshot["link-in"], 2, "a snapshot does not change");
 });
 
 Deno.test("counters: another thread continues over the same memory, past 32 bits", () => {

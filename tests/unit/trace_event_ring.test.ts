@@ -5,15 +5,10 @@ import { Ipv4View, Protocol } from "../../src/ip/ipv4.ts";
 import { EventRing, type Keeps, ringBytes } from "../../src/trace/event_ring.ts";
 import { type Event, EVENT_FIELDS, type EventSink } from "../../src/trace/events.ts";
 import { echo, ipv4 } from "../support/packets.ts";
-import {
-  eventNumber,
-  pingOf,
-  writeNumber,
-  type WriterOrder,
-  type WriterReport,
-} from "../support/ring_writer.ts";
+import { eventNumber, pingOf, writeNumber } from "../support/events.ts";
+import type { WriterOrder, WriterReport } from "../support/ring_writer.ts";
 
-/** A ring in one thread, and what got lost. */
+/** A ring whose reader and writer are one thread, and a count of lost events. */
 function makeRing(
   records: number,
   { position = 0, keeps = "packets" }: { readonly position?: number; readonly keeps?: Keeps } = {},
@@ -23,7 +18,10 @@ function makeRing(
   return { ring, lost: () => lost };
 }
 
-/** Memory of a ring that has already carried `position` records: the first two words count written and read. */
+/**
+ * Memory of a ring that has carried `position` records: the first two words count those written and
+ * read.
+ */
 function ringMemory(records: number, position = 0): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(ringBytes(records));
   new Int32Array(memory).fill(position, 0, 2);
@@ -34,7 +32,7 @@ function emit(ring: EventRing, ...numbers: readonly number[]): void {
   for (const n of numbers) writeNumber(ring, n);
 }
 
-/** The number of an event, each field of which is looked at. */
+/** The number of an event. Asserts every field. */
 function numberOf(event: Event): number {
   assert.ok(event.kind === "relay-packet");
   const number = addressBits(event.source);
@@ -42,27 +40,27 @@ function numberOf(event: Event): number {
   return number;
 }
 
-/** The numbers of the events that wait. */
+/** The numbers of the waiting events. */
 function drain(ring: EventRing): number[] {
   const numbers: number[] = [];
   ring.drain((event) => numbers.push(numberOf(event)));
   return numbers;
 }
 
-/** The events that wait. */
+/** The waiting events. */
 function events(ring: EventRing): Event[] {
   const events: Event[] = [];
   ring.drain((event) => events.push(event));
   return events;
 }
 
-/** Until a promise of `Atomics.waitAsync` resolves, Deno does not count it as something to stay alive for. */
+/** Keeps Deno alive, which a pending `Atomics.waitAsync` does not. */
 function stayAlive(): Disposable {
   const timer = setInterval(() => {}, 2 ** 30);
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-/** A packet as a core sees it. */
+/** A view of a packet. */
 function viewOf(bytes: Uint8Array): Ipv4View {
   const packet = new PacketBuffer();
   packet.load(bytes);
@@ -73,7 +71,7 @@ function viewOf(bytes: Uint8Array): Ipv4View {
 
 const [A1, A2, A5, A9] = [1, 2, 5, 9].map(addressFromBits) as [IpAddress, IpAddress, IpAddress, IpAddress];
 const [HIGH, HIGHER, HIGHEST] = [0x8000_0000, 0x8000_0001, 0xffff_ffff];
-/** Addresses, an identifier and a sequence number of which all bits are used. */
+/** A ping whose addresses, identifier and sequence number use their highest bits. */
 const PING = viewOf(
   ipv4(
     { source: "255.255.255.254", destination: "128.0.0.1" },
@@ -84,7 +82,7 @@ const ADDRESS = addressFromBits(HIGHEST);
 const PING_FIELDS = { source: addressFromBits(0xffff_fffe), destination: addressFromBits(HIGHER) };
 const DETAILS = { length: 28, id: 0xffff, seq: 0x8001 };
 
-/** An event of each kind: how a core tells of it, and how it comes out. */
+/** An event of each kind: how a core reports it, and how the ring returns it. */
 const EVENTS: readonly [tell: (sink: EventSink, now: number) => void, event: Record<string, unknown>][] = [
   [(sink, now) => sink.icmpFromTunnel(PING, now), {
     kind: "icmp-from-tunnel",
@@ -183,7 +181,7 @@ const EVENTS: readonly [tell: (sink: EventSink, now: number) => void, event: Rec
 
 Deno.test("event ring: returns an event of each kind with every bit of every field, and its own time", () => {
   assert.deepEqual(EVENTS.map(([, { kind }]) => kind), Object.keys(EVENT_FIELDS));
-  // Twice in the same memory: a field that a kind does not have is not left over from another.
+  // The second round reuses the memory, so that no field is left over from another kind.
   const { ring } = makeRing(16);
   for (const order of [EVENTS, EVENTS.toReversed()]) {
     order.forEach(([tell], index) => tell(ring, 1e9 + index / 7));
@@ -267,7 +265,7 @@ Deno.test("event ring: loses and doubles nothing when its counts wrap around at 
     const { ring, lost } = makeRing(4, { position });
     assert.deepEqual(drain(ring), []);
     emit(ring, 0, 1, 2, 3, 4);
-    assert.equal(lost(), 1, "full across the seam");
+    assert.equal(lost(), 1, "full across the wrap");
     assert.deepEqual(drain(ring), [0, 1, 2, 3]);
     for (let n = 5; n < 20; n++) {
       emit(ring, n);
@@ -277,7 +275,7 @@ Deno.test("event ring: loses and doubles nothing when its counts wrap around at 
   }
 });
 
-/** The numbers of the events that wait, and how many of each are told of at once. */
+/** The numbers of the waiting events, and how many of each share a record. */
 function drainRuns(ring: EventRing): [number: number, times: number][] {
   const runs: [number, number][] = [];
   ring.drainRuns((record, times) => {
@@ -410,13 +408,13 @@ Deno.test("event ring: only a wake since the last drain ends a sleep", async () 
   emit(ring, 0);
   ring.publish();
   await new Promise((resolve) => setTimeout(resolve));
-  assert.equal(woken, 0, "what is published waits for a wake");
+  assert.equal(woken, 0, "publishing alone does not wake");
   ring.wake();
   await asleep;
-  await ring.untilWoken(); // 0 still waits
+  await ring.untilWoken(); // the first wake is still pending
   assert.deepEqual(drain(ring), [0]);
   const stopped = sleep();
-  ring.wake(); // without anything to tell
+  ring.wake(); // without an event
   await stopped;
   assert.deepEqual(drain(ring), []);
   ring.wake();
@@ -437,14 +435,14 @@ Deno.test("event ring: tells its writer how much is new for the reader", () => {
     writer.wake();
     assert.deepEqual([writer.hasNews, writer.fill], [false, 0]);
     emit(writer, 5);
-    assert.equal(writer.hasNews, false, "emitted, but not published");
+    assert.equal(writer.hasNews, false, "not published yet");
     writer.wake();
     assert.equal(writer.hasNews, false);
     assert.deepEqual(drain(reader), [0, 1, 2, 3, 4, 5]);
   }
 });
 
-/** A Worker that writes, and what it says in the end. */
+/** A Worker that writes events, and its report. */
 class Writer implements Disposable {
   readonly done: Promise<WriterReport>;
   readonly #worker = new Worker(new URL("../support/ring_writer.ts", import.meta.url), { type: "module" });
@@ -480,7 +478,7 @@ Deno.test("event ring: with a fast writer in another thread, every event is read
     let report: WriterReport | undefined;
     void writer.done.then((said) => {
       report = said;
-      ring.wake(); // as who ends a run does, so that the reader does not sleep on
+      ring.wake(); // as at the end of a run, so that the reader does not sleep on
       resolve(said);
     });
     while (report === undefined) {
@@ -490,7 +488,7 @@ Deno.test("event ring: with a fast writer in another thread, every event is read
     ring.drain(take);
     const { lost } = await over;
     assert.equal(read + lost, events);
-    assert.ok(read >= 256, "the ring's fill at least");
+    assert.ok(read >= 256, "at least a full ring");
   }
 });
 
