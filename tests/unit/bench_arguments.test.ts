@@ -3,7 +3,7 @@ import { parseArguments } from "../../bench/arguments.ts";
 import { NAMES, PEER_NAMES } from "../../bench/roster.ts";
 import { ConfigError } from "../../src/errors.ts";
 
-Deno.test("bench arguments: nothing said means five rounds of everybody", () => {
+Deno.test("bench arguments: defaults to five rounds of all contenders", () => {
   assert.deepEqual(parseArguments([]), {
     help: false,
     rounds: 5,
@@ -15,7 +15,7 @@ Deno.test("bench arguments: nothing said means five rounds of everybody", () => 
   });
 });
 
-Deno.test("bench arguments: everything said", () => {
+Deno.test("bench arguments: parses every option", () => {
   const args = [
     "--only",
     "stage2",
@@ -41,7 +41,7 @@ Deno.test("bench arguments: everything said", () => {
   });
 });
 
-Deno.test("bench arguments: what makes no sense is refused by name", () => {
+Deno.test("bench arguments: rejects invalid values and names them", () => {
   const cases: [args: string[], message: RegExp][] = [
     [["--only", "stage99"], /--only stage99: no such contender/],
     [["--rounds", "0"], /--rounds 0: not a number of rounds/],
@@ -57,7 +57,7 @@ Deno.test("bench arguments: what makes no sense is refused by name", () => {
   }
 });
 
-Deno.test("roster: no name twice, none that would not do in the name of a namespace", () => {
+Deno.test("roster: names are unique and valid in namespace names", () => {
   assert.equal(new Set(NAMES).size, NAMES.length);
   for (const name of NAMES) assert.match(name, /^[a-z0-9_]+$/);
   assert.ok(PEER_NAMES.every((name) => NAMES.includes(name)));

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { CLAIMS, decideClaims, DUELS } from "../../bench/claims.ts";
 import { NAMES } from "../../bench/roster.ts";
 
-Deno.test("claims: each names contenders that there are", () => {
+Deno.test("claims: name existing contenders", () => {
   for (const { contender, against } of CLAIMS) {
     assert.ok(NAMES.includes(contender), contender);
     assert.ok(against === undefined || NAMES.includes(against), against);
   }
 });
 
-Deno.test("decideClaims: a ratio within rounds, decided by its median", () => {
+Deno.test("decideClaims: judges the median of ratios within rounds", () => {
   const results = decideClaims([
     { name: "tun_pair", rounds: [{ flood: 10 }, { flood: 20 }, { flood: 10 }] },
     {
@@ -26,7 +26,7 @@ Deno.test("decideClaims: a ratio within rounds, decided by its median", () => {
   );
 });
 
-Deno.test("decideClaims: logging takes turns with none, and more than a tenth less does not hold", () => {
+Deno.test("decideClaims: rejects a log that costs more than a tenth, by turns", () => {
   const decide = (...ratios: number[]) =>
     decideClaims([], [
       { contender: "stage2", against: "stage2_nolog", rounds: ratios.map((rate64) => ({ rate64 })) },
@@ -35,19 +35,19 @@ Deno.test("decideClaims: logging takes turns with none, and more than a tenth le
   assert.deepEqual(decide(0.5, 0.89, 0.99), [false]);
 });
 
-Deno.test("decideClaims: what takes turns is not decided by rounds", () => {
+Deno.test("decideClaims: ignores rounds for claims by turns", () => {
   const rounds = [{ rate64: 100 }];
   assert.deepEqual(decideClaims([{ name: "stage2", rounds }, { name: "stage2_nolog", rounds }]), []);
 });
 
-Deno.test("claims: who takes turns with whom, each pair once", () => {
+Deno.test("claims: list each pair that takes turns once", () => {
   assert.deepEqual(DUELS, [
     { contender: "stage2", against: "tun_pair", measures: ["spaced", "closer", "random"] },
     { contender: "stage2", against: "stage2_nolog", measures: ["rate64", "rate1400"] },
   ]);
 });
 
-Deno.test("decideClaims: what is only reported is not decided; what has no floor is not there", () => {
+Deno.test("decideClaims: leaves reported claims open, and omits claims without a floor", () => {
   const [claim, ...others] = decideClaims([
     { name: "stage3", rounds: [{ spaced: 60 }] },
     { name: "lab_route", rounds: [{ spaced: 20 }] },

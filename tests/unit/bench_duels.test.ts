@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { takeTurns } from "../../bench/duels.ts";
 import type { Figures } from "../../bench/measures.ts";
 
-Deno.test("takeTurns: who comes second comes first in the next turn", async () => {
+Deno.test("takeTurns: swaps the order with each turn", async () => {
   const order: string[] = [];
   await takeTurns(["a", "b"], 3, (name) => {
     order.push(name);
@@ -11,7 +11,7 @@ Deno.test("takeTurns: who comes second comes first in the next turn", async () =
   assert.equal(order.join(""), "abbaab");
 });
 
-Deno.test("takeTurns: the median of the turns' ratios, however the machine's pace changes between turns", async () => {
+Deno.test("takeTurns: takes the median of the turns' ratios at any pace of the machine", async () => {
   const pace = [100, 100, 50, 50, 200, 200];
   const figures = (name: string): Promise<Figures> => {
     const rate64 = pace.shift()! * (name === "a" ? 0.9 : 1);
@@ -22,7 +22,7 @@ Deno.test("takeTurns: the median of the turns' ratios, however the machine's pac
   assert.ok(Math.abs(ratios.cpu64! - 1 / 0.9) < 1e-9);
 });
 
-Deno.test("takeTurns: a turn that could not tell is left out, and a figure that none could tell is not there", async () => {
+Deno.test("takeTurns: skips turns without a figure, and omits figures without a turn", async () => {
   const rates = [75, 100, undefined, 80, 125, 100];
   const next = (): Promise<Figures> => {
     const rate64 = rates.shift();

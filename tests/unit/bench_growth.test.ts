@@ -30,7 +30,7 @@ const OURS: GrowthFigures[] = [
   {},
 ];
 
-Deno.test("axes: each begins where the others do, and grows", () => {
+Deno.test("axes: start at one point and grow", () => {
   for (const { points } of AXES) {
     assert.deepEqual(points[0], { size: 64, flows: 1 });
     const products = points.map(({ size, flows }) => size * flows);
@@ -38,7 +38,7 @@ Deno.test("axes: each begins where the others do, and grows", () => {
   }
 });
 
-Deno.test("reportGrowth: against the axis' first point and against the floor, within a round", () => {
+Deno.test("reportGrowth: takes ratios to the first point and to the floor within a round", () => {
   const [hosts, bytes] = reportGrowth([
     { contender: contender("tun_pair", true), rounds: FLOOR },
     { contender: contender("stage2", false), rounds: OURS },
@@ -64,7 +64,7 @@ Deno.test("reportGrowth: against the axis' first point and against the floor, wi
   assert.equal(fragments?.figures.roundTrip?.versusFloor, undefined);
 });
 
-Deno.test("renderText: a table an axis; a point is named once", () => {
+Deno.test("renderText: prints a table for each axis and names each point once", () => {
   const growth = reportGrowth([
     { contender: contender("tun_pair", true), rounds: FLOOR },
     { contender: contender("stage2", false), rounds: OURS },

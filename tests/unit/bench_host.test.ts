@@ -11,22 +11,22 @@ const NET_DEV = `Inter-|   Receive                                              
 eth0:9        8    7    6    5     4          3         2 1  17    0    0    0     0       0          0
 `;
 
-Deno.test("parsePacketsSent: the second of the counters that follow those of what came in", () => {
+Deno.test("parsePacketsSent: reads the packets sent of a device", () => {
   assert.equal(parsePacketsSent(NET_DEV, "veth0"), 12585);
   assert.equal(parsePacketsSent(NET_DEV, "lo"), 232);
   assert.equal(parsePacketsSent(NET_DEV, "eth0"), 17);
 });
 
-Deno.test("parsePacketsSent: no such device, nor one whose name only begins alike", () => {
+Deno.test("parsePacketsSent: rejects an unknown device, even with the same prefix", () => {
   assert.throws(() => parsePacketsSent(NET_DEV, "veth"), new Error("There is no device veth"));
 });
 
-Deno.test("readPids: one a line, none at all", () => {
+Deno.test("parsePids: one per line, or none", () => {
   assert.deepEqual(readPids("12\n345\n"), [12, 345]);
   assert.deepEqual(readPids(""), []);
 });
 
-Deno.test("parseVersion: the first number with a dot, whatever is around it", () => {
+Deno.test("parseVersion: finds the first number with a dot", () => {
   const cases = [
     ["wireguard-go v0.0.20220316\n\nUserspace WireGuard daemon for linux-amd64.\n", "0.0.20220316"],
     ["Tor version 0.4.9.11.\nThis build of Tor …\n", "0.4.9.11"],

@@ -32,7 +32,7 @@ rtt min/avg/max/mdev = 0.020/0.047/0.164/0.012 ms, ipg/ewma 0.062/0.045 ms
   assert.deepEqual(parsePing(text), { sent: 500, received: 498, duplicates: 0, roundTrips: [], mean: 47 });
 });
 
-Deno.test("parsePing: duplicates are counted, and are no round trips", () => {
+Deno.test("parsePing: counts duplicates apart from round trips", () => {
   const text = `64 bytes from 10.5.51.7: icmp_seq=1 ttl=64 time=0.100 ms
 64 bytes from 10.5.51.7: icmp_seq=1 ttl=64 time=0.200 ms (DUP!)
 
@@ -43,7 +43,7 @@ rtt min/avg/max/mdev = 0.100/0.150/0.200/0.050 ms
   assert.deepEqual(parsePing(text), { sent: 1, received: 1, duplicates: 1, roundTrips: [100], mean: 150 });
 });
 
-Deno.test("parsePing: nothing came back", () => {
+Deno.test("parsePing: no reply", () => {
   const text = `--- 10.5.51.7 ping statistics ---
 3 packets transmitted, 0 received, 100% packet loss, time 46ms
 
@@ -51,6 +51,6 @@ Deno.test("parsePing: nothing came back", () => {
   assert.deepEqual(parsePing(text), { sent: 3, received: 0, duplicates: 0, roundTrips: [], mean: undefined });
 });
 
-Deno.test("parsePing: output that is not ping's is an error", () => {
+Deno.test("parsePing: rejects other output", () => {
   assert.throws(() => parsePing("hello"), new Error("ping printed no summary: hello"));
 });

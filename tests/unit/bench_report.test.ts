@@ -38,7 +38,7 @@ function figureOf(report: ReturnType<typeof makeReport>, key: string, contender:
   );
 }
 
-Deno.test("makeReport: the ratio is against the floor of the same shape, round by round", () => {
+Deno.test("makeReport: takes ratios to the floor of the same shape, round by round", () => {
   const ours = entrant("stage2", {}, [{ spaced: 12 }, { spaced: 30 }, { spaced: 33 }]);
   const other = entrant("tun_echo", { shape: "one process", floor: true }, [{ spaced: 1 }]);
   const report = makeReport([other, FLOOR, ours], CIRCUMSTANCES);
@@ -48,13 +48,13 @@ Deno.test("makeReport: the ratio is against the floor of the same shape, round b
   assert.equal(figureOf(report, "spaced", "tun_pair")?.versusFloor?.median, 1);
 });
 
-Deno.test("makeReport: without its floor a contender has figures and no ratio", () => {
+Deno.test("makeReport: gives no ratio without a floor", () => {
   const report = makeReport([entrant("stage2", {}, [{ spaced: 12 }])], CIRCUMSTANCES);
   assert.equal(figureOf(report, "spaced", "stage2")?.versusFloor, undefined);
   assert.equal(figureOf(report, "start", "stage2"), undefined);
 });
 
-Deno.test("makeReport: each figure is judged by its own direction; the tail is not judged", () => {
+Deno.test("makeReport: judges each figure in its direction, but not the tail", () => {
   const before = entrant("stage2@old", {}, [{ spaced: 10, rate64: 100, start: 100, tail: 10 }]);
   const now = entrant("stage2", { before: "stage2@old" }, [{
     spaced: 13,
@@ -71,13 +71,13 @@ Deno.test("makeReport: each figure is judged by its own direction; the tail is n
   assert.equal(figureOf(report, "spaced", "stage2@old")?.versusBefore, undefined);
 });
 
-Deno.test("makeReport: JSON keeps rounds without a value in their place", () => {
+Deno.test("makeReport: keeps empty rounds in JSON", () => {
   const gap = entrant("stage2", {}, [{ spaced: 1 }, {}, { spaced: 3 }]);
   const report = makeReport([gap], CIRCUMSTANCES);
   assert.deepEqual(figureOf(JSON.parse(JSON.stringify(report)), "spaced", "stage2")?.values, [1, null, 3]);
 });
 
-Deno.test("makeReport: the kernel is who is named as such, whatever its shape; measures of nobody are left out", () => {
+Deno.test("makeReport: takes the named kernel of any shape, and omits empty measures", () => {
   const kernel = entrant("veth", { shape: "kernel", kernel: "veth" }, [{ spaced: 5 }, { spaced: 10 }]);
   const ours = entrant("stage2", { kernel: "veth" }, [{ spaced: 20 }, { spaced: 30 }]);
   const report = makeReport([kernel, FLOOR, ours], CIRCUMSTANCES);
@@ -88,7 +88,7 @@ Deno.test("makeReport: the kernel is who is named as such, whatever its shape; m
   assert.deepEqual(report.measures.map(({ key }) => key), ["spaced"]);
 });
 
-Deno.test("renderText: one aligned Markdown table, remarks below, then what it must show", () => {
+Deno.test("renderText: prints an aligned Markdown table, remarks, then claims", () => {
   const kernel = entrant("veth", { shape: "kernel", kernel: "veth" }, [{ backToBack: 10 }]);
   const floor = entrant("tun_pair", { floor: true, kernel: "veth" }, [{ backToBack: 20, rate64: 120000 }]);
   const ours = entrant("stage2", { kernel: "veth", before: "stage2@old" }, [{
@@ -109,7 +109,7 @@ Some CPU, 2 cores, Linux 6.1.0, Deno 2.9.6; load before 0.1, taken by the hyperv
 
 ## Side by side
 
-| measure                           | contender  |  median |      min–max |  × C | × kernel |           × old |
+| measure                           | contender  |  median |         min–max |  × C | × kernel |           × old |
 |-----------------------------------|------------|--------:|----------------:|-----:|---------:|----------------:|
 | round trip, back to back, µs      | veth       |    10.0 |       10.0–10.0 |      |     1.00 |                 |
 |                                   | tun_pair   |    20.0 |       20.0–20.0 | 1.00 |     2.00 |                 |
@@ -127,14 +127,14 @@ REGRESSION: stage2: round trip, back to back, µs: 1.50 times that of old
 
 ## What it must show
 
-| what                              | against  | median | min–max | allowed | holds |
-|-----------------------------------|----------|-------:|-----------:|--------:|------:|
-| stage 2: round trip, back to back | tun_pair |   1.50 |  1.50–1.50 |  ≤ 1.25 |    NO |
-| stage 2, 64 bytes: packets/s      | tun_pair |   0.92 |  0.92–0.92 |   ≥ 0.9 |   yes |`,
+| what                              | against  | median |   min–max | allowed | holds |
+|-----------------------------------|----------|-------:|----------:|--------:|------:|
+| stage 2: round trip, back to back | tun_pair |   1.50 | 1.50–1.50 |  ≤ 1.25 |    NO |
+| stage 2, 64 bytes: packets/s      | tun_pair |   0.92 | 0.92–0.92 |   ≥ 0.9 |   yes |`,
   );
 });
 
-Deno.test("renderMarkdown: a page with the circumstances first, and the same sections", () => {
+Deno.test("renderMarkdown: prints the circumstances, then the same sections", () => {
   const report = makeReport([FLOOR], {
     ...CIRCUMSTANCES,
     peers: [{ name: "Tor", version: "0.4.8.1" }],
@@ -157,13 +157,13 @@ Deno.test("renderMarkdown: a page with the circumstances first, and the same sec
   ) assert.match(page, row);
 });
 
-Deno.test("rotated: each round begins with another", () => {
+Deno.test("rotated: starts each round with another item", () => {
   const names = ["a", "b", "c"];
   assert.deepEqual([0, 1, 2, 3].map((round) => rotated(names, round).join("")), ["abc", "bca", "cab", "abc"]);
   assert.deepEqual(rotated([], 2), []);
 });
 
-Deno.test("stolenShare: of the whole machine, between two readings of /proc/stat", () => {
+Deno.test("stolenShare: takes the share between two readings of /proc/stat", () => {
   const before = parseCpuTimes("cpu  100 0 50 800 10 0 10 30 5 0\ncpu0 1 2 3\n");
   const after = parseCpuTimes("cpu  150 0 70 900 10 0 20 50 9 0\ncpu0 1 2 3\n");
   assert.deepEqual(before, { total: 1000, stolen: 30 });

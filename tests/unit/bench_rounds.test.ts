@@ -43,7 +43,7 @@ function conduct(contenders: Contender[], measure: (contender: Contender) => str
 
 const NEVER_STARTS: Partial<Contender> = { start: () => Promise.reject(new Error("no such program")) };
 
-Deno.test("measureRounds: everybody in every round, in turn", async () => {
+Deno.test("measureRounds: measures all contenders in every round", async () => {
   const order: string[] = [];
   const { measured } = conduct([contender("a"), contender("b")], ({ name }) => {
     order.push(name);
@@ -52,7 +52,7 @@ Deno.test("measureRounds: everybody in every round, in turn", async () => {
   assert.deepEqual((await measured).map(({ rounds }) => rounds), [["a1", "a4", "a5"], ["b2", "b3", "b6"]]);
 });
 
-Deno.test("measureRounds: who may fail and never starts is left out, and a note says why", async () => {
+Deno.test("measureRounds: omits an optional contender that never starts, with a note", async () => {
   const { measured, notes } = conduct(
     [contender("a"), contender("peer", { ...NEVER_STARTS, mayFail: true })],
     ({ name }) => name,
@@ -61,7 +61,7 @@ Deno.test("measureRounds: who may fail and never starts is left out, and a note 
   assert.deepEqual(notes, ["peer was left out: no such program"]);
 });
 
-Deno.test("measureRounds: who fails later keeps its rounds in their places", async () => {
+Deno.test("measureRounds: keeps the rounds of a contender that fails later", async () => {
   let turns = 0;
   const { measured, notes } = conduct([contender("peer", { mayFail: true })], () => {
     if (++turns === 2) throw new Error("it died");
@@ -71,7 +71,7 @@ Deno.test("measureRounds: who fails later keeps its rounds in their places", asy
   assert.deepEqual(notes, ["peer was left out: it died"]);
 });
 
-Deno.test("measureRounds: ours may not fail, and Ctrl+C is nobody's failure", async () => {
+Deno.test("measureRounds: throws if ours fails, and on Ctrl+C", async () => {
   await assert.rejects(conduct([contender("ours", NEVER_STARTS)], () => "").measured, /no such program/);
   const peer = contender("peer", { ...NEVER_STARTS, mayFail: true });
   await assert.rejects(conduct([peer], () => "", AbortSignal.abort()).measured, /no such program/);

@@ -18,17 +18,17 @@ Deno.test("quantile: interpolates between the two nearest values", () => {
   }
 });
 
-Deno.test("quantile: of nothing is an error, not NaN", () => {
+Deno.test("quantile: throws without values", () => {
   assert.throws(() => quantile([], 0.5), new RangeError("A quantile needs at least one value"));
 });
 
-Deno.test("quantile: numbers are ordered as numbers, and the caller's array is left alone", () => {
+Deno.test("quantile: sorts numerically and leaves its argument unchanged", () => {
   const values = [10, 9, 100];
   assert.equal(quantile(values, 0.5), 10);
   assert.deepEqual(values, [10, 9, 100]);
 });
 
-Deno.test("midmean: the mean of the middle half, edges by their part", () => {
+Deno.test("midmean: averages the middle half, with edges in part", () => {
   const cases: [values: number[], want: number][] = [
     [[5], 5],
     [[1, 3], 2],
@@ -40,14 +40,14 @@ Deno.test("midmean: the mean of the middle half, edges by their part", () => {
   for (const [values, want] of cases) assert.ok(Math.abs(midmean(values) - want) < 1e-9, `of ${values}`);
 });
 
-Deno.test("midmean: resolves what a clock of whole microseconds cannot", () => {
+Deno.test("midmean: resolves fractions of a coarse clock's step", () => {
   // 24.3 µs, read as 24 seven times and as 25 three times.
   const values = [24, 24, 25, 24, 25, 24, 24, 25, 24, 24];
   assert.equal(quantile(values, 0.5), 24);
   assert.ok(midmean(values) > 24);
 });
 
-Deno.test("midmean: lies between the extremes, and an outlier does not move it", () => {
+Deno.test("midmean: lies between the extremes and ignores an outlier", () => {
   fc.assert(fc.property(fc.array(fc.integer({ min: 0, max: 1000 }), { minLength: 4 }), (values) => {
     const sorted = values.toSorted((a, b) => a - b);
     const largest = sorted.pop() as number;
@@ -56,22 +56,22 @@ Deno.test("midmean: lies between the extremes, and an outlier does not move it",
   }));
 });
 
-Deno.test("summarize: rounds that could not tell do not count", () => {
+Deno.test("summarize: ignores rounds without a value", () => {
   assert.deepEqual(summarize([3, undefined, 1, 2]), { median: 2, least: 1, most: 3, rounds: 3 });
   assert.equal(summarize([undefined]), undefined);
   assert.equal(summarize([]), undefined);
 });
 
-Deno.test("pairedRatios: within a round, so that a slow round cancels out", () => {
+Deno.test("pairedRatios: cancels out a slow round", () => {
   assert.deepEqual(pairedRatios([10, 40, 12], [5, 20, 6]), [2, 2, 2]);
 });
 
-Deno.test("pairedRatios: a round without both, or with a base of zero, is left out", () => {
+Deno.test("pairedRatios: skips rounds without both values or with a base of 0", () => {
   assert.deepEqual(pairedRatios([10, undefined, 12, 14], [5, 6, undefined, 0]), [2]);
   assert.deepEqual(pairedRatios([1, 2], [1]), [1]);
 });
 
-Deno.test("isRegression: more than a fifth worse, in the direction that is worse", () => {
+Deno.test("isRegression: needs a fifth in the worse direction", () => {
   assert.equal(TOLERANCE, 0.2);
   const cases: [ratios: number[], better: "lower" | "higher", want: boolean][] = [
     [[1.19], "lower", false],

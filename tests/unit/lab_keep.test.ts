@@ -7,7 +7,7 @@ import { address, concat } from "../support/packets.ts";
 
 const NETWORK = topology(NO_FAULTS);
 
-Deno.test("the lab's addresses have names: the hosts file's, and the VM's cards", () => {
+Deno.test("lab captures: names come from the hosts file and the VM's interfaces", () => {
   const names = new Map(namesOf(NETWORK).map(({ address, names: [name] }) => [address, name]));
   assert.equal(names.get(address("128.30.2.155")), "www.csail.mit.edu");
   assert.equal(names.get(address("192.168.203.2")), "eth3.vm.lab");
@@ -15,7 +15,7 @@ Deno.test("the lab's addresses have names: the hosts file's, and the VM's cards"
   assert.equal(names.size, namesOf(NETWORK).length, "one name an address");
 });
 
-Deno.test("a capture with more names is the same otherwise", () => {
+Deno.test("lab captures: adding names changes nothing else", () => {
   // One file of those that are behind each other here.
   const items = answeredInside().items();
   const end = items.findIndex(({ kind }, at) => at > 0 && kind === "section");
@@ -29,7 +29,7 @@ Deno.test("a capture with more names is the same otherwise", () => {
   assert.deepEqual([...withNames([{ kind: "incomplete", offset: 0 }], [])], []);
 });
 
-Deno.test("captures are kept where the user wants them, and only captures", () => {
+Deno.test("lab captures: only captures are copied to the user's directory", () => {
   const from = Deno.makeTempDirSync();
   try {
     const items = answeredInside().items();
@@ -54,7 +54,7 @@ Deno.test("captures are kept where the user wants them, and only captures", () =
   }
 });
 
-Deno.test("a directory that cannot be: why, and what to do", () => {
+Deno.test("lab captures: an impossible directory gives cause and remedy", () => {
   assert.throws(() => prepareKeeping("/nowhere/at/all"), {
     name: "OperatorError",
     message: /^cannot write captures to \/nowhere\/at\/all: No such file or directory/,

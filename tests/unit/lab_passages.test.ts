@@ -34,7 +34,7 @@ function run(circuits: "given" | "plain" | "sealed", ...path: number[]): Capture
   return new Captures(circuits, path);
 }
 
-Deno.test("stage 2: the router answers itself", () => {
+Deno.test("lab passages: stage 2, the router answers itself", () => {
   const items = answeredInside().items();
   assert.deepEqual(legs(items), ["1 ping→proxy", "1 proxy→router 1", "1 router 1→proxy", "1 proxy→ping"]);
   assert.deepEqual(sights(items), [
@@ -45,14 +45,14 @@ Deno.test("stage 2: the router answers itself", () => {
   ]);
 });
 
-Deno.test("stage 3: into the world and back, one ping after the other", () => {
+Deno.test("lab passages: stage 3, to the world and back", () => {
   const captures = run("given", 1);
   captures.ping({ sequence: 1 });
   captures.ping({ sequence: 2 });
   assert.deepEqual(legs(captures.items()), [...wholeWay(1, "router 1"), ...wholeWay(2, "router 1")]);
 });
 
-Deno.test("stage 5: what each router reads, with the address of the one before it", () => {
+Deno.test("lab passages: stage 5, each router reads the address of the previous one", () => {
   const captures = run("plain", 2, 4, 3);
   captures.ping({ sequence: 1 });
   assert.deepEqual(legs(captures.items()), wholeWay(1, "router 2", "router 4", "router 3"));
@@ -70,7 +70,7 @@ Deno.test("stage 5: what each router reads, with the address of the one before i
   ]);
 });
 
-Deno.test("stage 6: what each router reads, when its layer is off", () => {
+Deno.test("lab passages: stage 6, each router reads what its layer covered", () => {
   const captures = run("sealed", 3, 1, 2);
   captures.ping({ sequence: 1 });
   assert.deepEqual(legs(captures.items()), wholeWay(1, "router 3", "router 1", "router 2"));
@@ -101,7 +101,7 @@ Deno.test("stage 6: what each router reads, when its layer is off", () => {
   ]);
 });
 
-Deno.test("it does not matter which file is read first, nor that one has no end", () => {
+Deno.test("lab passages: file order and a missing end do not matter", () => {
   const captures = run("sealed", 1, 2);
   captures.build();
   captures.ping({ sequence: 1 }, { sequence: 2 });
@@ -109,7 +109,7 @@ Deno.test("it does not matter which file is read first, nor that one has no end"
   assert.deepEqual(passages([...captures.items(true), { kind: "incomplete", offset: 9 }]), expected);
 });
 
-Deno.test("pings that are under way at once are told apart, sealed or not", () => {
+Deno.test("lab passages: separates concurrent pings, sealed or not", () => {
   for (const circuits of ["plain", "sealed"] as const) {
     const captures = run(circuits, 1, 2);
     captures.ping({ sequence: 1 }, { sequence: 2 }, { sequence: 3 });
@@ -121,7 +121,7 @@ Deno.test("pings that are under way at once are told apart, sealed or not", () =
   }
 });
 
-Deno.test("a ping that is lost in the world does not lend its number to the next one's answer", () => {
+Deno.test("lab passages: a lost ping does not take the next one's answer", () => {
   const captures = run("sealed", 1, 2);
   captures.ping({ sequence: 1, end: "lost in the world" });
   captures.ping({ sequence: 2 });
@@ -131,7 +131,7 @@ Deno.test("a ping that is lost in the world does not lend its number to the next
   ]);
 });
 
-Deno.test("an error of the world's is taken for the answer to what has waited longest", () => {
+Deno.test("lab passages: an ICMP error answers the oldest open ping", () => {
   const captures = run("sealed", 1, 2);
   captures.ping({ sequence: 1, end: "time exceeded" });
   const all = passages(captures.items());
@@ -140,7 +140,7 @@ Deno.test("an error of the world's is taken for the answer to what has waited lo
   assert.equal(kindOf(packet!), "time exceeded");
 });
 
-Deno.test("cells of other kinds belong to no ping and go no way", () => {
+Deno.test("lab passages: other cells have no ping and no direction", () => {
   const captures = run("sealed", 1);
   captures.build();
   captures.link(0, 1, cell(0x66, 1, pattern(24)));
@@ -154,7 +154,7 @@ Deno.test("cells of other kinds belong to no ping and go no way", () => {
   ]);
 });
 
-Deno.test("what is no packet and no cell is passed over", () => {
+Deno.test("lab passages: skips what is neither a packet nor a cell", () => {
   const captures = run("given", 1);
   captures.tunnel(Note.fromHost, hex("60000000 0000 3a ff"));
   captures.world(1, Note.fromWorld, hex("45"));
@@ -165,14 +165,14 @@ Deno.test("what is no packet and no cell is passed over", () => {
   assert.deepEqual(passages([]), []);
 });
 
-Deno.test("a cell that nobody has looked into is told without what could be read of it", () => {
+Deno.test("lab passages: a cell that nobody opened has no sight", () => {
   const captures = run("sealed", 1);
   captures.link(0, 1, cell(0x61, 1, pattern(52)));
   const [only] = passages(captures.items()) as [Passage];
   assert.deepEqual([only.from, only.to, only.round, only.sight], ["proxy", "router 1", undefined, undefined]);
 });
 
-Deno.test("packets in words", () => {
+Deno.test("packet: kinds in words", () => {
   const kind = (header: Parameters<typeof ipv4>[0], payload: Uint8Array) => {
     const captures = run("given", 1);
     captures.tunnel(Note.fromHost, ipv4(header, payload));

@@ -12,7 +12,7 @@ function inside(party: string, faults: Partial<Faults> = {}) {
   return insides.find(({ namespace }) => namespace === `onion-${party}`) ?? assert.fail(party);
 }
 
-Deno.test("each party has a namespace, and each link joins two of them", () => {
+Deno.test("lab plan: each party has a namespace, and each link joins two", () => {
   const { namespaces, links } = plan(sound);
   assert.deepEqual(namespaces.slice(0, 3), ["onion-vm", "onion-gw0", "onion-gw1"]);
   assert.equal(new Set(namespaces).size, namespaces.length);
@@ -29,14 +29,14 @@ Deno.test("each party has a namespace, and each link joins two of them", () => {
   }
 });
 
-Deno.test("no interface index is used twice", () => {
+Deno.test("lab plan: interface indices are unique", () => {
   const indices = plan(sound).links.flatMap((line) =>
     [...line.matchAll(/index (\d+)/g)].map(([, index]) => index)
   );
   assert.equal(new Set(indices).size, 2 * sound.links.length);
 });
 
-Deno.test("both ends of a link are hosts of one block, and no address is anybody else's", () => {
+Deno.test("lab plan: both ends of a link share a block, and addresses are unique", () => {
   const seen = new Set<IpAddress>();
   for (const { ends } of sound.links) {
     const [one, other] = ends.map(({ address }) => parseCidr(address)!);
@@ -54,7 +54,7 @@ Deno.test("both ends of a link are hosts of one block, and no address is anybody
   }
 });
 
-Deno.test("each gateway is a neighbour", () => {
+Deno.test("lab plan: each gateway is a neighbour", () => {
   for (const { name, routes } of sound.parties) {
     const neighbours = sound.links.map(({ ends }) => ends).filter((ends) =>
       ends.some(({ party }) => party === name)
@@ -68,7 +68,7 @@ Deno.test("each gateway is a neighbour", () => {
   }
 });
 
-Deno.test("no packet is routed in a circle", () => {
+Deno.test("lab plan: no routing loops", () => {
   // net2, in the middle, has no default route; net1, which has one, gets from net2 only what it has
   // a route for.
   assert.ok(!inside("net2").ip.some((line) => line.startsWith("route add default")));
@@ -76,7 +76,7 @@ Deno.test("no packet is routed in a circle", () => {
   assert.ok(inside("net1").ip.includes("route add unreachable 198.51.100.0/24"));
 });
 
-Deno.test("the VM is set up as in the course", () => {
+Deno.test("lab plan: sets up the VM as in the course", () => {
   const { sysctls, ip, nft } = inside("vm");
   assert.deepEqual(sysctls, [
     ["ipv6/conf/*/disable_ipv6", 1],
@@ -97,7 +97,7 @@ Deno.test("the VM is set up as in the course", () => {
   assert.equal(nft, "");
 });
 
-Deno.test("a gateway translates and forwards", () => {
+Deno.test("lab plan: a gateway masquerades and forwards", () => {
   const { sysctls, nft } = inside("gw1");
   assert.ok(sysctls.some(([file, value]) => file === "ipv4/ip_forward" && value === 1));
   assert.equal(
@@ -112,7 +112,7 @@ Deno.test("a gateway translates and forwards", () => {
   );
 });
 
-Deno.test("hosts own addresses and blocks; some addresses lead nowhere, each in its own way", () => {
+Deno.test("lab plan: hosts own addresses and blocks, and dead addresses drop in their own ways", () => {
   const { ip } = inside("csail");
   assert.ok(ip.includes("address add 128.30.2.155/32 dev lo"));
   assert.ok(ip.includes("route add local 128.30.3.0/24 dev lo"));
@@ -124,7 +124,7 @@ Deno.test("hosts own addresses and blocks; some addresses lead nowhere, each in 
   assert.match(inside("net3").nft, /^ {4}ip daddr 128\.30\.4\.21 ip length > 1280 drop$/m);
 });
 
-Deno.test("faults", () => {
+Deno.test("lab plan: faults", () => {
   assert.equal(inside("net2").nft, "");
   assert.match(inside("net2", { loss: 2.5 }).nft, /iifname "net1" numgen random mod 10000 < 250 drop/);
   assert.match(
@@ -144,7 +144,7 @@ Deno.test("faults", () => {
   ]);
 });
 
-Deno.test("the hosts file", () => {
+Deno.test("lab plan: the hosts file", () => {
   const lines = hostsFile(sound, "nut").split("\n");
   assert.deepEqual(lines.slice(0, 3), [
     "127.0.0.1\tlocalhost",

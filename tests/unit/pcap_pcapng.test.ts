@@ -32,7 +32,7 @@ function timestampOf(packet: Uint8Array): bigint {
   return BigInt(view.getUint32(12, true)) << 32n | BigInt(view.getUint32(16, true));
 }
 
-Deno.test("golden: a section header, as editcap writes it", () => {
+Deno.test("pcapng writer: golden section header of editcap", () => {
   // editcap (Wireshark 4.0.17) gives this application.
   const application = "Editcap (Wireshark) 4.0.17 (Git v4.0.17 packaged as 4.0.17-0+deb12u3)";
   const header = new PcapngWriter({ application, interfaces: [{ linkType: LinkType.raw, name: "" }] })
@@ -47,7 +47,7 @@ Deno.test("golden: a section header, as editcap writes it", () => {
   );
 });
 
-Deno.test("golden: an interface, as text2pcap writes it", () => {
+Deno.test("pcapng writer: golden interface of text2pcap", () => {
   const header = writer().header();
   assert.deepEqual(
     header.subarray(-0x28),
@@ -56,7 +56,7 @@ Deno.test("golden: an interface, as text2pcap writes it", () => {
   );
 });
 
-Deno.test("golden: interfaces and names, field by field", () => {
+Deno.test("pcapng writer: golden interfaces and names, field by field", () => {
   const header = new PcapngWriter({
     application: "onion",
     interfaces: [
@@ -89,7 +89,7 @@ Deno.test("golden: interfaces and names, field by field", () => {
   );
 });
 
-Deno.test("golden: a packet with a comment, as editcap writes it", () => {
+Deno.test("pcapng writer: golden packet with a comment of editcap", () => {
   const comment = "relay data, circuit 0x01";
   const rest = concat(
     hex("28000000 28000000"),
@@ -102,7 +102,7 @@ Deno.test("golden: a packet with a comment, as editcap writes it", () => {
   );
 });
 
-Deno.test("a packet without a comment has no options, and is padded with zeros", () => {
+Deno.test("pcapng writer: pads a packet with zeros, without options if there is no comment", () => {
   const packet = writer().packet(TIME, hex("0102030405"));
   assert.deepEqual(
     packet,
@@ -110,7 +110,7 @@ Deno.test("a packet without a comment has no options, and is padded with zeros",
   );
 });
 
-Deno.test("whole microseconds are exact until 2109", () => {
+Deno.test("pcapng writer: keeps whole microseconds exact until 2109", () => {
   const last = BigInt(Date.UTC(2109, 0)) * 1000n;
   fc.assert(fc.property(fc.bigInt(0n, last), (microseconds) => {
     // The nearest double, which is what a sum of a clock's parts comes to.
@@ -119,12 +119,12 @@ Deno.test("whole microseconds are exact until 2109", () => {
   }));
 });
 
-Deno.test("a fraction that rounds up to a whole millisecond is carried", () => {
+Deno.test("pcapng writer: carries a fraction that rounds up to a millisecond", () => {
   const timestamp = 2 ** 32 - 2 ** -20;
   assert.equal(timestampOf(writer().packet(timestamp, FRAME)), 1000n << 32n);
 });
 
-Deno.test("what has no room is refused, and named", () => {
+Deno.test("pcapng writer: rejects a long comment and an unknown interface", () => {
   assert.throws(
     () => writer().packet(TIME, FRAME, "x".repeat(65_536)),
     new RangeError("a text of 65536 bytes is too long for a capture file"),
@@ -156,7 +156,7 @@ async function tcpdump(file: Uint8Array): Promise<string> {
   }
 }
 
-Deno.test(needing("tcpdump prints a link's cells as datagrams", "tcpdump"), async () => {
+Deno.test(needing("pcapng writer: tcpdump prints cells as datagrams", "tcpdump"), async () => {
   const capture = new PcapngWriter({
     application: "onion 0.1.0",
     interfaces: [{ linkType: LinkType.raw, name: "link" }],
@@ -176,19 +176,22 @@ Deno.test(needing("tcpdump prints a link's cells as datagrams", "tcpdump"), asyn
   assert.doesNotMatch(printed, /bad|truncated/);
 });
 
-Deno.test(needing("tcpdump reads several interfaces of one link type", "tcpdump"), async () => {
-  const capture = new PcapngWriter({
-    application: "onion 0.1.0",
-    interfaces: [
-      { linkType: LinkType.ipv4, name: "tun1" },
-      { linkType: LinkType.ipv4, name: "link" },
-    ],
-  });
-  const printed = await tcpdump(concat(
-    capture.header(),
-    capture.packet(TIME, FRAME),
-    capture.packet(TIME + 1, udpFrame(proxy, router, cell), "relay data", 1),
-  ));
-  assert.match(printed, /^1700000000\.123456 [^]+^1700000000\.124456 /m);
-  assert.doesNotMatch(printed, /bad|truncated/);
-});
+Deno.test(
+  needing("pcapng writer: tcpdump reads several interfaces of one link type", "tcpdump"),
+  async () => {
+    const capture = new PcapngWriter({
+      application: "onion 0.1.0",
+      interfaces: [
+        { linkType: LinkType.ipv4, name: "tun1" },
+        { linkType: LinkType.ipv4, name: "link" },
+      ],
+    });
+    const printed = await tcpdump(concat(
+      capture.header(),
+      capture.packet(TIME, FRAME),
+      capture.packet(TIME + 1, udpFrame(proxy, router, cell), "relay data", 1),
+    ));
+    assert.match(printed, /^1700000000\.123456 [^]+^1700000000\.124456 /m);
+    assert.doesNotMatch(printed, /bad|truncated/);
+  },
+);

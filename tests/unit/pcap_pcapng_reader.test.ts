@@ -59,7 +59,7 @@ function behind(...blocks: Uint8Array[]): PcapngItem[] {
   return read(concat(SECTION, INTERFACE, ...blocks)).slice(2);
 }
 
-Deno.test("golden: a file that editcap wrote", () => {
+Deno.test("pcapng reader: golden file of editcap", () => {
   const on = {
     kind: "interface",
     id: 0,
@@ -80,7 +80,7 @@ Deno.test("golden: a file that editcap wrote", () => {
   ]);
 });
 
-Deno.test("golden: all that our writer leaves out", () => {
+Deno.test("pcapng reader: golden file with everything our writer omits", () => {
   const on = {
     kind: "interface",
     id: 0,
@@ -130,7 +130,7 @@ const anyCapture = fc.record({
   later: fc.array(anyNames, { maxLength: 2 }),
 });
 
-Deno.test("what is written is read back", () => {
+Deno.test("pcapng reader: round trip with the writer", () => {
   fc.assert(fc.property(anyCapture, ({ application, interfaces, names, packets, later }) => {
     const writer = new PcapngWriter({ application, interfaces, names });
     const on = interfaces.map(({ linkType, name, description }, id) => ({
@@ -169,7 +169,7 @@ function boundaries(file: Uint8Array<ArrayBuffer>): number[] {
   return found;
 }
 
-Deno.test("each truncation is incomplete from the block that it cuts, and never malformed", () => {
+Deno.test("pcapng reader: a truncated file is incomplete from the cut block on, never malformed", () => {
   for (const file of [EDITCAP, concat(...BY_HAND)]) {
     const whole = read(file);
     const starts = boundaries(file);
@@ -187,12 +187,12 @@ Deno.test("each truncation is incomplete from the block that it cuts, and never 
   }
 });
 
-Deno.test("a view into a larger buffer is read like a file of its own", () => {
+Deno.test("pcapng reader: reads a view into a larger buffer", () => {
   const larger = concat(hex("a5a5a5"), EDITCAP, hex("a5a5"));
   assert.deepEqual(read(larger.subarray(3, larger.length - 2)), read(EDITCAP));
 });
 
-Deno.test("malformed files are refused, and what is wrong is named", () => {
+Deno.test("pcapng reader: rejects malformed files and names the fault", () => {
   const cases: [file: Uint8Array, message: string][] = [
     [hex("d4c3b2a1"), "no pcapng file: it does not begin with a section header"],
     [concat(INTERFACE, SECTION), "no pcapng file: it does not begin with a section header"],
@@ -245,12 +245,12 @@ Deno.test("malformed files are refused, and what is wrong is named", () => {
   }
 });
 
-Deno.test("text that is no UTF-8 is mended", () => {
+Deno.test("pcapng reader: replaces invalid UTF-8", () => {
   const [names] = behind(block(4, hex("0100 0700 0a090001 61ff0000  0000 0000")));
   assert.deepEqual(names, { kind: "names", address: address("10.9.0.1"), names: ["a\ufffd"] });
 });
 
-Deno.test("bytes overwritten at random are read or refused, and nothing else", () => {
+Deno.test("pcapng reader: random changes are read or rejected", () => {
   const anyFile = fc.constantFrom(EDITCAP, concat(...BY_HAND));
   const anyChanges = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 });
   fc.assert(

@@ -19,7 +19,7 @@ function plainUdpSum(packet: Uint8Array): number {
   return plainSum(concat(packet.subarray(12, 20), Uint8Array.of(0, 17), length, udp));
 }
 
-Deno.test("golden: a datagram that text2pcap makes up too", () => {
+Deno.test("UDP frame: golden datagram of text2pcap", () => {
   const frame = udpFrame(
     { address: address("10.9.0.1"), port: 5000 },
     { address: address("10.9.0.2"), port: 5001 },
@@ -31,7 +31,7 @@ Deno.test("golden: a datagram that text2pcap makes up too", () => {
   assert.deepEqual(frame.subarray(0, 20), hex("45000028 00004000 4011 26b1 0a090001 0a090002"));
 });
 
-Deno.test("any payload between any ends, both checksums right", () => {
+Deno.test("UDP frame: valid checksums for any payload and ends", () => {
   fc.assert(fc.property(anyEnd, anyEnd, fc.uint8Array({ maxLength: 64 }), (from, to, payload) => {
     const frame = udpFrame(from, to, payload);
     const ip = readIpv4(frame);
@@ -44,14 +44,14 @@ Deno.test("any payload between any ends, both checksums right", () => {
   }));
 });
 
-Deno.test("a checksum of zero is sent as all ones", () => {
+Deno.test("UDP frame: writes a checksum of 0 as 0xffff", () => {
   const ends = { address: UNSPECIFIED, port: 0 };
   // Protocol 17, and length 10 twice: with these 2 bytes, everything sums up to 0xffff.
   const frame = udpFrame(ends, ends, hex("ffda"));
   assert.deepEqual(frame.subarray(20), hex("0000 0000 000a ffff ffda"));
 });
 
-Deno.test("the longest payload makes the longest packet; a longer one is refused", () => {
+Deno.test("UDP frame: takes the max payload and rejects a longer one", () => {
   const ends = { address: address("10.9.0.1"), port: 5000 };
   const longest = udpFrame(ends, ends, pattern(MAX_UDP_PAYLOAD));
   assert.equal(longest.length, 65_535);
@@ -63,7 +63,7 @@ Deno.test("the longest payload makes the longest packet; a longer one is refused
   );
 });
 
-Deno.test("what was packed is read again", () => {
+Deno.test("UDP frame: round trip", () => {
   fc.assert(fc.property(anyEnd, anyEnd, fc.uint8Array({ maxLength: 64 }), (from, to, payload) => {
     assert.deepEqual(readUdpFrame(udpFrame(from, to, payload)), {
       from,
@@ -73,7 +73,7 @@ Deno.test("what was packed is read again", () => {
   }));
 });
 
-Deno.test("what is no whole datagram is none", () => {
+Deno.test("UDP frame: returns undefined for anything but a whole datagram", () => {
   const ends = { address: address("10.9.0.1"), port: 5000 };
   const frame = udpFrame(ends, ends, pattern(8));
   for (let length = 0; length < frame.length; length++) {

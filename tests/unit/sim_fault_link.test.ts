@@ -37,13 +37,13 @@ function makeBench(faults: Faults, seed = 1) {
 const COUNT = 1000;
 const NUMBERS = Array.from({ length: COUNT }, (_, number) => number);
 
-Deno.test("without faults everything arrives as it was sent", () => {
+Deno.test("fault link: delivers everything without faults", () => {
   const bench = makeBench({});
   bench.send(...NUMBERS);
   assert.deepEqual(bench.numbers(), NUMBERS);
 });
 
-Deno.test("each fault, where it always strikes", () => {
+Deno.test("fault link: each fault at probability 1", () => {
   const cases: [faults: Faults, want: number[]][] = [
     [{ drop: 1 }, []],
     [{ duplicate: 1 }, [0, 0, 1, 1, 2, 2, 3, 3]],
@@ -59,7 +59,7 @@ Deno.test("each fault, where it always strikes", () => {
   }
 });
 
-Deno.test("a datagram that is held back can be let go", () => {
+Deno.test("fault link: release sends a held datagram", () => {
   const bench = makeBench({ reorder: 1 });
   bench.send(7);
   assert.deepEqual(bench.numbers(), []);
@@ -69,7 +69,7 @@ Deno.test("a datagram that is held back can be let go", () => {
   assert.deepEqual(bench.numbers(), []);
 });
 
-Deno.test("a flip is of one bit, anywhere in the datagram, and the sender's own bytes stay", () => {
+Deno.test("fault link: flips one bit anywhere, and not in the sender's buffer", () => {
   const datagram = pattern(20);
   const bench = makeBench({ flip: 1 });
   const flipped = new Set<number>();
@@ -89,13 +89,13 @@ Deno.test("a flip is of one bit, anywhere in the datagram, and the sender's own 
   assert.equal(flipped.size, 160, "each bit had its turn");
 });
 
-Deno.test("a datagram without a bit to flip arrives", () => {
+Deno.test("fault link: delivers an empty datagram", () => {
   const bench = makeBench({ flip: 1 });
   bench.link.send(0, poisoned());
   assert.deepEqual(bench.arrived(), [hex("")]);
 });
 
-Deno.test("faults strike as often as they should, and nothing else gets lost or doubled", () => {
+Deno.test("fault link: faults strike at their probability, and nothing else happens", () => {
   const cases: [faults: Faults, least: number, most: number][] = [
     [{ drop: 0.1 }, 870, 930],
     [{ duplicate: 0.1 }, 1070, 1130],
@@ -116,7 +116,7 @@ Deno.test("faults strike as often as they should, and nothing else gets lost or 
   }
 });
 
-Deno.test("the same seed and traffic give the same faults, another seed gives others", () => {
+Deno.test("fault link: the seed decides the faults", () => {
   const faults = { drop: 0.2, duplicate: 0.2, reorder: 0.2, flip: 0.2 };
   const run = (seed: number) => {
     const bench = makeBench(faults, seed);
@@ -129,7 +129,7 @@ Deno.test("the same seed and traffic give the same faults, another seed gives ot
   }
 });
 
-Deno.test("what comes in is left alone", () => {
+Deno.test("fault link: receives without faults", () => {
   const bench = makeBench({ drop: 1, flip: 1 });
   bench.medium.carry(2, 1, hex("0102"));
   bench.medium.carry(9, 1, hex("03"));

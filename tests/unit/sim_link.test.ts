@@ -18,7 +18,7 @@ function makeLinks() {
   return { medium, first, second, third };
 }
 
-Deno.test("datagrams come in order, and tell which neighbour sent them", () => {
+Deno.test("memory link: delivers in order and tells the neighbour", () => {
   const { first, second, third } = makeLinks();
   first.send(0, poisoned(hex("01")));
   second.send(0, poisoned(hex("0202")));
@@ -33,7 +33,7 @@ Deno.test("datagrams come in order, and tell which neighbour sent them", () => {
   assert.equal(third.receive(into), NOTHING);
 });
 
-Deno.test("a sender may use its buffer again at once", () => {
+Deno.test("memory link: copies what is sent", () => {
   const { first, third } = makeLinks();
   const buffer = poisoned(hex("0102"));
   assert.equal(first.send(0, buffer), true);
@@ -43,7 +43,7 @@ Deno.test("a sender may use its buffer again at once", () => {
   assert.deepEqual(into.copy(), hex("0102"));
 });
 
-Deno.test("the longest datagram goes through, wherever it begins in its buffer", () => {
+Deno.test("memory link: carries the longest datagram from any offset", () => {
   const { first, third } = makeLinks();
   const buffer = poisoned(pattern(MAX_PACKET - 8));
   buffer.start -= 8;
@@ -53,18 +53,18 @@ Deno.test("the longest datagram goes through, wherever it begins in its buffer",
   assert.deepEqual(into.copy(), buffer.copy());
 });
 
-Deno.test("a datagram of nobody it knows is a stranger's", () => {
+Deno.test("memory link: reports strangers", () => {
   const { medium, third } = makeLinks();
   medium.carry(99, 3, hex("ff"));
   assert.equal(third.receive(poisoned()), STRANGER);
 });
 
-Deno.test("a datagram to nobody is lost, as with UDP", () => {
+Deno.test("memory link: loses a datagram to an unknown port", () => {
   const { medium } = makeLinks();
   medium.carry(1, 99, hex("ff"));
 });
 
-Deno.test("whoever owns a link may change, lose, double and exchange what travels, and is told from whom to whom", () => {
+Deno.test("memory medium: tamper sees sender and receiver, and changes what arrives", () => {
   const { medium, first, second, third } = makeLinks();
   const into = poisoned();
   const seen: string[] = [];
@@ -82,7 +82,7 @@ Deno.test("whoever owns a link may change, lose, double and exchange what travel
   assert.equal(third.receive(into), NOTHING);
 });
 
-Deno.test("what is delivered comes past whoever tampers", () => {
+Deno.test("memory medium: deliver bypasses tamper", () => {
   const { medium, third } = makeLinks();
   medium.tamper = () => assert.fail("nobody asked");
   medium.deliver(1, 3, hex("01"));

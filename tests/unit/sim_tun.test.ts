@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { MemoryTun } from "../../src/sim/tun.ts";
 import { hex, poisoned } from "../support/packets.ts";
 
-Deno.test("what the host sends comes out in order, as it was when it was sent", () => {
+Deno.test("memory TUN: copies and queues what the host sends", () => {
   const tun = new MemoryTun();
   const packet = hex("01");
   tun.inject(packet);
@@ -16,7 +16,7 @@ Deno.test("what the host sends comes out in order, as it was when it was sent", 
   assert.equal(tun.receive(into), false);
 });
 
-Deno.test("what the host gets is handed over once, in order, as it was when it was written", () => {
+Deno.test("memory TUN: take returns each written packet once, in order", () => {
   const tun = new MemoryTun();
   const buffer = poisoned(hex("01"));
   assert.equal(tun.send(buffer), true);

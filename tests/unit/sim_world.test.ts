@@ -51,12 +51,12 @@ function exitInto(options: Partial<MemoryWorldOptions> = {}) {
   return { world, send, receive, ping };
 }
 
-Deno.test("a host answers, 64 hops less those on the way back", () => {
+Deno.test("world: a host answers with TTL 64, less the routers on the way", () => {
   assert.deepEqual(exitInto().ping({}), ["reply from 128.30.2.155: id 7, seq 1, ttl 61"]);
   assert.deepEqual(exitInto({ routers: [] }).ping({}), ["reply from 128.30.2.155: id 7, seq 1, ttl 64"]);
 });
 
-Deno.test("a router answers pings to itself, and complains where the time to live is over", () => {
+Deno.test("world: a router answers pings to itself and sends Time Exceeded", () => {
   const { ping } = exitInto();
   assert.deepEqual(ping({ destination: "100.64.1.1", ttl: 2 }), [
     "reply from 100.64.1.1: id 7, seq 1, ttl 63",
@@ -67,13 +67,13 @@ Deno.test("a router answers pings to itself, and complains where the time to liv
   assert.deepEqual(ping({ ttl: 4 }), ["reply from 128.30.2.155: id 7, seq 1, ttl 61"]);
 });
 
-Deno.test("the dead say nothing, and of those who never were the last router tells, if there is one", () => {
+Deno.test("world: a silent host says nothing, and the last router reports an unreachable one", () => {
   assert.deepEqual(exitInto().ping({ destination: "18.9.22.70" }), []);
   assert.deepEqual(exitInto().ping({ destination: "18.9.22.71" }), ["100.64.2.1: host unreachable"]);
   assert.deepEqual(exitInto({ routers: [] }).ping({ destination: "18.9.22.71" }), []);
 });
 
-Deno.test("a complaint quotes the packet as it was when it could go no further", () => {
+Deno.test("world: an error quotes the packet as the router had it", () => {
   const { send, receive } = exitInto();
   const cases: [name: string, ping: Partial<Ping>, ttl: number][] = [
     ["over at the first router", { ttl: 1 }, 1],
@@ -95,7 +95,7 @@ Deno.test("a complaint quotes the packet as it was when it could go no further",
   }
 });
 
-Deno.test("a router may quote as little as RFC 792 allows", () => {
+Deno.test("world: a router can quote the minimum of RFC 792", () => {
   const { send, receive } = exitInto();
   send(pingOf({ source: EXIT, ttl: 2 }));
   assert.equal(receive()[0]!.payload.length, 8 + 20 + 8);
@@ -103,7 +103,7 @@ Deno.test("a router may quote as little as RFC 792 allows", () => {
   assert.equal(receive()[0]!.payload.length, 8 + 20 + 8 + 56);
 });
 
-Deno.test("what is too long and must not be fragmented is refused at once by the first link, later by a router", () => {
+Deno.test("world: don't-fragment packets are refused by the first link, or reported by a router", () => {
   const { send, ping } = exitInto();
   const dontFragment = true;
   assert.equal(send(pingOf({ size: 1473, dontFragment })), "too-long");
@@ -117,7 +117,7 @@ Deno.test("what is too long and must not be fragmented is refused at once by the
   );
 });
 
-Deno.test("what may be fragmented arrives however long it is; complaints are about the first fragment", () => {
+Deno.test("world: fragmentable packets of any length arrive, and errors quote the first fragment", () => {
   const { ping, send, receive } = exitInto();
   assert.deepEqual(ping({ size: 65_507 }), ["reply from 128.30.2.155: id 7, seq 1, ttl 61"]);
   assert.deepEqual(ping({ size: 2000, ttl: 3 }), ["100.64.2.1: time exceeded"]);
@@ -128,7 +128,7 @@ Deno.test("what may be fragmented arrives however long it is; complaints are abo
   assert.equal(quote[6], 0x20, "more fragments follow");
 });
 
-Deno.test("what left the exit is seen as it left, once", () => {
+Deno.test("world: take returns each packet once, as it left the exit", () => {
   const { world, send } = exitInto();
   const ping = pingOf({ source: EXIT, tos: 0x28, ttl: 9, dontFragment: true });
   send(ping);
@@ -155,7 +155,7 @@ Deno.test("what left the exit is seen as it left, once", () => {
   assert.deepEqual(world.take(), []);
 });
 
-Deno.test("nobody answers what is no request in good order", () => {
+Deno.test("world: only valid echo requests are answered", () => {
   const { send, receive } = exitInto();
   const cases: [name: string, message: Uint8Array][] = [
     ["a reply", echo({ type: 0 })],
@@ -169,7 +169,7 @@ Deno.test("nobody answers what is no request in good order", () => {
   }
 });
 
-Deno.test("while the interface is down everything is refused, and nothing has left", () => {
+Deno.test("world: refuses everything while the interface is down", () => {
   const { world, send, receive, ping } = exitInto();
   world.isUp = false;
   assert.equal(send(pingOf()), "refused");
@@ -178,7 +178,7 @@ Deno.test("while the interface is down everything is refused, and nothing has le
   assert.equal(ping({}).length, 1);
 });
 
-Deno.test("whatever is injected arrives as it is, behind what came before", () => {
+Deno.test("world: injected bytes arrive unchanged and in order", () => {
   const { world, send } = exitInto();
   send(pingOf());
   const packet = ipv4({}, pattern(5));
