@@ -7,6 +7,8 @@
  *   router 3, party 3:  0x301, 0x302, … 0x3ff, 0x10300, …
  * ```
  *
+ * A circuit that both ends know from the start has the number of its router.
+ *
  * @module
  */
 
@@ -16,6 +18,11 @@ const COUNTS = 2 ** 24;
 /** The party whose number an id has. */
 export function partyOf(id: number): number {
   return id >>> 8 & 0xff;
+}
+
+/** The id of the circuit that a proxy and a router know from the start. */
+export function fixedId(router: number): number {
+  return router;
 }
 
 /** Chooses ids for one party. */

@@ -77,7 +77,7 @@ export const STAGE: Omit<Option<Stage>, "read"> & { readonly read: (given: Given
 };
 
 const carriesPackets = (stage: Stage) => stage.traffic;
-const buildsCircuits = (stage: Stage) => stage.circuits !== "given";
+const buildsCircuits = (stage: Stage) => stage.circuits !== "direct";
 const captures = (stage: Stage) => stage.captures;
 
 /** Reads a switch: given, it is `yes`. */

@@ -3,13 +3,11 @@
  *
  * @module
  */
+import type { CircuitKindName } from "../circuit/kind.ts";
 import type { ProtocolName } from "../ip/ipv4.ts";
 
 /** A kind of exit. `exit/registry.ts` has a row for each. */
 export type ExitKind = "echo" | "raw-icmp";
-
-/** How the proxy comes by its circuits: one to each router, there from the start; or built, in the clear or sealed. */
-export type CircuitKind = "given" | "plain" | "sealed";
 
 /** Minimum, maximum and default of a number. */
 export interface Count {
@@ -28,7 +26,8 @@ export interface Stage {
   readonly routers: Count;
   /** Routers on a packet's path; 0 without traffic. Built circuits leave one router out. */
   readonly hops: Count;
-  readonly circuits: CircuitKind;
+  /** The kind of its circuits. */
+  readonly circuits: CircuitKindName;
   /** Whether the proxy opens a TUN interface and relays its packets. */
   readonly traffic: boolean;
   /** Whether the host's own packets to some destinations go into the tunnel. */
@@ -46,7 +45,7 @@ export const STAGES: readonly Stage[] = [
     shows: 'the proxy starts a router, which says "I\'m up"',
     routers: { min: 1, max: 1, default: 1 },
     hops: { min: 0, max: 0, default: 0 },
-    circuits: "given",
+    circuits: "direct",
     traffic: false,
     captures: false,
     carries: [],
@@ -57,7 +56,7 @@ export const STAGES: readonly Stage[] = [
     shows: "ping any 10.5.51.x: TUN, proxy, router, and back",
     routers: { min: 1, max: 1, default: 1 },
     hops: { min: 1, max: 1, default: 1 },
-    circuits: "given",
+    circuits: "direct",
     traffic: true,
     captures: false,
     carries: ["icmp"],
@@ -68,7 +67,7 @@ export const STAGES: readonly Stage[] = [
     shows: "ping the real world out of the router's own interface",
     routers: { min: 1, max: 1, default: 1 },
     hops: { min: 1, max: 1, default: 1 },
-    circuits: "given",
+    circuits: "direct",
     traffic: true,
     captures: true,
     carries: ["icmp"],
@@ -79,7 +78,7 @@ export const STAGES: readonly Stage[] = [
     shows: "several routers, one chosen by the destination",
     routers: { min: 1, max: 6, default: 4 },
     hops: { min: 1, max: 1, default: 1 },
-    circuits: "given",
+    circuits: "direct",
     traffic: true,
     captures: true,
     carries: ["icmp"],

@@ -46,7 +46,7 @@ function sentence(
     return `${The(from)} sends it to the world through its own interface, as ${packet!.source}.`;
   }
   if (way === "out") {
-    return from === PROXY || stage.circuits === "given"
+    return from === PROXY || stage.circuits === "direct"
       ? `${The(from)} sends it to ${the(to)}.`
       : `${The(from)} reads it, replaces the source by its own address ${packet?.source}, ` +
         `and sends it to ${the(to)}.`;

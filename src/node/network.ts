@@ -4,27 +4,12 @@
  * @module
  */
 import type { RouterDescription } from "../circuit/origin/builder.ts";
-import type { CircuitLimits } from "../circuit/origin/pool.ts";
-import { longestPacket, PLAIN, SEALED } from "../circuit/dialect.ts";
+import { longestPacket } from "../circuit/kind.ts";
 import { HOP_LIMITS } from "../circuit/relay/hop_table.ts";
-import type { ProxyConfig } from "./proxy.ts";
-import type { RouterConfig } from "./router.ts";
 import type { ProtocolName } from "../ip/ipv4.ts";
 import type { Endpoint, IpAddress } from "../ip/address.ts";
-
-/** By which circuits packets go. */
-export type CircuitPlan =
-  /** One of one hop to each router, which is there from the start. */
-  | { readonly kind: "given" }
-  /** One for each client, built by a random path. */
-  | {
-    readonly kind: "built";
-    readonly isSealed: boolean;
-    readonly hops: number;
-    readonly limits: CircuitLimits;
-    /** A client that will certainly come. */
-    readonly firstClient?: IpAddress;
-  };
+import type { CircuitPlan, ProxyConfig } from "./proxy.ts";
+import type { RouterConfig } from "./router.ts";
 
 /** A router of a network. */
 export interface NetworkRouter extends RouterDescription {
@@ -51,15 +36,9 @@ export interface Network {
 /** Milliseconds beyond a circuit's lifetime in which its routers still know it. */
 const FORGOTTEN_AFTER = 60_000;
 
-/** The dialect of a network's circuits. */
-function dialectOf({ circuits }: Pick<Network, "circuits">) {
-  return circuits.kind === "built" && circuits.isSealed ? SEALED : PLAIN;
-}
-
 /** Bytes of the longest packet that the network carries in one piece. */
-export function longestOf(network: Pick<Network, "circuits" | "linkMtu">): number {
-  const { circuits, linkMtu } = network;
-  return longestPacket(linkMtu, dialectOf(network), circuits.kind === "built" ? circuits.hops : 1);
+export function longestOf({ circuits, linkMtu }: Pick<Network, "circuits" | "linkMtu">): number {
+  return longestPacket(linkMtu, circuits.kind, circuits.hops);
 }
 
 /** What the proxy is to know. Its link's neighbours are the routers, in order. */
@@ -67,9 +46,7 @@ export function proxyConfig(network: Network, refuseAs?: IpAddress): ProxyConfig
   const { circuits, carries, routers, linkMtu } = network;
   return {
     routers,
-    circuits: circuits.kind === "given"
-      ? { kind: "given", ids: routers.map((_, index) => index + 1) }
-      : circuits,
+    circuits,
     carries,
     linkMtu,
     ...(refuseAs !== undefined && { refuseAs }),
@@ -87,12 +64,9 @@ export function routerConfig(network: Network, number: number): RouterConfig {
       { ...proxy, isRouter: false },
       ...others.map(({ link: { address, port } }) => ({ address, port, isRouter: true })),
     ],
-    given: circuits.kind === "given" ? [{ neighbour: 0, id: number }] : [],
-    begins: circuits.kind === "given" ? "none" : circuits.isSealed ? "sealed" : "plain",
+    circuits: circuits.kind,
     carries,
     mtu: Math.min(tunMtu, longestOf(network)),
-    limits: circuits.kind === "given"
-      ? HOP_LIMITS
-      : { ...HOP_LIMITS, idle: circuits.limits.lifetime + FORGOTTEN_AFTER },
+    limits: { ...HOP_LIMITS, idle: circuits.limits.lifetime + FORGOTTEN_AFTER },
   };
 }

@@ -13,20 +13,25 @@
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { CarryChecks } from "../carry/table.ts";
-import { cellCircuit, CellType, cellType, isCell } from "../cell/cell.ts";
+import { cellCircuit, cellType, isCell } from "../cell/cell.ts";
+import {
+  CIRCUIT_KINDS,
+  type CircuitKind,
+  type CircuitKindName,
+  isHomeward,
+  longestPacket,
+} from "../circuit/kind.ts";
 import type { RouterDescription } from "../circuit/origin/builder.ts";
-import { BuiltCircuits, type CircuitLimits } from "../circuit/origin/pool.ts";
-import { type Circuits, GivenCircuits } from "../circuit/origin/circuits.ts";
-import { longestPacket, PLAIN, SEALED } from "../circuit/dialect.ts";
+import { byClient, byRouter, type CircuitKey } from "../circuit/origin/key.ts";
 import type { OriginCircuit } from "../circuit/origin/origin_circuit.ts";
+import { type CircuitLimits, CircuitPool } from "../circuit/origin/pool.ts";
 import { WaitingRoom } from "../circuit/origin/waiting.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
 import type { Trace } from "../trace/trace.ts";
-import { type IpAddress, isHostAddress, UNSPECIFIED } from "../ip/address.ts";
+import { type IpAddress, isHostAddress } from "../ip/address.ts";
 import { IcmpType, Unreachable } from "../ip/icmp.ts";
 import { type IcmpError, mayCauseError, writeIcmpError } from "../ip/icmp_error.ts";
 import { fragmentIpv4, Ipv4View, type ProtocolName } from "../ip/ipv4.ts";
-import { replaceAddress } from "../ip/rewrite.ts";
 
 /** A router that the proxy sends to, or builds circuits by. */
 export interface ProxyNeighbour extends RouterDescription {
@@ -34,19 +39,15 @@ export interface ProxyNeighbour extends RouterDescription {
   readonly address: IpAddress | undefined;
 }
 
-/** How a proxy comes by its circuits. */
-export type CircuitSource =
-  /** Both sides know them from the start: one to each router, by its id. */
-  | { readonly kind: "given"; readonly ids: readonly number[] }
-  /** They are built by random paths. */
-  | {
-    readonly kind: "built";
-    readonly isSealed: boolean;
-    readonly hops: number;
-    /** A client that will certainly come. */
-    readonly firstClient?: IpAddress;
-    readonly limits: CircuitLimits;
-  };
+/** Which circuits packets take. */
+export interface CircuitPlan {
+  readonly kind: CircuitKindName;
+  /** Routers that a packet passes. */
+  readonly hops: number;
+  readonly limits: CircuitLimits;
+  /** A client that will certainly send: a circuit that is built for each client is built for it at once. */
+  readonly firstClient?: IpAddress;
+}
 
 /** Where the proxy's results go. What is handed over is used up or copied before the call returns. */
 export interface ProxyOutbox {
@@ -60,8 +61,8 @@ export interface ProxyOutbox {
 export interface ProxyConfig {
   /** The neighbours, in the order of the link. */
   readonly routers: readonly ProxyNeighbour[];
-  /** How it comes by its circuits. */
-  readonly circuits: CircuitSource;
+  /** Which circuits packets take. */
+  readonly circuits: CircuitPlan;
   /** The protocols that packets may have. */
   readonly carries: readonly ProtocolName[];
   /** Bytes of the longest IP packet that the links between neighbours take. */
@@ -95,7 +96,8 @@ export class ProxyCore {
   readonly #longest: number;
   readonly #outbox: ProxyOutbox;
   readonly #trace: Trace;
-  readonly #circuits: Circuits;
+  readonly #kind: CircuitKind;
+  readonly #pool: CircuitPool;
   readonly #carries: CarryChecks;
   readonly #waiting = new WaitingRoom();
   readonly #ip = new Ipv4View();
@@ -106,7 +108,7 @@ export class ProxyCore {
    * A proxy that has just started.
    *
    * @param random numbers in [0, 1) that an outsider cannot guess, for the paths
-   * @param crypto needed where circuits are sealed
+   * @param crypto needed where circuits have layers
    */
   constructor(
     config: ProxyConfig,
@@ -120,36 +122,37 @@ export class ProxyCore {
     this.#refuseAs = config.refuseAs;
     this.#outbox = outbox;
     this.#trace = trace;
-    const { routers, circuits } = config;
-    if (circuits.kind === "given") {
-      this.#longest = longestPacket(config.linkMtu, PLAIN, 1);
-      this.#circuits = new GivenCircuits(circuits.ids, routers.map(({ address }) => address));
-      return;
-    }
-    const dialect = circuits.isSealed ? SEALED : PLAIN;
-    this.#longest = longestPacket(config.linkMtu, dialect, circuits.hops);
+    const { routers, linkMtu, circuits: { kind, hops, limits, firstClient } } = config;
+    this.#kind = CIRCUIT_KINDS[kind];
+    this.#longest = longestPacket(linkMtu, kind, hops);
+    const keys = this.#kind.building === undefined
+      ? { keyOf: byRouter(routers.map(({ address }) => address)) }
+      : {
+        keyOf: byClient,
+        ...(firstClient !== undefined && { first: { key: firstClient, replyTo: firstClient } }),
+      };
     const owner = {
       send: (neighbour: number, cell: PacketBuffer) => this.#toRouter(neighbour, cell),
-      opened: (client: IpAddress, circuit: OriginCircuit, now: number) =>
-        this.#sendWaiting(client, circuit, now),
-      failed: (client: IpAddress) => this.#refuseWaiting(client),
+      opened: (key: CircuitKey, circuit: OriginCircuit, now: number) => this.#sendWaiting(key, circuit, now),
+      failed: (key: CircuitKey) => this.#refuseWaiting(key),
     };
-    this.#circuits = new BuiltCircuits({ ...circuits, dialect, routers }, owner, trace, random, crypto);
+    const pool = { kind: this.#kind, hops, limits, routers, ...keys };
+    this.#pool = new CircuitPool(pool, owner, trace, random, crypto);
   }
 
   /** When {@linkcode ProxyCore.expire} next has something to do, in ms; Infinity for never. */
   get deadline(): number {
-    return this.#circuits.deadline;
+    return this.#pool.deadline;
   }
 
   /** Does what is due. */
   expire(now: number): void {
-    this.#circuits.expire(now);
+    this.#pool.expire(now);
   }
 
   /** The proxy stops: its circuits end. */
   end(): void {
-    this.#circuits.closeAll();
+    this.#pool.closeAll();
   }
 
   /** A packet came out of the TUN interface. The buffer is used up. */
@@ -169,10 +172,10 @@ export class ProxyCore {
     if (packet.length > this.#longest && ip.dontFragment && this.#refuseAs !== undefined) {
       return this.#refuse("too-long", packet);
     }
-    const circuit = this.#circuits.choose(ip.source, ip.destination, now);
+    const circuit = this.#pool.choose(ip, now);
     if (typeof circuit !== "string") return this.#send(circuit, packet);
     if (circuit === "full") return this.#refuse("circuits-full", packet);
-    if (!this.#waiting.add(ip.source, packet)) this.#refuse("queue-full", packet);
+    if (!this.#waiting.add(this.#pool.keyOf(ip), packet)) this.#refuse("queue-full", packet);
   }
 
   /** A datagram came from the neighbour of this index. The buffer is used up. */
@@ -181,41 +184,35 @@ export class ProxyCore {
     counters.count("link-in");
     if (!isCell(cell)) return counters.count("bad-cell");
     const type = cellType(cell);
-    if (!mayCome(type)) return counters.count("unexpected-cell");
+    if (!isHomeward(type)) return counters.count("unexpected-cell");
     const id = cellCircuit(cell);
-    const circuit = this.#circuits.find(neighbour, id);
-    if (circuit === undefined) {
-      const { port } = this.#routers[neighbour]!.link;
-      events.unknownCircuit(id, port, undefined, now);
-      return counters.count("unknown-circuit");
+    const circuit = this.#pool.find(neighbour, id);
+    if (circuit !== undefined) {
+      if (type !== this.#kind.back) return counters.count("unexpected-cell");
+      return this.#fromCircuit(circuit, cell, now);
     }
-    if (circuit.isOpen && type === circuit.dialect.back) return this.#fromCircuit(circuit, cell, now);
-    const fault = this.#circuits.answer(circuit, cell, now);
-    if (fault !== undefined) counters.count(fault);
+    const fault = this.#pool.answer(neighbour, id, cell, now);
+    if (fault === undefined) return;
+    counters.count(fault);
+    if (fault !== "unknown-circuit") return;
+    events.unknownCircuit(id, this.#routers[neighbour]!.link.port, undefined, now);
   }
 
   /** A packet came back by a circuit. */
   #fromCircuit(circuit: OriginCircuit, cell: PacketBuffer, now: number): void {
     const { counters, events } = this.#trace;
     const ip = this.#ip;
-    const forged = circuit.peel(cell, circuit.dialect.back);
+    const { back, proxy } = this.#kind;
+    const forged = circuit.peel(cell, back);
     if (forged !== undefined) return counters.count(forged);
     const fault = ip.wrap(cell);
     if (fault !== undefined) return counters.count(fault);
-    const refusal = this.#carries.homeward(cell, ip);
+    const refusal = this.#carries.homeward(cell, ip) ?? proxy.homeward(cell, ip, circuit.replyTo);
     if (refusal !== undefined) return counters.count(refusal);
-    // The exit of a sealed circuit does not know whom it answers. Nobody else on the host is to hear from a circuit.
-    if (circuit.dialect.isSealed) replaceAddress(cell, ip, "destination", circuit.client!);
-    else if (!circuit.isGiven && ip.destination !== circuit.client) return counters.count("bad-destination");
-    // Who waits for the packet waits for nothing else.
+    // Before the log: the host waits for the packet.
     if (this.#outbox.toTun(cell)) counters.count("tun-out");
     else counters.count("tun-refused");
-    if (!circuit.isGiven) {
-      events.incomingPacket(ip, circuit.id, now);
-    } else if (ip.fragmentOffset === 0) {
-      const { port } = this.#routers[circuit.neighbour]!.link;
-      events.icmpFromPort(ip, port, now);
-    }
+    proxy.logAnswer(events, ip, circuit.id, this.#routers[circuit.neighbour]!.link.port, now);
   }
 
   /** Counts a packet that is not carried and says so to the host, which would otherwise wait for an answer. */
@@ -230,10 +227,10 @@ export class ProxyCore {
   }
 
   #send(circuit: OriginCircuit, packet: PacketBuffer): void {
-    if (circuit.dialect.isSealed) replaceAddress(packet, this.#ip, "source", UNSPECIFIED);
+    this.#kind.proxy.outward(packet, this.#ip);
     if (packet.length <= this.#longest) return this.#sendCell(circuit, packet);
     fragmentIpv4(packet, this.#longest, () => {
-      // In a buffer of its own, for a tag would be written over what is still to be cut.
+      // In a buffer of its own, because a tag would be written over what is still to be cut.
       this.#fragment.hold(packet.length);
       this.#fragment.bytes.set(packet.bytes.subarray(packet.start, packet.end), this.#fragment.start);
       this.#sendCell(circuit, this.#fragment);
@@ -241,7 +238,7 @@ export class ProxyCore {
   }
 
   #sendCell(circuit: OriginCircuit, packet: PacketBuffer): void {
-    if (!circuit.seal(packet, circuit.dialect.relay)) return this.#trace.counters.count("worn-out");
+    if (!circuit.seal(packet, this.#kind.relay)) return this.#trace.counters.count("worn-out");
     this.#toRouter(circuit.neighbour, packet);
   }
 
@@ -250,34 +247,20 @@ export class ProxyCore {
     else this.#trace.counters.count("link-refused");
   }
 
-  #sendWaiting(client: IpAddress, circuit: OriginCircuit, now: number): void {
+  #sendWaiting(key: CircuitKey, circuit: OriginCircuit, now: number): void {
     circuit.usedAt = now;
-    for (const packet of this.#waiting.take(client)) {
+    for (const packet of this.#waiting.take(key)) {
       this.#scratch.load(packet);
       this.#ip.wrap(this.#scratch);
       this.#send(circuit, this.#scratch);
     }
   }
 
-  #refuseWaiting(client: IpAddress): void {
-    for (const packet of this.#waiting.take(client)) {
+  #refuseWaiting(key: CircuitKey): void {
+    for (const packet of this.#waiting.take(key)) {
       this.#fragment.load(packet);
       this.#ip.wrap(this.#fragment);
       this.#refuse("no-circuit", this.#fragment);
     }
-  }
-}
-
-/** Whether cells of this type may come to a proxy, in any dialect. */
-function mayCome(type: number): boolean {
-  switch (type) {
-    case CellType.returnData:
-    case CellType.returnSealed:
-    case CellType.extendDone:
-    case CellType.sealedExtendDone:
-    case CellType.handshake:
-      return true;
-    default:
-      return false;
   }
 }

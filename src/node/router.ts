@@ -22,10 +22,16 @@ import { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { CarryChecks } from "../carry/table.ts";
 import { cellCircuit, CellType, cellType, isCell, unwrapCell, wrapCell } from "../cell/cell.ts";
 import { readExtend, writeExtend } from "../cell/extend.ts";
-import { type Dialect, PLAIN, SEALED } from "../circuit/dialect.ts";
-import { type HopCircuit, type HopLimits, HopTable, type NextHop } from "../circuit/relay/hop_table.ts";
-import { partyOf } from "../circuit/ids.ts";
+import { fixedId, partyOf } from "../circuit/ids.ts";
+import {
+  type Building,
+  CIRCUIT_KINDS,
+  type CircuitKind,
+  type CircuitKindName,
+  type RouterContext,
+} from "../circuit/kind.ts";
 import { PROLOGUE } from "../circuit/prologue.ts";
+import { type HopCircuit, type HopLimits, HopTable, type NextHop } from "../circuit/relay/hop_table.ts";
 import { Layer } from "../crypto/layer.ts";
 import { respond } from "../crypto/noise.ts";
 import type { CryptoProvider, KeyPair } from "../crypto/provider.ts";
@@ -34,21 +40,12 @@ import type { Deliver, Exit } from "./exit.ts";
 import type { Trace } from "../trace/trace.ts";
 import { type Endpoint, type IpAddress, UNSPECIFIED } from "../ip/address.ts";
 import { fragmentIpv4, Ipv4View, type ProtocolName } from "../ip/ipv4.ts";
-import { replaceAddress } from "../ip/rewrite.ts";
 import { Reassembler } from "../ip/reassembly.ts";
 
 /** A neighbour. */
 export interface RouterNeighbour extends Endpoint {
   /** Whether circuits may be extended to it: the proxy is none. */
   readonly isRouter: boolean;
-}
-
-/** A circuit that both sides know of from the start. */
-export interface GivenCircuit {
-  /** The neighbour that it comes from, by its place. */
-  readonly neighbour: number;
-  /** Its id on that link, 1 to 2^32 - 1. */
-  readonly id: number;
 }
 
 /** What a router needs to know. */
@@ -59,10 +56,8 @@ export interface RouterConfig {
   readonly address: IpAddress | undefined;
   /** in the order of the link. */
   readonly neighbours: readonly RouterNeighbour[];
-  /** The circuits that are there from the start. */
-  readonly given: readonly GivenCircuit[];
-  /** Whether circuits may be begun, and in which dialect; only in that one. */
-  readonly begins: "none" | "plain" | "sealed";
+  /** The kind of all its circuits. */
+  readonly circuits: CircuitKindName;
   /** The protocols that packets may have. */
   readonly carries: readonly ProtocolName[];
   /** Bytes of the longest packet that may be sent back. */
@@ -71,7 +66,7 @@ export interface RouterConfig {
   readonly limits: HopLimits;
 }
 
-/** What sealed circuits are begun with. */
+/** What circuits with layers are created with. */
 export interface RouterSecrets {
   /** What seals and peels. */
   readonly crypto: CryptoProvider;
@@ -88,7 +83,7 @@ export interface RouterOutbox {
 /** The onion router's core. */
 export class RouterCore {
   readonly #config: RouterConfig;
-  readonly #dialect: Dialect;
+  readonly #kind: CircuitKind;
   readonly #outbox: RouterOutbox;
   readonly #trace: Trace;
   readonly #secrets: RouterSecrets | undefined;
@@ -96,6 +91,7 @@ export class RouterCore {
   readonly #carries: CarryChecks;
   readonly #reassembler: Reassembler;
   readonly #ip = new Ipv4View();
+  readonly #context: RouterContext;
   readonly #scratch = new PacketBuffer();
   readonly #exit: Exit;
 
@@ -103,7 +99,7 @@ export class RouterCore {
    * A router that has just started.
    *
    * @param exit makes the exit, which delivers its answers with the function it is given
-   * @param secrets needed where sealed circuits are begun
+   * @param secrets needed where circuits have layers
    */
   constructor(
     config: RouterConfig,
@@ -113,12 +109,16 @@ export class RouterCore {
     secrets?: RouterSecrets,
   ) {
     this.#config = config;
-    this.#dialect = config.begins === "sealed" ? SEALED : PLAIN;
+    this.#kind = CIRCUIT_KINDS[config.circuits];
+    this.#context = { address: config.address ?? UNSPECIFIED, events: trace.events, ip: this.#ip };
     this.#outbox = outbox;
     this.#trace = trace;
     this.#secrets = secrets;
     this.#table = new HopTable(config.number, config.neighbours.length, config.limits);
-    for (const { neighbour, id } of config.given) this.#table.add(neighbour, id, true, undefined, 0);
+    if (this.#kind.building === undefined) {
+      const proxy = config.neighbours.findIndex(({ isRouter }) => !isRouter);
+      this.#table.addFixed(proxy, fixedId(config.number));
+    }
     this.#carries = new CarryChecks(config.carries);
     this.#reassembler = new Reassembler((reason) => trace.counters.count(reason));
     this.#exit = exit((circuit, packet, isFromWorld, now) =>
@@ -153,41 +153,40 @@ export class RouterCore {
     const outward = this.#table.incoming(neighbour, id);
     if (outward !== undefined) return this.#outward(outward, cell, type, now);
     const homeward = this.#table.outgoing(neighbour, id);
-    if (homeward !== undefined) {
-      return this.#homeward(homeward, homeward.next!, cell, type, now);
-    }
-    if (this.#config.begins !== "none" && type === this.#dialect.begin) {
-      return this.#begin(neighbour, id, cell, now);
-    }
+    if (homeward !== undefined) return this.#homeward(homeward, homeward.next!, cell, type, now);
+    const { building } = this.#kind;
+    if (type === building?.create) return this.#create(building, neighbour, id, cell, now);
     this.#unknown(neighbour, id, cell, type, now);
   }
 
-  /** A neighbour nearer to the proxy begins a circuit here. */
-  #begin(neighbour: number, id: number, cell: PacketBuffer, now: number): void {
+  /** A neighbour nearer to the proxy asks for a circuit. */
+  #create(building: Building, neighbour: number, id: number, cell: PacketBuffer, now: number): void {
     const { counters } = this.#trace;
     if (this.#table.isFull) return counters.count("circuits-full");
     // Ids with our number are ours to choose.
     if (partyOf(id) === this.#config.number) return counters.count("bad-extend");
     unwrapCell(cell);
-    if (this.#secrets === undefined) {
+    if (!building.hasLayers) {
       if (cell.length > 0) return counters.count("bad-extend");
-      this.#table.add(neighbour, id, false, undefined, now);
-      return this.#sendCell(neighbour, cell, this.#dialect.begun, id);
+      this.#table.add(neighbour, id, undefined, now);
+      return this.#sendCell(neighbour, cell, building.created, id);
     }
-    const { crypto, keys } = this.#secrets;
+    const { crypto, keys } = this.#secrets!;
     const response = respond(crypto, { keys, prologue: PROLOGUE }, cell.copy());
     if (response === undefined) return counters.count("bad-handshake");
-    this.#table.add(neighbour, id, false, new Layer(crypto, response), now);
+    this.#table.add(neighbour, id, new Layer(crypto, response), now);
     wipe(response.send, response.receive);
     cell.load(response.message);
-    this.#sendCell(neighbour, cell, this.#dialect.begun, id);
+    this.#sendCell(neighbour, cell, building.created, id);
   }
 
   /** A cell on its way away from the proxy. */
   #outward(circuit: HopCircuit, cell: PacketBuffer, type: CellType, now: number): void {
     const { counters } = this.#trace;
-    const { relay, extend } = this.#dialect;
-    if (type !== relay && (circuit.isGiven || (type !== extend && type !== CellType.destroy))) {
+    const { relay, building } = this.#kind;
+    if (
+      type !== relay && (building === undefined || (type !== building.extend && type !== CellType.destroy))
+    ) {
       return counters.count("unexpected-cell");
     }
     unwrapCell(cell);
@@ -204,11 +203,11 @@ export class RouterCore {
           next === undefined || circuit.layer === undefined,
         );
         if (next === undefined) return this.#toExit(circuit, cell, now);
-        if (!next.isOpen) return counters.count("unexpected-cell");
+        if (next.kind !== "extended") return counters.count("unexpected-cell");
         return this.#relay(circuit, next, cell, now);
-      case extend:
-        if (next === undefined) return this.#extend(circuit, cell, now);
-        if (!next.isOpen) return counters.count("bad-extend");
+      case building?.extend:
+        if (next === undefined) return this.#extend(building!, circuit, cell, now);
+        if (next.kind !== "extended") return counters.count("bad-extend");
         this.#trace.events.forwardExtend(circuit.incoming, next.id, this.#portOf(next.neighbour), now);
         return this.#sendCell(next.neighbour, cell, type, next.id);
       case CellType.destroy:
@@ -219,41 +218,36 @@ export class RouterCore {
 
   /** A cell on its way towards the proxy. */
   #homeward(circuit: HopCircuit, next: NextHop, cell: PacketBuffer, type: CellType, now: number): void {
-    const { counters, events } = this.#trace;
-    const { begun, extended, back } = this.#dialect;
-    if (!next.isOpen) {
-      if (type !== begun) return counters.count("unexpected-cell");
+    const { counters } = this.#trace;
+    const { back } = this.#kind;
+    const { created, extended, middle } = this.#kind.building!;
+    if (next.kind === "extending") {
+      if (type !== created) return counters.count("unexpected-cell");
       unwrapCell(cell);
-      // In the clear, the answer says who has answered: a cell that came twice would else pass for the next hop's.
+      // In the clear, the answer names the router that gave it. Otherwise a cell that comes twice passes for the next hop's.
       if (circuit.layer === undefined) {
         if (cell.length > 0) return counters.count("unexpected-cell");
         writeExtend(cell, this.#config.neighbours[next.neighbour]!, new Uint8Array());
       }
-      next.isOpen = true;
+      this.#table.extended(circuit, next);
       return this.#sendBack(circuit, cell, extended);
     }
     if (type !== extended && type !== back) return counters.count("unexpected-cell");
     unwrapCell(cell);
-    if (type === back && circuit.layer === undefined) {
-      const ip = this.#ip;
-      const fault = ip.wrap(cell);
+    if (type === back) {
+      const fault = middle.homeward(cell, circuit, next.id, now, this.#context);
       if (fault !== undefined) return counters.count(fault);
-      if (ip.destination !== this.#config.address) return counters.count("bad-destination");
-      events.relayReply(ip, next.id, circuit.incoming, circuit.source, now);
-      replaceAddress(cell, ip, "destination", circuit.source);
-    } else if (type === back) {
-      events.relayReplySealed(next.id, circuit.incoming, cell.length, now);
+      this.#trace.tap?.inside("back", circuit.incoming, cell, circuit.layer === undefined);
     }
-    if (type === back) this.#trace.tap?.inside("back", circuit.incoming, cell, circuit.layer === undefined);
     this.#sendBack(circuit, cell, type);
   }
 
-  #extend(circuit: HopCircuit, cell: PacketBuffer, now: number): void {
+  #extend(building: Building, circuit: HopCircuit, cell: PacketBuffer, now: number): void {
     const { counters, events } = this.#trace;
     const to = readExtend(cell);
-    // Begun once more: the answer may have been lost.
+    // Created once more: the answer may have been lost.
     if (to === undefined && cell.length === 0 && circuit.layer === undefined) {
-      return this.#sendCell(circuit.previous, cell, this.#dialect.begun, circuit.incoming);
+      return this.#sendCell(circuit.previous, cell, building.created, circuit.incoming);
     }
     const neighbour = this.#config.neighbours.findIndex(({ isRouter, address, port }) =>
       isRouter && address === to?.address && port === to?.port
@@ -261,25 +255,18 @@ export class RouterCore {
     if (neighbour < 0 || neighbour === circuit.previous) return counters.count("bad-extend");
     const next = this.#table.extend(circuit, neighbour);
     events.newExtend(circuit.incoming, next.id, this.#portOf(neighbour), now);
-    this.#sendCell(neighbour, cell, this.#dialect.begin, next.id);
+    this.#sendCell(neighbour, cell, building.create, next.id);
   }
 
   #relay(circuit: HopCircuit, next: NextHop, cell: PacketBuffer, now: number): void {
-    const { counters, events } = this.#trace;
-    if (circuit.layer === undefined) {
-      const ip = this.#ip;
-      const fault = ip.wrap(cell);
-      if (fault !== undefined) return counters.count(fault);
-      const { address = UNSPECIFIED } = this.#config;
-      circuit.source = ip.source;
-      events.relayPacket(ip, circuit.incoming, next.id, address, now);
-      replaceAddress(cell, ip, "source", address);
-    } else events.relaySealed(circuit.incoming, next.id, cell.length, now);
-    this.#sendCell(next.neighbour, cell, this.#dialect.relay, next.id);
+    const { relay, building } = this.#kind;
+    const fault = building!.middle.outward(cell, circuit, next.id, now, this.#context);
+    if (fault !== undefined) return this.#trace.counters.count(fault);
+    this.#sendCell(next.neighbour, cell, relay, next.id);
   }
 
   #toExit(circuit: HopCircuit, cell: PacketBuffer, now: number): void {
-    const { counters, events } = this.#trace;
+    const { counters } = this.#trace;
     const ip = this.#ip;
     const fault = ip.wrap(cell);
     if (fault !== undefined) return counters.count(fault);
@@ -293,36 +280,19 @@ export class RouterCore {
     }
     const refusal = this.#carries.outward(packet, ip);
     if (refusal !== undefined) return counters.count(refusal);
-    if (circuit.isGiven) {
-      events.icmpFromPort(ip, this.#portOf(circuit.previous), now);
-    } else {
-      const { address = UNSPECIFIED } = this.#config;
-      circuit.source = ip.source;
-      events.outgoingPacket(ip, circuit.incoming, address, now);
-      replaceAddress(packet, ip, "source", address);
-    }
+    this.#kind.exit.outward(packet, circuit, this.#portOf(circuit.previous), now, this.#context);
     this.#exit.send(circuit.handle, packet, ip, now);
   }
 
   #fromExit(handle: number, packet: PacketBuffer, isFromWorld: boolean, now: number): void {
-    const { counters, events } = this.#trace;
     const circuit = this.#table.byHandle(handle);
-    if (circuit === undefined) return counters.count("unknown-circuit");
-    const ip = this.#ip;
-    // What goes back as it is needs no look at it.
-    if (isFromWorld || !circuit.isGiven) ip.wrap(packet);
-    const { address = UNSPECIFIED } = this.#config;
-    if (isFromWorld && circuit.isGiven) {
-      events.icmpFromRawSocket(ip, address, now);
-    } else if (isFromWorld) {
-      events.packetFromWorld(ip, address, circuit.incoming, now);
-    }
-    if (!circuit.isGiven) replaceAddress(packet, ip, "destination", circuit.source);
+    if (circuit === undefined) return this.#trace.counters.count("unknown-circuit");
+    const { back, exit } = this.#kind;
+    exit.homeward(packet, circuit, isFromWorld, now, this.#context);
     this.#trace.tap?.inside("back", circuit.incoming, packet, true);
-    const { back } = this.#dialect;
     if (packet.length <= this.#config.mtu) return this.#sendBack(circuit, packet, back);
     fragmentIpv4(packet, this.#config.mtu, () => {
-      // In a buffer of its own, for a tag would be written over what is still to be cut.
+      // In a buffer of its own, because a tag would be written over what is still to be cut.
       this.#scratch.hold(packet.length);
       this.#scratch.bytes.set(packet.bytes.subarray(packet.start, packet.end), this.#scratch.start);
       this.#sendBack(circuit, this.#scratch, back);
@@ -345,15 +315,10 @@ export class RouterCore {
     return this.#config.neighbours[neighbour]!.port;
   }
 
-  /** A cell of no circuit. Whose packet it carries is told where everybody can read it. */
+  /** A cell of no circuit. Logs the addresses of its packet, if that can be read. */
   #unknown(neighbour: number, id: number, cell: PacketBuffer, type: CellType, now: number): void {
     const { counters, events } = this.#trace;
-    const { relay, back, extend, extended } = this.#dialect;
-    if (
-      type !== relay && type !== back && type !== extend && type !== extended && type !== CellType.destroy
-    ) {
-      return counters.count("unexpected-cell");
-    }
+    if (!this.#kind.cells.has(type)) return counters.count("unexpected-cell");
     unwrapCell(cell);
     const isReadable = (type === CellType.relayData || type === CellType.returnData) &&
       this.#ip.wrap(cell) === undefined;

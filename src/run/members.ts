@@ -7,7 +7,7 @@ import { CIRCUIT_LIMITS } from "../circuit/origin/pool.ts";
 import type { Settings } from "../config/settings.ts";
 import type { OtherRouter, TrafficSettings } from "../control/messages.ts";
 import type { ExitSettings } from "../exit/registry.ts";
-import { type CircuitPlan, type Network, routerConfig } from "../node/network.ts";
+import { type Network, routerConfig } from "../node/network.ts";
 import type { IpAddress } from "../ip/address.ts";
 import type { ThreadSettings } from "./router_setup.ts";
 
@@ -24,10 +24,8 @@ export function networkOf(
   const { carries } = stage;
   // An answer is delayed twice on each link of the path.
   const answer = CIRCUIT_LIMITS.answer + 2 * hops * latency;
-  if (stage.circuits === "given") return { circuits: { kind: "given" }, carries, linkMtu };
-  const circuits: CircuitPlan = {
-    kind: "built",
-    isSealed: stage.circuits === "sealed",
+  const circuits = {
+    kind: stage.circuits,
     hops,
     limits: { ...CIRCUIT_LIMITS, lifetime: 1000 * circuitLifetime, answer },
     ...(from !== undefined && { firstClient: from }),
@@ -68,7 +66,7 @@ export function trafficSettings(
     ...(address !== undefined && { address }),
     proxy,
     routers: numbered(network).filter((router) => router.number !== number),
-    circuits: circuits.kind === "given" ? "direct" : circuits.isSealed ? "sealed" : "plain",
+    circuits: circuits.kind,
     carries,
     mtu,
     limits: { circuits: limits.circuits, idle: limits.idle },

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CIRCUIT_KINDS } from "../circuit/kind.ts";
 import { ControlChannel } from "../control/channel.ts";
 import { FrameCodec, PROXY, SESSION_KEY } from "../control/frame.ts";
 import {
@@ -102,15 +103,15 @@ export async function runRouter(): Promise<ExitCode> {
     await using log = LineFile.create(logFile, console.error);
     // Without packets, the only traffic to be seen is that of the control channel.
     const seen = traffic === undefined ? channel.port : port;
-    const isNamedByAddress = traffic !== undefined && traffic.circuits !== "direct";
-    log.line(routerLine(number, Deno.pid, seen, isNamedByAddress ? traffic.address : undefined));
+    const building = traffic && CIRCUIT_KINDS[traffic.circuits].building;
+    log.line(routerLine(number, Deno.pid, seen, building && traffic.address));
     log.flush();
     if (traffic === undefined) {
       channel.say(PROXY, { type: "ready" });
       return await end;
     }
     const setup = setUpRouter(number, port, traffic);
-    const keys = traffic.circuits === "sealed" ? (await chooseProvider()).generateKeyPair() : undefined;
+    const keys = building?.hasLayers ? (await chooseProvider()).generateKeyPair() : undefined;
     const { exit } = traffic;
     using device = EXITS[exit.kind].openDevice?.(exit, LINK_BUFFER);
     const role = { kind: "router", config: setup.node, exit, keys, device: device?.number } as const;

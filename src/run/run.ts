@@ -305,7 +305,7 @@ class Run {
   }
 
   #introduce(number: number, pid: number, port: number, address?: IpAddress): void {
-    const isNamedByAddress = this.#settings.stage.circuits !== "given";
+    const isNamedByAddress = this.#settings.stage.circuits !== "direct";
     this.#file.line(routerLine(number, pid, port, isNamedByAddress ? address : undefined));
     this.#file.flush();
   }

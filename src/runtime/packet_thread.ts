@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { CIRCUIT_KINDS } from "../circuit/kind.ts";
 import { chooseProvider } from "../crypto/provider/choose.ts";
 import type { KeyPair } from "../crypto/provider.ts";
 import { DelayLink } from "../device/delay_link.ts";
@@ -33,7 +34,7 @@ export type Role =
     readonly kind: "router";
     readonly config: RouterConfig;
     readonly exit: ExitSettings;
-    /** The router's static keys, if circuits are sealed. */
+    /** The router's static keys, if circuits have layers. */
     readonly keys: KeyPair | undefined;
     /** The descriptor of the exit's device, if it has one. */
     readonly device: number | undefined;
@@ -159,8 +160,8 @@ async function start(
   const placement = placementOn(order.options.cpu);
   switch (role.kind) {
     case "proxy": {
-      const { circuits } = role.config;
-      const crypto = circuits.kind === "built" && circuits.isSealed ? await chooseProvider() : undefined;
+      const { building } = CIRCUIT_KINDS[role.config.circuits.kind];
+      const crypto = building?.hasLayers ? await chooseProvider() : undefined;
       const linux = new LinuxTun(role.tun);
       const node = proxyNode(role.config, taps?.tun(linux) ?? linux, link, trace, crypto);
       return { node, ring, doorbell, placement };

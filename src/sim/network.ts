@@ -13,9 +13,10 @@ import { CIRCUIT_LIMITS, type CircuitLimits } from "../circuit/origin/pool.ts";
 import type { CryptoProvider, KeyPair } from "../crypto/provider.ts";
 import { type IpAddress, LOOPBACK } from "../ip/address.ts";
 import { type Cidr, hopOf } from "../ip/cidr.ts";
-import { type CircuitPlan, type Network, proxyConfig, routerConfig } from "../node/network.ts";
+import { type Network, proxyConfig, routerConfig } from "../node/network.ts";
 import { EchoExit } from "../exit/echo/core.ts";
 import { RawIcmpExit } from "../exit/raw_icmp/core.ts";
+import type { CircuitPlan } from "../node/proxy.ts";
 import type { ExitMaker } from "../node/exit.ts";
 import { type Node, proxyNode, type RouterNode, routerNode } from "../runtime/node.ts";
 import { Counters } from "../trace/counters.ts";
@@ -187,11 +188,10 @@ export class MemoryNetwork {
 }
 
 function planOf(circuits: MemoryCircuits | undefined): CircuitPlan {
-  if (circuits === undefined) return { kind: "given" };
+  if (circuits === undefined) return { kind: "direct", hops: 1, limits: CIRCUIT_LIMITS };
   const { hops, crypto, limits, firstClient } = circuits;
   return {
-    kind: "built",
-    isSealed: crypto !== undefined,
+    kind: crypto === undefined ? "plain" : "sealed",
     hops,
     limits: { ...CIRCUIT_LIMITS, ...limits },
     ...(firstClient !== undefined && { firstClient }),

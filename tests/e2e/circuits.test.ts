@@ -24,7 +24,7 @@ import { assertAllAnswered, assertNoneLost, errorsOf, hopsOf, reportOf } from ".
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
 /** The stages that build circuits, and bytes that each hop adds to a packet: a counter and a tag. */
-const CIRCUIT_STAGES = STAGES.filter(({ circuits }) => circuits !== "given").map(({ number, circuits }) => ({
+const CIRCUIT_STAGES = STAGES.filter(({ circuits }) => circuits !== "direct").map(({ number, circuits }) => ({
   stage: number,
   isSealed: circuits === "sealed",
   overhead: circuits === "sealed" ? 8 + 16 : 0,

@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { type Dialect, longestPacket, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import { longestPacket } from "../../src/circuit/kind.ts";
 import type { CryptoProvider } from "../../src/crypto/provider.ts";
 import type { WorldHost } from "../../src/sim/world.ts";
 import { PROVIDER } from "../support/crypto.ts";
@@ -18,11 +18,11 @@ const CSAIL = "128.30.2.155";
 const NOBODY = "18.9.22.71";
 
 const STAGES = [
-  { stage: 5, dialect: PLAIN, sealing: {} },
-  { stage: 6, dialect: SEALED, sealing: { crypto: PROVIDER } },
-] satisfies readonly { stage: number; dialect: Dialect; sealing: { crypto?: CryptoProvider } }[];
+  { stage: 5, kind: "plain", sealing: {} },
+  { stage: 6, kind: "sealed", sealing: { crypto: PROVIDER } },
+] satisfies readonly { stage: number; kind: "plain" | "sealed"; sealing: { crypto?: CryptoProvider } }[];
 
-for (const { stage, dialect, sealing } of STAGES) {
+for (const { stage, kind, sealing } of STAGES) {
   const test = (name: string, fn: () => void) => Deno.test(`stage ${stage}: ${name}`, fn);
   const make = (options: OnionOptions = {}) => new Onion({ hops: 3, ...sealing, ...options });
 
@@ -86,7 +86,7 @@ for (const { stage, dialect, sealing } of STAGES) {
   });
 
   test("more clients than there may be circuits hear that the network is unreachable", () => {
-    const onion = make({ limits: { clients: 2 } });
+    const onion = make({ limits: { circuits: 2 } });
     for (const client of [1, 2]) onion.assertWorks({ source: `10.0.2.${client}` });
     assert.deepEqual(onion.ping({ source: "10.0.2.3" }), [`${HOP}: net unreachable`]);
     for (const client of [1, 2]) onion.assertWorks({ source: `10.0.2.${client}`, sequence: 2 });
@@ -171,7 +171,7 @@ for (const { stage, dialect, sealing } of STAGES) {
       for (const hops of [1, 3, 5]) {
         const onion = make({ routers: 6, hops, network: { linkMtu } });
         onion.watch();
-        const longest = longestPacket(linkMtu, dialect, hops);
+        const longest = longestPacket(linkMtu, kind, hops);
         for (const size of [56, longest - 29, longest - 28, longest - 27, 1472, 5000, 65_507]) {
           onion.assertWorks({ size, sequence: size });
         }
@@ -195,7 +195,7 @@ for (const { stage, dialect, sealing } of STAGES) {
     for (const linkMtu of [576, 1280, 1500]) {
       for (const hops of [1, 2, 3, 4, 5]) {
         const onion = make({ routers: 6, hops, network: { linkMtu } });
-        const mtu = longestPacket(linkMtu, dialect, hops);
+        const mtu = longestPacket(linkMtu, kind, hops);
         for (const size of [mtu - 28 + 1, 1472]) {
           const told = onion.ping({ size, dontFragment: true });
           if (size + 28 <= mtu) continue;

@@ -12,6 +12,7 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { CircuitKindName } from "../../src/circuit/kind.ts";
 import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
 import { MemoryWorld, type MemoryWorldOptions, type WorldHost } from "../../src/sim/world.ts";
 import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/network.ts";
@@ -48,7 +49,7 @@ const WORLD: Omit<MemoryWorldOptions, "address"> = {
     host === address(DEAD) ? "silent" : host === address(NOBODY) ? "unreachable" : "answers",
 };
 
-type Kind = "given" | "plain" | "sealed";
+type Kind = CircuitKindName;
 
 interface Options {
   readonly kind: Kind;
@@ -73,7 +74,7 @@ class Onion {
     this.network = new MemoryNetwork({
       address: BLOCK,
       worlds: this.worlds,
-      ...(kind !== "given" && { circuits: { hops, ...(kind === "sealed" && { crypto: PROVIDER }) } }),
+      ...(kind !== "direct" && { circuits: { hops, ...(kind === "sealed" && { crypto: PROVIDER }) } }),
       events: this.logs,
       ...network,
     });
@@ -122,7 +123,7 @@ class Onion {
 // ── Stage 4 ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("stage 4: the destination says by which router a packet leaves", () => {
-  const onion = new Onion({ kind: "given" });
+  const onion = new Onion({ kind: "direct" });
   for (let host = 0; host < 8; host++) {
     const destination = `128.30.2.${152 + host}`;
     assert.deepEqual(onion.ping({ destination }), [`reply from ${destination}: id 7, seq 1, ttl 61`]);
@@ -133,7 +134,7 @@ Deno.test("stage 4: the destination says by which router a packet leaves", () =>
 });
 
 Deno.test("stage 4: a router's own address is answered by that router, and by no other", () => {
-  const onion = new Onion({ kind: "given" });
+  const onion = new Onion({ kind: "direct" });
   for (const number of [1, 2, 3, 4]) {
     const destination = `192.168.20${number}.2`;
     assert.deepEqual(onion.ping({ destination }).length, 1);
@@ -146,7 +147,7 @@ Deno.test("stage 4: a router's own address is answered by that router, and by no
 });
 
 Deno.test("stage 4, the classic log: the port tells which router", () => {
-  const onion = new Onion({ kind: "given" });
+  const onion = new Onion({ kind: "direct" });
   onion.ping();
   // 128.30.2.155 counts to the fourth of four.
   assert.deepEqual(onion.logs.proxy.lines, [
@@ -259,7 +260,7 @@ Deno.test("any ping over any circuit comes to what it comes to by one router: th
         const routers = kinds.map((each, index) => ({ ...each, address: address(`100.64.${index + 1}.1`) }));
         const world = { ...WORLD, mtu, routers };
         const [one, many] = [
-          new Onion({ kind: "given", routers: 1, world }),
+          new Onion({ kind: "direct", routers: 1, world }),
           new Onion({ kind, routers: 6, hops, world }),
         ];
         for (const ping of pings) assert.deepEqual(many.ping(ping), one.ping(ping));

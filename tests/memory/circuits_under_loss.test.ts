@@ -6,7 +6,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { type Dialect, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import { CIRCUIT_KINDS } from "../../src/circuit/kind.ts";
 import type { CryptoProvider } from "../../src/crypto/provider.ts";
 import type { Faults } from "../../src/sim/fault_link.ts";
 import { type Way, waysOf } from "../support/attack.ts";
@@ -16,9 +16,9 @@ import { address } from "../support/packets.ts";
 import { assertAnswers, dotted, type Heard, packetsOf, type Ping, pingOf } from "../support/ping.ts";
 import { Random } from "../support/random.ts";
 
-const STAGES: readonly { stage: number; dialect: Dialect; sealing: { crypto?: CryptoProvider } }[] = [
-  { stage: 5, dialect: PLAIN, sealing: {} },
-  { stage: 6, dialect: SEALED, sealing: { crypto: PROVIDER } },
+const STAGES: readonly { stage: number; kind: "plain" | "sealed"; sealing: { crypto?: CryptoProvider } }[] = [
+  { stage: 5, kind: "plain", sealing: {} },
+  { stage: 6, kind: "sealed", sealing: { crypto: PROVIDER } },
 ];
 
 const FAULTS: Faults = { drop: 0.05, duplicate: 0.05, reorder: 0.05 };
@@ -33,17 +33,17 @@ const LAYERS = [3, 2, 1, 1, 2, 3];
 const BUILDING = [0x52, 0x53, 0x62, 0x63, 0x65];
 
 /** What has come off each way, by the size of the ping: how often. */
-function arrivals(onion: Onion, ways: readonly Way[], dialect: Dialect): Map<number, number>[] {
+function arrivals(onion: Onion, ways: readonly Way[], overhead: number): Map<number, number>[] {
   const counts = ways.map(() => new Map<number, number>());
   for (const { from, to, bytes } of onion.crossed()) {
     const way = ways.findIndex((each) => each.from === from && each.to === to);
-    const size = bytes.length - 8 - 28 - LAYERS[way]! * dialect.overhead;
+    const size = bytes.length - 8 - 28 - LAYERS[way]! * overhead;
     counts[way]!.set(size, (counts[way]!.get(size) ?? 0) + 1);
   }
   return counts;
 }
 
-for (const { stage, dialect, sealing } of STAGES) {
+for (const { stage, kind, sealing } of STAGES) {
   Deno.test(`stage ${stage}: 10,000 pings by three hops, 5 % of all cells lost, doubled, reordered: exactly the lost ones are missing`, () => {
     const onion = new Onion({ hops: 3, ...sealing, firstClient: address(VM), network: { faults: FAULTS } });
     onion.pass(15_000);
@@ -58,14 +58,14 @@ for (const { stage, dialect, sealing } of STAGES) {
         (_, size) => pingOf({ size, sequence: burst * BURST + size }),
       );
       const heard = onion.exchange(pings.flatMap((ping) => packetsOf(ping)));
-      const arrived = arrivals(onion, ways, dialect);
+      const arrived = arrivals(onion, ways, CIRCUIT_KINDS[kind].overhead);
       for (const ping of pings) {
         const mine = heard.filter(({ payload }) => (payload[6]! << 8 | payload[7]!) === ping.sequence);
         for (const each of mine) assertAnswers(each, ping);
         const counts = arrived.map((way) => way.get(ping.size) ?? 0);
         const isComplete = counts.every((count) => count > 0);
         // A layer comes off once. In the clear a cell is as good as its copy.
-        const wanted = dialect.isSealed ? Number(isComplete) : counts.at(-1);
+        const wanted = kind === "sealed" ? Number(isComplete) : counts.at(-1);
         assert.equal(mine.length, wanted, `ping ${ping.sequence}: ${counts}`);
         if (isComplete) answered++;
         doubled += Math.max(0, mine.length - 1);
@@ -80,7 +80,7 @@ for (const { stage, dialect, sealing } of STAGES) {
       answered > 7100 && answered < 7600,
       `${answered} of 10,000, wanted about ${10_000 * 0.95 ** 6}`,
     );
-    if (!dialect.isSealed) {
+    if (kind === "plain") {
       assert.deepEqual(drops, []);
       return assert.ok(doubled > 1000, "there is no replay window: what a link doubles the host sees twice");
     }
@@ -188,7 +188,7 @@ for (const { stage, dialect, sealing } of STAGES) {
       underWay = [];
       onion.unwatch();
       listen(onion.pass(120_000));
-      if (dialect.isSealed) assert.ok([...answers.values()].every((count) => count === 1), "never twice");
+      if (kind === "sealed") assert.ok([...answers.values()].every((count) => count === 1), "never twice");
       assert.ok(answers.size > 20, `seed ${seed}: ${answers.size} of ${sent.size} answered`);
       assert.deepEqual(onion.network.circuits, [0, 0, 0, 0, 0], `seed ${seed}`);
     }

@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { CircuitLimits } from "../../src/circuit/origin/pool.ts";
+import { CIRCUIT_LIMITS, type CircuitLimits } from "../../src/circuit/origin/pool.ts";
 import { Layer, LAYER_OVERHEAD } from "../../src/crypto/layer.ts";
 import { HANDSHAKE_OVERHEAD } from "../../src/crypto/noise.ts";
 import { exitMaker } from "../../src/exit/cores.ts";
@@ -78,9 +78,9 @@ const EXIT = address("192.168.201.2");
 const outside = (header: Parameters<typeof ipv4>[0] = {}, message = echo()) =>
   ipv4({ destination: "128.30.2.155", ...header }, message);
 
-/** A network whose circuits are there from the start. */
-const GIVEN: Network = {
-  circuits: { kind: "given" },
+/** A network of direct circuits. */
+const DIRECT: Network = {
+  circuits: { kind: "direct", hops: 1, limits: CIRCUIT_LIMITS },
   carries: ["icmp"],
   linkMtu: 65_535,
   tunMtu: 1500,
@@ -153,7 +153,7 @@ const WAYS: Record<DropReason, () => Dropped> = {
     return dropped(network);
   },
   "circuits-full": () => {
-    const network = makeSealedNetwork({ clients: 1 });
+    const network = makeSealedNetwork({ circuits: 1 });
     exchange(network, REQUEST, ipv4({ source: "10.5.51.3" }, echo()));
     return dropped(network);
   },
@@ -183,7 +183,7 @@ const WAYS: Record<DropReason, () => Dropped> = {
     const link = medium.link(1);
     link.addNeighbour(2);
     const counters = new Counters();
-    const config = proxyConfig(GIVEN);
+    const config = proxyConfig(DIRECT);
     const node = proxyNode(config, tun, link, { counters, events: SILENT });
     medium.carry(2, 1, cell(RETURN_DATA, CIRCUIT, ipv4({}, echo({ type: 0 }))));
     for (const source of node.sources) source.move(0);
@@ -196,7 +196,7 @@ const WAYS: Record<DropReason, () => Dropped> = {
     link.send = () => false;
     const counters = new Counters();
     const makeExit = exitMaker({ kind: "echo", block: BLOCK }, undefined);
-    const node = routerNode(routerConfig(GIVEN, 1), link, { counters, events: SILENT }, makeExit);
+    const node = routerNode(routerConfig(DIRECT, 1), link, { counters, events: SILENT }, makeExit);
     medium.carry(1, 2, cell(RELAY_DATA, CIRCUIT, REQUEST));
     for (const source of node.sources) source.move(0);
     return onlyDrops(counters);

@@ -6,6 +6,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
 import { createHmac } from "node:crypto";
 import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import { Conversation } from "../../src/control/conversation.ts";
@@ -33,9 +34,9 @@ const MTU = 1500;
 const MAX_CELL_PACKET = 65_499;
 const EXIT = "192.168.201.2";
 
-/** A network whose circuits are there from the start. */
-const GIVEN: Network = {
-  circuits: { kind: "given" },
+/** A network of direct circuits. */
+const DIRECT: Network = {
+  circuits: { kind: "direct", hops: 1, limits: CIRCUIT_LIMITS },
   carries: ["icmp"],
   linkMtu: 65_535,
   tunMtu: MTU,
@@ -57,7 +58,7 @@ function makeProxy(entrance: "tun" | "link", refuseAs?: IpAddress): Bench {
   const tally = new Tally();
   const bench = { tally, toTun: 0, cells: 0, toWorld: 0 };
   const core = new ProxyCore(
-    proxyConfig(GIVEN, refuseAs),
+    proxyConfig(DIRECT, refuseAs),
     {
       toTun: () => ++bench.toTun > 0,
       toRouter: (_, cell) => {
@@ -94,7 +95,7 @@ function makeRouter(exitKind: "echo" | "raw-icmp"): RouterBench {
   };
   let raw: RawIcmpExit | undefined;
   const core = new RouterCore(
-    routerConfig(GIVEN, 1),
+    routerConfig(DIRECT, 1),
     {
       toNeighbour: (_, cell) => {
         if (cell.length > 8 + MTU) assert.fail(`a cell of ${cell.length} bytes`);

@@ -81,7 +81,11 @@ class Mesh {
     this.#isSealed = isSealed;
     const keys = NUMBERS.map(() => PROVIDER.generateKeyPair());
     const network: Network = {
-      circuits: { kind: "built", isSealed, hops: 3, limits: { ...CIRCUIT_LIMITS, lifetime: 10_000 } },
+      circuits: {
+        kind: isSealed ? "sealed" : "plain",
+        hops: 3,
+        limits: { ...CIRCUIT_LIMITS, lifetime: 10_000 },
+      },
       carries: ["icmp"],
       linkMtu: 65_535,
       tunMtu: 1500,

@@ -7,8 +7,9 @@
 import assert from "node:assert/strict";
 import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import { CellType } from "../../src/cell/cell.ts";
-import { BuiltCircuits, CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
-import { PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import { CIRCUIT_LIMITS, CircuitPool } from "../../src/circuit/origin/pool.ts";
+import { CIRCUIT_KINDS } from "../../src/circuit/kind.ts";
+import { byClient } from "../../src/circuit/origin/key.ts";
 import { OriginCircuit } from "../../src/circuit/origin/origin_circuit.ts";
 import { Layer } from "../../src/crypto/layer.ts";
 import type { CryptoProvider } from "../../src/crypto/provider.ts";
@@ -19,6 +20,7 @@ import { PROVIDER, testEach } from "../support/crypto.ts";
 import { address } from "../support/packets.ts";
 import { assertAnswers, type Heard, packetsOf, pingOf, tell } from "../support/ping.ts";
 import { Random } from "../support/random.ts";
+import { viewOf } from "../support/views.ts";
 import { Witness } from "../support/witness.ts";
 import { addressFromBits, LOOPBACK } from "../../src/ip/address.ts";
 
@@ -273,7 +275,7 @@ testEach(
   "a circuit that has ended seals nothing any more: least of all does it let packets out unsealed",
   (crypto) => {
     const key = () => globalThis.crypto.getRandomValues(new Uint8Array(32));
-    const circuit = new OriginCircuit(1, 0, SEALED, addressFromBits(7), false);
+    const circuit = new OriginCircuit(1, 0, CIRCUIT_KINDS.sealed, addressFromBits(7));
     for (let hop = 0; hop < 3; hop++) circuit.addLayer(new Layer(crypto, { send: key(), receive: key() }));
     const packet = new PacketBuffer();
     packet.load(packetsOf(pingOf())[0]!);
@@ -295,12 +297,13 @@ Deno.test("a client that is known beforehand gets its circuit at once, and one o
   for (const comes of [[], ["10.0.2.15"], ["10.0.2.16"], ["10.0.2.16", "10.0.2.15"]]) {
     const begun: number[] = [];
     const owner = { send: (to: number) => void begun.push(to), opened: () => {}, failed: () => {} };
-    const circuits = new BuiltCircuits(
+    const circuits = new CircuitPool(
       {
-        dialect: PLAIN,
+        kind: CIRCUIT_KINDS.plain,
         hops: 1,
         routers: [1, 2].map((router) => ({ link: { address: LOOPBACK, port: portOf(router) } })),
-        firstClient: address(VM),
+        keyOf: byClient,
+        first: { key: address(VM), replyTo: address(VM) },
         limits: CIRCUIT_LIMITS,
       },
       owner,
@@ -308,7 +311,9 @@ Deno.test("a client that is known beforehand gets its circuit at once, and one o
       LOWEST,
       undefined,
     );
-    for (const client of comes) assert.equal(circuits.choose(address(client), address(CSAIL), 5), "wait");
+    for (const client of comes) {
+      assert.equal(circuits.choose(viewOf({ source: client, destination: CSAIL }), 5), "wait");
+    }
     if (!comes.includes(VM)) assert.ok(circuits.deadline <= 5, "it is due");
     circuits.expire(5);
     assert.equal(begun.length, new Set([VM, ...comes]).size);

@@ -191,7 +191,7 @@ function exitAddress(router: Party): string {
 
 /** A ping in stage 2, whose router answers itself. */
 export function answeredInside(sequence = 1): Captures {
-  const captures = new Captures("given", [1]);
+  const captures = new Captures("direct", [1]);
   const request = ipv4({}, echo({ sequence }));
   const reply = ipv4({ source: "10.5.51.7", destination: "10.5.51.2" }, echo({ type: 0, sequence }));
   captures.tunnel(Note.fromHost, request);

@@ -10,9 +10,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { Build, type RouterDescription } from "../../src/circuit/origin/builder.ts";
+import { CircuitBuilder, type RouterDescription } from "../../src/circuit/origin/builder.ts";
 import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
-import { PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import { CIRCUIT_KINDS } from "../../src/circuit/kind.ts";
 import { OriginCircuit } from "../../src/circuit/origin/origin_circuit.ts";
 import type { Deliver } from "../../src/node/exit.ts";
 import { type Network, routerConfig } from "../../src/node/network.ts";
@@ -35,10 +35,7 @@ export interface AtExit {
 /** The UDP port of the proxy; the routers' come behind it. */
 const PROXY_PORT = 40_000;
 
-/**
- * Routers that begin circuits, plain or sealed. Router I has the address 192.168.20I.2 and the port
- * 40000 + I.
- */
+/** Routers of plain or sealed circuits. Router I has the address 192.168.20I.2 and the port 40000 + I. */
 export class Routers {
   /** As a proxy has to know them, in order. */
   readonly descriptions: readonly RouterDescription[];
@@ -56,11 +53,11 @@ export class Routers {
   /** Cells under way; the proxy is 0. */
   readonly #underWay: { readonly from: number; readonly to: number; readonly cell: Uint8Array }[] = [];
 
-  constructor(count: number, isSealed: boolean, change: Partial<RouterConfig> = {}) {
+  constructor(count: number, kind: "plain" | "sealed", change: Partial<RouterConfig> = {}) {
     const numbers = Array.from({ length: count }, (_, index) => index + 1);
     const keys = numbers.map(() => PROVIDER.generateKeyPair());
     const network: Network = {
-      circuits: { kind: "built", isSealed, hops: count, limits: CIRCUIT_LIMITS },
+      circuits: { kind, hops: count, limits: CIRCUIT_LIMITS },
       carries: ["icmp"],
       linkMtu: 65_535,
       tunMtu: 1500,
@@ -68,7 +65,7 @@ export class Routers {
       routers: numbers.map((number) => ({
         link: { address: address("127.0.0.1"), port: PROXY_PORT + number },
         address: address(`192.168.20${number}.2`),
-        ...(isSealed && { key: keys[number - 1]!.publicKey }),
+        ...(kind === "sealed" && { key: keys[number - 1]!.publicKey }),
       })),
     };
     this.descriptions = network.routers;
@@ -94,7 +91,7 @@ export class Routers {
             expire: () => {},
           };
         },
-        isSealed ? { crypto: PROVIDER, keys: keys[number - 1]! } : undefined,
+        kind === "sealed" ? { crypto: PROVIDER, keys: keys[number - 1]! } : undefined,
       )
     );
   }
@@ -110,10 +107,10 @@ export class Routers {
 
   /** Builds a circuit by these routers. */
   build(path: readonly number[], id = 1): OriginCircuit {
-    const dialect = this.configs[0]!.begins === "sealed" ? SEALED : PLAIN;
+    const kind = CIRCUIT_KINDS[this.configs[0]!.circuits];
     const indices = path.map((router) => router - 1);
-    const circuit = new OriginCircuit(id, indices[0]!, dialect, addressFromBits(0), false);
-    using build = new Build(circuit, indices, this.descriptions, PROVIDER);
+    const circuit = new OriginCircuit(id, indices[0]!, kind, addressFromBits(0));
+    using build = new CircuitBuilder(circuit, indices, this.descriptions, PROVIDER);
     const buffer = poisoned();
     while (build.next !== undefined) {
       build.ask(buffer);

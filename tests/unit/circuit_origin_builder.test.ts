@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { Build } from "../../src/circuit/origin/builder.ts";
-import { type Dialect, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import { CircuitBuilder } from "../../src/circuit/origin/builder.ts";
+import { CIRCUIT_KINDS } from "../../src/circuit/kind.ts";
 import { OriginCircuit } from "../../src/circuit/origin/origin_circuit.ts";
 import { PROLOGUE } from "../../src/circuit/prologue.ts";
 import { Layer } from "../../src/crypto/layer.ts";
@@ -16,26 +16,30 @@ const [EXTEND_DONE, SEALED_EXTEND, SEALED_EXTEND_DONE, HANDSHAKE] = [0x53, 0x62,
 const LINKS = [40_001, 40_002, 40_003, 40_004].map((port) => ({ address: LOOPBACK, port }));
 
 /** A build of a circuit by this path. */
-function makeBuild(path: readonly number[], dialect: Dialect, keys: readonly KeyPair[] = []): Build {
-  const circuit = new OriginCircuit(ID, path[0]!, dialect, addressFromBits(0), false);
+function makeBuild(
+  path: readonly number[],
+  kind: "plain" | "sealed",
+  keys: readonly KeyPair[] = [],
+): CircuitBuilder {
+  const circuit = new OriginCircuit(ID, path[0]!, CIRCUIT_KINDS[kind], addressFromBits(0));
   const routers = LINKS.map((link, index) => {
     const key = keys[index]?.publicKey;
     return key === undefined ? { link } : { link, key };
   });
-  return new Build(circuit, path, routers, dialect.isSealed ? PROVIDER : undefined);
+  return new CircuitBuilder(circuit, path, routers, kind === "sealed" ? PROVIDER : undefined);
 }
 
 /** The cell that asks the next hop. */
-function asked(build: Build): Uint8Array<ArrayBuffer> {
+function asked(build: CircuitBuilder): Uint8Array<ArrayBuffer> {
   const buffer = poisoned();
   build.ask(buffer);
   return buffer.copy();
 }
 
-const take = (build: Build, answer: Uint8Array) => build.take(poisoned(answer));
+const take = (build: CircuitBuilder, answer: Uint8Array) => build.take(poisoned(answer));
 
 Deno.test("plain: the first hop is asked to begin, then each is told of the next by address and port", () => {
-  const build = makeBuild([3, 0, 2], PLAIN);
+  const build = makeBuild([3, 0, 2], "plain");
   assert.deepEqual([build.next, build.awaited], [3, EXTEND_DONE]);
   assert.deepEqual(asked(build), hex("52 000000 00000007"));
   assert.equal(take(build, hex("53 000000 00000007")), undefined);
@@ -51,7 +55,7 @@ Deno.test("plain: the first hop is asked to begin, then each is told of the next
 });
 
 Deno.test("plain: an answer that says more than yes is none", () => {
-  const build = makeBuild([0, 1], PLAIN);
+  const build = makeBuild([0, 1], "plain");
   asked(build);
   assert.equal(take(build, hex("53 000000 00000007 00")), "unexpected-cell");
   assert.equal(build.next, 0, "and the build waits as before");
@@ -60,7 +64,7 @@ Deno.test("plain: an answer that says more than yes is none", () => {
 
 Deno.test("sealed, by hand: a handshake with the first hop, and with the second one within the first one's layer", () => {
   const keys = LINKS.map(() => PROVIDER.generateKeyPair());
-  const build = makeBuild([1, 3], SEALED, keys);
+  const build = makeBuild([1, 3], "sealed", keys);
   assert.equal(build.awaited, HANDSHAKE);
   const first = asked(build);
   assert.deepEqual(first.subarray(0, 8), hex("65 000000 00000007"));
@@ -85,7 +89,7 @@ Deno.test("sealed, by hand: a handshake with the first hop, and with the second 
 
 Deno.test("sealed: what is not the hop's own answer is refused, and the build waits as before", () => {
   const keys = LINKS.map(() => PROVIDER.generateKeyPair());
-  const build = makeBuild([1, 3], SEALED, keys);
+  const build = makeBuild([1, 3], "sealed", keys);
   const first = asked(build).slice(8);
   const answerOf = (router: number) =>
     respond(PROVIDER, { keys: keys[router]!, prologue: PROLOGUE }, first)?.message;
@@ -116,17 +120,17 @@ Deno.test("sealed: what is not the hop's own answer is refused, and the build wa
 
 Deno.test("each question is a handshake of its own: two builds by one path have nothing in common", () => {
   const keys = LINKS.map(() => PROVIDER.generateKeyPair());
-  const [one, other] = [1, 2].map(() => asked(makeBuild([1], SEALED, keys)));
+  const [one, other] = [1, 2].map(() => asked(makeBuild([1], "sealed", keys)));
   assert.notDeepEqual(one, other);
 });
 
-for (const dialect of [PLAIN, SEALED]) {
-  Deno.test(`${dialect.isSealed ? "sealed" : "plain"}: real routers answer, up to five of them`, () => {
+for (const kind of ["plain", "sealed"] as const) {
+  Deno.test(`${kind}: real routers answer, up to five of them`, () => {
     for (let hops = 1; hops <= 5; hops++) {
-      const routers = new Routers(5, dialect.isSealed);
+      const routers = new Routers(5, kind);
       const path = [4, 2, 0, 3, 1].slice(0, hops);
-      const circuit = new OriginCircuit(ID, path[0]!, dialect, addressFromBits(0), false);
-      using build = new Build(circuit, path, routers.descriptions, PROVIDER);
+      const circuit = new OriginCircuit(ID, path[0]!, CIRCUIT_KINDS[kind], addressFromBits(0));
+      using build = new CircuitBuilder(circuit, path, routers.descriptions, PROVIDER);
       for (const router of path) {
         assert.equal(build.next, router);
         const { awaited } = build;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MAX_PACKET } from "../../src/buffer/packet_buffer.ts";
 import { CellType } from "../../src/cell/cell.ts";
-import { longestPacket, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import { CIRCUIT_KINDS, longestPacket } from "../../src/circuit/kind.ts";
 import { OriginCircuit } from "../../src/circuit/origin/origin_circuit.ts";
 import { Layer } from "../../src/crypto/layer.ts";
 import { KEY } from "../../src/crypto/provider.ts";
@@ -20,7 +20,7 @@ const keysOf = (hop: number) => [pattern(KEY, 10 + hop), pattern(KEY, 20 + hop)]
 
 /** A sealed circuit of so many hops, and the hops' own ends of its layers, the first hop's first. */
 function makeCircuit(hops: number): { circuit: OriginCircuit; ends: Layer[] } {
-  const circuit = new OriginCircuit(ID, 2, SEALED, addressFromBits(0x0a00_020f), false);
+  const circuit = new OriginCircuit(ID, 2, CIRCUIT_KINDS.sealed, addressFromBits(0x0a00_020f));
   const ends = Array.from({ length: hops }, (_, hop) => {
     const [out, home] = keysOf(hop);
     circuit.addLayer(new Layer(PROVIDER, { send: out, receive: home }));
@@ -58,7 +58,7 @@ Deno.test("golden: what the hops have sealed on its way back comes off again, th
 });
 
 Deno.test("a plain circuit is a header", () => {
-  const circuit = new OriginCircuit(ID, 0, PLAIN, addressFromBits(0), false);
+  const circuit = new OriginCircuit(ID, 0, CIRCUIT_KINDS.plain, addressFromBits(0));
   const buffer = poisoned(BODY);
   assert.equal(circuit.seal(buffer, CellType.relayData), true);
   assert.deepEqual(buffer.copy(), cell(0x51, ID, BODY));
@@ -120,7 +120,7 @@ Deno.test("each truncation of a cell: too short for its layers, or not authentic
 
 Deno.test("the longest packet fits a buffer with all its layers", () => {
   const { circuit } = makeCircuit(5);
-  const longest = longestPacket(MAX_PACKET, SEALED, 5);
+  const longest = longestPacket(MAX_PACKET, "sealed", 5);
   const buffer = poisoned(pattern(longest));
   assert.equal(circuit.seal(buffer, relaySealed), true);
   assert.equal(buffer.length, 65_507, "the longest datagram that UDP takes");
@@ -136,7 +136,7 @@ Deno.test("the first hop's key has sealed most: it is what counts", () => {
 
 Deno.test("a key that may seal no more seals nothing, whichever hop's it is", () => {
   for (const worn of [0, 1, 2]) {
-    const circuit = new OriginCircuit(ID, 0, SEALED, addressFromBits(0), false);
+    const circuit = new OriginCircuit(ID, 0, CIRCUIT_KINDS.sealed, addressFromBits(0));
     for (const hop of [0, 1, 2]) {
       const layer = new Layer(PROVIDER, { send: pattern(KEY, hop), receive: pattern(KEY, 9) });
       // 2^48 cells later.

@@ -2,7 +2,7 @@
  * The life of circuits, told by a clock that only the test moves. The test plays the routers too:
  *
  * ```
- *   client ── choose ──► BuiltCircuits ── send ──► test
+ *   client ── choose ──► CircuitPool ─── send ──► test
  *                          expire ▲    ◄─ answer ── test
  *                           clock ┘
  * ```
@@ -11,8 +11,9 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { BuiltCircuits, CIRCUIT_LIMITS, type CircuitLimits } from "../../src/circuit/origin/pool.ts";
-import { type Dialect, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import { CIRCUIT_LIMITS, type CircuitLimits, CircuitPool } from "../../src/circuit/origin/pool.ts";
+import { CIRCUIT_KINDS, type CircuitKindName } from "../../src/circuit/kind.ts";
+import { byClient, type CircuitKey, type KeyOf } from "../../src/circuit/origin/key.ts";
 import type { OriginCircuit } from "../../src/circuit/origin/origin_circuit.ts";
 import type { DropReason } from "../../src/trace/counters.ts";
 import { Counters } from "../../src/trace/counters.ts";
@@ -21,7 +22,8 @@ import { event, EventMemory, routersOf } from "../support/events.ts";
 import { address, cell, hex, pattern, poisoned } from "../support/packets.ts";
 import { Random } from "../support/random.ts";
 import { Routers } from "../support/routers.ts";
-import { addressFromBits, type IpAddress } from "../../src/ip/address.ts";
+import { addressFromBits, formatIp, type IpAddress } from "../../src/ip/address.ts";
+import { viewOf } from "../support/views.ts";
 
 const [ALICE, BOB] = [address("10.0.2.15"), address("10.0.2.16")];
 const [EXTEND, EXTEND_DONE, DESTROY] = [0x52, 0x53, 0x66];
@@ -38,10 +40,11 @@ interface Sent {
 }
 
 interface Options {
-  readonly dialect?: Dialect;
+  readonly kind?: CircuitKindName;
   readonly hops?: number;
   readonly limits?: Partial<CircuitLimits>;
-  readonly firstClient?: IpAddress;
+  readonly first?: IpAddress;
+  readonly keyOf?: KeyOf;
   readonly seed?: number;
   /** Real routers, where circuits are sealed. */
   readonly routers?: Routers;
@@ -50,26 +53,30 @@ interface Options {
 /** Circuits of two hops by four routers, unless told otherwise, at the time zero. */
 class Rig {
   now = 0;
-  readonly circuits: BuiltCircuits;
+  readonly pool: CircuitPool;
   readonly counters = new Counters();
   readonly log = new EventMemory();
-  readonly opened: [client: IpAddress, id: number][] = [];
-  readonly failed: IpAddress[] = [];
+  readonly opened: [key: CircuitKey, id: number][] = [];
+  readonly failed: CircuitKey[] = [];
   readonly #hops: number;
   /** What was asked last, by circuit. */
   readonly #asked = new Map<number, Uint8Array>();
+  /** The first hop of each circuit. */
+  readonly #first = new Map<number, number>();
   #sent: Sent[] = [];
 
-  constructor({ dialect = PLAIN, hops = 2, limits = {}, firstClient, seed = 1, routers }: Options = {}) {
+  constructor(options: Options = {}) {
+    const { kind = "plain", hops = 2, limits = {}, first, keyOf = byClient, seed = 1, routers } = options;
     const random = new Random(seed);
     this.#hops = hops;
-    this.circuits = new BuiltCircuits(
+    this.pool = new CircuitPool(
       {
-        dialect,
+        kind: CIRCUIT_KINDS[kind],
         hops,
         routers: routers?.descriptions ?? LINKS.map((link) => ({ link })),
         limits: { ...CIRCUIT_LIMITS, ...limits },
-        ...(firstClient !== undefined && { firstClient }),
+        keyOf,
+        ...(first !== undefined && { first: { key: first, replyTo: first } }),
       },
       {
         send: (to, buffer) => {
@@ -77,17 +84,18 @@ class Rig {
           const id = new DataView(bytes.buffer).getUint32(4);
           const body = bytes.subarray(8);
           this.#sent.push({ to, type: bytes[0]!, id, body });
+          this.#first.set(id, to);
           if (bytes[0] === EXTEND) this.#asked.set(id, body);
         },
-        opened: (client, { id }, now) => {
+        opened: (key, { id }, now) => {
           assert.equal(now, this.now);
-          this.opened.push([client, id]);
+          this.opened.push([key, id]);
         },
-        failed: (client) => this.failed.push(client),
+        failed: (key) => this.failed.push(key),
       },
       { counters: this.counters, events: this.log },
       () => random.word() / 2 ** 32,
-      dialect.isSealed ? PROVIDER : undefined,
+      kind === "sealed" ? PROVIDER : undefined,
     );
   }
 
@@ -104,33 +112,37 @@ class Rig {
 
   /** Lets the clock go on to `now`, as the packet loop does: nothing that is due waits for what comes after it. */
   until(now: number): this {
-    while (this.circuits.deadline <= now) {
-      this.now = Math.max(this.now, this.circuits.deadline);
-      this.circuits.expire(this.now);
-      assert.ok(this.circuits.deadline > this.now, "what was due has been done");
+    while (this.pool.deadline <= now) {
+      this.now = Math.max(this.now, this.pool.deadline);
+      this.pool.expire(this.now);
+      assert.ok(this.pool.deadline > this.now, "what was due has been done");
     }
     this.now = now;
     return this;
   }
 
   /** What comes of a packet: the id of its circuit, or what it is to do without one. */
-  packet(client = ALICE): number | string {
-    const circuit = this.circuits.choose(client, address("128.30.2.155"), this.now);
+  packet(client = ALICE, destination = "128.30.2.155"): number | string {
+    const circuit = this.pool.choose(viewOf({ source: formatIp(client), destination }), this.now);
     return typeof circuit === "string" ? circuit : circuit.id;
   }
 
   find(id: number): OriginCircuit | undefined {
-    return LINKS.keys().map((router) => this.circuits.find(router, id)).find((circuit) =>
-      circuit !== undefined
-    );
+    return this.pool.find(this.#first.get(id)!, id);
+  }
+
+  /** Whether a circuit is being built: the pool then knows its id, and takes nothing but the answer. */
+  isBuilding(id: number): boolean {
+    const stray = poisoned(cell(0x54, id, hex("45")));
+    return this.pool.answer(this.#first.get(id)!, id, stray, this.now) === "unexpected-cell";
   }
 
   /**
-   * A cell comes by a circuit that there is: why it was dropped, or undefined. Unless said otherwise it is the answer, which
+   * A cell comes by a circuit: why it was dropped, or undefined. Unless said otherwise it is the answer, which
    * in the clear names whom the question named.
    */
   hears(id: number, type = EXTEND_DONE, body = this.#asked.get(id) ?? hex("")): DropReason | undefined {
-    return this.circuits.answer(this.find(id)!, poisoned(cell(type, id, body)), this.now);
+    return this.pool.answer(this.#first.get(id)!, id, poisoned(cell(type, id, body)), this.now);
   }
 
   /** All hops of a circuit answer at once. */
@@ -153,29 +165,27 @@ Deno.test("the usual limits: ten minutes to live, as Tor's; half a second to ans
     lifetime: 600_000,
     answer: 500,
     pause: 100,
-    longestPause: 2000,
+    maxPause: 2000,
     building: 15_000,
     draining: 10_000,
-    clients: 256,
+    circuits: 256,
     cells: 2 ** 32,
   });
 });
 
 Deno.test("nothing to trying: a client's first packet begins a circuit, and every packet waits until it is open", () => {
   const rig = new Rig();
-  assert.equal(rig.circuits.deadline, Infinity);
+  assert.equal(rig.pool.deadline, Infinity);
   assert.equal(rig.packet(), "wait");
   const [begin, ...more] = rig.sentCells();
   assert.deepEqual([begin!.type, begin!.id, begin!.body, more], [EXTEND, 1, hex(""), []]);
   assert.equal(rig.packet(), "wait");
   assert.deepEqual(rig.sent(), []);
-  assert.equal(rig.circuits.deadline, ANSWER);
-  assert.equal(rig.circuits.find(begin!.to, 1)!.isOpen, false);
-  assert.equal(
-    rig.circuits.find((begin!.to + 1) % 4, 1),
-    undefined,
-    "another router knows of no such circuit",
-  );
+  assert.equal(rig.pool.deadline, ANSWER);
+  assert.equal(rig.find(1), undefined, "not open yet");
+  const other = (begin!.to + 1) % 4;
+  const answer = poisoned(cell(EXTEND_DONE, 1, hex("")));
+  assert.equal(rig.pool.answer(other, 1, answer, 0), "unknown-circuit", "another router's circuit");
 });
 
 Deno.test("trying to open: each answer leads to the next question, and the last one opens the circuit", () => {
@@ -184,7 +194,7 @@ Deno.test("trying to open: each answer leads to the next question, and the last 
   const first = rig.sentCells()[0]!.to;
   rig.until(400);
   assert.equal(rig.hears(1), undefined);
-  assert.equal(rig.circuits.deadline, 400 + ANSWER, "each hop has its own time to answer");
+  assert.equal(rig.pool.deadline, 400 + ANSWER, "each hop has its own time to answer");
   assert.deepEqual(rig.sent(), ["52 1"]);
   rig.until(800);
   assert.equal(rig.hears(1), undefined);
@@ -195,8 +205,8 @@ Deno.test("trying to open: each answer leads to the next question, and the last 
   assert.deepEqual(rig.opened, [[ALICE, 1]]);
   assert.deepEqual(rig.sent(), []);
   assert.equal(rig.packet(), 1);
-  assert.equal(rig.find(1)!.isOpen, true);
-  assert.equal(rig.circuits.deadline, 900 + REPLACE_AT);
+  assert.equal(rig.find(1)!.id, 1);
+  assert.equal(rig.pool.deadline, 900 + REPLACE_AT);
   assert.deepEqual(rig.counters.snapshot(), { "circuits-built": 1, "build-time": 900_000 });
 
   const done = event("extend-done", { port: LINKS[first]!.port, incoming: 1 });
@@ -217,13 +227,13 @@ Deno.test("building to pausing: without an answer the circuit is given up, and i
   rig.sent();
   rig.until(ANSWER - 1);
   assert.deepEqual(rig.sent(), []);
-  assert.ok(rig.find(1));
+  assert.ok(rig.isBuilding(1));
   rig.until(ANSWER);
   assert.deepEqual(rig.sent(), ["66 1"]);
-  assert.equal(rig.find(1), undefined);
+  assert.ok(!rig.isBuilding(1));
   assert.equal(rig.packet(), "wait");
   assert.deepEqual(rig.sent(), [], "a pause is a pause");
-  assert.equal(rig.circuits.deadline, ANSWER + PAUSE);
+  assert.equal(rig.pool.deadline, ANSWER + PAUSE);
   assert.deepEqual(rig.counters.snapshot(), { "builds-failed": 1 });
 });
 
@@ -248,16 +258,16 @@ Deno.test("trying to gone: pauses double up to two seconds, and fifteen seconds 
   const rig = new Rig();
   rig.packet();
   const begun: number[] = [];
-  while (rig.circuits.deadline < Infinity) {
+  while (rig.pool.deadline < Infinity) {
     if (rig.sent().some((each) => each.startsWith("52"))) begun.push(rig.now);
-    rig.until(rig.circuits.deadline);
+    rig.until(rig.pool.deadline);
   }
   // Half a second for the answer, and pauses of 100, 200, 400, 800, 1600, 2000 … ms.
   assert.deepEqual(begun, [0, 600, 1300, 2200, 3500, 5600, 8100, 10_600, 13_100]);
   assert.equal(rig.now, 13_600);
   assert.deepEqual(rig.failed, [ALICE]);
   assert.deepEqual(rig.counters.snapshot(), { "builds-failed": 9 });
-  for (let id = 1; id <= 9; id++) assert.equal(rig.find(id), undefined);
+  for (let id = 1; id <= 9; id++) assert.ok(!rig.isBuilding(id));
 });
 
 Deno.test("gone, a client may come again: it is tried anew, from the first pause on", () => {
@@ -269,7 +279,7 @@ Deno.test("gone, a client may come again: it is tried anew, from the first pause
   assert.equal(rig.packet(), "wait");
   assert.deepEqual(rig.sent(), ["52 10"]);
   rig.until(20_000 + ANSWER);
-  assert.equal(rig.circuits.deadline, 20_000 + ANSWER + PAUSE);
+  assert.equal(rig.pool.deadline, 20_000 + ANSWER + PAUSE);
 });
 
 Deno.test("open to replacing: a circuit that is in use is replaced before it ends, and meanwhile goes on carrying", () => {
@@ -280,7 +290,7 @@ Deno.test("open to replacing: a circuit that is in use is replaced before it end
   rig.until(REPLACE_AT);
   assert.deepEqual(rig.sent(), ["52 2"]);
   assert.equal(rig.packet(), 1);
-  assert.equal(rig.circuits.deadline, REPLACE_AT + ANSWER);
+  assert.equal(rig.pool.deadline, REPLACE_AT + ANSWER);
 });
 
 Deno.test("replacing to open: packets take the new circuit, answers come in by the old one for ten seconds more", () => {
@@ -289,16 +299,16 @@ Deno.test("replacing to open: packets take the new circuit, answers come in by t
   rig.until(REPLACE_AT + 10).build(2);
   assert.deepEqual(rig.opened, [[ALICE, 1], [ALICE, 2]]);
   assert.equal(rig.packet(), 2);
-  assert.equal(rig.find(1)!.isOpen, true);
+  assert.ok(rig.find(1));
   rig.sent();
-  assert.equal(rig.circuits.deadline, REPLACE_AT + 10 + DRAINING);
+  assert.equal(rig.pool.deadline, REPLACE_AT + 10 + DRAINING);
   rig.until(REPLACE_AT + 10 + DRAINING - 1);
   assert.ok(rig.find(1));
   rig.until(REPLACE_AT + 10 + DRAINING);
   assert.deepEqual(rig.sent(), ["66 1"], "its hops are told");
   assert.equal(rig.find(1), undefined);
   assert.equal(rig.packet(), 2);
-  assert.equal(rig.circuits.deadline, 2 * REPLACE_AT + 10, "the new one lives as long as the old one did");
+  assert.equal(rig.pool.deadline, 2 * REPLACE_AT + 10, "the new one lives as long as the old one did");
 });
 
 Deno.test("replacing, a build that fails is tried again until the circuit's own end", () => {
@@ -322,7 +332,7 @@ Deno.test("replacing to trying: a circuit's time is a promise, and what comes th
   // The attempt that was under way goes on.
   let building: Sent | undefined;
   while (building === undefined) {
-    rig.until(rig.circuits.deadline);
+    rig.until(rig.pool.deadline);
     building = rig.sentCells().find(({ type }) => type === EXTEND);
   }
   rig.build(building.id);
@@ -346,7 +356,7 @@ Deno.test("replacing to trying: the attempt goes on from where it stands, be it 
     assert.equal(rig.packet(), "wait");
     rig.build(id);
     assert.equal(rig.packet(), id);
-    assert.equal(rig.circuits.deadline, rig.now + 0.9 * lifetime);
+    assert.equal(rig.pool.deadline, rig.now + 0.9 * lifetime);
   }
 });
 
@@ -356,7 +366,7 @@ Deno.test("open to gone: a circuit that nobody has used in the second half of it
   rig.until(REPLACE_AT);
   assert.deepEqual(rig.sent(), ["66 1"]);
   assert.equal(rig.find(1), undefined);
-  assert.equal(rig.circuits.deadline, Infinity);
+  assert.equal(rig.pool.deadline, Infinity);
   assert.deepEqual(rig.failed, []);
   assert.equal(rig.packet(), "wait");
 
@@ -370,32 +380,32 @@ Deno.test("open to gone: nobody looked until its time was over, used or not", ()
   const rig = open();
   rig.until(REPLACE_AT - 1).packet();
   rig.now = LIFETIME;
-  rig.circuits.expire(LIFETIME);
+  rig.pool.expire(LIFETIME);
   assert.deepEqual(rig.sent(), ["66 1"]);
   assert.equal(rig.packet(), "wait");
 });
 
 Deno.test("a circuit whose key has sealed its share is replaced, however young it is", () => {
-  const routers = new Routers(4, true);
-  const rig = new Rig({ dialect: SEALED, routers, hops: 1, limits: { cells: 3 } });
+  const routers = new Routers(4, "sealed");
+  const rig = new Rig({ kind: "sealed", routers, hops: 1, limits: { cells: 3 } });
   /** Real routers answer what was sent last. */
   const answer = () => {
     const { to, type, id, body } = rig.sentCells().at(-1)!;
     const [reply] = routers.send(to + 1, [cell(type, id, body)]);
-    assert.equal(rig.circuits.answer(rig.find(id)!, poisoned(reply!), rig.now), undefined);
+    assert.equal(rig.pool.answer(to, id, poisoned(reply!), rig.now), undefined);
   };
   rig.packet();
   answer();
   for (let packet = 0; packet < 3; packet++) {
     assert.equal(rig.packet(), 1);
     assert.deepEqual(rig.sent(), []);
-    rig.find(1)!.seal(poisoned(pattern(28)), SEALED.relay);
+    rig.find(1)!.seal(poisoned(pattern(28)), CIRCUIT_KINDS.sealed.relay);
   }
   assert.equal(rig.packet(), 1, "it goes on while the next one is built");
   assert.equal(rig.packet(), 1);
   answer();
   assert.equal(rig.packet(), 2);
-  assert.equal(rig.circuits.deadline, DRAINING);
+  assert.equal(rig.pool.deadline, DRAINING);
 });
 
 Deno.test("each client has a circuit of its own", () => {
@@ -407,11 +417,11 @@ Deno.test("each client has a circuit of its own", () => {
   assert.deepEqual([rig.packet(ALICE), rig.packet(BOB)], ["wait", 2]);
   rig.build(1);
   assert.deepEqual([rig.packet(ALICE), rig.packet(BOB)], [1, 2]);
-  assert.deepEqual([rig.find(1)!.client, rig.find(2)!.client], [ALICE, BOB]);
+  assert.deepEqual([rig.find(1)!.replyTo, rig.find(2)!.replyTo], [ALICE, BOB]);
 });
 
 Deno.test("no more clients than there may be; who is gone makes room", () => {
-  const rig = new Rig({ limits: { clients: 1 } });
+  const rig = new Rig({ limits: { circuits: 1 } });
   rig.packet(ALICE);
   assert.equal(rig.packet(BOB), "full");
   rig.build(1);
@@ -421,29 +431,30 @@ Deno.test("no more clients than there may be; who is gone makes room", () => {
 });
 
 Deno.test("a client that will certainly come has its circuit built before its first packet", () => {
-  const rig = new Rig({ firstClient: ALICE });
-  assert.equal(rig.circuits.deadline, -Infinity);
-  rig.circuits.expire(0);
+  const rig = new Rig({ first: ALICE });
+  assert.equal(rig.pool.deadline, -Infinity);
+  rig.pool.expire(0);
   assert.deepEqual(rig.sent(), ["52 1"]);
-  assert.equal(rig.circuits.deadline, ANSWER);
+  assert.equal(rig.pool.deadline, ANSWER);
   rig.build(1);
   assert.equal(rig.packet(), 1);
 });
 
 Deno.test("and only once, where its first packet was faster; somebody else's is not in its way", () => {
-  const fast = new Rig({ firstClient: ALICE });
+  const fast = new Rig({ first: ALICE });
   fast.packet(ALICE);
   fast.build(1).sent();
   fast.until(1000);
   assert.deepEqual(fast.sent(), []);
   assert.equal(fast.packet(), 1);
 
-  const other = new Rig({ firstClient: ALICE });
+  const other = new Rig({ first: ALICE });
   other.packet(BOB);
-  assert.equal(other.circuits.deadline, -Infinity);
-  other.circuits.expire(0);
+  assert.equal(other.pool.deadline, -Infinity);
+  other.pool.expire(0);
   assert.deepEqual(other.sent(), ["52 1", "52 2"]);
-  assert.deepEqual([other.find(1)!.client, other.find(2)!.client], [BOB, ALICE]);
+  other.build(1).build(2);
+  assert.deepEqual([other.find(1)!.replyTo, other.find(2)!.replyTo], [BOB, ALICE]);
 });
 
 Deno.test("what is no answer is dropped, and changes nothing", () => {
@@ -461,28 +472,24 @@ Deno.test("what is no answer is dropped, and changes nothing", () => {
     rig.sent();
     assert.equal(rig.hears(1, type, hex(body)), "unexpected-cell", what);
     assert.deepEqual(rig.sent(), [], what);
-    assert.equal(rig.circuits.deadline, ANSWER, what);
+    assert.equal(rig.pool.deadline, ANSWER, what);
     rig.build(1);
     assert.equal(rig.packet(), 1, what);
   }
 });
 
-Deno.test("an answer that nobody waits for is dropped: after the last one, and while another circuit is built or waited for", () => {
+Deno.test("circuit pool: drops an answer by a circuit that was given up, and knows open circuits from others", () => {
   const rig = open();
-  assert.equal(rig.hears(1), "unexpected-cell", "open");
+  assert.equal(rig.hears(1), "unknown-circuit", "open: nothing is being built");
   rig.until(REPLACE_AT - 1).packet();
   rig.until(REPLACE_AT);
-  assert.equal(rig.hears(1), "unexpected-cell", "the old one of two");
-  const second = rig.find(2)!;
+  assert.ok(rig.find(1), "the old one of two");
+  assert.ok(rig.isBuilding(2));
   rig.until(REPLACE_AT + ANSWER);
-  assert.equal(
-    rig.circuits.answer(second, poisoned(cell(EXTEND_DONE, 2, hex(""))), rig.now),
-    "unexpected-cell",
-    "given up",
-  );
+  assert.equal(rig.hears(2), "unknown-circuit", "given up");
   rig.until(REPLACE_AT + ANSWER + PAUSE).build(3);
-  assert.equal(rig.hears(1), "unexpected-cell", "draining");
-  assert.equal(rig.hears(3), "unexpected-cell");
+  assert.ok(rig.find(1), "draining");
+  assert.ok(rig.find(3));
 });
 
 Deno.test("the end of all: every hop of every circuit is told, be it open, draining or half built", () => {
@@ -491,10 +498,10 @@ Deno.test("the end of all: every hop of every circuit is told, be it open, drain
   rig.until(REPLACE_AT).build(2);
   rig.packet(BOB);
   rig.sent();
-  rig.circuits.closeAll();
+  rig.pool.closeAll();
   assert.deepEqual(rig.sent().toSorted(), ["66 1", "66 2", "66 3"]);
-  assert.equal(rig.circuits.deadline, Infinity);
-  for (const id of [1, 2, 3]) assert.equal(rig.find(id), undefined);
+  assert.equal(rig.pool.deadline, Infinity);
+  for (const id of [1, 2, 3]) assert.ok(!rig.find(id) && !rig.isBuilding(id));
 });
 
 Deno.test("whatever happens in whatever order, each circuit is ended once and none is left behind", () => {
@@ -514,24 +521,24 @@ Deno.test("whatever happens in whatever order, each circuit is ended once and no
   ) as fc.Arbitrary<
     { kind: "packet"; client: IpAddress } | { kind: "answer"; nth: number } | { kind: "wait"; ms: number }
   >;
-  const limits = { lifetime: 60_000, clients: 2 };
+  const limits = { lifetime: 60_000, circuits: 2 };
   fc.assert(
     fc.property(fc.array(step, { maxLength: 150 }), fc.nat(), fc.boolean(), (steps, seed, hasFirst) => {
-      const rig = new Rig({ seed, limits, ...(hasFirst && { firstClient: addressFromBits(1) }) });
+      const rig = new Rig({ seed, limits, ...(hasFirst && { first: addressFromBits(1) }) });
       const alive = new Set<number>();
       const look = () => {
         for (const { type, id } of rig.sentCells()) {
           if (type === DESTROY) assert.ok(alive.delete(id), `${id} was ended twice, or never begun`);
           else alive.add(id);
         }
-        for (const id of alive) assert.ok(rig.find(id), `${id} is lost`);
+        for (const id of alive) assert.ok(rig.find(id) || rig.isBuilding(id), `${id} is lost`);
         // For each of two clients one in use, one being built, and those that drain.
         assert.ok(alive.size <= 6, `${alive.size} circuits`);
       };
       for (const step of steps) {
         if (step.kind === "packet") {
           const chosen = rig.packet(step.client);
-          if (typeof chosen === "number") assert.equal(rig.find(chosen)?.client, step.client);
+          if (typeof chosen === "number") assert.equal(rig.find(chosen)?.replyTo, step.client);
         } else if (step.kind === "wait") rig.until(rig.now + step.ms);
         else {
           const id = [...alive][step.nth % alive.size];
@@ -542,9 +549,42 @@ Deno.test("whatever happens in whatever order, each circuit is ended once and no
       rig.until(rig.now + 1e6);
       look();
       assert.deepEqual([...alive], []);
-      assert.equal(rig.circuits.deadline, Infinity);
+      assert.equal(rig.pool.deadline, Infinity);
       assert.equal(rig.counters.get("circuits-built"), rig.opened.length);
     }),
     { numRuns: 300 },
   );
+});
+
+Deno.test("circuit pool: direct circuits are open from the start, one for each router", () => {
+  const rig = new Rig({ kind: "direct", hops: 1, keyOf: () => 0 });
+  assert.equal(rig.pool.deadline, Infinity);
+  assert.equal(rig.packet(), 1);
+  assert.equal(rig.packet(BOB), 1);
+  for (const neighbour of [0, 1, 2, 3]) {
+    const circuit = rig.pool.find(neighbour, neighbour + 1)!;
+    assert.deepEqual([circuit.id, circuit.neighbour], [neighbour + 1, neighbour]);
+  }
+  assert.equal(rig.pool.find(0, 2), undefined, "another router's");
+  assert.equal(rig.pool.find(0, 5), undefined);
+});
+
+Deno.test("circuit pool: direct circuits are never built and never end", () => {
+  const rig = new Rig({ kind: "direct", hops: 1, keyOf: () => 2, first: ALICE });
+  rig.pool.expire(1e9);
+  assert.equal(rig.packet(), 3);
+  const stray = poisoned(cell(EXTEND_DONE, 9, hex("")));
+  assert.equal(rig.pool.answer(0, 9, stray, 0), "unknown-circuit");
+  rig.pool.closeAll();
+  assert.deepEqual(rig.sent(), [], "no router is told");
+});
+
+Deno.test("circuit pool: takes any key, and one client's packets may have several circuits", () => {
+  const rig = new Rig({ keyOf: (packet) => `${formatIp(packet.source)} ${formatIp(packet.destination)}` });
+  rig.packet(ALICE, "18.9.22.69");
+  rig.packet(ALICE, "18.9.22.70");
+  rig.build(1).build(2);
+  assert.deepEqual([rig.packet(ALICE, "18.9.22.69"), rig.packet(ALICE, "18.9.22.70")], [1, 2]);
+  assert.deepEqual(rig.opened.map(([key]) => key), ["10.0.2.15 18.9.22.69", "10.0.2.15 18.9.22.70"]);
+  assert.deepEqual([rig.find(1)!.replyTo, rig.find(2)!.replyTo], [ALICE, ALICE], "answers go to the client");
 });

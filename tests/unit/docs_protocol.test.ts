@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import { CELL_HEADER, CellType } from "../../src/cell/cell.ts";
 import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
-import { type Dialect, longestPacket, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import { type CircuitKindName, longestPacket } from "../../src/circuit/kind.ts";
 import { HOP_LIMITS } from "../../src/circuit/relay/hop_table.ts";
 import { PROLOGUE } from "../../src/circuit/prologue.ts";
 import { FIRST_REPEAT, LAST_REPEAT } from "../../src/control/conversation.ts";
@@ -82,7 +82,7 @@ function passages(provider: CryptoProvider, hops: number): readonly (readonly [s
   const proxy = new ProxyCore(
     {
       routers: known.slice(0, hops),
-      circuits: { kind: "built", isSealed: true, hops, limits: CIRCUIT_LIMITS },
+      circuits: { kind: "sealed", hops, limits: CIRCUIT_LIMITS },
       carries: ["icmp"],
       linkMtu: 1500,
     },
@@ -104,8 +104,7 @@ function passages(provider: CryptoProvider, hops: number): readonly (readonly [s
           { ...PROXY_LINK, isRouter: false },
           ...others.map((other) => ({ ...other, isRouter: true })),
         ],
-        given: [],
-        begins: "sealed",
+        circuits: "sealed",
         carries: ["icmp"],
         mtu: 1500,
         limits: HOP_LIMITS,
@@ -239,10 +238,11 @@ Deno.test("the layers in docs/protocol.md are what RFC 8439 makes of the packets
 Deno.test("the longest packets in docs/protocol.md are those of the code", () => {
   const rows = [...DOCUMENT.matchAll(/^\| (plain|sealed) +\| ([\d,]+) +\|((?: *[\d,]+ *\|){5})$/gm)];
   const number = (text: string) => Number(text.replaceAll(",", ""));
-  const dialects: Record<string, Dialect> = { plain: PLAIN, sealed: SEALED };
-  for (const [row, dialect, mtu, cells] of rows) {
+  for (const [row, kind, mtu, cells] of rows) {
     const longest = cells!.split("|").slice(0, 5).map(number);
-    const expected = [1, 2, 3, 4, 5].map((hops) => longestPacket(number(mtu!), dialects[dialect!]!, hops));
+    const expected = [1, 2, 3, 4, 5].map((hops) =>
+      longestPacket(number(mtu!), kind as CircuitKindName, hops)
+    );
     assert.deepEqual(longest, expected, row);
   }
   assert.equal(rows.length, 4);

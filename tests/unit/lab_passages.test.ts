@@ -30,7 +30,7 @@ function wholeWay(round: number, ...routers: string[]): string[] {
   return [...pairs(parties), ...pairs(parties.toReversed())];
 }
 
-function run(circuits: "given" | "plain" | "sealed", ...path: number[]): Captures {
+function run(circuits: "direct" | "plain" | "sealed", ...path: number[]): Captures {
   return new Captures(circuits, path);
 }
 
@@ -46,7 +46,7 @@ Deno.test("lab passages: stage 2, the router answers itself", () => {
 });
 
 Deno.test("lab passages: stage 3, to the world and back", () => {
-  const captures = run("given", 1);
+  const captures = run("direct", 1);
   captures.ping({ sequence: 1 });
   captures.ping({ sequence: 2 });
   assert.deepEqual(legs(captures.items()), [...wholeWay(1, "router 1"), ...wholeWay(2, "router 1")]);
@@ -155,7 +155,7 @@ Deno.test("lab passages: other cells have no ping and no direction", () => {
 });
 
 Deno.test("lab passages: skips what is neither a packet nor a cell", () => {
-  const captures = run("given", 1);
+  const captures = run("direct", 1);
   captures.tunnel(Note.fromHost, hex("60000000 0000 3a ff"));
   captures.world(1, Note.fromWorld, hex("45"));
   captures.link(0, 1, hex("51000000 00000000")); // circuit 0
@@ -174,7 +174,7 @@ Deno.test("lab passages: a cell that nobody opened has no sight", () => {
 
 Deno.test("packet: kinds in words", () => {
   const kind = (header: Parameters<typeof ipv4>[0], payload: Uint8Array) => {
-    const captures = run("given", 1);
+    const captures = run("direct", 1);
     captures.tunnel(Note.fromHost, ipv4(header, payload));
     return kindOf(passages(captures.items())[0]!.packet!);
   };

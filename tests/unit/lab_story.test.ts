@@ -87,7 +87,7 @@ Deno.test("lab story: stage 3 as text shows the exit address and the links used"
     { from: "vm", interface: "eth0", to: "gw0", out: 0, in: 0 },
     { from: "vm", interface: "eth1", to: "gw1", out: 2, in: 12 },
   ];
-  const captures = new Captures("given", [1]);
+  const captures = new Captures("direct", [1]);
   captures.ping({ sequence: 1 });
   const text = storyText(story(3, captures, { ping: PING, links }));
   assertHasLines(text, [

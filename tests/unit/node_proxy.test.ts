@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
 import { CellType } from "../../src/cell/cell.ts";
 import { type ProxyConfig, ProxyCore } from "../../src/node/proxy.ts";
 import { Counters, type Snapshot } from "../../src/trace/counters.ts";
@@ -18,7 +19,7 @@ import {
 import { LOOPBACK, UNSPECIFIED } from "../../src/ip/address.ts";
 
 const PORT = 40_001;
-const CIRCUIT = 0x51;
+const CIRCUIT = 1;
 const HOST = "10.5.51.2";
 const PEER = "10.5.51.7";
 /** Bytes of the longest packet that fits a cell: 65,535, less 20 of the IPv4 header, 8 of UDP's and 8 of the cell's. */
@@ -36,7 +37,7 @@ function makeProxy(config: Partial<ProxyConfig> = {}, takes = true) {
   const core = new ProxyCore(
     {
       routers: [{ link: { address: LOOPBACK, port: PORT }, address: undefined }],
-      circuits: { kind: "given", ids: [CIRCUIT] },
+      circuits: { kind: "direct", hops: 1, limits: CIRCUIT_LIMITS },
       carries: ["icmp"],
       linkMtu: 65_535,
       ...config,
@@ -75,7 +76,7 @@ const REPLY = ipv4({ source: PEER, destination: HOST }, echo({ type: 0, data: pa
 Deno.test("a ping goes out as one cell, as it is, and is logged", () => {
   const proxy = makeProxy();
   proxy.fromTun(REQUEST);
-  assert.deepEqual(proxy.toRouter, [concat(hex("51 000000 00000051"), REQUEST)]);
+  assert.deepEqual(proxy.toRouter, [concat(hex("51 000000 00000001"), REQUEST)]);
   assert.deepEqual(proxy.toTun, []);
   assert.deepEqual(proxy.counted(), { "tun-in": 1, "link-out": 1 });
   assert.deepEqual(proxy.events, [

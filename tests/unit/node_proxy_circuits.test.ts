@@ -11,7 +11,7 @@
 import assert from "node:assert/strict";
 import { CellType } from "../../src/cell/cell.ts";
 import { CIRCUIT_LIMITS, type CircuitLimits } from "../../src/circuit/origin/pool.ts";
-import { longestPacket, PLAIN, SEALED } from "../../src/circuit/dialect.ts";
+import { longestPacket } from "../../src/circuit/kind.ts";
 import { ProxyCore } from "../../src/node/proxy.ts";
 import { UNSPECIFIED } from "../../src/ip/address.ts";
 import { Counters, type Snapshot } from "../../src/trace/counters.ts";
@@ -65,14 +65,13 @@ class Rig {
   constructor(options: Options = {}) {
     const { isSealed = true, hops = 3, limits, linkMtu = 65_535, firstClient, isLoud = false } = options;
     const random = new Random(1);
-    this.routers = new Routers(4, isSealed);
+    this.routers = new Routers(4, isSealed ? "sealed" : "plain");
     const routers = this.routers.descriptions.map((router) => ({ ...router, address: undefined }));
     this.core = new ProxyCore(
       {
         routers,
         circuits: {
-          kind: "built",
-          isSealed,
+          kind: isSealed ? "sealed" : "plain",
           hops,
           limits: { ...CIRCUIT_LIMITS, ...limits },
           ...(firstClient !== undefined && { firstClient: address(firstClient) }),
@@ -236,7 +235,7 @@ for (const isSealed of [false, true]) {
     const rig = new Rig({ isSealed, linkMtu: 1500, hops });
     const [message, longest] = [
       echo({ data: pattern(3000) }),
-      longestPacket(1500, isSealed ? SEALED : PLAIN, hops),
+      longestPacket(1500, isSealed ? "sealed" : "plain", hops),
     ];
     rig.fromTun(ipv4({ source: ALICE, destination: CSAIL }, message));
     assert.deepEqual(rig.routers.atExit.map(({ packet }) => readIpv4(packet).payload), [message]);
@@ -294,7 +293,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`${kind}: a client too many is told so at once`, () => {
-    const rig = new Rig({ isSealed, isLoud: true, limits: { clients: 1 } });
+    const rig = new Rig({ isSealed, isLoud: true, limits: { circuits: 1 } });
     rig.fromTun(ping(1, ALICE), ping(2, BOB));
     assert.deepEqual(rig.dropped(), { "circuits-full": 1 });
     assert.deepEqual(rig.toTun.map(told), [{ type: 3, code: 0, mtu: 0, about: ping(2, BOB) }]);

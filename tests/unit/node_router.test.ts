@@ -48,12 +48,11 @@ function makeRouter(takes = true) {
   } satisfies Exit & { expired: number };
   const core = new RouterCore(
     {
-      number: 1,
+      number: CIRCUIT,
       address: ADDRESS,
       neighbours: [{ address: LOOPBACK, port: PORT, isRouter: false }],
-      given: [{ neighbour: 0, id: CIRCUIT }],
+      circuits: "direct",
       carries: ["icmp"],
-      begins: "none",
       mtu: MTU,
       limits: HOP_LIMITS,
     },

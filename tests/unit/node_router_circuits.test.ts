@@ -58,7 +58,7 @@ function to(router: number): Uint8Array {
 function sealed(
   circuit: OriginCircuit,
   body: Uint8Array,
-  type: CellType = circuit.dialect.relay,
+  type: CellType = circuit.kind.relay,
 ): Uint8Array {
   const buffer = poisoned(body);
   assert.equal(circuit.seal(buffer, type), true);
@@ -68,9 +68,9 @@ function sealed(
 /** What is in the cells that have come back by a circuit. */
 function peeled(circuit: OriginCircuit, cells: readonly Uint8Array[]): Uint8Array[] {
   return cells.map((bytes) => {
-    assert.equal(bytes[0], circuit.dialect.back);
+    assert.equal(bytes[0], circuit.kind.back);
     const buffer = poisoned(bytes);
-    assert.equal(circuit.peel(buffer, circuit.dialect.back), undefined);
+    assert.equal(circuit.peel(buffer, circuit.kind.back), undefined);
     return buffer.copy();
   });
 }
@@ -81,11 +81,11 @@ function dropped(routers: Routers, router: number): Snapshot {
   return rest;
 }
 
-for (const isSealed of [false, true]) {
-  const kind = isSealed ? "sealed" : "plain";
+for (const kind of ["plain", "sealed"] as const) {
+  const isSealed = kind === "sealed";
 
   Deno.test(`${kind}: a packet comes to the exit with the last router's address, and its answer to whom it asked`, () => {
-    const routers = new Routers(4, isSealed);
+    const routers = new Routers(4, kind);
     const circuit = routers.build([1, 2, 3]);
     assert.deepEqual(routers.send(1, [sealed(circuit, REQUEST)]), []);
     const [{ router, handle, packet }, ...more] = routers.atExit as [Routers["atExit"][0]];
@@ -102,7 +102,7 @@ for (const isSealed of [false, true]) {
 
   Deno.test(`${kind}: an error quotes the packet as its sender knows it, whoever sent it on; every checksum stays right`, () => {
     for (const path of [[2], [2, 1], [4, 2, 1, 3]]) {
-      const routers = new Routers(4, isSealed);
+      const routers = new Routers(4, kind);
       const circuit = routers.build(path);
       routers.send(path[0]!, [sealed(circuit, REQUEST)]);
       const [{ packet, ...at }] = routers.atExit as [Routers["atExit"][0]];
@@ -117,7 +117,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`${kind}: an error that quotes somebody else is left as it is, but for whom it is for`, () => {
-    const routers = new Routers(2, isSealed);
+    const routers = new Routers(2, kind);
     const circuit = routers.build([1]);
     routers.send(1, [sealed(circuit, REQUEST)]);
     const quote = ipv4({ source: "192.0.2.1", destination: CSAIL }, echo());
@@ -128,7 +128,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`${kind}: fragments wait for each other at the exit, and answers that are too long are cut, each piece a cell`, () => {
-    const routers = new Routers(3, isSealed);
+    const routers = new Routers(3, kind);
     const circuit = routers.build([1, 2]);
     const message = echo({ data: pattern(4000) });
     const fragments = cutPlainly({ source: VM, destination: CSAIL }, message, 1400);
@@ -147,7 +147,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`${kind}: fragments that look alike but came by two circuits are not put together`, () => {
-    const routers = new Routers(3, isSealed);
+    const routers = new Routers(3, kind);
     const [one, other] = [routers.build([1, 2], 1), routers.build([1, 2], 2)];
     const header = { source: VM, destination: CSAIL, id: 7 };
     const [mine, theirs] = [echo({ data: pattern(1000) }), echo({ data: pattern(1000, 99) })];
@@ -161,7 +161,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`${kind}: an end goes to every hop, and then none of them knows the circuit`, () => {
-    const routers = new Routers(3, isSealed);
+    const routers = new Routers(3, kind);
     const circuit = routers.build([1, 2, 3]);
     const late = sealed(circuit, REQUEST);
     routers.send(1, [late]);
@@ -176,7 +176,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`${kind}: a circuit that is extended ends beyond the one who has asked for it`, () => {
-    const routers = new Routers(3, isSealed);
+    const routers = new Routers(3, kind);
     const circuit = routers.build([1, 2]);
     const body = isSealed ? concat(to(1), pattern(48)) : to(1);
     const wrong: [what: string, body: Uint8Array][] = [
@@ -189,19 +189,19 @@ for (const isSealed of [false, true]) {
       ["to half a port", body.subarray(0, 5)],
     ];
     for (const [index, [what, body]] of wrong.entries()) {
-      assert.deepEqual(routers.send(1, [sealed(circuit, body, circuit.dialect.extend)]), [], what);
+      assert.deepEqual(routers.send(1, [sealed(circuit, body, circuit.kind.building!.extend)]), [], what);
       assert.deepEqual(dropped(routers, 2), { "bad-extend": index + 1 }, what);
       assert.equal(routers.cores[2]!.circuits, 0, what);
     }
   });
 
   Deno.test(`${kind}: while the next router has not answered, nothing goes on to it, nor to another one`, () => {
-    const routers = new Routers(3, isSealed);
+    const routers = new Routers(3, kind);
     const circuit = routers.build([1]);
     routers.isDeaf = (router) => router === 2;
     const ask = (router: number) =>
       routers.send(1, [
-        sealed(circuit, concat(to(router), pattern(isSealed ? 48 : 0)), circuit.dialect.extend),
+        sealed(circuit, concat(to(router), pattern(isSealed ? 48 : 0)), circuit.kind.building!.extend),
       ]);
     ask(2);
     routers.carried.length = 0;
@@ -214,7 +214,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`${kind}: a router takes as many circuits as it may, and one more when one has ended`, () => {
-    const routers = new Routers(2, isSealed, { limits: { ...HOP_LIMITS, circuits: 2 } });
+    const routers = new Routers(2, kind, { limits: { ...HOP_LIMITS, circuits: 2 } });
     const circuit = routers.build([1], 1);
     routers.build([1], 2);
     assert.throws(() => routers.build([1], 3), /router 1 does not answer/);
@@ -224,7 +224,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`${kind}: a circuit that nobody uses is forgotten; what comes for it from the exit does not count as use`, () => {
-    const routers = new Routers(2, isSealed);
+    const routers = new Routers(2, kind);
     const { idle } = routers.configs[0]!.limits;
     assert.equal(idle, 660_000, "its lifetime, and a minute");
     const circuit = routers.build([1]);
@@ -248,7 +248,7 @@ function logs(routers: Routers): Timeless[][] {
 }
 
 Deno.test("plain, logged: who extends, who forwards, and by which ids", () => {
-  const routers = new Routers(3, false);
+  const routers = new Routers(3, "plain");
   routers.send(1, [cell(EXTEND, 1, NOTHING)]);
   assert.deepEqual(logs(routers), [[], [], []], "a beginning is not told");
   assert.deepEqual(routers.send(1, [cell(EXTEND, 1, to(2))]), [cell(EXTEND_DONE, 1, to(2))]);
@@ -277,7 +277,7 @@ Deno.test("plain, logged: who extends, who forwards, and by which ids", () => {
 });
 
 Deno.test("plain, logged: each hop puts its own address in the place of the source, and back what was there before", () => {
-  const routers = new Routers(3, false);
+  const routers = new Routers(3, "plain");
   const circuit = routers.build([1, 2, 3]);
   routers.send(1, [sealed(circuit, REQUEST)]);
   const [vm, destination] = [address(VM), address(CSAIL)];
@@ -330,7 +330,7 @@ Deno.test("plain, logged: each hop puts its own address in the place of the sour
 });
 
 Deno.test("sealed, logged: only the last hop can say more than by which ids a cell went", () => {
-  const routers = new Routers(3, true);
+  const routers = new Routers(3, "sealed");
   const circuit = routers.build([1, 2, 3]);
   // The proxy has blanked the source.
   const blank = ipv4({ source: "0.0.0.0", destination: CSAIL }, REQUEST.subarray(20));
@@ -361,8 +361,8 @@ Deno.test("sealed, logged: only the last hop can say more than by which ids a ce
 });
 
 Deno.test("what the exit says itself did not come from the world, and is not logged as if it had", () => {
-  for (const isSealed of [false, true]) {
-    const routers = new Routers(2, isSealed);
+  for (const kind of ["plain", "sealed"] as const) {
+    const routers = new Routers(2, kind);
     const circuit = routers.build([1]);
     routers.send(1, [sealed(circuit, REQUEST)]);
     routers.logs[0]!.clear();
@@ -376,7 +376,7 @@ Deno.test("what the exit says itself did not come from the world, and is not log
 });
 
 Deno.test("plain: begun once more, because the answer was lost, is answered once more and is the same circuit", () => {
-  const routers = new Routers(2, false);
+  const routers = new Routers(2, "plain");
   for (let time = 0; time < 3; time++) {
     assert.deepEqual(routers.send(1, [cell(EXTEND, 1, NOTHING)]), [cell(EXTEND_DONE, 1, NOTHING)]);
   }
@@ -410,7 +410,7 @@ Deno.test("plain: what every state does with every cell, from the one neighbour 
   for (const [table, from, id] of [[outward, 0, 0x01], [homeward, 2, 0x101]] as const) {
     for (const [state, verdicts] of Object.entries(table)) {
       for (let type = 0; type < 256; type++) {
-        const routers = new Routers(2, false);
+        const routers = new Routers(2, "plain");
         if (state !== "none") routers.send(1, [cell(EXTEND, 1, NOTHING)]);
         routers.isDeaf = (router) => router === 2 && state === "extending";
         if (state.startsWith("extend")) routers.send(1, [cell(EXTEND, 1, to(2))]);
@@ -441,7 +441,7 @@ Deno.test("sealed: what every state does with every cell that is not authentic",
     extended: { [relaySealed]: "forged", [sealedExtend]: "forged", [DESTROY]: "forged" },
   };
   for (const [state, verdicts] of Object.entries(outward)) {
-    const routers = new Routers(2, true);
+    const routers = new Routers(2, "sealed");
     if (state !== "none") routers.build(state === "begun" ? [1] : [1, 2]);
     const counts: Record<string, number> = {};
     for (let type = 0; type < 256; type++) {
@@ -458,7 +458,7 @@ Deno.test("sealed: what every state does with every cell that is not authentic",
     );
   }
   // From the next hop a router takes what that one alone can judge, and seals it: the proxy finds out.
-  const routers = new Routers(2, true);
+  const routers = new Routers(2, "sealed");
   routers.build([1, 2]);
   for (let type = 0; type < 256; type++) routers.send(1, [cell(type, 0x101, junk)], 2);
   assert.deepEqual(dropped(routers, 1), { "unexpected-cell": 254 });
@@ -469,7 +469,7 @@ Deno.test("sealed: what every state does with every cell that is not authentic",
 });
 
 Deno.test("sealed: a forged beginning is refused, and a handshake for another router, and one on a circuit that there is", () => {
-  const routers = new Routers(2, true);
+  const routers = new Routers(2, "sealed");
   const circuit = routers.build([1]);
   const keyOf = (router: number) => routers.descriptions[router - 1]!.key!;
   const begin = (router: number, prologue: Uint8Array) =>
@@ -493,7 +493,7 @@ Deno.test("sealed: a forged beginning is refused, and a handshake for another ro
 });
 
 Deno.test("sealed: every flipped bit and every repetition is found out by the next hop, and goes no further", () => {
-  const routers = new Routers(2, true);
+  const routers = new Routers(2, "sealed");
   const circuit = routers.build([1, 2]);
   const bytes = sealed(circuit, REQUEST);
   // Behind the header and the counter: one that has come before would be replayed.
@@ -515,7 +515,7 @@ Deno.test("sealed: every flipped bit and every repetition is found out by the ne
 });
 
 Deno.test("sealed: a key that may seal no more ends what would go back by it, and is counted", () => {
-  const routers = new Routers(2, true);
+  const routers = new Routers(2, "sealed");
   const circuit = routers.build([1]);
   routers.send(1, [sealed(circuit, REQUEST)]);
   const { seal } = Layer.prototype;
@@ -531,7 +531,7 @@ Deno.test("sealed: a key that may seal no more ends what would go back by it, an
 });
 
 Deno.test("sealed: a cell of one type is not authentic as another", () => {
-  const routers = new Routers(2, true);
+  const routers = new Routers(2, "sealed");
   const circuit = routers.build([1]);
   const bytes = sealed(circuit, REQUEST);
   bytes[0] = DESTROY;
@@ -541,7 +541,7 @@ Deno.test("sealed: a cell of one type is not authentic as another", () => {
 });
 
 Deno.test("sealed: no link but the exit's carries anything of the packet", () => {
-  const routers = new Routers(3, true);
+  const routers = new Routers(3, "sealed");
   const circuit = routers.build([1, 2, 3]);
   const first = sealed(circuit, REQUEST);
   routers.send(1, [first]);
@@ -559,7 +559,7 @@ Deno.test("sealed: no link but the exit's carries anything of the packet", () =>
 });
 
 Deno.test("plain: an answer for another address than the router's own is nobody's", () => {
-  const routers = new Routers(2, false);
+  const routers = new Routers(2, "plain");
   routers.build([1, 2]);
   const answer = ipv4({ source: CSAIL, destination: "192.168.202.2" }, echo({ type: 0 }));
   assert.deepEqual(routers.send(1, [cell(RETURN, 0x101, answer)], 2), []);
@@ -567,7 +567,7 @@ Deno.test("plain: an answer for another address than the router's own is nobody'
 });
 
 Deno.test("the same id on two links is two circuits: one neighbour cannot reach into another's", () => {
-  const routers = new Routers(2, false);
+  const routers = new Routers(2, "plain");
   routers.build([1], 0x201);
   assert.deepEqual(routers.send(1, [cell(EXTEND, 0x201, NOTHING)], 2), []);
   assert.equal(routers.cores[0]!.circuits, 2);

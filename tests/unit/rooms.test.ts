@@ -22,7 +22,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
   crypto: ["buffer", "errors"],
   "crypto/provider": ["crypto", "errors", "sys"],
-  circuit: ["buffer", "cell", "crypto"],
+  circuit: ["buffer", "cell", "crypto", "ip", "trace"],
   "circuit/origin": ["buffer", "cell", "circuit", "crypto", "ip", "trace"],
   "circuit/relay": ["circuit", "crypto", "ip"],
   node: ["buffer", "carry", "cell", "circuit", "circuit/origin", "circuit/relay", "crypto", "ip", "trace"],
@@ -33,6 +33,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "device/tap": ["buffer", "cell", "device", "exit/raw_icmp", "ip", "pcap", "sys", "trace"],
   runtime: [
     "buffer",
+    "circuit",
     "crypto",
     "crypto/provider",
     "device",
@@ -57,7 +58,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "trace",
   ],
 
-  config: ["errors", "ip"],
+  config: ["circuit", "errors", "ip"],
   // The settings of an exit, and a router's counters. Its channel waits by the timers of sys.
   control: ["errors", "exit", "ip", "json", "sys", "trace"],
   "host/plan": ["config", "errors", "ip"],
@@ -72,6 +73,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "run/launch": ["control", "crypto", "errors", "ip", "log", "sys", "trace"],
   // Joins everything below it into a run.
   run: [
+    "circuit",
     "circuit/origin",
     "config",
     "control",

@@ -2,12 +2,15 @@ import assert from "node:assert/strict";
 import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
 import { PROTOCOL_VERSION, PROXY_MESSAGE, type TrafficSettings } from "../../src/control/messages.ts";
 import type { ExitSettings } from "../../src/exit/registry.ts";
-import { type CircuitPlan, type Network, routerConfig } from "../../src/node/network.ts";
+import { type Network, routerConfig } from "../../src/node/network.ts";
+import type { CircuitPlan } from "../../src/node/proxy.ts";
 import { trafficSettings } from "../../src/run/members.ts";
 import { setUpRouter } from "../../src/run/router_setup.ts";
 import { address } from "../support/packets.ts";
 
 const ECHO: ExitSettings = { kind: "echo", block: { address: address("10.5.51.2"), prefix: 24 } };
+const DIRECT: CircuitPlan = { kind: "direct", hops: 1, limits: CIRCUIT_LIMITS };
+
 function networkOf(circuits: CircuitPlan): Network {
   const link = (port: number) => ({ address: address("127.0.0.1"), port });
   return {
@@ -38,11 +41,7 @@ function setUp(number: number, settings: TrafficSettings) {
 
 Deno.test("router setup: a router is set up as the network's plan wants it, whatever its circuits", () => {
   const built = { hops: 2, limits: CIRCUIT_LIMITS };
-  const plans: CircuitPlan[] = [
-    { kind: "given" },
-    { kind: "built", isSealed: false, ...built },
-    { kind: "built", isSealed: true, ...built },
-  ];
+  const plans: CircuitPlan[] = [DIRECT, { kind: "plain", ...built }, { kind: "sealed", ...built }];
   for (const plan of plans) {
     const network = networkOf(plan);
     for (const number of [1, 2, 3]) {
@@ -55,7 +54,7 @@ Deno.test("router setup: a router is set up as the network's plan wants it, what
 });
 
 Deno.test("router setup: captures name every member by its number and the port of its link", () => {
-  const settings = trafficSettings(networkOf({ kind: "given" }), 2, ECHO, {
+  const settings = trafficSettings(networkOf(DIRECT), 2, ECHO, {
     logsPackets: true,
     latency: 0,
     captures: "/tmp/captures",

@@ -17,9 +17,8 @@ const ROUTER_CONFIG: RouterConfig = {
   number: 1,
   address: addressFromBits(0),
   neighbours: [{ address: LOOPBACK, port: PROXY, isRouter: false }],
-  given: [{ neighbour: 0, id: 1 }],
+  circuits: "direct",
   carries: ["icmp"],
-  begins: "none",
   mtu: 1500,
   limits: HOP_LIMITS,
 };
@@ -37,7 +36,7 @@ function makeNodes() {
   const proxy = proxyNode(
     {
       routers: [{ link: { address: LOOPBACK, port: ROUTER }, address: undefined }],
-      circuits: { kind: "given", ids: [1] },
+      circuits: { kind: "direct", hops: 1, limits: CIRCUIT_LIMITS },
       carries: ["icmp"],
       linkMtu: 65_535,
     },
@@ -113,13 +112,7 @@ Deno.test("node: sends at a deadline without delay, and counts refused cells", (
   const proxy = proxyNode(
     {
       routers: [{ link: { address: LOOPBACK, port: ROUTER }, address: undefined }],
-      circuits: {
-        kind: "built",
-        isSealed: false,
-        hops: 1,
-        limits: CIRCUIT_LIMITS,
-        firstClient: addressFromBits(1),
-      },
+      circuits: { kind: "plain", hops: 1, limits: CIRCUIT_LIMITS, firstClient: addressFromBits(1) },
       carries: ["icmp"],
       linkMtu: 65_535,
     },

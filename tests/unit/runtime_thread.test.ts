@@ -10,18 +10,18 @@ import { address, cell, echo, ipv4, pattern } from "../support/packets.ts";
 import { addressFromBits, LOOPBACK } from "../../src/ip/address.ts";
 
 const MODULE = new URL("../../src/runtime/packet_thread.ts", import.meta.url);
+/** The router's number, and so the id of its direct circuit. */
 const CIRCUIT = 3;
 
 function routerRole(proxyPort: number): Role {
   return {
     kind: "router",
     config: {
-      number: 1,
+      number: CIRCUIT,
       address: addressFromBits(0),
       neighbours: [{ address: LOOPBACK, port: proxyPort, isRouter: false }],
-      given: [{ neighbour: 0, id: CIRCUIT }],
+      circuits: "direct",
       carries: ["icmp"],
-      begins: "none",
       mtu: 1500,
       limits: HOP_LIMITS,
     },

@@ -2,14 +2,13 @@
  * Building one circuit, hop by hop.
  *
  * ```
- *   ┌──────────┐ begun     ┌──────────┐ extended     ┌──────────┐ extended     ┌───────┐
+ *   ┌──────────┐ created   ┌──────────┐ extended     ┌──────────┐ extended     ┌───────┐
  *   │ no hop   ├──────────►│ 1 hop    ├─────────────►│ 2 hops   ├─── … ───────►│ built │
  *   └──────────┘           └──────────┘              └──────────┘              └───────┘
- *    asks with begin        asks with extend          asks with extend
+ *    sends create           sends extend              sends extend
  * ```
  *
- * Each question is asked once. What gets no answer is for the owner to notice: then this circuit is given up, and
- * another one tried by another path.
+ * Each cell is sent once. The owner notices a missing answer, gives this circuit up and tries another path.
  *
  * @module
  */
@@ -20,11 +19,12 @@ import { Layer } from "../../crypto/layer.ts";
 import { initiate, type Initiation } from "../../crypto/noise.ts";
 import type { CryptoProvider } from "../../crypto/provider.ts";
 import { wipe } from "../../crypto/wipe.ts";
+import type { Endpoint } from "../../ip/address.ts";
 import type { DropReason } from "../../trace/counters.ts";
+import type { Building } from "../kind.ts";
+import { PROLOGUE } from "../prologue.ts";
 import type { OriginCircuit } from "./origin_circuit.ts";
 import type { RouterIndex } from "./path.ts";
-import { PROLOGUE } from "../prologue.ts";
-import type { Endpoint } from "../../ip/address.ts";
 
 /** A router as a proxy has to know it to build circuits by it. */
 export interface RouterDescription {
@@ -34,20 +34,24 @@ export interface RouterDescription {
   readonly key?: Uint8Array<ArrayBuffer>;
 }
 
-/** A circuit that is being built. */
-export class Build implements Disposable {
+/** Builds one circuit. */
+export class CircuitBuilder implements Disposable {
   readonly circuit: OriginCircuit;
   /** The routers that it is to pass, in order. */
   readonly path: readonly RouterIndex[];
   readonly #routers: readonly RouterDescription[];
   readonly #crypto: CryptoProvider | undefined;
+  readonly #building: Building;
   /** Hops that have answered. */
   #hops = 0;
-  /** The handshake with the hop that is to answer next, where the circuit is sealed. */
+  /** The handshake with the hop that is to answer next, where the circuit has layers. */
   #handshake: Initiation | undefined;
 
   /**
-   * @param crypto needed where the circuit is sealed
+   * Nothing has been sent yet.
+   *
+   * @param circuit of a kind that is built
+   * @param crypto needed where the circuit has layers
    */
   constructor(
     circuit: OriginCircuit,
@@ -59,6 +63,7 @@ export class Build implements Disposable {
     this.path = path;
     this.#routers = routers;
     this.#crypto = crypto;
+    this.#building = circuit.kind.building!;
   }
 
   /** The router that is to answer next; undefined once all have. */
@@ -68,26 +73,25 @@ export class Build implements Disposable {
 
   /** The type of the answer that is waited for. */
   get awaited(): CellType {
-    const { dialect } = this.circuit;
-    return this.#hops === 0 ? dialect.begun : dialect.extended;
+    return this.#hops === 0 ? this.#building.created : this.#building.extended;
   }
 
   /** Makes `buffer` hold the cell that asks the next hop. There is one. */
   ask(buffer: PacketBuffer): void {
     const { link, key } = this.#routers[this.next!]!;
-    const { dialect } = this.circuit;
+    const { create, extend, hasLayers } = this.#building;
     let message = new Uint8Array();
-    if (dialect.isSealed) {
+    if (hasLayers) {
       this.#handshake = initiate(this.#crypto!, { remoteStatic: key!, prologue: PROLOGUE });
       message = this.#handshake.message;
     }
     if (this.#hops === 0) buffer.load(message);
     else writeExtend(buffer, link, message);
-    this.circuit.seal(buffer, this.#hops === 0 ? dialect.begin : dialect.extend);
+    this.circuit.seal(buffer, this.#hops === 0 ? create : extend);
   }
 
   /**
-   * Takes an answer of the {@linkcode Build.awaited} type: what is wrong with it, or undefined. After a fault, the
+   * Takes an answer of the {@linkcode CircuitBuilder.awaited} type: what is wrong with it, or undefined. After a fault, the
    * build waits as before.
    *
    * @param cell whole, and used up
@@ -95,7 +99,7 @@ export class Build implements Disposable {
   take(cell: PacketBuffer): DropReason | undefined {
     const fault = this.circuit.peel(cell, this.awaited);
     if (fault !== undefined) return fault;
-    if (!this.circuit.dialect.isSealed) {
+    if (!this.#building.hasLayers) {
       if (!this.#isFromNext(cell)) return "unexpected-cell";
     } else {
       const keys = this.#handshake!.finish(cell.copy());

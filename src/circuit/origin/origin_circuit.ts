@@ -11,9 +11,9 @@
 import type { PacketBuffer } from "../../buffer/packet_buffer.ts";
 import { type CellType, unwrapCell, wrapCell } from "../../cell/cell.ts";
 import type { Layer, LayerFault } from "../../crypto/layer.ts";
-import type { Dialect } from "../dialect.ts";
-import type { RouterIndex } from "./path.ts";
 import type { IpAddress } from "../../ip/address.ts";
+import type { CircuitKind } from "../kind.ts";
+import type { RouterIndex } from "./path.ts";
 
 /** One circuit, from the proxy to its last hop. */
 export class OriginCircuit implements Disposable {
@@ -21,32 +21,20 @@ export class OriginCircuit implements Disposable {
   readonly id: number;
   /** The first hop. */
   readonly neighbour: RouterIndex;
-  /** How its cells are written. */
-  readonly dialect: Dialect;
-  /** Whether it was there from the start, and leads to one router in the clear. */
-  readonly isGiven: boolean;
-  /** Whose packets it carries; 0 for everybody's, where they keep their source address. */
-  readonly client: IpAddress | undefined;
-  /** Whether it has been built to its last hop. */
-  isOpen: boolean;
+  /** Its kind. */
+  readonly kind: CircuitKind;
+  /** Address that answers go to, where the kind does not leave them as they are. */
+  readonly replyTo: IpAddress;
   /** When it was last used, in ms. */
   usedAt = 0;
   readonly #layers: Layer[] = [];
 
-  /** A circuit without layers; a given one is open. */
-  constructor(
-    id: number,
-    neighbour: RouterIndex,
-    dialect: Dialect,
-    client: IpAddress | undefined,
-    isGiven: boolean,
-  ) {
+  /** A circuit without layers. */
+  constructor(id: number, neighbour: RouterIndex, kind: CircuitKind, replyTo: IpAddress) {
     this.id = id;
     this.neighbour = neighbour;
-    this.dialect = dialect;
-    this.client = client;
-    this.isGiven = isGiven;
-    this.isOpen = isGiven;
+    this.kind = kind;
+    this.replyTo = replyTo;
   }
 
   /** Adds the layer of the next hop. */
@@ -82,7 +70,7 @@ export class OriginCircuit implements Disposable {
     return undefined;
   }
 
-  /** Wipes the keys. The layers stay, so that whoever sealed with them afterwards would fail, and not send in the clear. */
+  /** Wipes the keys. The layers stay, so that sealing afterwards fails and sends nothing in the clear. */
   [Symbol.dispose](): void {
     for (const layer of this.#layers) layer[Symbol.dispose]();
   }

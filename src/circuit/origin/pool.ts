@@ -1,17 +1,20 @@
 /**
- * Circuits that are built by random paths, one for each client, and replaced before they end.
+ * The circuits of a proxy: one for each key, built by a random path and replaced before its life ends. A circuit that
+ * both ends know from the start is open for ever.
  *
  * ```
- *                    built                 replaceAt, where it is in use
- *   ┌────────┐ ──────────────────► ┌──────┐ ─────────────────────────► ┌───────────┐
- *   │ trying │                     │ open │                            │ replacing │
- *   └────────┘ ◄────────────────── └──────┘ ◄───────────────────────── └───────────┘
- *     │    ▲        closeAt          │        built: the old one drains      │
- *     │    └─────────────────────────┼───────────────────────────────────────┘ closeAt
- *     ▼ giveUpAt                     ▼ replaceAt, where nobody has used it
- *    gone                           gone
+ *   ┌──────────┐ expire, or the first packet
+ *   │ expected ├─────┐
+ *   └──────────┘     ▼   built                 replaceAt, if it is in use
+ *               ┌────────┐ ──────────► ┌──────┐ ───────────────────────► ┌───────────┐
+ *               │ trying │             │ open │                          │ replacing │
+ *               └────────┘             └──────┘ ◄─────────────────────── └───────────┘
+ *                 │    ▲                 │        built: the old circuit drains │
+ *                 │    └─────────────────┼──────────────────────────────────────┘ closeAt
+ *                 ▼ giveUpAt             ▼ replaceAt, if nobody has used it lately; closeAt
+ *                gone                   gone
  *
- *   an attempt, in trying and in replacing:   building ──no answer──► pausing ──until──► building, by another path
+ *   an attempt, while trying or replacing:   building ── no answer ──► pausing ── until ──► building, by another path
  * ```
  *
  * A core without I/O.
@@ -21,15 +24,17 @@
 import { PacketBuffer } from "../../buffer/packet_buffer.ts";
 import { CellType, cellType } from "../../cell/cell.ts";
 import type { CryptoProvider } from "../../crypto/provider.ts";
+import { type IpAddress, UNSPECIFIED } from "../../ip/address.ts";
+import type { Ipv4View } from "../../ip/ipv4.ts";
 import type { DropReason } from "../../trace/counters.ts";
 import type { Trace } from "../../trace/trace.ts";
-import { Build, type RouterDescription } from "./builder.ts";
-import type { Circuits, Without } from "./circuits.ts";
-import type { Dialect } from "../dialect.ts";
-import { CircuitIds } from "../ids.ts";
+import { Deadlines } from "../deadlines.ts";
+import { CircuitIds, fixedId } from "../ids.ts";
+import type { CircuitKind } from "../kind.ts";
+import { CircuitBuilder, type RouterDescription } from "./builder.ts";
+import type { CircuitKey, KeyOf } from "./key.ts";
 import { OriginCircuit } from "./origin_circuit.ts";
 import { choosePath, type RouterIndex } from "./path.ts";
-import type { IpAddress } from "../../ip/address.ts";
 
 /** How long things may take, in ms, and how many there may be. */
 export interface CircuitLimits {
@@ -37,86 +42,95 @@ export interface CircuitLimits {
   readonly lifetime: number;
   /** That a hop may take to answer. */
   readonly answer: number;
-  /** Between a failed build and the next one; twice as long each further time, up to `longestPause`. */
+  /** Between a failed build and the next one; twice as long each further time, up to `maxPause`. */
   readonly pause: number;
   /** What the pause grows to. */
-  readonly longestPause: number;
+  readonly maxPause: number;
   /** From the first try to the last. */
   readonly building: number;
   /** That the answers of a circuit may still come in after it has been replaced. */
   readonly draining: number;
-  /** Clients with a circuit at a time. */
-  readonly clients: number;
+  /** Circuits in use at a time, not counting those that are to replace another. */
+  readonly circuits: number;
   /** Cells that one key seals before its circuit is replaced: far below what its counter holds. */
   readonly cells: number;
 }
 
-/** The usual limits. Circuits live as long as Tor's before new flows get another (`MaxCircuitDirtiness`). */
+/** The defaults. Circuits live as long as Tor's before new flows get another (`MaxCircuitDirtiness`). */
 export const CIRCUIT_LIMITS: CircuitLimits = {
   lifetime: 600_000,
   answer: 500,
   pause: 100,
-  longestPause: 2000,
+  maxPause: 2000,
   building: 15_000,
   draining: 10_000,
-  clients: 256,
+  circuits: 256,
   cells: 2 ** 32,
 };
 
 /** The part of its life that a circuit has behind it when its replacement is begun. */
 const REPLACED_AT = 0.9;
 
-/** What built circuits are made by. */
-export interface BuiltConfig {
-  /** Whether they are plain or sealed. */
-  readonly dialect: Dialect;
+/** What a pool needs to know. */
+export interface PoolConfig {
+  /** The kind of its circuits. */
+  readonly kind: CircuitKind;
   /** Routers on a path. */
   readonly hops: number;
-  /** What the paths are made of, in the order of the link's neighbours. */
+  /** What paths are made of, in the order of the link's neighbours. */
   readonly routers: readonly RouterDescription[];
-  /** A client that will certainly come: its circuit is built at once. */
-  readonly firstClient?: IpAddress;
-  /** How long things may take, and how many there may be. */
+  /** Which circuit a packet takes. */
+  readonly keyOf: KeyOf;
+  /** A key whose packets will certainly come: a circuit that has to be built is built for it at once. */
+  readonly first?: { readonly key: CircuitKey; readonly replyTo: IpAddress };
   readonly limits: CircuitLimits;
 }
 
-/** Who has the circuits. */
-export interface CircuitOwner {
+/** What the pool tells its owner. */
+export interface PoolOwner {
   /** Sends a cell to a router; the buffer is used up. */
   send(neighbour: RouterIndex, cell: PacketBuffer): void;
-  /** A client's circuit is open: what has waited for it can go. */
-  opened(client: IpAddress, circuit: OriginCircuit, now: number): void;
-  /** No circuit could be built: what has waited for it cannot go. */
-  failed(client: IpAddress): void;
+  /** A circuit is open: packets that have waited for it can go. */
+  opened(key: CircuitKey, circuit: OriginCircuit, now: number): void;
+  /** No circuit could be built: packets that have waited for it cannot go. */
+  failed(key: CircuitKey): void;
 }
 
-/** A try after the other to build a circuit. */
+/** What becomes of a packet for which there is no circuit. */
+export type Without =
+  /** One is being built: the packet may wait. */
+  | "wait"
+  /** There are as many circuits as there may be. */
+  | "full";
+
+/** A circuit that is being built, as one of several attempts. */
+interface Building {
+  readonly kind: "building";
+  readonly entry: Entry;
+  readonly builder: CircuitBuilder;
+  readonly startedAt: number;
+  readonly tries: Tries;
+  /** When the hop that is to answer next must have answered. */
+  answerBy: number;
+}
+
+/** One attempt after the other to build a circuit. */
 type Attempt =
-  | {
-    readonly kind: "building";
-    readonly build: Build;
-    readonly begunAt: number;
-    readonly answerBy: number;
-    readonly tries: Tries;
-  }
+  | Building
   | { readonly kind: "pausing"; readonly until: number; readonly avoid: RouterIndex; readonly tries: Tries };
 
-/** What is known about the tries so far. */
+/** What is known about the attempts so far. */
 interface Tries {
   readonly giveUpAt: number;
-  /** Before the next one, if this one fails. */
+  /** Before the next attempt, if this one fails. */
   readonly pause: number;
 }
 
-/** The state of a client's circuit. */
+/** The state of a key's circuit. */
 type State =
+  | { readonly kind: "expected" }
   | { readonly kind: "trying"; readonly attempt: Attempt }
-  | {
-    readonly kind: "open";
-    readonly circuit: OriginCircuit;
-    readonly replaceAt: number;
-    readonly closeAt: number;
-  }
+  | Open
   | {
     readonly kind: "replacing";
     readonly circuit: OriginCircuit;
@@ -124,236 +138,282 @@ type State =
     readonly attempt: Attempt;
   };
 
-/** The circuits of a proxy's clients. */
-export class BuiltCircuits implements Circuits {
-  readonly #config: BuiltConfig;
-  readonly #owner: CircuitOwner;
+interface Open {
+  readonly kind: "open";
+  readonly circuit: OriginCircuit;
+  readonly replaceAt: number;
+  readonly closeAt: number;
+}
+
+/** What the pool knows of a key. */
+interface Entry {
+  readonly key: CircuitKey;
+  /** The reply address of its circuits. */
+  readonly replyTo: IpAddress;
+  state: State;
+}
+
+/** The circuits of a proxy. */
+export class CircuitPool {
+  /** Which circuit a packet takes. */
+  readonly keyOf: KeyOf;
+  readonly #config: PoolConfig;
+  readonly #owner: PoolOwner;
   readonly #trace: Trace;
   readonly #random: () => number;
   readonly #crypto: CryptoProvider | undefined;
-  readonly #clients = new Map<IpAddress, State>();
+  readonly #entries = new Map<CircuitKey, Entry>();
+  readonly #deadlines = new Deadlines<Entry>();
   /** Circuits that have been replaced, until nothing comes by them any more; the first to close is the first. */
   readonly #draining: { readonly circuit: OriginCircuit; readonly until: number }[] = [];
-  /** Every circuit that may still receive. */
-  readonly #byId = new Map<number, OriginCircuit>();
+  /** Circuits that carry packets, draining ones included, by id. */
+  readonly #open = new Map<number, OriginCircuit>();
+  /** Circuits that are being built, by id. */
+  readonly #building = new Map<number, Building>();
   readonly #ids = new CircuitIds(0);
   readonly #cell = new PacketBuffer();
-  #firstClient: IpAddress | undefined;
-  #deadline = Infinity;
 
   /**
-   * No circuit yet.
+   * A pool of the circuits that are there from the start, if the kind has any.
    *
    * @param random numbers in [0, 1) that an outsider cannot guess
-   * @param crypto needed where circuits are sealed
+   * @param crypto needed where circuits have layers
    */
   constructor(
-    config: BuiltConfig,
-    owner: CircuitOwner,
+    config: PoolConfig,
+    owner: PoolOwner,
     trace: Trace,
     random: () => number,
     crypto: CryptoProvider | undefined,
   ) {
+    this.keyOf = config.keyOf;
     this.#config = config;
     this.#owner = owner;
     this.#trace = trace;
     this.#random = random;
     this.#crypto = crypto;
-    this.#firstClient = config.firstClient;
-    this.#reckon();
+    const { kind, routers, first } = config;
+    if (kind.building === undefined) { for (const router of routers.keys()) this.#addFixed(router); }
+    else if (first !== undefined) this.#add(first.key, first.replyTo, { kind: "expected" });
   }
 
-  /** {@inheritDoc Circuits.deadline} */
+  /** When {@linkcode CircuitPool.expire} next has something to do, in ms; Infinity for never. */
   get deadline(): number {
-    return this.#deadline;
+    return Math.min(this.#deadlines.next, this.#draining[0]?.until ?? Infinity);
   }
 
-  /** {@inheritDoc Circuits.choose} */
-  choose(client: IpAddress, _destination: IpAddress, now: number): OriginCircuit | Without {
-    const state = this.#clients.get(client);
-    if (state !== undefined && state.kind !== "trying") {
-      state.circuit.usedAt = now;
-      if (state.kind === "open" && state.circuit.sent >= this.#config.limits.cells) {
-        this.#replace(client, state, now);
-      }
-      return state.circuit;
+  /** The open circuit for a packet, or what becomes of the packet without one. */
+  choose(packet: Ipv4View, now: number): OriginCircuit | Without {
+    const key = this.keyOf(packet);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) {
+      if (this.#entries.size >= this.#config.limits.circuits) return "full";
+      this.#try(this.#add(key, packet.source, { kind: "expected" }), now);
+      return "wait";
     }
-    if (state !== undefined) return "wait";
-    if (this.#clients.size >= this.#config.limits.clients) return "full";
-    this.#begin(client, now);
-    return "wait";
+    const { state } = entry;
+    switch (state.kind) {
+      case "expected":
+        this.#try(entry, now);
+        return "wait";
+      case "trying":
+        return "wait";
+      case "open":
+        if (state.circuit.sent >= this.#config.limits.cells) this.#replace(entry, state, now);
+    }
+    state.circuit.usedAt = now;
+    return state.circuit;
   }
 
-  /** {@inheritDoc Circuits.find} */
+  /** The circuit with this id on the link to a router, if it is or was open. */
   find(neighbour: RouterIndex, id: number): OriginCircuit | undefined {
-    const circuit = this.#byId.get(id);
+    const circuit = this.#open.get(id);
     return circuit?.neighbour === neighbour ? circuit : undefined;
   }
 
-  /** {@inheritDoc Circuits.answer} */
-  answer(circuit: OriginCircuit, cell: PacketBuffer, now: number): DropReason | undefined {
-    const client = circuit.client!;
-    const state = this.#clients.get(client);
-    if (state === undefined || state.kind === "open" || state.attempt.kind !== "building") {
-      return "unexpected-cell";
-    }
-    const { build, begunAt } = state.attempt;
-    if (build.circuit !== circuit || cellType(cell) !== build.awaited) return "unexpected-cell";
-    const fault = build.take(cell);
+  /**
+   * Takes a cell by a circuit that is not open: it may be the answer that an attempt waits for.
+   *
+   * @param cell whole, and used up
+   * @returns why it was dropped, or undefined
+   */
+  answer(neighbour: RouterIndex, id: number, cell: PacketBuffer, now: number): DropReason | undefined {
+    const building = this.#building.get(id);
+    if (building?.builder.circuit.neighbour !== neighbour) return "unknown-circuit";
+    const { builder, entry } = building;
+    if (cellType(cell) !== builder.awaited) return "unexpected-cell";
+    const fault = builder.take(cell);
     if (fault !== undefined) return fault;
-    const { port } = this.#config.routers[circuit.neighbour]!.link;
-    this.#trace.events.extendDone(circuit.id, port, now);
-    if (build.next !== undefined) {
-      this.#ask(build);
-      this.#set(client, {
-        ...state,
-        attempt: { ...state.attempt, answerBy: now + this.#config.limits.answer },
-      });
-      return undefined;
+    const { port } = this.#config.routers[neighbour]!.link;
+    this.#trace.events.extendDone(id, port, now);
+    if (builder.next === undefined) this.#opened(building, now);
+    else {
+      this.#ask(builder);
+      building.answerBy = now + this.#config.limits.answer;
+      this.#set(entry, entry.state);
     }
-    this.#trace.counters.count("circuits-built");
-    this.#trace.counters.count("build-time", Math.round(1000 * (now - begunAt)));
-    if (state.kind === "replacing") this.#drain(state.circuit, now);
-    circuit.isOpen = true;
-    circuit.usedAt = now;
-    const { lifetime } = this.#config.limits;
-    this.#set(client, {
-      kind: "open",
-      circuit,
-      replaceAt: now + REPLACED_AT * lifetime,
-      closeAt: now + lifetime,
-    });
-    this.#owner.opened(client, circuit, now);
     return undefined;
   }
 
-  /** {@inheritDoc Circuits.expire} */
+  /** Does what is due. */
   expire(now: number): void {
-    if (this.#firstClient !== undefined) this.#begin(this.#firstClient, now);
     while (this.#draining.length > 0 && this.#draining[0]!.until <= now) {
       this.#close(this.#draining.shift()!.circuit);
     }
-    for (const [client, state] of this.#clients) if (deadlineOf(state) <= now) this.#due(client, state, now);
-    this.#reckon();
+    for (let entry; (entry = this.#deadlines.take(now)) !== undefined;) this.#due(entry, entry.state, now);
   }
 
-  /** {@inheritDoc Circuits.closeAll} */
+  /** Tears down every circuit that has been built, at once: tells the routers and wipes the keys. */
   closeAll(): void {
-    for (const state of this.#clients.values()) {
-      if (state.kind !== "open" && state.attempt.kind === "building") state.attempt.build[Symbol.dispose]();
-    }
-    for (const circuit of [...this.#byId.values()]) this.#close(circuit);
-    this.#clients.clear();
+    for (const { builder } of this.#building.values()) this.#giveUp(builder);
+    for (const circuit of this.#open.values()) this.#close(circuit);
+    this.#entries.clear();
+    this.#deadlines.clear();
     this.#draining.length = 0;
-    this.#reckon();
   }
 
-  /** Something of this client's is due. */
-  #due(client: IpAddress, state: State, now: number): void {
+  /** Something of this entry is due. */
+  #due(entry: Entry, state: State, now: number): void {
     switch (state.kind) {
+      case "expected":
+        return this.#try(entry, now);
       case "trying": {
-        const attempt = this.#goOn(state.attempt, client, now);
-        if (attempt !== undefined) return this.#set(client, { kind: "trying", attempt });
-        this.#clients.delete(client);
-        return this.#owner.failed(client);
+        const attempt = this.#goOn(entry, state.attempt, now);
+        if (attempt !== undefined) return this.#set(entry, { kind: "trying", attempt });
+        this.#forget(entry);
+        return this.#owner.failed(entry.key);
       }
       case "open":
         if (now < state.closeAt && isInUse(state, this.#config.limits)) {
-          return this.#replace(client, state, now);
+          return this.#replace(entry, state, now);
         }
-        this.#clients.delete(client);
+        this.#forget(entry);
         return this.#close(state.circuit);
       case "replacing": {
-        const attempt = this.#goOn(state.attempt, client, now) ??
-          this.#build(client, this.#firstTries(now), now);
-        if (now < state.closeAt) return this.#set(client, { ...state, attempt });
-        // A circuit's time is a promise. What comes now waits for the next one.
+        const attempt = this.#goOn(entry, state.attempt, now) ?? this.#firstAttempt(entry, now);
+        if (now < state.closeAt) return this.#set(entry, { ...state, attempt });
+        // A circuit never outlives its lifetime, so packets now wait for the next one.
         this.#close(state.circuit);
-        return this.#set(client, { kind: "trying", attempt });
+        return this.#set(entry, { kind: "trying", attempt });
       }
     }
   }
 
-  #begin(client: IpAddress, now: number): void {
-    // Its packet may have come before anybody has asked what is due.
-    if (client === this.#firstClient) this.#firstClient = undefined;
-    this.#set(client, { kind: "trying", attempt: this.#build(client, this.#firstTries(now), now) });
+  #try(entry: Entry, now: number): void {
+    this.#set(entry, { kind: "trying", attempt: this.#firstAttempt(entry, now) });
   }
 
-  #replace(client: IpAddress, { circuit, closeAt }: State & { kind: "open" }, now: number): void {
-    const attempt = this.#build(client, this.#firstTries(now), now);
-    this.#set(client, { kind: "replacing", circuit, closeAt, attempt });
+  #replace(entry: Entry, { circuit, closeAt }: Open, now: number): void {
+    this.#set(entry, { kind: "replacing", circuit, closeAt, attempt: this.#firstAttempt(entry, now) });
   }
 
-  #firstTries(now: number): Tries {
+  #firstAttempt(entry: Entry, now: number): Attempt {
     const { building, pause } = this.#config.limits;
-    return { giveUpAt: now + building, pause };
+    return this.#build(entry, { giveUpAt: now + building, pause }, now);
   }
 
-  /** The attempt as it goes on where something of it is due; undefined where its time is over. */
-  #goOn(attempt: Attempt, client: IpAddress, now: number): Attempt | undefined {
+  /** The attempt as it goes on after what is due; undefined once its time is over. */
+  #goOn(entry: Entry, attempt: Attempt, now: number): Attempt | undefined {
     const { tries } = attempt;
     switch (attempt.kind) {
       case "building": {
         if (now < attempt.answerBy) return attempt;
-        const avoid = attempt.build.next!;
+        const avoid = attempt.builder.next!;
         this.#trace.counters.count("builds-failed");
-        attempt.build[Symbol.dispose]();
-        this.#close(attempt.build.circuit);
+        this.#giveUp(attempt.builder);
         if (now + tries.pause > tries.giveUpAt) return undefined;
-        const pause = Math.min(2 * tries.pause, this.#config.limits.longestPause);
+        const pause = Math.min(2 * tries.pause, this.#config.limits.maxPause);
         return { kind: "pausing", until: now + tries.pause, avoid, tries: { ...tries, pause } };
       }
       case "pausing":
         if (now < attempt.until) return attempt;
-        return this.#build(client, tries, now, attempt.avoid);
+        return this.#build(entry, tries, now, attempt.avoid);
     }
   }
 
-  /** Begins to build a circuit by a random path. */
-  #build(client: IpAddress, tries: Tries, now: number, avoid?: RouterIndex): Attempt {
-    const { routers, hops, dialect } = this.#config;
+  /** Starts to build a circuit by a random path. */
+  #build(entry: Entry, tries: Tries, now: number, avoid?: RouterIndex): Attempt {
+    const { routers, hops, kind, limits } = this.#config;
     const path = choosePath(routers.length, hops, this.#random, avoid);
     path.forEach((router, hop) => this.#trace.events.hop(hop + 1, router + 1, now));
-    const id = this.#ids.next((id) => this.#byId.has(id));
-    const circuit = new OriginCircuit(id, path[0]!, dialect, client, false);
-    this.#byId.set(id, circuit);
-    const build = new Build(circuit, path, routers, this.#crypto);
-    this.#ask(build);
-    return { kind: "building", build, begunAt: now, answerBy: now + this.#config.limits.answer, tries };
+    const id = this.#ids.next((id) => this.#open.has(id) || this.#building.has(id));
+    const circuit = new OriginCircuit(id, path[0]!, kind, entry.replyTo);
+    const builder = new CircuitBuilder(circuit, path, routers, this.#crypto);
+    const answerBy = now + limits.answer;
+    const building: Building = { kind: "building", entry, builder, startedAt: now, tries, answerBy };
+    this.#building.set(id, building);
+    this.#ask(builder);
+    return building;
   }
 
-  #ask(build: Build): void {
-    build.ask(this.#cell);
-    this.#owner.send(build.circuit.neighbour, this.#cell);
+  #ask(builder: CircuitBuilder): void {
+    builder.ask(this.#cell);
+    this.#owner.send(builder.circuit.neighbour, this.#cell);
   }
 
-  #drain(circuit: OriginCircuit, now: number): void {
-    this.#draining.push({ circuit, until: now + this.#config.limits.draining });
+  /** The last hop has answered. */
+  #opened({ entry, builder, startedAt }: Building, now: number): void {
+    const { circuit } = builder;
+    const { draining, lifetime } = this.#config.limits;
+    this.#trace.counters.count("circuits-built");
+    this.#trace.counters.count("build-time", Math.round(1000 * (now - startedAt)));
+    if (entry.state.kind === "replacing") {
+      this.#draining.push({ circuit: entry.state.circuit, until: now + draining });
+    }
+    this.#building.delete(circuit.id);
+    this.#open.set(circuit.id, circuit);
+    circuit.usedAt = now;
+    const [replaceAt, closeAt] = [now + REPLACED_AT * lifetime, now + lifetime];
+    this.#set(entry, { kind: "open", circuit, replaceAt, closeAt });
+    this.#owner.opened(entry.key, circuit, now);
   }
 
-  /** Ends a circuit: its hops are told, its keys are wiped. */
+  #giveUp(builder: CircuitBuilder): void {
+    builder[Symbol.dispose]();
+    this.#building.delete(builder.circuit.id);
+    this.#close(builder.circuit);
+  }
+
+  /** Tears a circuit down: tells its hops and wipes its keys. */
   #close(circuit: OriginCircuit): void {
-    this.#byId.delete(circuit.id);
+    this.#open.delete(circuit.id);
+    // Routers never forget a circuit that they know from the start.
+    if (circuit.kind.building === undefined) return;
     this.#cell.hold(0);
     if (circuit.seal(this.#cell, CellType.destroy)) this.#owner.send(circuit.neighbour, this.#cell);
     circuit[Symbol.dispose]();
   }
 
-  #set(client: IpAddress, state: State): void {
-    this.#clients.set(client, state);
-    this.#reckon();
+  /** Adds the circuit that both ends know from the start. Its key is the router's index. */
+  #addFixed(router: RouterIndex): void {
+    const circuit = new OriginCircuit(fixedId(router + 1), router, this.#config.kind, UNSPECIFIED);
+    this.#open.set(circuit.id, circuit);
+    this.#add(router, UNSPECIFIED, { kind: "open", circuit, replaceAt: Infinity, closeAt: Infinity });
   }
 
-  #reckon(): void {
-    this.#deadline = this.#firstClient === undefined ? this.#draining[0]?.until ?? Infinity : -Infinity;
-    for (const state of this.#clients.values()) this.#deadline = Math.min(this.#deadline, deadlineOf(state));
+  #add(key: CircuitKey, replyTo: IpAddress, state: State): Entry {
+    const entry = { key, replyTo, state };
+    this.#entries.set(key, entry);
+    this.#set(entry, state);
+    return entry;
+  }
+
+  #set(entry: Entry, state: State): void {
+    entry.state = state;
+    this.#deadlines.set(entry, deadlineOf(state));
+  }
+
+  #forget(entry: Entry): void {
+    this.#entries.delete(entry.key);
+    this.#deadlines.delete(entry);
   }
 }
 
-/** When something of a client's is next due, in ms. */
+/** When something of an entry is next due, in ms. */
 function deadlineOf(state: State): number {
   switch (state.kind) {
+    case "expected":
+      return -Infinity;
     case "trying":
       return attemptDeadline(state.attempt);
     case "open":
@@ -367,7 +427,7 @@ function attemptDeadline(attempt: Attempt): number {
   return attempt.kind === "building" ? attempt.answerBy : attempt.until;
 }
 
-/** Whether somebody has used the circuit in the second half of its life, and will miss it. */
-function isInUse({ circuit, closeAt }: State & { kind: "open" }, { lifetime }: CircuitLimits): boolean {
+/** Whether a packet has used the circuit in the second half of its life, so that more are likely to come. */
+function isInUse({ circuit, closeAt }: Open, { lifetime }: CircuitLimits): boolean {
   return circuit.usedAt > closeAt - lifetime / 2;
 }

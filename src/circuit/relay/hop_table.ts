@@ -9,38 +9,37 @@
  * @module
  */
 import type { Layer } from "../../crypto/layer.ts";
-import { CircuitIds } from "../ids.ts";
 import { type IpAddress, UNSPECIFIED } from "../../ip/address.ts";
+import { Deadlines } from "../deadlines.ts";
+import { CircuitIds } from "../ids.ts";
+import type { Hop } from "../kind.ts";
 
 /** A neighbour's place in the table of the data link, from 0. */
 export type Neighbour = number;
 
-/** Where a circuit goes on. */
+/** Where a circuit goes on: to a neighbour that has been asked, or that has answered. */
 export interface NextHop {
+  readonly kind: "extending" | "extended";
   /** The neighbour. */
   readonly neighbour: Neighbour;
   /** The circuit's id on the link to it. */
   readonly id: number;
-  /** Whether it has answered. */
-  isOpen: boolean;
 }
 
 /** One circuit that passes a router, or ends there. */
-export class HopCircuit {
+export class HopCircuit implements Hop {
   /** A number of this router's own for it, which no other circuit gets. */
   readonly handle: number;
   /** The neighbour towards the proxy. */
   readonly previous: Neighbour;
   /** The circuit's id on the link to it. */
   readonly incoming: number;
-  /** Whether it was there from the start. */
-  readonly isGiven: boolean;
-  /** The layer between this hop and the proxy; absent where the circuit is plain. */
+  /** The layer between this hop and the proxy; undefined where the circuit has none. */
   readonly layer: Layer | undefined;
-  /** Where it goes on; absent at its last hop. */
+  /** Where it goes on; undefined at its last hop. */
   next: NextHop | undefined;
-  /** Whom the packets came from that went by it: who gets the answers. */
-  source: IpAddress = UNSPECIFIED;
+  /** {@inheritDoc Hop.replyTo} */
+  replyTo: IpAddress = UNSPECIFIED;
   /** When it was last used, in ms. */
   usedAt = 0;
 
@@ -48,14 +47,12 @@ export class HopCircuit {
     handle: number,
     previous: Neighbour,
     incoming: number,
-    isGiven: boolean,
     layer: Layer | undefined,
     now: number,
   ) {
     this.handle = handle;
     this.previous = previous;
     this.incoming = incoming;
-    this.isGiven = isGiven;
     this.layer = layer;
     this.usedAt = now;
   }
@@ -69,7 +66,7 @@ export interface HopLimits {
   readonly idle: number;
 }
 
-/** The usual limits: a proxy replaces its circuits every ten minutes, and says so when it can. */
+/** The defaults: a proxy replaces its circuits every ten minutes, and tears them down when it can. */
 export const HOP_LIMITS: HopLimits = { circuits: 4096, idle: 660_000 };
 
 /** The circuits of one router. */
@@ -80,8 +77,9 @@ export class HopTable {
   /** By the neighbour, and the id on the link to it. */
   readonly #incoming: Map<number, HopCircuit>[];
   readonly #outgoing: Map<number, HopCircuit>[];
+  /** When to look whether a circuit has been idle too long. */
+  readonly #idle = new Deadlines<HopCircuit>();
   #lastHandle = 0;
-  #lookAt = Infinity;
 
   /**
    * @param router the router's number, which its ids tell
@@ -106,25 +104,33 @@ export class HopTable {
 
   /** When {@linkcode HopTable.expire} next has something to do, in ms. */
   get deadline(): number {
-    return this.#lookAt;
+    return this.#idle.next;
   }
 
-  /** Adds a circuit that begins here. Its id must be free on its link. */
-  add(previous: Neighbour, id: number, isGiven: boolean, layer: Layer | undefined, now: number): HopCircuit {
-    const circuit = new HopCircuit(++this.#lastHandle, previous, id, isGiven, layer, now);
-    this.#byHandle.set(circuit.handle, circuit);
-    this.#incoming[previous]!.set(id, circuit);
-    if (!isGiven && this.#lookAt === Infinity) this.#lookAt = now + this.#limits.idle;
+  /** Adds a circuit. Its id must be free on its link. */
+  add(previous: Neighbour, id: number, layer: Layer | undefined, now: number): HopCircuit {
+    const circuit = this.#insert(previous, id, layer, now);
+    this.#idle.set(circuit, now + this.#limits.idle);
     return circuit;
+  }
+
+  /** Adds a circuit that both ends know from the start: it is never forgotten. */
+  addFixed(previous: Neighbour, id: number): void {
+    this.#insert(previous, id, undefined, 0);
   }
 
   /** Lets a circuit go on to a neighbour, by an id that is free there. */
   extend(circuit: HopCircuit, neighbour: Neighbour): NextHop {
     const taken = this.#outgoing[neighbour]!;
-    const next = { neighbour, id: this.#ids.next((id) => taken.has(id)), isOpen: false };
+    const next = { kind: "extending", neighbour, id: this.#ids.next((id) => taken.has(id)) } as const;
     circuit.next = next;
     taken.set(next.id, circuit);
     return next;
+  }
+
+  /** The neighbour that a circuit goes on to has answered. */
+  extended(circuit: HopCircuit, { neighbour, id }: NextHop): void {
+    circuit.next = { kind: "extended", neighbour, id };
   }
 
   /** The circuit that a neighbour nearer to the proxy calls by this id. */
@@ -145,20 +151,24 @@ export class HopTable {
   /** Forgets a circuit, and wipes its keys. */
   remove(circuit: HopCircuit): void {
     this.#byHandle.delete(circuit.handle);
+    this.#idle.delete(circuit);
     this.#incoming[circuit.previous]!.delete(circuit.incoming);
     if (circuit.next !== undefined) this.#outgoing[circuit.next.neighbour]!.delete(circuit.next.id);
     circuit.layer?.[Symbol.dispose]();
   }
 
-  /** Forgets the circuits that nobody has used for too long: within a quarter of that time, rather than looking often. */
+  /** Forgets the circuits that have been idle too long. */
   expire(now: number): void {
-    if (now < this.#lookAt) return;
-    let builtOnes = 0;
-    for (const circuit of this.#byHandle.values()) {
-      if (circuit.isGiven) continue;
-      if (circuit.usedAt + this.#limits.idle <= now) this.remove(circuit);
-      else builtOnes++;
+    for (let circuit; (circuit = this.#idle.take(now)) !== undefined;) {
+      const until = circuit.usedAt + this.#limits.idle;
+      if (until <= now) this.remove(circuit);
+      else this.#idle.set(circuit, until);
     }
-    this.#lookAt = builtOnes === 0 ? Infinity : now + this.#limits.idle / 4;
+  }
+  #insert(previous: Neighbour, id: number, layer: Layer | undefined, now: number): HopCircuit {
+    const circuit = new HopCircuit(++this.#lastHandle, previous, id, layer, now);
+    this.#byHandle.set(circuit.handle, circuit);
+    this.#incoming[previous]!.set(id, circuit);
+    return circuit;
   }
 }

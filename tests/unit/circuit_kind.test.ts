@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { CellType } from "../../src/cell/cell.ts";
+import { CIRCUIT_KINDS, type CircuitKindName, isHomeward, longestPacket } from "../../src/circuit/kind.ts";
+
+const { direct, plain, sealed } = CIRCUIT_KINDS;
+
+Deno.test("circuit kind: each has the cell types of docs/protocol.md", () => {
+  const words = Object.values(CIRCUIT_KINDS).map(({ building, relay, back }) =>
+    [building?.create, building?.created, building?.extend, building?.extended, relay, back]
+      .map((type) => type?.toString(16))
+  );
+  assert.deepEqual(words, [
+    [undefined, undefined, undefined, undefined, "51", "54"],
+    ["52", "53", "52", "53", "51", "54"],
+    ["65", "65", "62", "63", "61", "64"],
+  ]);
+});
+
+Deno.test("circuit kind: no cell type but destroy means something in the clear and sealed", () => {
+  assert.deepEqual([...plain.cells.intersection(sealed.cells)], [CellType.destroy]);
+  assert.deepEqual(direct.cells, plain.cells);
+});
+
+Deno.test("circuit kind: a proxy takes answers to create and extend and what comes back, of every kind", () => {
+  const types = Array.from({ length: 256 }, (_, type) => type).filter(isHomeward);
+  assert.deepEqual(types, [0x53, 0x54, 0x63, 0x64, 0x65]);
+});
+
+Deno.test("golden: the longest packet, the link's MTU less every header and every layer", () => {
+  const cases: [linkMtu: number, kind: CircuitKindName, hops: number, longest: number][] = [
+    // 20 of IPv4, 8 of UDP, 8 of the cell.
+    [65_535, "plain", 1, 65_499],
+    [1500, "plain", 1, 1464],
+    [1500, "plain", 5, 1464],
+    // And 24 for each hop: a counter and a tag.
+    [65_535, "sealed", 1, 65_475],
+    [1500, "sealed", 1, 1440],
+    [1500, "sealed", 3, 1392],
+    [1500, "sealed", 5, 1344],
+    [1280, "sealed", 5, 1124],
+    // No packet is longer than its length field can say, whatever the link would take.
+    [65_536, "plain", 1, 65_499],
+    [1e6, "sealed", 3, 65_427],
+  ];
+  for (const [linkMtu, kind, hops, longest] of cases) {
+    assert.equal(longestPacket(linkMtu, kind, hops), longest);
+  }
+});
