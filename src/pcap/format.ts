@@ -1,7 +1,6 @@
 /**
- * The numbers of pcapng, the capture files that Wireshark and tcpdump read
- * (draft-ietf-opsawg-pcapng: in this room, § without a source means its sections). A file is a row
- * of blocks, each of them:
+ * The numbers of pcapng, the capture files of Wireshark and tcpdump (draft-ietf-opsawg-pcapng; in
+ * this room, § without a source means its sections). A file is a sequence of blocks:
  *
  * ```
  *  0                   1                   2                   3
@@ -17,19 +16,18 @@
  * +---------------------------------------------------------------+
  * ```
  *
- * Options, and the records of a Name Resolution Block, are 16 bits of code, 16 bits of length, and
- * a value that is padded to 32 bits; code 0 ends the list (§3.5). Numbers have the byte order of
- * whoever wrote the section, which the Section Header Block tells.
+ * Options, and the records of a Name Resolution Block, are a 16-bit code, a 16-bit length, and a
+ * value padded to 32 bits. Code 0 ends the list (§3.5). The Section Header Block tells the byte
+ * order.
  *
  * @module
  */
 import type { IpAddress } from "../ip/address.ts";
 
-/** Types of blocks (§4); readers skip all others. */
+/** Types of blocks (§4). Readers skip all others. */
 export const BlockType = {
   /**
-   * The same in either byte order, so that a section is recognized before its order is known
-   * (§4.1).
+   * The same in either byte order, so that readers recognise it before they know the order (§4.1).
    */
   sectionHeader: 0x0a0d0d0a,
   /** §4.2. */
@@ -40,9 +38,9 @@ export const BlockType = {
   enhancedPacket: 6,
 } as const;
 
-/** Codes of options. From 2 on, each kind of block has codes of its own. */
+/** Codes of options. From 2 on, each type of block has its own codes. */
 export const OptionCode = {
-  /** opt_endofopt: the end of the list (§3.5). */
+  /** opt_endofopt: ends the list (§3.5). */
   end: 0,
   /** opt_comment: text about the block (§3.5). */
   comment: 1,
@@ -60,11 +58,11 @@ export const OptionCode = {
 export const NameRecord = {
   /** nrb_record_end. */
   end: 0,
-  /** nrb_record_ipv4: four octets of an address, then its names, each ended by a zero octet. */
+  /** nrb_record_ipv4: an address of four bytes, then its names, each ended by a zero byte. */
   ipv4: 1,
 } as const;
 
-/** What an interface's packets begin with (tcpdump.org/linktypes.html). */
+/** What the packets of an interface begin with (tcpdump.org/linktypes.html). */
 export const LinkType = {
   /**
    * LINKTYPE_RAW: an IPv4 or IPv6 header. libpcap 1.10 refuses it in a file of several interfaces.
@@ -83,16 +81,16 @@ export type LinkType = (typeof LinkType)[keyof typeof LinkType];
  */
 export const UNITS_PER_MS = 1000;
 
-/** Tells the byte order of a section (§4.1). */
+/** Shows the byte order of a section (§4.1). */
 export const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
 
 /** Major version 1, minor version 0: two 16-bit fields as one little-endian word (§4.1). */
 export const VERSION_1_0 = 1;
 
-/** Bytes of a block around its body: type, and length before and behind. */
+/** Bytes of a block around its body: type, and length before and after. */
 export const BLOCK_OVERHEAD = 12;
 
-/** Bytes of fixed fields at the start of a body; what follows is data and options. */
+/** Bytes of fixed fields at the start of a body. Data and options follow. */
 export const FixedFields = {
   /** Magic 4, versions 2 + 2, section length 8. */
   sectionHeader: 16,
@@ -102,18 +100,17 @@ export const FixedFields = {
   enhancedPacket: 20,
 } as const;
 
-/** An IPv4 address and what it is called. */
+/** An IPv4 address and its names. */
 export interface AddressNames {
   /** The address. */
   readonly address: IpAddress;
   /**
-   * One at least. Readers choose for themselves which of several they show: Wireshark 4.0 takes the
-   * last.
+   * At least one. Readers choose which they show: Wireshark 4.0 takes the last.
    */
   readonly names: readonly [string, ...string[]];
 }
 
-/** `length` and what pads it to 32 bits (§3.6.2). */
+/** `length` rounded up to a multiple of 4 (§3.6.2). */
 export function padded(length: number): number {
   return (length + 3) & ~3;
 }

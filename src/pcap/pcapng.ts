@@ -1,6 +1,6 @@
 /**
- * Writes pcapng, little-endian (draft-ietf-opsawg-pcapng): blocks come out as bytes, and the caller
- * puts them one behind the other into a file or a pipe. Its figures are in §3.1 (block), §3.5
+ * Writes little-endian pcapng (draft-ietf-opsawg-pcapng). Each call returns blocks as bytes, and
+ * the caller writes them in order to a file or a pipe. The draft draws them in §3.1 (block), §3.5
  * (options), §4.1 (section), §4.2 (interface), §4.3 (packet) and §4.5 (names).
  *
  * ```
@@ -9,8 +9,7 @@
  * names():    Name Resolution, for names that come up later
  * ```
  *
- * A file is whole after every block, so a run that is killed loses what it was writing and nothing
- * else.
+ * A file is valid after every block, so a killed run loses only what it was writing.
  *
  * @module
  */
@@ -28,16 +27,15 @@ import {
 } from "./format.ts";
 import { writeAddress } from "../ip/address.ts";
 
-/** Bytes of the longest option or record: its length has 16 bits. */
+/** Max length of an option or record in bytes, because its length has 16 bits. */
 const MAX_VALUE = 0xffff;
 
-/** The high and the low half of -1: a section whose length is not known yet. */
+/** The high and the low half of -1: a section of unknown length. */
 const UNKNOWN_LENGTH = [0xffff_ffff, 0xffff_ffff] as const;
 
 /**
- * Bytes of a packet that are kept: of any packet all. It is what Wireshark's tools write where
- * there is no limit; zero would say so too (§4.2), but older versions of libpcap refuse a second
- * interface with zero (its issue 832).
+ * Max bytes kept of a packet, here no limit. Wireshark's tools write this number. Zero would mean
+ * the same (§4.2), but old versions of libpcap refuse a second interface with zero (its issue 832).
  */
 const SNAPSHOT_LENGTH = 262_144;
 
@@ -46,11 +44,11 @@ const MICROSECONDS = 6;
 
 const UTF8 = new TextEncoder();
 
-/** Where packets are seen: a TUN, a data link. */
+/** Where packets are seen: a TUN or a data link. */
 export interface PcapngInterface {
   /** What the packets begin with. */
   readonly linkType: LinkType;
-  /** Such as `tun1`. */
+  /** E.g. `tun1`. */
   readonly name: string;
   /** For people. */
   readonly description?: string;
@@ -61,31 +59,31 @@ interface PcapngOptions {
   /** The program and its version, e.g. `onion 0.1.0`. */
   readonly application: string;
   /**
-   * One at least; packets refer to them by index. Wireshark takes any mixture. libpcap, and so
+   * At least one; packets refer to them by index. Wireshark takes any mixture. libpcap, and so
    * tcpdump, wants one link type for all, and not {@linkcode LinkType.raw}: version 1.10.3 compares
-   * its own number of it, 12, with the second interface's 101.
+   * its own number for it, 12, with the second interface's 101.
    */
   readonly interfaces: readonly [PcapngInterface, ...PcapngInterface[]];
-  /** Names that Wireshark shows in place of addresses. */
+  /** Names that Wireshark shows instead of addresses. */
   readonly names?: readonly AddressNames[];
 }
 
 /**
- * Writes one section of a capture file. Texts hold no zero character, which readers take for their
- * end (§3.5).
+ * Writes one section of a capture file. Texts must not contain a zero character, which ends them
+ * for readers (§3.5).
  */
 export class PcapngWriter {
   readonly #options: PcapngOptions;
 
-  /** A writer; nothing is written yet. */
+  /** A writer that has written nothing. */
   constructor(options: PcapngOptions) {
     this.#options = options;
   }
 
   /**
-   * What goes before all else: the section, its interfaces, its names.
+   * The beginning of the file: section, interfaces, names.
    *
-   * @throws {RangeError} where a text is too long for its field
+   * @throws {RangeError} if a text is too long for its field
    */
   header(): Uint8Array<ArrayBuffer> {
     const { application, interfaces, names = [] } = this.#options;
@@ -97,7 +95,7 @@ export class PcapngWriter {
     const described = interfaces.map(({ linkType, name, description }) =>
       block(
         BlockType.interfaceDescription,
-        // 16 bits of link type and 16 reserved, as one word.
+        // The link type and 16 reserved bits, as one word.
         words(linkType, SNAPSHOT_LENGTH),
         options(
           [OptionCode.interfaceName, name],
@@ -110,15 +108,15 @@ export class PcapngWriter {
   }
 
   /**
-   * More names, at any time: readers apply them to the whole section.
+   * More names, at any time. Readers apply them to the whole section.
    *
-   * @throws {RangeError} where the names of one address are too long for a record
+   * @throws {RangeError} if the names of one address are too long for a record
    */
   names(names: readonly AddressNames[]): Uint8Array<ArrayBuffer> {
     const records = names.map(({ address, names }) => {
       const texts = UTF8.encode(names.map((name) => `${name}\0`).join(""));
       const value = new Uint8Array(4 + texts.length);
-      // Four octets, whatever the section's byte order is.
+      // An address is big-endian in any section.
       writeAddress(new DataView(value.buffer), 0, address);
       value.set(texts, 4);
       return record(NameRecord.ipv4, value);
@@ -129,13 +127,13 @@ export class PcapngWriter {
   /**
    * A packet.
    *
-   * @param timestamp milliseconds since the Unix epoch. Whole microseconds are kept exactly until
-   * the year 2109; beyond, a double is no longer that fine.
-   * @param bytes the packet, from what the interface's link type says it begins with
-   * @param comment text to be shown with it; none if empty
+   * @param timestamp milliseconds since the Unix epoch; whole microseconds are exact until 2109,
+   * when a double gets too coarse
+   * @param bytes the packet, beginning as the link type says
+   * @param comment text to show with it; none if empty
    * @param interfaceId index of the interface that saw it
-   * @throws {RangeError} where the comment is longer than 65,535 bytes, or there is no such
-   * interface
+   * @throws {RangeError} if the comment is longer than 65,535 bytes, or the interface does not
+   * exist
    */
   packet(timestamp: number, bytes: Uint8Array, comment = "", interfaceId = 0): Uint8Array<ArrayBuffer> {
     if (this.#options.interfaces[interfaceId] === undefined) {
@@ -151,17 +149,16 @@ export class PcapngWriter {
 }
 
 /**
- * A time in ms as the high and the low word of its number of microseconds, which stays below 2^53.
+ * A time in ms as its number of microseconds, below 2^53, in a high and a low word.
  */
 function units(timestamp: number): [high: number, low: number] {
   const whole = Math.floor(timestamp);
-  // Rounds the fraction by itself: multiplied with its milliseconds, a double would lose its last
-  // digits.
+  // Rounds the fraction alone, because a double for the product would lose its last digits.
   const count = whole * UNITS_PER_MS + Math.round((timestamp - whole) * UNITS_PER_MS);
   return [Math.floor(count / 2 ** 32), count % 2 ** 32];
 }
 
-/** A block around a body of parts, each of which is padded to 32 bits. */
+/** A block around a body of parts, each padded to 32 bits. */
 function block(type: number, ...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const length = parts.reduce((sum, part) => sum + padded(part.length), BLOCK_OVERHEAD);
   const bytes = new Uint8Array(length);
@@ -177,7 +174,7 @@ function block(type: number, ...parts: readonly Uint8Array[]): Uint8Array<ArrayB
   return bytes;
 }
 
-/** The list of those options that have a value; without any, nothing, not even its end. */
+/** The list of options that have a value; empty, without an end, if none has. */
 function options(
   ...options: readonly (readonly [code: number, value: string | Uint8Array | undefined])[]
 ): Uint8Array {
@@ -210,7 +207,7 @@ function words(...values: readonly number[]): Uint8Array {
   return bytes;
 }
 
-/** One byte array after the other. */
+/** Concatenates byte arrays. */
 function join(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;

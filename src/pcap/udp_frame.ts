@@ -1,6 +1,6 @@
 /**
- * A cell in the UDP datagram that it travels in, as an IPv4 packet for a capture file: so Wireshark
- * shows a data link as datagrams between two parties with addresses and names.
+ * A cell in its UDP datagram, as an IPv4 packet for a capture file. So Wireshark shows a data link
+ * as datagrams between two parties with addresses and names.
  *
  * ```
  *  0                   1                   2                   3
@@ -15,8 +15,7 @@
  * |  Cell …                                                       |
  * ```
  *
- * The packet is made up: the kernel's own, with its identification and TTL, is never seen by the
- * packet thread.
+ * The headers are made up, because the packet thread never sees the kernel's own.
  *
  * @module
  */
@@ -25,14 +24,14 @@ import type { Endpoint } from "../ip/address.ts";
 import { IPV4_HEADER, Ipv4View, Protocol, writeIpv4Header } from "../ip/ipv4.ts";
 import { UDP_HEADER, UdpView, writeUdpHeader } from "../ip/udp.ts";
 
-/** Bytes of the longest payload: the longest packet − IPv4 header − UDP header. */
+/** Max payload in bytes: the longest packet − IPv4 header − UDP header. */
 export const MAX_UDP_PAYLOAD: number = MAX_PACKET - IPV4_HEADER - UDP_HEADER;
 
 /**
  * An IPv4 packet with a UDP datagram, both with valid checksums.
  *
  * @param payload the cell, which is copied
- * @throws {RangeError} where the payload is longer than {@linkcode MAX_UDP_PAYLOAD}
+ * @throws {RangeError} if the payload is longer than {@linkcode MAX_UDP_PAYLOAD}
  */
 export function udpFrame(from: Endpoint, to: Endpoint, payload: Uint8Array): Uint8Array<ArrayBuffer> {
   if (payload.length > MAX_UDP_PAYLOAD) {
@@ -45,7 +44,7 @@ export function udpFrame(from: Endpoint, to: Endpoint, payload: Uint8Array): Uin
   writeUdpHeader(view, udp, bytes.length, from, to);
   writeIpv4Header(view, 0, bytes.length, {
     typeOfService: 0,
-    // Without a meaning in a packet that is never fragmented (RFC 6864 §4.1).
+    // Has no meaning in a packet that is never fragmented (RFC 6864 §4.1).
     identification: 0,
     dontFragment: true,
     ttl: 64,
@@ -56,7 +55,7 @@ export function udpFrame(from: Endpoint, to: Endpoint, payload: Uint8Array): Uin
   return bytes;
 }
 
-/** A datagram as {@linkcode udpFrame} packs it. */
+/** A datagram of {@linkcode udpFrame}. */
 interface UdpDatagram {
   readonly from: Endpoint;
   readonly to: Endpoint;
@@ -64,7 +63,7 @@ interface UdpDatagram {
   readonly payload: Uint8Array<ArrayBuffer>;
 }
 
-/** The datagram in an IPv4 packet; undefined where there is none, or less than all of it. */
+/** Returns the datagram in an IPv4 packet; undefined if there is none, or only a part. */
 export function readUdpFrame(packet: Uint8Array): UdpDatagram | undefined {
   const buffer = new PacketBuffer(packet.length);
   buffer.load(packet);

@@ -1,6 +1,6 @@
 /**
- * Captures of runs that never were: what `--pcap` would have written, made by hand, of a circuit
- * that is built and pings that pass it. What is sealed is made up, but for its length.
+ * Captures as `--pcap` writes them, made by hand: a circuit is built and pings pass it. Sealed
+ * contents have the right length only.
  *
  * @module
  */
@@ -17,27 +17,27 @@ import { cell, concat, echo, ipv4, pattern } from "./packets.ts";
 /** Bytes that a layer adds. */
 const LAYER = 24;
 
-/** Bytes of a handshake's message. */
+/** Bytes of a handshake message. */
 const HANDSHAKE = 48;
 
-/** Who pings whom. */
+/** The client and the host. */
 const CLIENT = "10.0.2.15", HOST = "128.30.2.155";
 
 /** One ping. */
 interface Ping {
   readonly sequence: number;
-  /** Where it gets lost, or what comes of it; a reply unless given. */
+  /** Where it gets lost, or its result; a reply unless given. */
   readonly end?: "lost on the first link" | "lost in the world" | "time exceeded";
 }
 
-/** What a run has taken down so far. */
+/** What a run has recorded so far. */
 export class Captures {
   readonly #path: readonly Party[];
   readonly #circuits: Stage["circuits"];
   readonly #files = new Map<string, { readonly writer: PcapngWriter; readonly parts: Uint8Array[] }>();
   /** Milliseconds since the Unix epoch; each record is one later. */
   #now = 1_700_000_000_000;
-  /** Moves with each sealed body, so that no two are the same. */
+  /** Changes with each sealed body, so that all differ. */
   #seed = 0;
 
   /** @param path the routers that packets pass */
@@ -46,7 +46,7 @@ export class Captures {
     this.#path = path;
   }
 
-  /** Everything in all files, in the order in which these were begun, or the other way round. */
+  /** The contents of all files, in the order of their first records, or reversed. */
   items(reversed = false): PcapngItem[] {
     const files = [...this.#files.values()].map(({ parts }) => concat(...parts));
     return (reversed ? files.reverse() : files).flatMap((file) => [...readPcapng(file)]);
@@ -57,12 +57,12 @@ export class Captures {
     this.#record("tunnel", [], packet, note);
   }
 
-  /** What a router sends into the world, or gets from there. */
+  /** A packet that a router sends to the world or receives from it. */
   world(router: Party, note: string, packet: Uint8Array): void {
     this.#record(`${partyName(router)}.world`, [], packet, note);
   }
 
-  /** What a router has in its hands. */
+  /** What a router sees after removing its layer. */
   inside(router: Party, note: string, contents: Uint8Array): void {
     this.#record(`${partyName(router)}.inside`, [router], contents, note);
   }
@@ -73,7 +73,7 @@ export class Captures {
     this.#record(linkName(from, to), [from, to], udpFrame(one!, other!, datagram), "");
   }
 
-  /** The building of the circuit. */
+  /** Records the building of the circuit. */
   build(): void {
     const isSealed = this.#circuits === "sealed";
     const types = isSealed ? [0x65, 0x65, 0x62, 0x63] as const : [0x52, 0x53, 0x52, 0x53] as const;
@@ -94,7 +94,7 @@ export class Captures {
   }
 
   /**
-   * Pings that are all under way at once: each of them leaves before the first one's answer comes.
+   * Records concurrent pings: all leave before the first answer comes.
    */
   ping(...pings: readonly Ping[]): void {
     for (const ping of pings) this.#out(ping);
@@ -160,7 +160,7 @@ export class Captures {
     this.inside(router, `${way}, circuit 0x01`, contents);
   }
 
-  /** What is left of a packet when all but these layers are off. */
+  /** A packet inside the given number of layers. */
   #stillSealed(packet: Uint8Array, layers: number): Uint8Array {
     return ipv4({ protocol: SEALED_PROTOCOL }, this.#sealed(packet.length + layers * LAYER));
   }
@@ -189,7 +189,7 @@ function exitAddress(router: Party): string {
   return `192.168.20${router}.2`;
 }
 
-/** A ping in stage 2, whose router answers itself. */
+/** A ping in stage 2, which the router answers itself. */
 export function answeredInside(sequence = 1): Captures {
   const captures = new Captures("direct", [1]);
   const request = ipv4({}, echo({ sequence }));

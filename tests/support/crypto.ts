@@ -1,6 +1,6 @@
 /**
- * The cryptographic providers of this machine, loaded before any test begins: a library stays
- * loaded, and the test that loaded it would be blamed for that.
+ * The cryptographic providers of this machine. They are loaded before any test begins, because the
+ * sanitizer would blame the test that loads a library.
  *
  * @module
  */
@@ -19,14 +19,14 @@ const LOADED: ReadonlyMap<ProviderName, CryptoProvider | undefined> = new Map(
   })),
 );
 
-/** The providers of this machine: one at least. */
+/** The providers of this machine, at least one. */
 export const AVAILABLE: readonly CryptoProvider[] = [...LOADED.values()].filter((each) => each !== undefined);
 
-/** For tests of what is built on providers, and is the same over each. */
+/** A provider for tests that do not depend on which. */
 export const PROVIDER: CryptoProvider = AVAILABLE[0]!;
 
 /**
- * The same test for each provider, ignored with the reason behind its name where one is missing.
+ * Defines a test for each provider. A missing provider's test is ignored, and its name says why.
  */
 export function testEach(name: string, fn: (provider: CryptoProvider) => void): void {
   for (const [each, provider] of LOADED) {

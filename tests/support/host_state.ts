@@ -1,5 +1,5 @@
 /**
- * Hosts made by hand, for tests of what would be changed on them.
+ * Hosts made by hand, for tests of changes to them.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import type { HostState, Interface, Route, Rule } from "../../src/host/plan/stat
 import { parseIp } from "../../src/ip/address.ts";
 import { EVERYWHERE, parseCidr } from "../../src/ip/cidr.ts";
 
-/** The settings of a stage, 3 unless said otherwise; options by name, as they would be written. */
+/** The settings of a stage, by default 3. Options are written as by a user. */
 export function settingsOf(options: Partial<Record<keyof typeof FLAGS, string>> = {}): Settings {
   const given = Object.entries({ stage: "3", ...options }).map(([name, text]) => {
     return [name, { text, name: FLAGS[name as keyof typeof FLAGS].flag, at: "" }];
@@ -24,7 +24,7 @@ export function settingsOf(options: Partial<Record<keyof typeof FLAGS, string>> 
   return validate(Object.fromEntries(given));
 }
 
-/** A network card that is up, with these addresses, and what is different about it. */
+/** A network card that is up, with these addresses and changes. */
 export function card(name: string, addresses: string[], but: Partial<Interface> = {}): Interface {
   const isUp = but.isUp ?? true;
   const blocks = addresses.map((text) => parseCidr(text)!);
@@ -39,14 +39,14 @@ export function card(name: string, addresses: string[], but: Partial<Interface> 
   };
 }
 
-/** A TUN interface that somebody has made by hand, and nobody has attached to. */
+/** A TUN interface made by hand, to which nothing is attached. */
 export function tunByHand(name: string, addresses: string[], but: Partial<Interface> = {}): Interface {
   return card(name, addresses, { kind: "tun", isPointToPoint: true, hasCarrier: false, ...but });
 }
 
 /**
- * A route, as in `default via 10.0.2.2 dev eth0 table 9 metric 100`, or `prohibit 18.0.0.0/8 table
- * 9 metric 4096`.
+ * Parses a route, e.g. `default via 10.0.2.2 dev eth0 table 9 metric 100` or `prohibit 18.0.0.0/8
+ * table 9 metric 4096`.
  */
 function route(text: string): Route {
   const prohibits = text.startsWith("prohibit ");
@@ -67,7 +67,7 @@ function route(text: string): Route {
   };
 }
 
-/** A rule, as in `8: from 10.0.2.15 table 9`. */
+/** Parses a rule, e.g. `8: from 10.0.2.15 table 9`. */
 export function rule(text: string, ...others: string[]): Rule {
   const [, priority, src, fwmark, table] = /^(\d+): from (\S+)(?: fwmark (\S+))?(?: table (\d+))?$/.exec(
     text,
@@ -88,7 +88,7 @@ const KERNEL_RULES: readonly Rule[] = [
   rule("32767: from all table 253"),
 ];
 
-/** A host with these parts. Its reverse path filters are off unless told otherwise. */
+/** A host with these parts, and without reverse path filters unless given. */
 export function host(
   { interfaces = [], rules = [], routes = [], sysctls = {}, held = [] }: {
     interfaces?: Interface[];
@@ -107,7 +107,7 @@ export function host(
   };
 }
 
-/** The virtual machine of the course: eth0 to the world, eth1 to it as well. */
+/** The virtual machine of the course: eth0 and eth1 lead to the world. */
 export const TWO_CARDS = {
   interfaces: [card("eth0", ["10.0.2.15/24"]), card("eth1", ["192.168.201.2/24"])],
   routes: [
@@ -118,13 +118,13 @@ export const TWO_CARDS = {
   ],
 };
 
-/** A host with one card, and its own name for it. */
+/** A host with one card of an unusual name. */
 export const ONE_CARD = {
   interfaces: [card("ens3", ["203.0.113.7/24"])],
   routes: ["default via 203.0.113.1 dev ens3", "203.0.113.0/24 dev ens3"],
 };
 
-/** What stands on such a host once a run has been set up by hand, in the classic way. */
+/** The parts of such a host after a run was set up by hand, in the classic way. */
 export const BY_HAND = {
   interfaces: [...TWO_CARDS.interfaces, tunByHand("tun1", ["10.5.51.2/24"])],
   routes: [
@@ -136,7 +136,7 @@ export const BY_HAND = {
   rules: [rule("8: from 10.0.2.15 table 9")],
 };
 
-/** The plan of a run, whose process is 4711. */
+/** The plan of a run with process id 4711. */
 export function plan(
   state: HostState,
   options: Parameters<typeof settingsOf>[0] = {},
@@ -145,7 +145,7 @@ export function plan(
   return planHost(settingsOf(options), state, 4711, tool);
 }
 
-/** Makes sure that no run can be planned, and why. */
+/** Asserts that no run can be planned, and the reason. */
 export function refuses(
   state: HostState,
   options: Parameters<typeof settingsOf>[0],
@@ -155,12 +155,12 @@ export function refuses(
   assert.throws(() => plan(state, options), new OperatorError(message, remedy));
 }
 
-/** What is to be made, as somebody would type it. */
+/** The commands of a plan, as a user would type them. */
 export function commands(changes: readonly Change[]): string[] {
   return changes.map(({ make }) => show(toWords(make)));
 }
 
-/** What undoes it, last things first. */
+/** The commands that undo it, last things first. */
 export function undoing(changes: readonly Change[]): string[] {
   return changes.map(({ undo }) => show(toWords(undo))).toReversed();
 }

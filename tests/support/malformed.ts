@@ -1,14 +1,13 @@
 /**
- * Packets that are not what they should be: valid ones with some of their fields, lengths and
- * checksums changed, so that they get past the first checks, and pure noise. The same seed gives
- * the same packets.
+ * Malformed packets: valid ones with changed fields, lengths and checksums, so that they pass the
+ * first checks, and pure noise. The same seed gives the same packets.
  *
  * @module
  */
 import { cell, concat, echo, hex, ipv4, pattern, plainChecksum, plainSum } from "./packets.ts";
 import type { Random } from "./random.ts";
 
-/** Numbers around which length and offset checks go wrong. */
+/** Numbers at which length and offset checks go wrong. */
 const EDGES = [
   0,
   1,
@@ -34,7 +33,10 @@ const EDGES = [
 
 const BYTES = [0, 1, 0x44, 0x45, 0x46, 0x4f, 0x60, 0x7f, 0x80, 0xff];
 
-/** Nobody, loopback, a group, everybody, the block and its hosts, and the world. */
+/**
+ * Special addresses: unspecified, loopback, multicast, broadcast, the block and its hosts, and the
+ * world.
+ */
 const ADDRESSES = [
   0x0000_0000,
   0x7f00_0001,
@@ -60,7 +62,7 @@ const OPTIONS = [
 ];
 
 /**
- * Offsets of the 16-bit words of an IPv4 header, and of the ICMP header behind one without options.
+ * Offsets of the 16-bit words of an IPv4 header, and of an ICMP header after one without options.
  */
 const WORDS = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26];
 
@@ -81,14 +83,14 @@ function validPackets(): Uint8Array[] {
   return [...requests, ...replies, ...withOptions, ...fragments, ...errors, ...others];
 }
 
-/** Bytes of the longest datagram that UDP carries. */
+/** Length in bytes of the longest UDP payload. */
 const LONGEST_DATAGRAM = 65_507;
 
-/** The longest packet: seldom, because it takes long. */
+/** The longest packet; rare, because it takes long. */
 const LONGEST = ipv4({}, echo({ data: pattern(65_507) }));
 
 /**
- * A source of malformed packets and cells. What it hands out is good until the next is asked for.
+ * A source of malformed packets and cells. Each is valid until the next call.
  */
 export class Malformed {
   readonly #random: Random;
@@ -101,14 +103,14 @@ export class Malformed {
     this.#random = random;
   }
 
-  /** An IP packet, or something like it. */
+  /** An IP packet, or almost one. */
   packet(): Uint8Array {
     const random = this.#random;
     if (random.oneIn(8)) return this.#noise();
     return this.mutation(random.oneIn(5000) ? LONGEST : random.pick(this.#valid));
   }
 
-  /** A cell, or something like it. */
+  /** A cell, or almost one. */
   cell(type: number, circuit: number): Uint8Array {
     const random = this.#random;
     const packet = this.packet().subarray(0, LONGEST_DATAGRAM - 8);
@@ -122,7 +124,7 @@ export class Malformed {
     return random.oneIn(4) ? bytes.subarray(0, random.below(12)) : bytes;
   }
 
-  /** This packet, changed in one to three places, or not at all. */
+  /** The packet, changed in up to three places. */
   mutation(packet: Uint8Array): Uint8Array {
     const random = this.#random;
     this.#storage.set(packet);
@@ -197,8 +199,8 @@ export class Malformed {
 }
 
 /**
- * Whether a cell with this header holds a piece of an ICMP datagram in which nothing is wrong: it
- * may wait for the others.
+ * Whether a cell with this header holds a valid fragment of an ICMP datagram, which may wait for
+ * others.
  */
 export function isProperFragment(datagram: Uint8Array, type: number, circuit: number): boolean {
   const header = concat(

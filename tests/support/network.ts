@@ -1,5 +1,5 @@
 /**
- * A host on a network in memory: what a test needs to play the kernel behind the TUN interface.
+ * A host on a network in memory, for tests that play the kernel behind the TUN interface.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export function makeNetwork(options: Partial<MemoryNetworkOptions> = {}): Memory
   return new MemoryNetwork({ address: BLOCK, ...options });
 }
 
-/** Sends packets as the host, and hands back what the host gets when everything has moved. */
+/** Sends packets as the host, and returns what the host receives once all has moved. */
 export function exchange(network: MemoryNetwork, ...packets: readonly Uint8Array[]): Uint8Array[] {
   for (const packet of packets) network.tun.inject(packet);
   network.run();
@@ -26,7 +26,7 @@ export function exchange(network: MemoryNetwork, ...packets: readonly Uint8Array
 /** The counters of a proxy and its routers. */
 type Members = Pick<MemoryNetwork["counters"], "proxy" | "routers">;
 
-/** What all parties dropped, together. */
+/** The drops of all parties, added up by reason. */
 export function dropped({ counters }: { readonly counters: Members }): Record<string, number> {
   const sum: Record<string, number> = {};
   for (const party of [counters.proxy, ...counters.routers]) {
@@ -35,19 +35,19 @@ export function dropped({ counters }: { readonly counters: Members }): Record<st
   return sum;
 }
 
-/** How many packets or cells a party dropped, for whatever reason. */
+/** The number of packets or cells that a party dropped. */
 export function droppedBy(snapshot: Snapshot): number {
   return drops(snapshot).reduce((sum, [, count]) => sum + count, 0);
 }
 
-/** A datagram that the host has put together, and how often it was complete. */
+/** A reassembled datagram, and how often it was complete. */
 interface Received extends PlainPacket {
   readonly copies: number;
 }
 
 /**
- * Puts fragments together as a host would, by hand: in any order, with duplicates. What is not
- * complete, or has a wrong ICMP checksum, the host never sees.
+ * Reassembles fragments as a host would, in any order and with duplicates. Omits incomplete
+ * datagrams and those with a wrong ICMP checksum.
  */
 export function hostReceives(packets: readonly Uint8Array[]): Received[] {
   const datagrams = new Map<string, PlainPacket[]>();

@@ -1,6 +1,5 @@
 /**
- * Packets made and read by hand: a second, slow and plain opinion on what `src/wire` does. Nothing
- * here uses it.
+ * Packets made and read by hand: a slow and plain reference for `src/ip`, which it does not use.
  *
  * @module
  */
@@ -8,12 +7,12 @@ import assert from "node:assert/strict";
 import { HEADROOM, MAX_PACKET, PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import type { IpAddress } from "../../src/ip/address.ts";
 
-/** Bytes from hex digits; blanks and line breaks are for the reader. */
+/** Bytes from hex digits; blanks and line breaks are ignored. */
 export function hex(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.fromHex(text.replace(/\s/g, ""));
 }
 
-/** An address, without the help of the code under test. */
+/** Parses an address without the code under test. */
 export function address(text: string): IpAddress {
   return addressNumber(text) as unknown as IpAddress;
 }
@@ -23,7 +22,7 @@ export function addressNumber(text: string): number {
   return text.split(".").reduce((number, octet) => number * 256 + Number(octet), 0);
 }
 
-/** One byte array after the other. */
+/** Concatenates byte arrays. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
@@ -34,12 +33,12 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>
   return whole;
 }
 
-/** `length` bytes that tell where they are, so that none can be mistaken for its neighbour. */
+/** `length` bytes that differ from their neighbours, to notice displaced ones. */
 export function pattern(length: number, seed = 0): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length }, (_, index) => (index * 31 + (index >>> 8) * 7 + seed) & 0xff);
 }
 
-/** The one's complement sum, word by word with end-around carry: RFC 1071 §1 as it is written. */
+/** The one's complement sum, word by word with end-around carry, as in RFC 1071 §1. */
 export function plainSum(bytes: Uint8Array): number {
   let sum = 0;
   for (let at = 0; at < bytes.length; at += 2) {
@@ -55,8 +54,8 @@ export function plainChecksum(bytes: Uint8Array): number {
 }
 
 /**
- * A packet buffer that holds `packet`, every other byte 0xa5: who reads or writes beside it is
- * caught.
+ * A packet buffer that holds `packet`. Every other byte is 0xa5, to notice reads and writes outside
+ * it.
  */
 export function poisoned(packet: Uint8Array = new Uint8Array(), capacity = MAX_PACKET): PacketBuffer {
   const buffer = new PacketBuffer(capacity);
@@ -65,7 +64,7 @@ export function poisoned(packet: Uint8Array = new Uint8Array(), capacity = MAX_P
   return buffer;
 }
 
-/** Asserts that every byte outside `[start, end)` is still poison. */
+/** Asserts that every byte outside `[start, end)` is still 0xa5. */
 export function assertPoisonOutside({ bytes }: PacketBuffer, start: number, end: number): void {
   for (let at = 0; at < bytes.length; at++) {
     if (at === start) at = end;
@@ -75,7 +74,7 @@ export function assertPoisonOutside({ bytes }: PacketBuffer, start: number, end:
   }
 }
 
-/** What {@linkcode ipv4} writes; what is derived unless given says so. */
+/** The fields that {@linkcode ipv4} writes; derived ones can be overridden. */
 export interface Ipv4Header {
   /** 4 */
   readonly version: number;
@@ -99,7 +98,7 @@ export interface Ipv4Header {
   readonly options: Uint8Array;
 }
 
-/** An IPv4 packet, right in everything that is not given. */
+/** An IPv4 packet, valid except for overridden fields. */
 export function ipv4(header: Partial<Ipv4Header>, payload: Uint8Array): Uint8Array<ArrayBuffer> {
   const options = header.options ?? new Uint8Array();
   const length = 20 + options.length;
@@ -122,7 +121,7 @@ export function ipv4(header: Partial<Ipv4Header>, payload: Uint8Array): Uint8Arr
   return bytes;
 }
 
-/** What {@linkcode echo} writes. */
+/** The fields that {@linkcode echo} writes. */
 interface EchoMessage {
   /** 8, an echo request; 0 is the reply. */
   readonly type: number;
@@ -134,7 +133,7 @@ interface EchoMessage {
   readonly data: Uint8Array;
 }
 
-/** An ICMP echo message, right in everything that is not given. */
+/** An ICMP echo message, valid except for overridden fields. */
 export function echo(message: Partial<EchoMessage> = {}): Uint8Array<ArrayBuffer> {
   const bytes = concat(new Uint8Array(8), message.data ?? new Uint8Array());
   const view = new DataView(bytes.buffer);
@@ -161,7 +160,7 @@ export interface PlainPacket {
   readonly payload: Uint8Array;
 }
 
-/** Reads a packet that must be right: version, lengths, and header checksum. */
+/** Reads a packet and asserts its version, lengths and header checksum. */
 export function readIpv4(bytes: Uint8Array): PlainPacket {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const length = (bytes[0]! & 15) * 4;
@@ -187,8 +186,7 @@ export function readIpv4(bytes: Uint8Array): PlainPacket {
 }
 
 /**
- * The payload of the datagram that these fragments are, in whatever order: they must tile it
- * exactly.
+ * The payload of the datagram of these fragments, in any order. They must tile it exactly.
  */
 export function joinPlainly(fragments: readonly Uint8Array[]): Uint8Array {
   const parts = fragments.map(readIpv4).sort((a, b) => a.offset - b.offset);
@@ -201,7 +199,7 @@ export function joinPlainly(fragments: readonly Uint8Array[]): Uint8Array {
   return concat(...parts.map((part) => part.payload));
 }
 
-/** Cuts a datagram by hand into fragments that carry `step` bytes each, a multiple of 8. */
+/** Fragments a datagram by hand, `step` bytes each, a multiple of 8. */
 export function cutPlainly(
   header: Partial<Ipv4Header>,
   payload: Uint8Array,

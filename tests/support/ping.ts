@@ -1,6 +1,5 @@
 /**
- * `ping` and `traceroute` by hand: what they send, and what they make of what comes back. Nothing
- * of `src/wire` is used, and everything that they would check is.
+ * `ping` and `traceroute` by hand: what they send, check and print. It uses nothing of `src/ip`.
  *
  * @module
  */
@@ -35,7 +34,7 @@ export interface Ping {
   readonly options: Uint8Array;
 }
 
-/** What an ordinary `ping` sends. */
+/** The defaults of `ping`. */
 const ORDINARY: Ping = {
   source: "10.0.2.15",
   destination: "128.30.2.155",
@@ -48,17 +47,17 @@ const ORDINARY: Ping = {
   options: new Uint8Array(),
 };
 
-/** The ICMP message of a request. Its data tell it from every other. */
+/** The ICMP message of a request, with data that no other has. */
 export function messageOf({ id, sequence, size }: Ping): Uint8Array<ArrayBuffer> {
   return echo({ id, sequence, data: pattern(size, id + 3 * sequence) });
 }
 
-/** Completes a request. */
+/** A request with defaults. */
 export function pingOf(ping: Partial<Ping> = {}): Ping {
   return { ...ORDINARY, ...ping };
 }
 
-/** The packets that the kernel makes of a request, for an interface of `mtu` bytes. */
+/** The packets that the kernel makes of a request for an interface with this MTU. */
 export function packetsOf(ping: Ping, mtu = 1500): Uint8Array<ArrayBuffer>[] {
   const { source, destination, ttl, tos, dontFragment, options, id, sequence } = ping;
   const header = { source, destination, ttl, tos, dontFragment, options, id: (id * 31 + sequence) & 0xffff };
@@ -68,13 +67,13 @@ export function packetsOf(ping: Ping, mtu = 1500): Uint8Array<ArrayBuffer>[] {
   return cutPlainly(header, messageOf(ping), (mtu - 20 - options.length) & ~7);
 }
 
-/** A whole ICMP message that came back, every checksum proven right. */
+/** A whole ICMP message with valid checksums. */
 export interface Heard extends PlainPacket {
   readonly type: number;
   readonly code: number;
 }
 
-/** Reads the packets that an interface of `mtu` bytes has received, and puts fragments together. */
+/** Reads and reassembles the packets that an interface of this MTU received. */
 export function hear(packets: readonly Uint8Array[], mtu = 1500): Heard[] {
   const datagrams = new Map<string, Uint8Array[]>();
   for (const [index, bytes] of packets.entries()) {
@@ -92,7 +91,7 @@ export function hear(packets: readonly Uint8Array[], mtu = 1500): Heard[] {
   });
 }
 
-/** The checksum that a message should carry. */
+/** The right checksum of a message. */
 function checksumOf(message: Uint8Array): number {
   const { buffer, byteOffset } = echo({
     type: message[0]!,
@@ -104,7 +103,7 @@ function checksumOf(message: Uint8Array): number {
   return new DataView(buffer, byteOffset).getUint16(2);
 }
 
-/** How `ping` would put it. */
+/** The message as `ping` prints it. */
 export function tell(heard: Heard): string {
   const { type, code, payload, ttl } = heard;
   const from = dotted(heard.source);
@@ -114,7 +113,7 @@ export function tell(heard: Heard): string {
   return word(6) === 0 ? `${from}: ${what}` : `${from}: ${what}, mtu ${word(6)}`;
 }
 
-/** What an ICMP error says, by type and code. */
+/** ICMP errors in words, by type and code. */
 const ERRORS: Readonly<Record<string, string>> = {
   "3 0": "net unreachable",
   "3 1": "host unreachable",
@@ -124,15 +123,14 @@ const ERRORS: Readonly<Record<string, string>> = {
   "12 0": "parameter problem",
 };
 
-/** An address as text. */
+/** Formats an address. */
 export function dotted(address: IpAddress): string {
   const bits = address as unknown as number;
   return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 255).join(".");
 }
 
 /**
- * Asserts that a message answers a request: for the one who asked, from whom was asked, the data as
- * they were sent.
+ * Asserts that a message answers a request: addresses swapped, data unchanged.
  */
 export function assertAnswers(heard: Heard, ping: Ping): void {
   assert.equal(dotted(heard.destination), ping.source, "for another client");
@@ -146,16 +144,16 @@ export function assertAnswers(heard: Heard, ping: Ping): void {
 }
 
 /**
- * Asserts that an error is about a request, so that `ping` and `traceroute` know it for theirs. The
- * quote says who asked whom and with which identifier, as it was sent; its header checksum is
- * right; of the ICMP message every byte is as it was sent, the checksum included.
+ * Asserts that `ping` and `traceroute` recognise an error as theirs. The quote has the addresses
+ * and the identifier as sent, a valid header checksum, and unchanged bytes of the ICMP message,
+ * including its checksum.
  */
 export function assertQuotes(heard: Heard, ping: Ping): void {
   assert.equal(dotted(heard.destination), ping.source, "for another client");
   const quote = heard.payload.subarray(8);
   const headerLength = (quote[0]! & 15) * 4;
   const view = new DataView(quote.buffer, quote.byteOffset, quote.length);
-  // A quote is cut off somewhere: what the header says of the length is what it was.
+  // The header's length field keeps the original length, although the quote is cut.
   const header = new Uint8Array(view.getUint16(2));
   header.set(quote.subarray(0, header.length));
   const quoted = readIpv4(header);

@@ -1,12 +1,12 @@
 /**
- * ChaCha20-Poly1305 as RFC 8439 tells it, slow and plain: a second opinion for the libraries, which
- * also takes the nonces of the RFC's own examples. Nothing in `src` uses it.
+ * ChaCha20-Poly1305 as in RFC 8439, slow and plain: a reference for the libraries that also takes
+ * the nonces of the RFC's examples. Nothing in `src` uses it.
  *
  * @module
  */
 import { concat } from "./packets.ts";
 
-/** Ciphertext and tag, one after the other (§2.8). */
+/** Ciphertext and tag (§2.8). */
 export function sealPlainly(
   key: Uint8Array,
   nonce: Uint8Array,
@@ -77,7 +77,7 @@ function number(bytes: Uint8Array): bigint {
   return bytes.reduceRight((sum, byte) => sum << 8n | BigInt(byte), 0n);
 }
 
-/** With zeros up to a multiple of 16 bytes. */
+/** Pads with zeros to a multiple of 16 bytes. */
 function pad16(bytes: Uint8Array): Uint8Array {
   return concat(bytes, new Uint8Array((16 - bytes.length % 16) % 16));
 }

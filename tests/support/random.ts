@@ -21,7 +21,7 @@ export class Random {
     return (mixed ^ (mixed >>> 15)) >>> 0;
   }
 
-  /** A whole number, 0 ≤ n < `limit`. */
+  /** An integer from 0 to `limit` - 1. */
   below(limit: number): number {
     return Math.floor(this.word() / 2 ** 32 * limit);
   }
@@ -31,7 +31,7 @@ export class Random {
     return this.below(many) === 0;
   }
 
-  /** One of these. */
+  /** One of the choices. */
   pick<T>(choices: readonly T[]): T {
     return choices[this.below(choices.length)]!;
   }
@@ -41,7 +41,7 @@ export class Random {
     for (let at = 0; at < bytes.length; at++) bytes[at] = this.word();
   }
 
-  /** The same things in another order. */
+  /** The same things in random order. */
   shuffle<T>(things: readonly T[]): T[] {
     const shuffled = [...things];
     for (let last = shuffled.length - 1; last > 0; last--) {

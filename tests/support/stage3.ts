@@ -1,6 +1,5 @@
 /**
- * Stage 3 as a whole, in memory: a test plays the VM at one end and looks at the world at the
- * other.
+ * Stage 3 as a whole, in memory. A test plays the VM at one end and the world at the other.
  *
  * ```
  *      VM           onion, one hop                                world
@@ -21,7 +20,7 @@ import { EventMemory } from "./events.ts";
 import { address, readIpv4 } from "./packets.ts";
 import { assertAnswers, assertQuotes, hear, type Heard, packetsOf, type Ping, pingOf, tell } from "./ping.ts";
 
-/** Who is who, as drawn above. */
+/** The addresses of the drawing. */
 export const VM = "10.0.2.15";
 export const HOP = "10.5.51.1";
 export const EXIT = "192.168.201.2";
@@ -30,7 +29,7 @@ export const MIT = "18.9.22.69";
 export const DEAD = "18.9.22.70";
 export const NOBODY = "18.9.22.71";
 
-/** The world, as drawn above. */
+/** The world of the drawing. */
 export const WORLD: MemoryWorldOptions = {
   address: address(EXIT),
   routers: ["192.168.201.1", "100.64.1.1", "100.64.2.1"].map((router) => ({ address: address(router) })),
@@ -38,13 +37,13 @@ export const WORLD: MemoryWorldOptions = {
     host === address(DEAD) ? "silent" : host === address(NOBODY) ? "unreachable" : "answers",
 };
 
-/** What is different from the drawing. */
+/** Changes to the drawing. */
 interface Options {
   readonly world?: Partial<MemoryWorldOptions>;
   readonly network?: Partial<MemoryNetworkOptions>;
 }
 
-/** A stage 3 network that has just come up. */
+/** A stage 3 network that is up. */
 export class Stage3 {
   readonly world: MemoryWorld;
   readonly network: MemoryNetwork;
@@ -67,13 +66,13 @@ export class Stage3 {
     return { proxy: this.#logs.proxy.lines, router: this.#logs.router.lines };
   }
 
-  /** The VM sends packets; what comes back to it once everything has come to rest. */
+  /** Sends packets as the VM, and returns what the VM receives once all has moved. */
   exchange(packets: readonly Uint8Array[], elapsed = 0): Heard[] {
     for (const packet of packets) this.network.tun.inject(packet);
     return this.listen(elapsed);
   }
 
-  /** The world sends packets on its own; what of it reaches the VM. */
+  /** Sends packets from the world, and returns what reaches the VM. */
   fromWorld(...packets: readonly Uint8Array[]): Heard[] {
     for (const packet of packets) this.world.inject(packet);
     return this.listen();
@@ -85,8 +84,8 @@ export class Stage3 {
   }
 
   /**
-   * Sends one request, and tells what came back as `ping` would, after proving that it would know
-   * it for its own.
+   * Sends one request, and returns the replies as `ping` prints them, after checking that it would
+   * recognise them.
    */
   ping(ping: Partial<Ping> = {}): string[] {
     const sent = pingOf(ping);
@@ -97,7 +96,7 @@ export class Stage3 {
     });
   }
 
-  /** The identifier that the world saw last. */
+  /** The last echo identifier that the world saw. */
   get externalIdentifier(): number {
     const { payload } = readIpv4(this.world.take().at(-1)!);
     return payload[4]! << 8 | payload[5]!;
@@ -113,7 +112,7 @@ export class Stage3 {
   }
 }
 
-/** How many packets were dropped, for whatever reason. */
+/** The number of packets dropped. */
 export function total(snapshot: Snapshot): number {
   return drops(snapshot).reduce((sum, [, count]) => sum + count, 0);
 }

@@ -1,12 +1,12 @@
 /**
- * Counters for tests that hold every single input to account.
+ * Counters for tests that account for every single input.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import { COUNTERS, Counters, COUNTERS_BYTES, type Snapshot } from "../../src/trace/counters.ts";
 
-/** Counters whose changes from one input to the next are looked at. */
+/** Counters whose changes between inputs can be read. */
 export class Tally {
   readonly counters: Counters;
   readonly #values: Float64Array;
@@ -17,7 +17,7 @@ export class Tally {
     this.#values = new Float64Array(memory);
   }
 
-  /** Everything that has been dropped so far. The drop reasons stand behind the other counters. */
+  /** All drops so far. Drop reasons stand after the other counters. */
   get dropped(): number {
     let sum = 0;
     for (let at = Object.keys(COUNTERS).length; at < this.#values.length; at++) sum += this.#values[at]!;
@@ -25,7 +25,7 @@ export class Tally {
   }
 }
 
-/** Asserts that a storm has come to everything that it could come to. */
+/** Asserts that random input reached every counter that it can reach. */
 export function assertReached(counted: Snapshot, ...names: readonly (keyof Snapshot)[]): void {
   for (const name of names) assert.ok((counted[name] ?? 0) > 0, `${name} was never reached`);
 }

@@ -1,29 +1,29 @@
 /**
- * A provider that does what another one does, and remembers everything that must stay secret: what
- * a test needs to prove that none of it gets out, and that all of it is wiped.
+ * A provider around another one that remembers all secrets, so that tests can prove that none leaks
+ * and all are wiped.
  *
  * @module
  */
 import type { Aead, CryptoProvider, KeyPair } from "../../src/crypto/provider.ts";
 
-/** A text that somebody has opened. */
+/** An opened text. */
 interface Opened {
   readonly counter: number;
   readonly text: Uint8Array;
 }
 
-/** A provider that is watched. */
+/** A watched provider. */
 export class Witness implements CryptoProvider {
   readonly name;
   readonly version;
   readonly #inner: CryptoProvider;
-  /** Private keys, what X25519 led to, and the keys of every {@linkcode Aead}. */
+  /** Private keys, shared secrets of X25519, and the keys of every {@linkcode Aead}. */
   readonly secrets: Uint8Array[] = [];
-  /** What has been opened since {@linkcode Witness.opened} was last emptied. */
+  /** The opened texts; a test may empty the list. */
   opened: Opened[] = [];
   /** Keys that have not been wiped. */
   alive = 0;
-  /** The very arrays that secrets were handed out or taken in. */
+  /** The arrays that held secrets, returned or received. */
   readonly #handedOut: Uint8Array[] = [];
 
   constructor(inner: CryptoProvider) {
@@ -32,7 +32,7 @@ export class Witness implements CryptoProvider {
     this.version = inner.version;
   }
 
-  /** Private keys, shared secrets and keys whose arrays have not been wiped by whoever had them. */
+  /** Private keys, shared secrets and keys whose arrays were not wiped by their owner. */
   get unwiped(): number {
     return this.#handedOut.filter((bytes) => bytes.some((byte) => byte !== 0)).length;
   }

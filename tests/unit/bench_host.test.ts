@@ -21,7 +21,7 @@ Deno.test("parsePacketsSent: rejects an unknown device, even with the same prefi
   assert.throws(() => parsePacketsSent(NET_DEV, "veth"), new Error("There is no device veth"));
 });
 
-Deno.test("parsePids: one per line, or none", () => {
+Deno.test("readPids: one per line, or none", () => {
   assert.deepEqual(readPids("12\n345\n"), [12, 345]);
   assert.deepEqual(readPids(""), []);
 });
