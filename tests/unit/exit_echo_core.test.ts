@@ -9,7 +9,9 @@ import { address, concat, echo, hex, ipv4, pattern, poisoned } from "../support/
 
 const BLOCK: Cidr = { address: address("10.5.51.2"), prefix: 24 };
 
-/** Sends a packet out of an echo exit: what it delivers, by which circuit, and what it counts. */
+/**
+ * Sends a packet to an echo exit. Returns what it delivers, on which circuit, and what it counts.
+ */
 function send(packet: Uint8Array, block = BLOCK) {
   const delivered: [circuit: number, packet: Uint8Array][] = [];
   const counters = new Counters();
@@ -28,7 +30,10 @@ function send(packet: Uint8Array, block = BLOCK) {
   return { delivered, counted: counters.snapshot() };
 }
 
-/** A first ping of Linux from 10.5.51.2 to 10.5.51.7, 56 bytes of data, and its answer: what changes is marked. */
+/**
+ * A first ping of Linux from 10.5.51.2 to 10.5.51.7 with 56 bytes of data, and its answer. Marks
+ * show the changes.
+ */
 const DATA = pattern(56);
 const REQUEST = concat(
   hex("45 00 0054  1c46 4000  40 01 a450  0a053302  0a053307"),
@@ -43,11 +48,11 @@ const REPLY = concat(
   DATA,
 );
 
-Deno.test("golden: a ping and its answer, by the circuit that it came by", () => {
+Deno.test("echo exit: golden bytes of a ping and its answer, on the request's circuit", () => {
   assert.deepEqual(send(REQUEST), { delivered: [[7, REPLY]], counted: {} });
 });
 
-Deno.test("any request: identifier, sequence number, data, identification and type of service come back", () => {
+Deno.test("echo exit: a reply keeps identifier, sequence number, data, identification and type of service", () => {
   const request = fc.record({
     tos: fc.nat(255),
     id: fc.nat(0xffff),
@@ -60,7 +65,7 @@ Deno.test("any request: identifier, sequence number, data, identification and ty
   });
   fc.assert(fc.property(request, ({ words, echoId, sequence, data, tos, id, dontFragment, ttl }) => {
     const message = { id: echoId, sequence, data };
-    // Record route (RFC 791 §3.1): the reply has no options, whatever the request had.
+    // Record route (RFC 791 §3.1). The reply has no options even if the request does.
     const options = new Uint8Array(4 * words);
     options.set(words === 0 ? [] : [7, 4 * words, 4]);
     const request = ipv4({ tos, id, dontFragment, ttl, options }, echo(message));
@@ -73,13 +78,13 @@ Deno.test("any request: identifier, sequence number, data, identification and ty
   }));
 });
 
-Deno.test("who answers: every host of the block but the tunnel's own address", () => {
+Deno.test("echo exit: every host of the block answers, but not the tunnel's own address", () => {
   const cases: [destination: string, counted: Snapshot][] = [
     ["10.5.51.1", {}],
     ["10.5.51.254", {}],
     ["10.5.51.2", { "bad-destination": 1 }], // the tunnel itself
     ["10.5.51.0", { "bad-destination": 1 }], // the block
-    ["10.5.51.255", { "bad-destination": 1 }], // everybody in it
+    ["10.5.51.255", { "bad-destination": 1 }], // the broadcast address
     ["10.5.50.7", { "bad-destination": 1 }],
     ["10.5.52.7", { "bad-destination": 1 }],
     ["255.255.255.255", { "bad-destination": 1 }],
@@ -92,13 +97,13 @@ Deno.test("who answers: every host of the block but the tunnel's own address", (
   }
 });
 
-Deno.test("in a block of two both are hosts, so the other one answers (RFC 3021)", () => {
+Deno.test("echo exit: in a block of two, the other address answers (RFC 3021)", () => {
   const block = { address: address("10.5.51.2"), prefix: 31 };
   assert.equal(send(ipv4({ destination: "10.5.51.3" }, echo()), block).delivered.length, 1);
   assert.deepEqual(send(ipv4({ destination: "10.5.51.2" }, echo()), block).counted, { "bad-destination": 1 });
 });
 
-Deno.test("only requests are answered", () => {
+Deno.test("echo exit: answers only requests", () => {
   for (let type = 0; type < 256; type++) {
     if (type === 8) continue;
     assert.deepEqual(send(ipv4({}, echo({ type }))), { delivered: [], counted: { "not-echo-request": 1 } });
@@ -106,7 +111,7 @@ Deno.test("only requests are answered", () => {
   }
 });
 
-Deno.test("answerEcho: no answer to what is damaged, in pieces, or no packet at all", () => {
+Deno.test("answerEcho: refuses damaged packets, fragments, and what is no packet", () => {
   const cases: [what: string, packet: Uint8Array][] = [
     ["nothing", hex("")],
     ["cut short", REQUEST.subarray(0, -1)],
@@ -121,7 +126,7 @@ Deno.test("answerEcho: no answer to what is damaged, in pieces, or no packet at 
   for (const [what, packet] of cases) assert.equal(answerEcho(packet), undefined, what);
 });
 
-Deno.test("answerEcho: the request stays as it was, and padding behind it is not answered", () => {
+Deno.test("answerEcho: leaves the request as it was, and ignores padding after it", () => {
   const request = concat(REQUEST, pattern(3));
   const before = request.slice();
   assert.deepEqual(answerEcho(request), REPLY);

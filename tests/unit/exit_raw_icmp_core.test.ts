@@ -1,5 +1,5 @@
 /**
- * The raw ICMP exit by itself: what a whole network does not show. The rest is in `tests/memory/stage3_*.test.ts`.
+ * The raw ICMP exit by itself. Whole networks with it are in `tests/memory/stage3_*.test.ts`.
  *
  * @module
  */
@@ -19,7 +19,7 @@ const EXIT = "192.168.201.2";
 const VM = "10.0.2.15";
 const CSAIL = "128.30.2.155";
 
-/** An exit whose first external identifier is 0x1234, and the next ones behind it. */
+/** An exit whose external identifiers count up from 0x1234. */
 function makeExit() {
   const world = new MemoryWorld({ address: address(EXIT), host: () => "silent" });
   const counters = new Counters();
@@ -49,16 +49,16 @@ function makeExit() {
   };
 }
 
-/** `ping 128.30.2.155` of Linux, identifier 7, and the same on its way between exit and world. */
+/** `ping 128.30.2.155` of Linux with identifier 7, and the same packet between exit and world. */
 const DATA = pattern(56);
 const REQUEST = concat(hex("45 00 0054 1c46 4000 3d 01 929b 0a00020f 801e029b  08 00 5dfa 0007 0001"), DATA);
 const OUTSIDE = concat(hex("45 00 0054 0001 4000 3c 01 3244 c0a8c902 801e029b  08 00 4bcd 1234 0001"), DATA);
 
-Deno.test("golden: a request on its way out has another source, identifier and number, and one hop less", () => {
+Deno.test("raw ICMP exit: golden bytes of a request on its way out", () => {
   assert.deepEqual(makeExit().send(REQUEST), [OUTSIDE]);
 });
 
-Deno.test("golden: a reply on its way back has its destination and identifier restored, and one hop less", () => {
+Deno.test("raw ICMP exit: golden bytes of a reply on its way back", () => {
   const { send, fromWorld } = makeExit();
   send(REQUEST);
   const reply = concat(hex("45 00 0054 beef 0000 3c 01 b355 801e029b c0a8c902  00 00 53cd 1234 0001"), DATA);
@@ -66,7 +66,7 @@ Deno.test("golden: a reply on its way back has its destination and identifier re
   assert.deepEqual(fromWorld(reply), [[1, back]]);
 });
 
-Deno.test("golden: an error on its way back quotes the request as it was sent, but for the hops it has made; its checksum stays", () => {
+Deno.test("raw ICMP exit: golden bytes of an error, which quotes the request as the client sent it", () => {
   const { send, fromWorld } = makeExit();
   send(REQUEST);
   const about = hex("45 00 0054 0001 4000 01 01 6d44 c0a8c902 801e029b  08 00 4bcd 1234 0001");
@@ -79,7 +79,7 @@ Deno.test("golden: an error on its way back quotes the request as it was sent, b
   assert.deepEqual(fromWorld(error), [[1, back]]);
 });
 
-Deno.test("the same ping over two circuits is two sessions: each answer goes back where its request came from", () => {
+Deno.test("raw ICMP exit: the same ping over two circuits is two sessions", () => {
   const { send, fromWorld } = makeExit();
   const request = ipv4({ source: VM, destination: CSAIL }, echo());
   const ids = [1, 2].map((circuit) => send(request, circuit)[0]!.subarray(24, 26).toHex());
@@ -90,7 +90,7 @@ Deno.test("the same ping over two circuits is two sessions: each answer goes bac
   }
 });
 
-Deno.test("the exit wants to be woken when its first session ends, and not any more when its last one has", () => {
+Deno.test("raw ICMP exit: its deadline is the end of its first session, and there is none without sessions", () => {
   const { exit, send, fromWorld } = makeExit();
   assert.equal(exit.deadline, Infinity);
   send(ipv4({ source: VM, destination: CSAIL }, echo()), 1, 1000);
@@ -106,7 +106,7 @@ Deno.test("the exit wants to be woken when its first session ends, and not any m
   );
 });
 
-Deno.test("what is said about a packet that the kernel found too long quotes it as the client sent it", () => {
+Deno.test("raw ICMP exit: the error about a packet too long for the kernel quotes it as the client sent it", () => {
   const { send, delivered } = makeExit();
   const request = ipv4(
     { source: VM, destination: CSAIL, dontFragment: true, ttl: 9 },
@@ -117,7 +117,7 @@ Deno.test("what is said about a packet that the kernel found too long quotes it 
   assert.deepEqual(error.subarray(28), request.subarray(0, 548));
 });
 
-Deno.test("the hop is the tunnel's lowest host, or the next one where that is the tunnel's own", () => {
+Deno.test("hop address: the tunnel's lowest host, or the next one if that is the tunnel's own", () => {
   for (
     const [own, prefix, hop] of [
       ["10.5.51.2", 24, "10.5.51.1"],
@@ -131,7 +131,7 @@ Deno.test("the hop is the tunnel's lowest host, or the next one where that is th
   }
 });
 
-Deno.test("what the world has sent is told from what the exit says itself", () => {
+Deno.test("raw ICMP exit: tells answers of the world from its own", () => {
   const world = new MemoryWorld({ address: address(EXIT), mtu: 1400, host: () => "silent" });
   const origins: boolean[] = [];
   const exit = new RawIcmpExit(
@@ -158,7 +158,7 @@ Deno.test("what the world has sent is told from what the exit says itself", () =
   assert.deepEqual(origins, [true]);
 });
 
-Deno.test("exits that share an address each hear all answers, and each takes its own", () => {
+Deno.test("raw ICMP exit: of exits that share an address, each takes only its own answers", () => {
   const taken: number[] = [];
   const exits = [0, 1].map((index) =>
     new RawIcmpExit(

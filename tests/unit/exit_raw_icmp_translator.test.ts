@@ -27,13 +27,13 @@ const CSAIL = address("128.30.2.155");
 const MIT = address("18.9.22.69");
 const { idle: IDLE, grace: GRACE } = TRANSLATOR_LIMITS;
 
-/** Random numbers as the table wants them. */
+/** Random numbers for a table. */
 function randomFrom(seed: number): () => number {
   const random = new Random(seed);
   return () => random.word() / 2 ** 32;
 }
 
-/** Gives each identifier of a list in turn, and then goes on counting from the last: who draws one has no luck. */
+/** Makes the table draw the identifiers of a list in turn, and then count up from the last one. */
 function drawing(...identifiers: number[]): () => number {
   let last = 0;
   return () => (last = identifiers.shift() ?? last) / 65_536;
@@ -47,7 +47,7 @@ function table(
   return new IcmpTranslator(random, { ...TRANSLATOR_LIMITS, ...limits }, share);
 }
 
-Deno.test("every circuit, client, identifier and destination has a session of its own", () => {
+Deno.test("translator: each circuit, client, identifier and destination has its own session", () => {
   const translator = table();
   const external = new Set<number>();
   for (const circuit of [1, 2, 0xffff_ffff]) {
@@ -66,7 +66,7 @@ Deno.test("every circuit, client, identifier and destination has a session of it
   assert.equal(translator.size, external.size);
 });
 
-Deno.test("the next request of a session finds it again, and so does its answer", () => {
+Deno.test("translator: the next request and its answer find the session again", () => {
   const translator = table();
   const session = translator.outbound(1, CLIENT, 7, CSAIL, 0)!;
   translator.outbound(1, CLIENT, 7, MIT, 0);
@@ -75,7 +75,7 @@ Deno.test("the next request of a session finds it again, and so does its answer"
   assert.equal(translator.size, 2);
 });
 
-Deno.test("an answer comes in only from whom the request went to, and only by the identifier that it carried", () => {
+Deno.test("translator: accepts an answer only from the request's destination, with its identifier", () => {
   const translator = table({}, drawing(5000));
   translator.outbound(1, CLIENT, 7, CSAIL, 0);
   assert.equal(translator.inbound(5000, MIT, 0), undefined, "another host");
@@ -84,7 +84,7 @@ Deno.test("an answer comes in only from whom the request went to, and only by th
   assert.ok(translator.inbound(5000, CSAIL, 0));
 });
 
-Deno.test("a session ends when it has been idle, to the millisecond, and every request lets it live on", () => {
+Deno.test("translator: a session ends after its idle time, to the millisecond, and each request extends it", () => {
   const translator = table({}, drawing(5000, 6000));
   translator.outbound(1, CLIENT, 7, CSAIL, 0);
   translator.outbound(1, CLIENT, 7, CSAIL, 10);
@@ -96,14 +96,14 @@ Deno.test("a session ends when it has been idle, to the millisecond, and every r
   assert.equal(translator.size, 1);
 });
 
-Deno.test("an answer alone does not keep a session alive: the world could hold it open for ever (RFC 4787 §4.3)", () => {
+Deno.test("translator: answers do not extend a session, or the world could keep it open (RFC 4787 §4.3)", () => {
   const translator = table({}, drawing(5000));
   translator.outbound(1, CLIENT, 7, CSAIL, 0);
   translator.inbound(5000, CSAIL, IDLE - 1);
   assert.equal(translator.deadline, IDLE);
 });
 
-Deno.test("the sweep ends what is due and nothing else, and says when it is next wanted", () => {
+Deno.test("translator: expire ends only sessions that are due, and the deadline is the next one's", () => {
   const translator = table();
   assert.equal(translator.deadline, Infinity);
   for (let host = 1; host <= 4; host++) {
@@ -122,7 +122,7 @@ Deno.test("the sweep ends what is due and nothing else, and says when it is next
   }
 });
 
-Deno.test("a full table lets go what has been unused for longest, but nothing whose answer may be under way", () => {
+Deno.test("translator: a full table drops the session unused longest, unless its answer may be on its way", () => {
   const translator = table({ sessions: 2 }, drawing(5000, 6000, 7000, 8000));
   translator.outbound(1, CLIENT, 1, CSAIL, 0);
   translator.outbound(1, CLIENT, 2, CSAIL, 100);
@@ -136,7 +136,7 @@ Deno.test("a full table lets go what has been unused for longest, but nothing wh
   assert.equal(translator.size, 2);
 });
 
-Deno.test("a sweep of 200,000 addresses: the table never grows beyond its bound, and every host gets its turn", () => {
+Deno.test("translator: 200,000 destinations never exceed the limit, and each gets its session", () => {
   const translator = table({ sessions: 1000 });
   let now = 0;
   for (let host = 0; host < 200_000; host++, now += 5.1) {
@@ -149,7 +149,7 @@ Deno.test("a sweep of 200,000 addresses: the table never grows beyond its bound,
   assert.equal(translator.size, 0);
 });
 
-Deno.test("an identifier is drawn anew where it is taken, or is the client's own", () => {
+Deno.test("translator: draws another identifier if one is taken, or is the client's own", () => {
   const translator = table({}, drawing(7, 8, 8, 0xffff, 0xffff));
   assert.equal(
     translator.outbound(1, CLIENT, 7, addressFromBits(1 << 24), 0)!.externalIdentifier,
@@ -175,19 +175,20 @@ Deno.test("an identifier is drawn anew where it is taken, or is the client's own
 });
 
 /*
- * On a host with one card, `ping` and the exit have the same address, and the kernel shows what comes in to both:
+ * On a host with one card, `ping` and the exit have the same address, and the kernel shows what
+ * comes in to both:
  *
- *   ping A, id 100 ──► exit, id 200 ──► world        world ──► id 200 ──┬──► exit ──► id 100 ──► ping A
- *   ping B, id 200 …                                                    └──► ping B: "not for me", if it is not
+ * ping A, id 100 ──► exit, id 200 ──► world world ──► id 200 ──┬──► exit ──► id 100 ──► ping A ping
+ * B, id 200 … └──► ping B: "not for me", if it is not
  */
-Deno.test("the world never sees an identifier that is any client's own: its ping would take the answer for its own", () => {
+Deno.test("translator: the world never sees an identifier that a client uses", () => {
   const translator = table({}, drawing(200, 100, 300));
   const a = translator.outbound(1, CLIENT, 100, CSAIL, 0)!;
   assert.equal(a.externalIdentifier, 200);
-  // Drawn: 100, which is A's own.
+  // Draws 100, which is A's own.
   assert.equal(translator.outbound(1, CLIENT, 50, CSAIL, 0)!.externalIdentifier, 101);
 
-  // B turns up with what A's session has outside: from now on A's requests go out by another.
+  // B appears with the external identifier of A's session. From now on A's requests use another.
   translator.outbound(1, CLIENT, 200, CSAIL, 10);
   const moved = translator.outbound(1, CLIENT, 100, CSAIL, 20)!;
   assert.notEqual(moved, a);
@@ -195,13 +196,13 @@ Deno.test("the world never sees an identifier that is any client's own: its ping
   assert.equal(translator.inbound(200, CSAIL, 30), a, "an answer that was under way still comes home");
   assert.equal(translator.outbound(1, CLIENT, 100, CSAIL, 40), moved);
 
-  // The old one is held only for such answers, as long as it would have lived.
+  // The old session stays only for late answers, until it expires.
   translator.expire(IDLE);
   assert.equal(translator.inbound(200, CSAIL, IDLE), undefined);
   assert.equal(translator.outbound(1, CLIENT, 100, CSAIL, IDLE), moved);
 });
 
-Deno.test("when every identifier is in use there is no session, and no search without end", () => {
+Deno.test("translator: opens no session if every identifier is in use, and does not search for ever", () => {
   const translator = table({ sessions: 65_536 });
   let opened = 0;
   while (translator.outbound(1, CLIENT, 7, addressFromBits(0x1200_0000 + opened), 0) !== undefined) opened++;
@@ -212,7 +213,9 @@ Deno.test("when every identifier is in use there is no session, and no search wi
   assert.ok(translator.outbound(1, CLIENT, 8, CSAIL, IDLE));
 });
 
-/** The same table, slow and plain: a list. It takes over which identifier was drawn, and judges it. */
+/**
+ * The same table as a slow and plain list. It takes the identifier that was drawn, and checks it.
+ */
 class PlainTable {
   #sessions: (PlainSession & { retired: boolean })[] = [];
 
@@ -239,7 +242,8 @@ class PlainTable {
         if (longest === undefined || now - longest.used < this.limits.grace) {
           return assert.equal(got, undefined, "full");
         }
-        // Of several that have been unused equally long, it may be any; the list is in the order of use.
+        // Of several that have been unused equally long, any may go. The list is in the order of
+        // use.
         this.#sessions.splice(this.#sessions.indexOf(longest), 1);
       }
       assert.ok(got !== undefined, "there was room");
@@ -291,8 +295,8 @@ function pick(session: EchoSession) {
   return { circuit, client, identifier, destination, externalIdentifier, expires };
 }
 
-Deno.test("agrees with a plain list of sessions, whatever happens in whatever order", () => {
-  // Few of everything and numbers that meet: identifiers of clients and of the world are the same handful.
+Deno.test("translator: agrees with a plain list of sessions, in any order of events", () => {
+  // Few of everything, so that the identifiers of clients and of the world collide.
   const limits = { sessions: 6, idle: 100, grace: 20 };
   const request = fc.record({
     kind: fc.constant("request" as const),
@@ -351,14 +355,14 @@ Deno.test("agrees with a plain list of sessions, whatever happens in whatever or
   );
 });
 
-/** The identifiers that a table gives to so many sessions at a time. */
+/** The identifiers that a table gives to a number of sessions. */
 function externalsOf(translator: IcmpTranslator, count: number): number[] {
   return Array.from({ length: count }, (_, host) => {
     return translator.outbound(1, CLIENT, 7, addressFromBits((1 << 24) + host), 0)?.externalIdentifier ?? NaN;
   });
 }
 
-Deno.test("exits that share an address never take the same identifier, whatever they draw", () => {
+Deno.test("translator: exits that share an address never use the same identifier", () => {
   fc.assert(
     fc.property(fc.integer({ min: 2, max: 6 }), fc.nat(), (of, seed) => {
       const taken = Array.from({ length: of }, (_, index) => {
@@ -373,7 +377,7 @@ Deno.test("exits that share an address never take the same identifier, whatever 
   );
 });
 
-Deno.test("a share is every identifier with its remainder, from the first to the last, and no other", () => {
+Deno.test("translator: a share is exactly the identifiers with its remainder", () => {
   for (
     const [of, sizes] of [[3, [21_846, 21_845, 21_845]], [6, [
       10_923,
@@ -389,7 +393,7 @@ Deno.test("a share is every identifier with its remainder, from the first to the
       let drawn = 0;
       const inTurn = () => (drawn++ % size + 0.5) / size;
       const translator = table({ sessions: 65_536 }, inTurn, { index, of });
-      // The client's own identifier, 7, is one of them or not.
+      // The client's own identifier, 7, may or may not be one of them.
       const most = size - Number(7 % of === index);
       const externals = externalsOf(translator, most + 1);
       assert.equal(externals.pop(), NaN, "and then there are none left");

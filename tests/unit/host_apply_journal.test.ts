@@ -12,10 +12,10 @@ import {
   undoLeftovers,
 } from "../../src/host/apply/journal.ts";
 
-/** A place for journals, and a log that harmless commands write to. */
+/** A directory for journals, and a log that harmless commands write to. */
 class Scratch implements Disposable {
   readonly #root = Deno.makeTempDirSync();
-  /** Not there until the first change. */
+  /** Does not exist before the first change. */
   readonly dir = `${this.#root}/journals`;
   readonly #log = `${this.#root}/log`;
 
@@ -24,12 +24,12 @@ class Scratch implements Disposable {
     return ["sh", "-c", `echo ${word} >>${this.#log}`];
   }
 
-  /** A change of this name, whose commands say what they do. */
+  /** A change of this name, whose commands log what they do. */
   change(name: string, undo: Command = this.say(`undo-${name}`)): Change {
     return { what: name, isThere: false, make: command(...this.say(`make-${name}`)), undo: command(...undo) };
   }
 
-  /** What has been said since the last look. */
+  /** The words that were logged since the last call. */
   said(): string[] {
     try {
       const words = Deno.readTextFileSync(this.#log).split("\n").slice(0, -1);
@@ -58,7 +58,7 @@ class Scratch implements Disposable {
     Deno.writeTextFileSync(`${this.dir}/${name}`, text);
   }
 
-  /** Whether even the directory is gone. */
+  /** Whether the directory of journals is gone. */
   isClean(): boolean {
     return [...Deno.readDirSync(this.#root)].every(({ name }) => name === "log");
   }
@@ -70,7 +70,7 @@ class Scratch implements Disposable {
 
 const OWN = `${Deno.pid}.journal`;
 
-/** The first line of a journal of ours, which nobody may take for a dead run's. */
+/** The first line of a journal of this process, which is alive. */
 async function ownHeader(): Promise<Record<string, unknown>> {
   using scratch = new Scratch();
   await using journal = new Journal(scratch.dir);
@@ -78,20 +78,20 @@ async function ownHeader(): Promise<Record<string, unknown>> {
   return JSON.parse(scratch.read(OWN).split("\n")[0]!);
 }
 
-/** That of a run like ours which has ended. */
+/** The first line of a journal of a process that has ended. */
 async function deadHeader(but: object = {}): Promise<object> {
   const child = new Deno.Command("true").spawn();
   await child.status;
   return { ...await ownHeader(), pid: child.pid, ...but };
 }
 
-/** An entry, as a line of the file has it. */
+/** An entry, as a line of the file holds it. */
 const entry = (change: string, undo: Command) => ({ change, undo });
 
-/** An entry, as the journal is given it. */
+/** An entry, as `Journal.change` takes it. */
 const recorded = (change: string, undo: Command) => ({ change, undo: command(...undo) });
 
-Deno.test("a change is written down before it is made", async () => {
+Deno.test("journal: records a change before it is made", async () => {
   using scratch = new Scratch();
   const journal = new Journal(scratch.dir);
   const seen: string[] = [];
@@ -115,7 +115,7 @@ Deno.test("a change is written down before it is made", async () => {
   await journal.undo();
 });
 
-Deno.test("changes are undone in reverse, and nothing stays", async () => {
+Deno.test("journal: undoes changes in reverse order, and leaves nothing", async () => {
   using scratch = new Scratch();
   const journal = new Journal(scratch.dir);
   await makeChanges(["a", "b", "c"].map((name) => scratch.change(name)), journal, true);
@@ -126,14 +126,14 @@ Deno.test("changes are undone in reverse, and nothing stays", async () => {
   assert.deepEqual(await journal.undo(), [], "once");
 });
 
-Deno.test("changes that one process makes are written down together; of those that fail, only what was done is undone", async () => {
+Deno.test("journal: records a batch in one go, and undoes only what was done if it fails", async () => {
   using scratch = new Scratch();
   const failure = new OperatorError("the third failed", "mend it");
   for (const [done, left] of [[0, []], [2, ["a"]], [3, ["a", "c"]], [undefined, ["a", "c", "d"]]] as const) {
     const journal = new Journal(scratch.dir);
     let seen: string[] = [];
     await assert.rejects(
-      // The second needs no undoing.
+      // Nobody needs to undo the second.
       journal.change(
         [recorded("a", ["true"]), undefined, recorded("c", ["true"]), recorded("d", ["true"])],
         () => {
@@ -150,7 +150,7 @@ Deno.test("changes that one process makes are written down together; of those th
   assert.ok(scratch.isClean());
 });
 
-Deno.test("what one process undoes is judged one by one, also where it does not say how far it got", async () => {
+Deno.test("journal: judges each undo of a batch by itself, even if `ip` does not say how far it got", async () => {
   using scratch = new Scratch();
   const fails: Command = ["ip", "link", "show", "onion-none"];
   const isLeftAtOnce: Command = ["ip", "address", "add", "300.1.1.1/24", "dev", "lo"];
@@ -177,7 +177,7 @@ Deno.test("what one process undoes is judged one by one, also where it does not 
   }
 });
 
-Deno.test("without a change there is no journal", async () => {
+Deno.test("journal: does not exist without a change", async () => {
   using scratch = new Scratch();
   {
     await using _journal = new Journal(scratch.dir);
@@ -186,7 +186,7 @@ Deno.test("without a change there is no journal", async () => {
   assert.deepEqual(await undoLeftovers(scratch.dir), []);
 });
 
-Deno.test("what goes with the TUN is written down only if the TUN stays", async () => {
+Deno.test("making changes: records what goes with the TUN only if the TUN stays", async () => {
   using scratch = new Scratch();
   const changes = [{ ...scratch.change("a"), goesWithTun: true }, scratch.change("b")];
   for (const tunStays of [false, true]) {
@@ -198,7 +198,7 @@ Deno.test("what goes with the TUN is written down only if the TUN stays", async 
   }
 });
 
-Deno.test("a change that fails ends the making; only what was made is undone", async () => {
+Deno.test("making changes: stops at a failure, and undoes only what was made", async () => {
   using scratch = new Scratch();
   const journal = new Journal(scratch.dir);
   const changes = [
@@ -212,7 +212,7 @@ Deno.test("a change that fails ends the making; only what was made is undone", a
   assert.ok(scratch.isClean());
 });
 
-Deno.test("an optional change that fails is told of, and done without", async () => {
+Deno.test("making changes: reports an optional change that fails, and goes on", async () => {
   using scratch = new Scratch();
   const journal = new Journal(scratch.dir);
   const optional = { ...scratch.change("a"), make: command("false"), isOptional: true };
@@ -229,13 +229,13 @@ Deno.test("an optional change that fails is told of, and done without", async ()
   assert.ok(scratch.isClean());
 });
 
-Deno.test("a run that is over finishes the change that it is at, and begins no other", async () => {
+Deno.test("making changes: finishes the current change after an abort, and begins no other", async () => {
   using scratch = new Scratch();
   const journal = new Journal(scratch.dir);
   const over = new AbortController();
   const last: Change = {
     ...scratch.change("b"),
-    // Looked at when it is begun.
+    // `makeChanges` reads this when it begins the change.
     get undo() {
       over.abort("SIGINT");
       return command(...scratch.say("undo-b"));
@@ -248,7 +248,7 @@ Deno.test("a run that is over finishes the change that it is at, and begins no o
   assert.ok(scratch.isClean());
 });
 
-Deno.test("`ip`, ended half-way by a signal: with ours that is our end, else a failure; what it may have done is undone", async () => {
+Deno.test("making changes: a signal that ends `ip` ends the run if it was meant for us, and else is a failure", async () => {
   const path = Deno.env.get("PATH") ?? "";
   for (const isMeantForUs of [true, false]) {
     using scratch = new Scratch();
@@ -279,7 +279,7 @@ Deno.test("`ip`, ended half-way by a signal: with ours that is our end, else a f
   }
 });
 
-Deno.test("so it is where the very first fails", async () => {
+Deno.test("making changes: leaves no journal if the first change fails", async () => {
   using scratch = new Scratch();
   const journal = new Journal(scratch.dir);
   await assert.rejects(makeChanges([{ ...scratch.change("a"), make: command("false") }], journal, true));
@@ -287,7 +287,7 @@ Deno.test("so it is where the very first fails", async () => {
   assert.ok(scratch.isClean());
 });
 
-Deno.test("a journal that cannot be written: no change is made", async () => {
+Deno.test("journal: no change is made if it cannot be written", async () => {
   using scratch = new Scratch();
   const journal = new Journal("/dev/null/onion");
   await assert.rejects(makeChanges([scratch.change("a")], journal, true), {
@@ -298,7 +298,7 @@ Deno.test("a journal that cannot be written: no change is made", async () => {
   assert.deepEqual(scratch.said(), []);
 });
 
-Deno.test("a dead run's changes are undone, the last first, and its journal goes", async () => {
+Deno.test("leftovers: a dead run's changes are undone in reverse order, and its journal is removed", async () => {
   using scratch = new Scratch();
   scratch.write("1.journal", await deadHeader(), entry("a", scratch.say("a")), entry("b", scratch.say("b")));
   assert.deepEqual(leftovers(scratch.dir), ["a", "b"]);
@@ -310,14 +310,14 @@ Deno.test("a dead run's changes are undone, the last first, and its journal goes
   assert.ok(scratch.isClean());
 });
 
-Deno.test("a PID that somebody else has now is no life", async () => {
+Deno.test("leftovers: a reused process id does not keep a journal alive", async () => {
   using scratch = new Scratch();
   scratch.write("1.journal", { ...await ownHeader(), started: "1" }, entry("a", scratch.say("a")));
   await undoLeftovers(scratch.dir);
   assert.deepEqual(scratch.said(), ["a"]);
 });
 
-Deno.test("a live run's changes are left alone, and known to be its", async () => {
+Deno.test("leftovers: a live run's changes are left alone, and listed as its own", async () => {
   using scratch = new Scratch();
   const header = await ownHeader();
   scratch.write("1.journal", header, entry("a", scratch.say("a")), entry("b", scratch.say("b")));
@@ -326,9 +326,9 @@ Deno.test("a live run's changes are left alone, and known to be its", async () =
   assert.deepEqual([...changesOfLiveRuns(scratch.dir)], [["a", Deno.pid], ["b", Deno.pid]]);
 });
 
-Deno.test("changes that went with their network namespace, or with a reboot, are made nowhere else undone", async () => {
+Deno.test("leftovers: changes that went with their network namespace or a reboot are undone nowhere else", async () => {
   using scratch = new Scratch();
-  // No namespace has this inode; the next has ours, but is not ours; the last was before the machine started.
+  // An inode that no namespace has; another namespace with our inode; an earlier boot.
   for (const but of [{ network: "1" }, { cookie: "0" }, { boot: "x" }]) {
     scratch.write("1.journal", await deadHeader(but), entry("a", scratch.say("a")));
     assert.deepEqual(leftovers(scratch.dir), []);
@@ -338,7 +338,7 @@ Deno.test("changes that went with their network namespace, or with a reboot, are
   }
 });
 
-Deno.test("a last line that was being written tells of nothing that was made", async () => {
+Deno.test("journal file: ignores an unfinished last line", async () => {
   using scratch = new Scratch();
   const whole = JSON.stringify(entry("b", scratch.say("b")));
   for (let length = 0; length < whole.length; length += 7) {
@@ -348,8 +348,8 @@ Deno.test("a last line that was being written tells of nothing that was made", a
   }
 });
 
-Deno.test("what is not there any more is no failure", async () => {
-  // As ip 6.1 of Linux 6.18 and older ones, nft 1.0.6, iptables 1.8.9 and /proc say it.
+Deno.test("leftovers: a change that is gone already is not a failure", async () => {
+  // The words of ip 6.1 on Linux 6.18 and older, nft 1.0.6, iptables 1.8.9, and /proc.
   const words = [
     'Cannot find device "eth7"',
     "Error: ipv4: Address not found.",
@@ -373,7 +373,7 @@ Deno.test("what is not there any more is no failure", async () => {
   assert.ok(scratch.isClean());
 });
 
-Deno.test("journal: a sysctl is recorded with its name and value, and the older form is still undone", async () => {
+Deno.test("journal file: records a sysctl by name and value, and still reads the older form", async () => {
   using scratch = new Scratch();
   const [name, value] = ["net.ipv4.conf.onion-none.rp_filter", "1"];
   const journal = new Journal(scratch.dir);
@@ -389,7 +389,7 @@ Deno.test("journal: a sysctl is recorded with its name and value, and the older 
     entry("old", ["sysctl", "-w", `${name}=${value}`]),
     `${line}\n`,
   );
-  // No program is started for either: there may be none.
+  // Neither starts a program, because the host may have none.
   const path = Deno.env.get("PATH") ?? "";
   Deno.mkdirSync(`${scratch.dir}-bin`);
   Deno.writeTextFileSync(`${scratch.dir}-bin/sysctl`, "#!/bin/sh\necho started >&2; exit 9\n", {
@@ -409,7 +409,7 @@ Deno.test("journal: a sysctl is recorded with its name and value, and the older 
   assert.ok(scratch.isClean());
 });
 
-Deno.test("what cannot be undone stays in the journal, alone, and is tried again", async () => {
+Deno.test("leftovers: only what cannot be undone stays in the journal, and is tried again", async () => {
   using scratch = new Scratch();
   const header = await deadHeader();
   const stubborn: Command = ["sh", "-c", "echo Operation not permitted >&2; exit 2"];
@@ -437,7 +437,7 @@ Deno.test("what cannot be undone stays in the journal, alone, and is tried again
   assert.equal(scratch.read("1.journal"), left.join(""));
 });
 
-Deno.test("so does what a run itself cannot undo, for the next one", async () => {
+Deno.test("journal: keeps what the run itself cannot undo for the next run", async () => {
   using scratch = new Scratch();
   const journal = new Journal(scratch.dir);
   await makeChanges([scratch.change("a"), scratch.change("b", ["false"])], journal, true);
@@ -446,7 +446,7 @@ Deno.test("so does what a run itself cannot undo, for the next one", async () =>
   assert.deepEqual(lines.slice(1, -1).map((line) => JSON.parse(line)), [entry("b", ["false"])]);
 });
 
-Deno.test("what is no journal is neither carried out nor removed, but said", async () => {
+Deno.test("leftovers: reports a file that is no journal, and neither runs nor removes it", async () => {
   using scratch = new Scratch();
   const evil = entry("a", scratch.say("a"));
   const garbage: (string | object)[][] = [
@@ -469,7 +469,7 @@ Deno.test("what is no journal is neither carried out nor removed, but said", asy
   }
 });
 
-Deno.test("lines that are no changes are passed over", async () => {
+Deno.test("journal file: skips lines that are no changes", async () => {
   using scratch = new Scratch();
   const lines = ["null\n", "1\n", "\n", { change: "x" }, { change: "x", undo: "true" }, {
     change: "x",
@@ -482,7 +482,7 @@ Deno.test("lines that are no changes are passed over", async () => {
   assert.deepEqual((await undoLeftovers(scratch.dir)).map(({ change }) => change), ["a"]);
 });
 
-Deno.test("other files are nobody's business, but those of a writer that was killed go", async () => {
+Deno.test("leftovers: removes half-written journals of killed writers, and no other file", async () => {
   using scratch = new Scratch();
   const child = new Deno.Command("true").spawn();
   await child.status;
@@ -494,7 +494,7 @@ Deno.test("other files are nobody's business, but those of a writer that was kil
   assert.deepEqual(scratch.files(), ["1.journal", `7.journal.${Deno.pid}.new`, "state.json"]);
 });
 
-Deno.test("a directory that another run takes away meanwhile is made again", async () => {
+Deno.test("journal: creates its directory again if another run has removed it", async () => {
   using scratch = new Scratch();
   const [one, other] = [new Journal(scratch.dir), new Journal(scratch.dir)];
   await one.change([recorded("a", ["true"])], () => Promise.resolve());
@@ -505,7 +505,7 @@ Deno.test("a directory that another run takes away meanwhile is made again", asy
   assert.deepEqual(scratch.said(), ["b"]);
 });
 
-Deno.test("journals may be read where there are none", () => {
+Deno.test("journals: may be read if there are none", () => {
   using scratch = new Scratch();
   assert.doesNotThrow(() => requireJournals(scratch.dir));
   assert.deepEqual(leftovers(scratch.dir), []);

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { OperatorError } from "../../src/errors.ts";
 import { ask, BatchError, execute, executeBatch, isInstalled } from "../../src/host/apply/programs.ts";
 
-Deno.test("what a command prints is given back", async () => {
+Deno.test("programs: execute returns what a command prints", async () => {
   assert.equal(await execute(["echo", "x", "y z"]), "x y z\n");
 });
 
-Deno.test("a command that fails speaks for itself", async () => {
+Deno.test("programs: the error of a command holds its own words", async () => {
   const remedy = "run it by hand to see why";
   const fails = (script: string, message: string) =>
     assert.rejects(execute(["sh", "-c", script]), new OperatorError(message, remedy));
@@ -17,7 +17,7 @@ Deno.test("a command that fails speaks for itself", async () => {
   await fails("exit 3", "`sh -c 'exit 3'` failed: exit code 3");
 });
 
-Deno.test("a program that is missing is named, with its package", async () => {
+Deno.test("programs: a missing program is named, with its package", async () => {
   await assert.rejects(
     execute(["onion-none"]),
     new OperatorError(
@@ -28,7 +28,7 @@ Deno.test("a program that is missing is named, with its package", async () => {
   );
 });
 
-Deno.test("programs are found where a user's PATH does not reach", async () => {
+Deno.test("programs: are found outside the user's PATH", async () => {
   const before = Deno.env.get("PATH")!;
   Deno.env.set("PATH", "/nowhere");
   try {
@@ -40,7 +40,7 @@ Deno.test("programs are found where a user's PATH does not reach", async () => {
   }
 });
 
-Deno.test("a command runs in a session of its own, which Ctrl+C in the terminal does not reach", async () => {
+Deno.test("programs: execute uses a session of its own, which Ctrl+C does not reach", async () => {
   const sessionOf = (stat: string) => stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3];
   assert.notEqual(
     sessionOf(await execute(["cat", "/proc/self/stat"])),
@@ -48,7 +48,7 @@ Deno.test("a command runs in a session of its own, which Ctrl+C in the terminal 
   );
 });
 
-Deno.test("a question that Ctrl+C ended is asked again", async () => {
+Deno.test("programs: a query that Ctrl+C ended is repeated", async () => {
   const directory = await Deno.makeTempDir();
   const path = Deno.env.get("PATH") ?? "";
   try {
@@ -63,7 +63,7 @@ Deno.test("a question that Ctrl+C ended is asked again", async () => {
   }
 });
 
-Deno.test("several commands of ip, by one process: the one that fails is named, and how many went well", async () => {
+Deno.test("programs: a batch names the command that failed, and how many succeeded", async () => {
   await executeBatch([]);
   await executeBatch([["ip", "link", "show", "lo"], ["ip", "address", "show", "lo"]]);
   await assert.rejects(
@@ -89,7 +89,7 @@ Deno.test("several commands of ip, by one process: the one that fails is named, 
   );
 });
 
-Deno.test("several questions to ip, by one process", async () => {
+Deno.test("programs: several queries run in one `ip` process", async () => {
   const lines = (await ask(["-json"], [["ip", "link", "show", "lo"], ["ip", "address", "show", "lo"]]))
     .trim().split("\n").map((line) => JSON.parse(line));
   assert.deepEqual(lines.map(([{ ifname }]) => ifname), ["lo", "lo"]);

@@ -14,7 +14,7 @@ const SYSCTLS: Readonly<Record<string, string>> = {
   "net.ipv4.ip_local_reserved_ports": "",
 };
 
-/** A host that lacks nothing, but for what is said. */
+/** A host that lacks nothing, except for these facts. */
 function facts(but: Partial<Facts> = {}): Facts {
   return {
     isRoot: true,
@@ -41,24 +41,24 @@ function told(but: Partial<Facts>, ...names: string[]): string[] {
 const line = ({ mark, name, says, mend }: Finding) =>
   [`${mark} ${name}: ${says}`, mend].filter((part) => part !== undefined).join("; ");
 
-/** What keeps which stage from running. */
+/** For each stage, what prevents it from running. */
 function verdicts(but: Partial<Facts>): Record<number, string> {
   return Object.fromEntries(diagnose(facts(but)).stages.map(({ stage, lacks }) => [stage, lacks.join()]));
 }
 
-/** The same, where all stages that capture lack the same. */
+/** The same, if all stages that capture lack the same. */
 function lacking(first: string, second: string, capturing: string): Record<number, string> {
   return { 1: first, 2: second, 3: capturing, 4: capturing, 5: capturing, 6: capturing };
 }
 
-/** Four routers by one interface that has the captured address. */
+/** Four routers that leave by one interface with the captured address. */
 function fourBy(way: string): string[] {
   return [1, 2, 3, 4].map((router) =>
     `ok exit: router ${router} by ${way}: the captured address; a mark tells the packets apart`
   );
 }
 
-Deno.test("a host that lacks nothing", () => {
+Deno.test("doctor: a host that lacks nothing", () => {
   assert.deepEqual(told({}), [
     "ok C library: libc.so.6",
     "ok loopback: up",
@@ -73,7 +73,7 @@ Deno.test("a host that lacks nothing", () => {
     "ok default route: via 10.0.2.2 dev eth0",
     "ok captured: 10.0.2.15 to 18.0.0.0/8, 128.0.0.0/8, by table 9 and priority 8",
     "ok exit: router 1 by eth1, as 192.168.201.2, via 192.168.201.1",
-    // There is no eth2 to eth4.
+    // There are no eth2 to eth4.
     ...fourBy("eth0, as 10.0.2.15, via 10.0.2.2"),
     "ok forwarding: net.ipv4.ip_forward is 0, and not needed before stage 7",
     "ok reverse path: no strict filter is in the way",
@@ -92,7 +92,7 @@ Deno.test("a host that lacks nothing", () => {
   ]);
 });
 
-Deno.test("one that was set up by hand", () => {
+Deno.test("doctor: a host that was set up by hand", () => {
   assert.deepEqual(told({ network: host(BY_HAND) }, "TUN interface", "TUN address", "captured"), [
     "ok TUN interface: tun1 exists: it will be used, and left in place",
     "ok TUN address: 10.5.51.2/24 is there already",
@@ -100,7 +100,7 @@ Deno.test("one that was set up by hand", () => {
   ]);
 });
 
-Deno.test("one card, and a strict filter", () => {
+Deno.test("doctor: one network card, and a strict filter", () => {
   const sysctls = { "net.ipv4.conf.default.rp_filter": "1", "net.ipv4.conf.ens3.rp_filter": "1" };
   assert.deepEqual(told({ network: host({ ...ONE_CARD, sysctls }) }, "exit", "reverse path"), [
     ...fourBy("ens3, as 203.0.113.7, via 203.0.113.1"),
@@ -109,14 +109,14 @@ Deno.test("one card, and a strict filter", () => {
   ]);
 });
 
-Deno.test("loopback is down: no stage can run", () => {
+Deno.test("doctor: no stage can run while loopback is down", () => {
   assert.deepEqual(told({ hasLoopback: false }, "loopback"), [
     "lacks loopback: the loopback interface is down; ip link set lo up",
   ]);
   assert.deepEqual(verdicts({ hasLoopback: false }), lacking("loopback", "loopback", "loopback"));
 });
 
-Deno.test("ports: the range may be tiny, taken, or reserved", () => {
+Deno.test("doctor: the range of ports may be tiny, taken, or reserved", () => {
   const withPorts = (range: string, taken: number[] = [], reserved = ""): Partial<Facts> => ({
     udpPorts: new Set(taken),
     sysctl: (name) =>
@@ -149,7 +149,7 @@ Deno.test("ports: the range may be tiny, taken, or reserved", () => {
   ]);
 });
 
-Deno.test("forwarding is told, and no stage so far needs it", () => {
+Deno.test("doctor: reports forwarding, which no stage so far needs", () => {
   const sysctl = (name: string) => name === "net.ipv4.ip_forward" ? "1" : SYSCTLS[name];
   assert.deepEqual(told({ sysctl }, "forwarding"), [
     "ok forwarding: net.ipv4.ip_forward is 1, and not needed before stage 7",
@@ -157,7 +157,7 @@ Deno.test("forwarding is told, and no stage so far needs it", () => {
   assert.deepEqual(verdicts({ sysctl }), lacking("", "", ""));
 });
 
-Deno.test("the ports that sockets have, as the kernel lists them", () => {
+Deno.test("ports: parses the UDP ports of sockets as the kernel lists them", () => {
   assert.deepEqual(
     parseUdpPorts(
       `   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref
@@ -169,13 +169,16 @@ Deno.test("the ports that sockets have, as the kernel lists them", () => {
   );
 });
 
-Deno.test("privileges", () => {
+Deno.test("doctor: names missing privileges, and how root in a container gets them", () => {
   const none = { isRoot: false, has: () => false, leftovers: undefined };
-  assert.deepEqual(told(none, "CAP_NET_ADMIN", "CAP_NET_RAW", "leftovers"), [
-    "lacks CAP_NET_ADMIN: may not change the network; run it as root: sudo onion …",
-    "lacks CAP_NET_RAW: may not open raw sockets; run it as root: sudo onion …",
-    "unknown leftovers: only root may look; sudo onion doctor",
-  ]);
+  assert.deepEqual(
+    told(none, "CAP_NET_ADMIN", "CAP_NET_RAW", "leftovers"),
+    [
+      "lacks CAP_NET_ADMIN: may not change the network; run it as root: sudo onion …",
+      "lacks CAP_NET_RAW: may not open raw sockets; run it as root: sudo onion …",
+      "unknown leftovers: only root may look; sudo onion doctor",
+    ],
+  );
   assert.deepEqual(verdicts(none), lacking("", "CAP_NET_ADMIN", "CAP_NET_ADMIN,CAP_NET_RAW"));
   const noRaw: Partial<Facts> = { has: (capability) => capability === "CAP_NET_ADMIN" };
   assert.deepEqual(told(noRaw, "CAP_NET_RAW"), [
@@ -184,7 +187,7 @@ Deno.test("privileges", () => {
   assert.deepEqual(verdicts(noRaw), lacking("", "", "CAP_NET_RAW"));
 });
 
-Deno.test("the TUN driver", () => {
+Deno.test("doctor: the TUN driver, its device, and who may open it", () => {
   const driver = (isLoaded: boolean, hasDevice: boolean, refuses?: string, isRoot = true) =>
     told({ tunDriver: { isLoaded, hasDevice, ...(refuses && { refuses }) }, isRoot }, "TUN driver")[0];
   const start = "in a container, start it with --device /dev/net/tun";
@@ -214,7 +217,7 @@ Deno.test("the TUN driver", () => {
   assert.deepEqual(verdicts({ tunDriver: { isLoaded: false, hasDevice: true } }), lacking("", "", ""));
 });
 
-Deno.test("without ip, what it would tell is unknown", () => {
+Deno.test("doctor: what `ip` would tell is unknown without it", () => {
   const network = new OperatorError("the program ip is missing", "install iproute2");
   assert.deepEqual(told({ network }).filter((each) => !each.startsWith("ok ")), [
     "lacks ip: the program ip is missing; install iproute2",
@@ -232,7 +235,7 @@ Deno.test("without ip, what it would tell is unknown", () => {
   assert.deepEqual(verdicts({ network }), lacking("", "ip", "ip"));
 });
 
-Deno.test("firewall tools", () => {
+Deno.test("doctor: the firewall tool, or what is not captured without one", () => {
   assert.deepEqual(told({ firewallTool: "iptables" }, "firewall"), ["ok firewall: iptables"]);
   assert.deepEqual(told({ firewallTool: undefined }, "firewall"), [
     "note firewall: neither nft nor iptables: packets of sockets that are bound to no address are not captured; " +
@@ -241,7 +244,7 @@ Deno.test("firewall tools", () => {
   assert.deepEqual(verdicts({ firewallTool: undefined }), lacking("", "", ""));
 });
 
-Deno.test("a name that is another interface's, or another program's", () => {
+Deno.test("doctor: the TUN name may belong to another interface or program", () => {
   const with1 = (is: HostState["interfaces"][number]) => ({
     network: host({ ...TWO_CARDS, interfaces: [...TWO_CARDS.interfaces, is] }),
   });
@@ -264,7 +267,7 @@ Deno.test("a name that is another interface's, or another program's", () => {
   }
 });
 
-Deno.test("an address that is taken is told once", () => {
+Deno.test("doctor: reports a taken address once", () => {
   const network = host({
     ...TWO_CARDS,
     interfaces: [...TWO_CARDS.interfaces, card("br0", ["10.5.51.1/24"])],
@@ -275,7 +278,7 @@ Deno.test("an address that is taken is told once", () => {
   assert.deepEqual(verdicts({ network }), lacking("", "TUN address", "TUN address"));
 });
 
-Deno.test("no default route: stage 3 does not know whose packets to capture", () => {
+Deno.test("doctor: without a default route, stage 3 does not know whose packets to capture", () => {
   const network = host({ interfaces: TWO_CARDS.interfaces, routes: [] });
   assert.deepEqual(told({ network }).filter((each) => !each.startsWith("ok ")), [
     "note default route: none: options must say whose packets to capture and where they leave; see --from and --exit",
@@ -285,14 +288,14 @@ Deno.test("no default route: stage 3 does not know whose packets to capture", ()
   assert.deepEqual(verdicts({ network }), lacking("", "", "captured"));
 });
 
-Deno.test("an exit without a gateway", () => {
+Deno.test("doctor: an exit without a gateway", () => {
   const network = host({ ...TWO_CARDS, routes: ["default via 10.0.2.2 dev eth0"] });
   assert.deepEqual(told({ network }).filter((each) => !each.startsWith("ok ")), [
     "lacks exit: exit eth1 has no gateway in the routing tables; name it: --exit eth1@GATEWAY",
   ]);
 });
 
-Deno.test("a table in use, a priority in use, rules that come before", () => {
+Deno.test("doctor: a table or priority in use, and rules before ours", () => {
   const inUse = host({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, "default dev wg0 table 9"] });
   assert.deepEqual(told({ network: inUse }).filter((each) => !each.startsWith("ok ")), [
     "lacks captured: table 9 is in use: it leads 0.0.0.0/0 to wg0; choose another with --table",
@@ -329,7 +332,7 @@ Deno.test("a table in use, a priority in use, rules that come before", () => {
   assert.deepEqual(verdicts({ network: before }), lacking("", "", ""));
 });
 
-Deno.test("other runs: no matter, unless something is theirs", () => {
+Deno.test("doctor: another run matters only if we need what it changed", () => {
   const held = [["address 10.9.9.9/24 on tun9", 815]] as [string, number][];
   const beside = { network: host({ ...TWO_CARDS, held }) };
   assert.deepEqual(told(beside, "other runs"), [
@@ -345,14 +348,20 @@ Deno.test("other runs: no matter, unless something is theirs", () => {
   assert.deepEqual(verdicts(theirs), lacking("", "other runs", "other runs"));
 });
 
-Deno.test("leftovers", () => {
-  assert.deepEqual(told({ leftovers: ["tun1 up", "rule from 10.0.2.15 to table 9"] }, "leftovers"), [
-    "note leftovers: left by a run that died; the next run undoes it: tun1 up; rule from 10.0.2.15 to table 9; " +
-    "sudo onion down",
-  ]);
+Deno.test("doctor: lists what dead runs left behind, if we may look", () => {
+  assert.deepEqual(
+    told(
+      { leftovers: ["tun1 up", "rule from 10.0.2.15 to table 9"] },
+      "leftovers",
+    ),
+    [
+      "note leftovers: left by a run that died; the next run undoes it: tun1 up; rule from 10.0.2.15 to table 9; " +
+      "sudo onion down",
+    ],
+  );
 });
 
-Deno.test("conclusions: only what is lacking counts, once for each name, for its own stages", () => {
+Deno.test("diagnosis: a stage lacks each finding once, and only its own findings", () => {
   const finding = (name: string, mark: Finding["mark"], ...stages: number[]): Finding => ({
     name,
     mark,
@@ -377,7 +386,7 @@ Deno.test("conclusions: only what is lacking counts, once for each name, for its
   ]);
 });
 
-Deno.test("what seals: no stage of this version does, so none is kept from running", () => {
+Deno.test("doctor: a missing library for sealing prevents only stages that seal", () => {
   assert.deepEqual(told({ sealing: { name: "node:crypto", version: "Deno 2.9.6" } }, "sealing"), [
     "note sealing: node:crypto of Deno 2.9.6: used from stage 6 on, and several times slower than libcrypto.so.3; " +
     "apt-get install libssl3",

@@ -21,13 +21,13 @@ const FIREWALL = "nft 'table ip onion_4711 { " +
   "chain resets { type filter hook output priority filter; " +
   "ip saddr { 192.168.201.2 } tcp flags & rst == rst drop; }; }'";
 
-/** What refuses the usual blocks while the TUN interface is down. */
+/** The routes that refuse the default blocks while the TUN is down. */
 const REFUSALS = [
   "ip route add prohibit 18.0.0.0/8 table 9 metric 4096",
   "ip route add prohibit 128.0.0.0/8 table 9 metric 4096",
 ];
 
-Deno.test("stage 2: an address for the TUN, and up", () => {
+Deno.test("host plan: stage 2 gives the TUN an address and sets it up", () => {
   const { changes, exits, mtu } = plan(host(TWO_CARDS), { stage: "2" });
   assert.deepEqual(commands(changes), [
     "ip address add 10.5.51.2/24 dev tun1",
@@ -38,7 +38,7 @@ Deno.test("stage 2: an address for the TUN, and up", () => {
   assert.equal(mtu, 1500);
 });
 
-Deno.test("two cards: in the order of the course, and undone the other way round", () => {
+Deno.test("host plan: two cards, in the order of the course, undone in reverse", () => {
   const { changes, exits } = plan(host(TWO_CARDS));
   assert.deepEqual(commands(changes), [
     "ip address add 10.5.51.2/24 dev tun1",
@@ -71,7 +71,7 @@ Deno.test("two cards: in the order of the course, and undone the other way round
   );
 });
 
-Deno.test("one card: a mark keeps the router's packets out of the tunnel, above the capturing rule", () => {
+Deno.test("host plan: with one card, a mark above the capturing rule keeps the router's packets out of the tunnel", () => {
   const { changes, exits } = plan(host(ONE_CARD));
   assert.deepEqual(commands(changes), [
     "ip address add 10.5.51.2/24 dev tun1",
@@ -82,14 +82,14 @@ Deno.test("one card: a mark keeps the router's packets out of the tunnel, above 
     ...REFUSALS,
     "ip rule add fwmark 0x6f6e0001 table main priority 7",
     "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
-    // No rule against resets: it would silence the host's own.
+    // There is no rule against resets, because it would silence the host's own.
     "nft 'table ip onion_4711 { chain capture { type route hook output priority mangle; " +
     "meta mark 0 ip saddr 203.0.113.7 ip daddr { 18.0.0.0/8, 128.0.0.0/8 } meta mark set 0x6f6e0000; }; }'",
   ]);
   assert.deepEqual(exits.map(({ leaves }) => [leaves?.address, leaves?.mark]), [[0xcb007107, 0x6f6e0001]]);
 });
 
-Deno.test("a strict reverse path filter is loosened where answers come in another way, and set back", () => {
+Deno.test("host plan: loosens a strict reverse path filter where answers come in another way, and restores it", () => {
   const sysctls = {
     "net.ipv4.conf.all.rp_filter": "0",
     "net.ipv4.conf.default.rp_filter": "1",
@@ -106,14 +106,14 @@ Deno.test("a strict reverse path filter is loosened where answers come in anothe
     "sysctl -w net.ipv4.conf.ens3.rp_filter=1",
     "sysctl -w net.ipv4.conf.tun1.rp_filter=1",
   ]);
-  // Answers to a second card come in by the very way that its own table names.
+  // Answers to a second card come in by the same way as in its own table.
   const two = commands(plan(host({ ...TWO_CARDS, sysctls })).changes);
   assert.deepEqual(two.filter((each) => each.startsWith("sysctl")), [
     "sysctl -w net.ipv4.conf.tun1.rp_filter=2",
   ]);
 });
 
-Deno.test("fragments may be far apart, unless they may already, whoever has made it so", () => {
+Deno.test("host plan: lets fragments arrive far apart, unless they may already", () => {
   const NAME = "net.ipv4.ipfrag_max_dist";
   const planned = (value: string, held: [string, number][] = []) =>
     plan(host({ ...TWO_CARDS, sysctls: { [NAME]: value }, held })).changes
@@ -123,11 +123,11 @@ Deno.test("fragments may be far apart, unless they may already, whoever has made
     assert.deepEqual(undoing(planned(value)), [`sysctl -w ${NAME}=${value}`]);
   }
   for (const value of ["0", "65536", "100000"]) assert.deepEqual(planned(value), []);
-  // Another run's stays as long as that run: no reason to refuse this one.
+  // Another run may undo this when it ends, which is no reason to refuse this run.
   assert.deepEqual(planned("65536", [["fragments far apart are put together", 4711]]), []);
 });
 
-Deno.test("the kernel filters as strictly as `all` says, or the interface, whichever is more", () => {
+Deno.test("host plan: the reverse path filter is the stricter of `all` and the interface", () => {
   const loosened = (all: string, own: string) =>
     commands(
       plan(host({
@@ -142,7 +142,7 @@ Deno.test("the kernel filters as strictly as `all` says, or the interface, which
   }
 });
 
-Deno.test("what was made by hand is used and left alone", () => {
+Deno.test("host plan: uses what was made by hand, and leaves it alone", () => {
   assert.deepEqual(commands(plan(host(BY_HAND)).changes), [
     ...REFUSALS,
     "ip route add default via 192.168.201.1 dev eth1 table 901",
@@ -167,7 +167,7 @@ Deno.test("what was made by hand is used and left alone", () => {
   assert.deepEqual(commands(plan(host(everything)).changes), [FIREWALL]);
 });
 
-Deno.test("a half that was made by hand is completed", () => {
+Deno.test("host plan: completes what was half made by hand", () => {
   const down = { ...BY_HAND, interfaces: [...TWO_CARDS.interfaces, tunByHand("tun1", [], { isUp: false })] };
   assert.deepEqual(commands(plan(host(down), { stage: "2" }).changes), [
     "ip address add 10.5.51.2/24 dev tun1",
@@ -185,7 +185,7 @@ Deno.test("a half that was made by hand is completed", () => {
   assert.equal(mtu, 9000);
 });
 
-Deno.test("the routers' mark comes before the capturing rule, wherever that is", () => {
+Deno.test("host plan: the routers' mark comes before the capturing rule, whatever its priority", () => {
   const marks = (...rules: ReturnType<typeof rule>[]) =>
     commands(plan(host({ ...ONE_CARD, rules })).changes).filter((each) => each.includes("0x6f6e0001"));
   assert.deepEqual(marks(rule("4: from 203.0.113.7 table 9")), [
@@ -200,7 +200,7 @@ Deno.test("the routers' mark comes before the capturing rule, wherever that is",
   ], "too late");
 });
 
-Deno.test("an address that is taken", () => {
+Deno.test("host plan: refuses an address that another interface has", () => {
   const another = "choose another with --address";
   const beside = (name: string, ...addresses: string[]) =>
     host({ ...TWO_CARDS, interfaces: [...TWO_CARDS.interfaces, card(name, addresses)] });
@@ -212,7 +212,7 @@ Deno.test("an address that is taken", () => {
   assert.doesNotThrow(() => plan(beside("br0", "10.5.52.2/24"), options));
 });
 
-Deno.test("a block that a route leads elsewhere is taken, too", () => {
+Deno.test("host plan: refuses a block that a route leads elsewhere", () => {
   const another = "choose another with --address";
   const withRoute = (text: string) => host({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, text] });
   refuses(
@@ -243,8 +243,8 @@ Deno.test("a block that a route leads elsewhere is taken, too", () => {
   ) assert.doesNotThrow(() => plan(withRoute(harmless), { stage: "2" }), harmless);
 });
 
-Deno.test("nothing is built on what another run will take away", () => {
-  // The other run captures something else, by its own TUN, out of the same exit.
+Deno.test("host plan: refuses to rely on what another run will undo", () => {
+  // The other run captures other packets with its own TUN, and leaves by the same exit.
   const beside = host({
     ...TWO_CARDS,
     interfaces: [...TWO_CARDS.interfaces, tunByHand("tun7", ["10.5.57.2/24"], { hasCarrier: true })],
@@ -265,7 +265,7 @@ Deno.test("nothing is built on what another run will take away", () => {
   assert.doesNotThrow(() => plan(beside, { table: "10" }));
 });
 
-Deno.test("what is printed can be typed, the TUN first", () => {
+Deno.test("host plan: prints commands that can be typed, the TUN first", () => {
   const printed = planCommands(settingsOf(), host(TWO_CARDS), 4711, "nft");
   assert.deepEqual(printed.slice(0, 4), [
     "ip tuntap add dev tun1 mode tun",
@@ -279,7 +279,7 @@ Deno.test("what is printed can be typed, the TUN first", () => {
   );
 });
 
-Deno.test("what a run needs to stay: interfaces with their MTU, and routes, also those made by hand", () => {
+Deno.test("host plan: a run needs its interfaces, MTUs and routes, also those made by hand", () => {
   const needed = (parts: Parameters<typeof host>[0], options?: Parameters<typeof settingsOf>[0]) => {
     const { links, routes } = plan(host(parts), options).needs;
     return [links.map(({ name, mtu }) => `${name} ${mtu}`), routes.map(({ what }) => what)];

@@ -32,7 +32,7 @@ Deno.test("action: show quotes a command so that a shell reads the same words", 
     "--x=y",
     "\ud83e\udde7",
   ];
-  // The shell itself says whether it takes it so.
+  // The shell itself shows how it reads the words.
   const printed = await execute(["sh", "-c", show(["printf", "%s\\0", ...words])]);
   assert.deepEqual(printed.split("\0").slice(0, -1), words);
 });

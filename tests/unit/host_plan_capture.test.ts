@@ -12,7 +12,7 @@ import {
   undoing,
 } from "../support/host_state.ts";
 
-Deno.test("a rule with other conditions is another rule", () => {
+Deno.test("capture: a rule with other conditions is another rule", () => {
   const withRule = (...rules: ReturnType<typeof rule>[]) =>
     commands(plan(host({ ...TWO_CARDS, rules })).changes).includes(
       "ip rule add from 10.0.2.15 table 9 priority 8",
@@ -26,7 +26,7 @@ Deno.test("a rule with other conditions is another rule", () => {
   assert.ok(withRule(rule("8: from 10.0.2.15 table 8")));
 });
 
-Deno.test("a rule that would be deleted in the place of ours is not risked", () => {
+Deno.test("capture: refuses a priority where undoing might delete another rule", () => {
   const message = "priority 8 is in use: it has a narrower rule from 10.0.2.15 to table 9";
   for (
     const twin of [rule("8: from 10.0.2.15 table 9", "iif"), rule("8: from 10.0.2.15 fwmark 0x1 table 9")]
@@ -36,10 +36,10 @@ Deno.test("a rule that would be deleted in the place of ours is not risked", () 
   }
 });
 
-Deno.test("a table that leads elsewhere is in use", () => {
+Deno.test("capture: refuses a table that leads elsewhere", () => {
   const another = "choose another with --table";
   const withRoutes = (...routes: string[]) => ({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, ...routes] });
-  // Whoever has a table does not want our packets in it, captured or not.
+  // The owner of a table does not want our packets in it, captured or not.
   for (const foreign of ["18.0.0.0/8", "18.1.0.0/16", "10.0.0.0/8", "default"]) {
     const shown = foreign === "default" ? "0.0.0.0/0" : foreign;
     refuses(
@@ -64,7 +64,7 @@ Deno.test("a table that leads elsewhere is in use", () => {
   assert.doesNotThrow(() => plan(host(withRoutes("default via 10.9.0.1 dev wg0 table 9")), { table: "10" }));
 });
 
-Deno.test("a table that was set up by hand may lead elsewhere too, but not with what is to be captured", () => {
+Deno.test("capture: a table made by hand may lead elsewhere, but not with captured packets", () => {
   const withRoute = (text: string) => host({ ...BY_HAND, routes: [...BY_HAND.routes, `${text} table 9`] });
   assert.doesNotThrow(() => plan(withRoute("default via 10.0.2.2 dev eth0")));
   assert.doesNotThrow(() => plan(withRoute("10.0.0.0/8 via 10.0.2.2 dev eth0")));
@@ -76,7 +76,7 @@ Deno.test("a table that was set up by hand may lead elsewhere too, but not with 
   );
 });
 
-Deno.test("single addresses, and all there is", () => {
+Deno.test("capture: routes single addresses, and everything", () => {
   const routes = (capture: string, ...more: string[]) =>
     commands(plan(host({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, ...more] }), { capture }).changes)
       .filter((each) => /^ip route add .*table 9 /.test(each));
@@ -90,7 +90,7 @@ Deno.test("single addresses, and all there is", () => {
   assert.deepEqual(routes("0.0.0.0/0", "default dev tun1 table 9"), [refusal("0.0.0.0/0")]);
 });
 
-Deno.test("while the tunnel is down its blocks are refused: by routes that come after those into it, and stay", () => {
+Deno.test("capture: routes that stay refuse its blocks while the tunnel is down", () => {
   const refusals = (...more: string[]) => {
     const state = host({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, ...more] });
     return plan(state, { capture: "18.0.0.0/8" }).changes.filter(({ what }) => what.startsWith("refusal"));
@@ -98,7 +98,7 @@ Deno.test("while the tunnel is down its blocks are refused: by routes that come 
   const [refusal] = refusals();
   assert.equal(refusal?.goesWithTun, undefined, "written down, for the kernel does not take it away");
   assert.deepEqual(refusals("prohibit 18.0.0.0/8 table 9 metric 4096"), [], "made by hand");
-  // It would come before the one that is made for the tunnel, or refuse something else, or not refuse.
+  // Each would come before the route into the tunnel, refuse something else, or not refuse.
   for (
     const other of [
       "prohibit 18.0.0.0/8 table 9",
@@ -109,13 +109,13 @@ Deno.test("while the tunnel is down its blocks are refused: by routes that come 
   assert.equal(refusals("prohibit 18.0.0.0/8 table 10 metric 4096").length, 1);
 });
 
-Deno.test("a route into the tunnel that would come after the refusing one is none", () => {
+Deno.test("capture: ignores a route into the tunnel that comes after the refusal", () => {
   const routes = [...BY_HAND.routes.slice(0, -2), "18.0.0.0/8 dev tun1 table 9 metric 5000"];
   const made = commands(plan(host({ ...BY_HAND, routes }), { capture: "18.0.0.0/8" }).changes);
   assert.equal(made[0], "ip route add table 9 18.0.0.0/8 dev tun1");
 });
 
-Deno.test("without nft, iptables: each rule with a comment that tells it from others", () => {
+Deno.test("firewall: with iptables, a comment tells our rules from others", () => {
   const made = commands(plan(host(TWO_CARDS), {}, "iptables").changes);
   assert.deepEqual(made.slice(9), [
     "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
@@ -130,12 +130,12 @@ Deno.test("without nft, iptables: each rule with a comment that tells it from ot
   assert.deepEqual(undone, made.slice(10).map((each) => each.replace(" -A ", " -D ")).toReversed());
 });
 
-Deno.test("without either, none", () => {
+Deno.test("firewall: there are no rules without a tool", () => {
   const made = commands(planHost(settingsOf(), host(TWO_CARDS), 4711, undefined).changes);
   assert.equal(made.at(-1), "ip rule add from 192.168.201.2 table 901 priority 7");
 });
 
-Deno.test("another table, another priority", () => {
+Deno.test("capture: uses another table and another priority", () => {
   const made = commands(
     plan(host(TWO_CARDS), { table: "20", priority: "100", capture: "18.0.0.0/8" }).changes,
   );

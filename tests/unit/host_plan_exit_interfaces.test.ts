@@ -11,7 +11,7 @@ const ETH0 = card("eth0", ["10.0.2.15/24"]);
 const BY_ETH0 = "default via 10.0.2.2 dev eth0";
 const FROM = parseIp("10.0.2.15")!;
 
-/** Exits as `router device address via`, and what is to be made for them. */
+/** Exits as `router device address via`, and the commands that they need. */
 function exits(state: HostState, options: Parameters<typeof settingsOf>[0] = {}, routers = 1) {
   const settings = { ...settingsOf(options), routers };
   const resolved = resolveExits(settings, FROM, state);
@@ -32,7 +32,7 @@ function refuses(
   assert.throws(() => exits(state, options), new OperatorError(message, remedy));
 }
 
-Deno.test("an exit without an address gets that of the course, and its gateway must be named", () => {
+Deno.test("exit interfaces: one without an address gets that of the course, and needs a named gateway", () => {
   const bare = host({ interfaces: [ETH0, card("eth1", [], { isUp: false })], routes: [BY_ETH0] });
   assert.deepEqual(exits(bare, { exit: "eth1@192.168.201.1" }), {
     exits: ["1 eth1 192.168.201.2 via 192.168.201.1"],
@@ -46,7 +46,7 @@ Deno.test("an exit without an address gets that of the course, and its gateway m
   refuses(bare, {}, "exit eth1 has no gateway in the routing tables", "name it: --exit eth1@GATEWAY");
 });
 
-Deno.test("the address of the course is not taken from another interface", () => {
+Deno.test("exit interfaces: the address of the course is not taken from another interface", () => {
   refuses(
     host({ interfaces: [ETH0, card("br0", ["192.168.201.9/24"]), card("eth1", [])], routes: [BY_ETH0] }),
     { exit: "eth1@192.168.201.1" },
@@ -55,7 +55,7 @@ Deno.test("the address of the course is not taken from another interface", () =>
   );
 });
 
-Deno.test("a gateway is found: in the main table by metric, else in another, else given", () => {
+Deno.test("exit interfaces: the gateway is that of the main table by metric, else of another table, else given", () => {
   const eth1 = card("eth1", ["192.168.201.2/24"]);
   const by = (...routes: string[]) => host({ interfaces: [ETH0, eth1], routes: [BY_ETH0, ...routes] });
   const via = (state: HostState, options = {}) => exits(state, options).exits[0]?.split("via ")[1];
@@ -70,7 +70,7 @@ Deno.test("a gateway is found: in the main table by metric, else in another, els
   refuses(by(), {}, "exit eth1 has no gateway in the routing tables", "name it: --exit eth1@GATEWAY");
 });
 
-Deno.test("whoever is alone at the other end is no gateway, and none is needed", () => {
+Deno.test("exit interfaces: a point-to-point link needs no gateway", () => {
   const ppp = card("ppp0", ["10.64.0.9/32"], { isPointToPoint: true });
   const expected = [
     "ip route add default dev ppp0 table 901",
@@ -82,14 +82,14 @@ Deno.test("whoever is alone at the other end is no gateway, and none is needed",
   }
 });
 
-Deno.test("the one card of a host may itself need no gateway", () => {
+Deno.test("exit interfaces: the only card of a host may be a point-to-point link", () => {
   const ppp = card("ppp0", ["10.0.2.15/32"], { isPointToPoint: true });
   const state = host({ interfaces: [ppp], routes: ["default dev ppp0"] });
   assert.equal(resolveFrom(settingsOf(), state), FROM);
   assert.deepEqual(exits(state).made, ["ip rule add fwmark 0x6f6e0001 table main priority 7"]);
 });
 
-Deno.test("a shared exit whose way the main table has not gets a table of its own", () => {
+Deno.test("exit interfaces: a shared exit gets its own table if the main table lacks its gateway", () => {
   const state = host({
     interfaces: [ETH0, card("eth1", ["10.9.0.2/24"])],
     routes: ["default via 10.9.0.1 dev eth1"],
@@ -100,7 +100,7 @@ Deno.test("a shared exit whose way the main table has not gets a table of its ow
   ]);
 });
 
-Deno.test("of several addresses, the one in the gateway's block", () => {
+Deno.test("exit interfaces: of several addresses, uses the one in the gateway's block", () => {
   const eth1 = card("eth1", ["172.16.0.2/16", "192.168.201.2/24"]);
   const state = host({
     interfaces: [ETH0, eth1],
@@ -114,7 +114,7 @@ Deno.test("of several addresses, the one in the gateway's block", () => {
   );
 });
 
-Deno.test("the table of an exit: made by hand it is used, and with anything else in it refused", () => {
+Deno.test("exit interfaces: uses an exit's table made by hand, and refuses one with other routes", () => {
   const interfaces = [ETH0, card("eth1", ["192.168.201.2/24"])];
   const routes = [BY_ETH0, "default via 192.168.201.1 dev eth1 metric 100"];
   const withRoutes = (...more: string[]) => host({ interfaces, routes: [...routes, ...more] });
@@ -148,7 +148,7 @@ Deno.test("the table of an exit: made by hand it is used, and with anything else
   );
 });
 
-Deno.test("router i leaves by ethi where there are so many, else all by the default route's", () => {
+Deno.test("exit interfaces: router i leaves by eth i if all exist, else every router by the default route's", () => {
   const cards = [1, 2, 3].map((i) => card(`eth${i}`, [`192.168.20${i}.2/24`]));
   const routes = [BY_ETH0, ...[1, 2, 3].map((i) => `default via 192.168.20${i}.1 dev eth${i} metric ${i}`)];
   const state = host({ interfaces: [ETH0, ...cards], routes });
@@ -170,7 +170,7 @@ Deno.test("router i leaves by ethi where there are so many, else all by the defa
   assert.equal(exits(state, { exit: "eth1,eth1" }, 2).exits.length, 2);
 });
 
-Deno.test("an exit for each router, and no more: what would be left over is a misunderstanding", () => {
+Deno.test("exit interfaces: refuses more or fewer exits than routers", () => {
   const cards = [1, 2, 3].map((i) => card(`eth${i}`, [`192.168.20${i}.2/24`]));
   const routes = [BY_ETH0, ...[1, 2, 3].map((i) => `default via 192.168.20${i}.1 dev eth${i} metric ${i}`)];
   const state = host({ interfaces: [ETH0, ...cards], routes });
@@ -185,7 +185,7 @@ Deno.test("an exit for each router, and no more: what would be left over is a mi
   }
 });
 
-Deno.test("what cannot be an exit", () => {
+Deno.test("exit interfaces: refuses the tunnel, a missing interface, and one without a gateway", () => {
   const state = host({ interfaces: [ETH0, tunByHand("tun1", ["10.5.51.2/24"])], routes: [BY_ETH0] });
   refuses(state, { exit: "eth7" }, "there is no exit interface eth7", "name another with --exit");
   refuses(state, { exit: "tun1" }, "exit tun1 is the tunnel itself", "name another with --exit");
@@ -198,7 +198,7 @@ Deno.test("what cannot be an exit", () => {
   refuses(host({}), {}, "there is neither eth1 nor a default route to leave by", "name an exit with --exit");
 });
 
-Deno.test("whose packets are captured", () => {
+Deno.test("capture: takes the address of --from, else that of the default route's interface", () => {
   const from = (state: HostState, options = {}) => formatIp(resolveFrom(settingsOf(options), state));
   const eth1 = card("eth1", ["192.168.201.2/24"]);
   const two = (...routes: string[]) => host({ interfaces: [ETH0, eth1], routes });
@@ -214,7 +214,7 @@ Deno.test("whose packets are captured", () => {
   assert.equal(formatCidr(several.addresses[0]!), "172.16.0.9/16");
 });
 
-Deno.test("where it is unclear whose packets are captured", () => {
+Deno.test("capture: refuses to guess whose packets to capture", () => {
   const refusesFrom = (
     state: HostState,
     options: Parameters<typeof settingsOf>[0],

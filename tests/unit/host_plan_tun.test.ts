@@ -4,10 +4,10 @@ import { planTunMtu, tunMtu } from "../../src/host/plan/tun.ts";
 import { BY_HAND, commands, host, settingsOf, tunByHand, TWO_CARDS } from "../support/host_state.ts";
 
 const BARE = host(TWO_CARDS);
-/** A TUN interface that somebody has made by hand. */
+/** A TUN interface that was made by hand. */
 const made = (mtu: number) => host({ interfaces: [tunByHand("tun1", [], { mtu })] });
 
-Deno.test("an interface that is made takes no longer packets than the onion carries in one piece", () => {
+Deno.test("TUN plan: a new interface gets no larger MTU than the onion carries in one piece", () => {
   const cases: [longest: number, mtu: number, commands: string[]][] = [
     [Infinity, 1500, []],
     [65_499, 1500, []],
@@ -22,7 +22,7 @@ Deno.test("an interface that is made takes no longer packets than the onion carr
   }
 });
 
-Deno.test("it goes with the interface, and is undone by the usual one", () => {
+Deno.test("TUN plan: the MTU goes with the interface, and is undone to the default", () => {
   const [change] = planTunMtu("tun1", 1392, BARE);
   assert.deepEqual(change, {
     what: "MTU of 1392 on tun1",
@@ -33,7 +33,7 @@ Deno.test("it goes with the interface, and is undone by the usual one", () => {
   });
 });
 
-Deno.test("an interface that is there keeps its MTU, be it too long or short: the proxy cuts, or tells", () => {
+Deno.test("TUN plan: an existing interface keeps its MTU", () => {
   for (const mtu of [1500, 9000, 576]) {
     for (const longest of [Infinity, 1392]) {
       assert.equal(tunMtu("tun1", longest, made(mtu)), mtu);
@@ -43,7 +43,7 @@ Deno.test("an interface that is there keeps its MTU, be it too long or short: th
   }
 });
 
-Deno.test("a run's plan begins with it, and knows whose packets are captured", () => {
+Deno.test("TUN plan: comes first in the plan of a run", () => {
   const settings = settingsOf({ stage: "6", linkMtu: "1500", exit: "eth0,eth0,eth0,eth0" });
   const { changes, mtu, from, exits } = planHost(settings, BARE, 4711, "nft", 1392);
   assert.deepEqual(commands(changes).slice(0, 3), [
@@ -55,7 +55,7 @@ Deno.test("a run's plan begins with it, and knows whose packets are captured", (
   assert.equal(planHost(settingsOf({ stage: "2" }), BARE, 4711, "nft").from, undefined);
 });
 
-Deno.test("it is printed as well, behind the TUN", () => {
+Deno.test("TUN plan: is printed after the command that creates the TUN", () => {
   const settings = settingsOf({ stage: "6", linkMtu: "1500" });
   assert.deepEqual(planCommands(settings, BARE, 4711, "nft", 1392).slice(0, 2), [
     "ip tuntap add dev tun1 mode tun",

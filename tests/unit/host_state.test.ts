@@ -1,5 +1,5 @@
 /**
- * What `ip -d -N -json` prints, recorded from iproute2 6.1 in a network namespace.
+ * Output of `ip -d -N -json`, recorded from iproute2 6.1 in a network namespace.
  */
 import assert from "node:assert/strict";
 import { parseNetwork } from "../../src/host/state.ts";
@@ -28,14 +28,14 @@ const address = (local: string, prefixlen: number, more: object = {}) => ({
   ...more,
 });
 
-/** Interfaces, with their addresses written out. */
+/** Interfaces, with their addresses as text. */
 const interfaces = (...links: object[]) =>
   parseNetwork(JSON.stringify(links)).interfaces.map(({ addresses, ...rest }) => ({
     ...rest,
     addresses: addresses.map(formatCidr),
   }));
 
-Deno.test("a card, a cable pulled, a card that is down", () => {
+Deno.test("host state: a card, one without its cable, and one that is down", () => {
   const up = ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"];
   const [card, pulled, down] = interfaces(
     link("eth0", up, { addr_info: [address("10.0.2.15", 24)] }),
@@ -54,7 +54,7 @@ Deno.test("a card, a cable pulled, a card that is down", () => {
   assert.deepEqual([down?.isUp, down?.hasCarrier, down?.kind, down?.mtu], [false, false, "veth", 9000]);
 });
 
-Deno.test("a TUN interface, and a TAP one", () => {
+Deno.test("host state: a TUN interface and a TAP interface", () => {
   const info = (type: string) => ({
     linkinfo: {
       info_kind: "tun",
@@ -72,7 +72,7 @@ Deno.test("a TUN interface, and a TAP one", () => {
   assert.deepEqual([tap?.kind, tap?.isPointToPoint], ["tap", false]);
 });
 
-Deno.test("addresses: IPv4's only, and the best source first", () => {
+Deno.test("host state: lists IPv4 addresses only, the best source first", () => {
   const [card] = interfaces(link("eth0", ["UP"], {
     addr_info: [
       address("10.0.3.16", 24, { deprecated: true }),
@@ -85,7 +85,7 @@ Deno.test("addresses: IPv4's only, and the best source first", () => {
   assert.deepEqual(card?.addresses, ["10.0.2.15/24", "10.0.2.16/24", "169.254.7.7/16", "10.0.3.16/24"]);
 });
 
-Deno.test("rules", () => {
+Deno.test("host state: rules", () => {
   const { rules, routes } = parseNetwork(JSON.stringify([
     { priority: 0, src: "all", table: "255" },
     { priority: 7, src: "all", fwmark: "0x6f6e0001", table: "254" },
@@ -113,7 +113,7 @@ Deno.test("rules", () => {
   assert.deepEqual(routes, [], "one by destination is no route");
 });
 
-Deno.test("routes", () => {
+Deno.test("host state: routes", () => {
   const { routes } = parseNetwork(JSON.stringify([
     { dst: "default", gateway: "10.0.2.2", dev: "eth0", metric: 100, flags: [] },
     { dst: "10.0.2.0/24", dev: "eth0", protocol: "2", scope: "253", prefsrc: "10.0.2.15", flags: [] },
@@ -148,7 +148,7 @@ Deno.test("routes", () => {
   ]);
 });
 
-Deno.test("a route with several ways is so many routes", () => {
+Deno.test("host state: a multipath route is one route for each next hop", () => {
   const { routes } = parseNetwork(JSON.stringify([{
     dst: "default",
     table: "902",
@@ -164,13 +164,13 @@ Deno.test("a route with several ways is so many routes", () => {
   ]);
 });
 
-Deno.test("an empty list, in each way in which `ip` prints one", () => {
+Deno.test("host state: reads an empty list in each way `ip` prints it", () => {
   for (const json of ["", "\n", "[]", "[{},{}]", "[ ]\n"]) {
     assert.deepEqual(parseNetwork(json), { interfaces: [], rules: [], routes: [] }, json);
   }
 });
 
-Deno.test("lists of all three, a line each", () => {
+Deno.test("host state: reads addresses, rules and routes, a line each", () => {
   const lists = [
     [link("lo", ["LOOPBACK", "UP"], { addr_info: [address("127.0.0.1", 8, { scope: "254" })] })],
     [{ priority: 0, src: "all", table: "255", protocol: "2" }],

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Look, Upkeep } from "../../src/host/upkeep.ts";
 import { card, host, plan, tunByHand, TWO_CARDS } from "../support/host_state.ts";
 
-/** What is there while a run is up, beside the cards' own routes. */
+/** The routes of a run that is up, besides those of the cards. */
 const INTO_TUNNEL = ["18.0.0.0/8 dev tun1 table 9", "128.0.0.0/8 dev tun1 table 9"];
 const REFUSALS = ["prohibit 18.0.0.0/8 table 9 metric 4096", "prohibit 128.0.0.0/8 table 9 metric 4096"];
 const OUT = ["default via 192.168.201.1 dev eth1 table 901"];
@@ -11,7 +11,7 @@ const ALL = [...INTO_TUNNEL, ...REFUSALS, ...OUT];
 const [ETH0, ETH1] = TWO_CARDS.interfaces as [ReturnType<typeof card>, ReturnType<typeof card>];
 const TUN1 = tunByHand("tun1", ["10.5.51.2/24"], { hasCarrier: true });
 
-/** The host with these routes, and with interfaces that are not as usual. */
+/** The host with these routes, and with other interfaces if given. */
 function hostWith(
   routes: string[],
   { tun1 = TUN1, eth1 = ETH1 }: { tun1?: typeof TUN1; eth1?: typeof ETH1 } = {},
@@ -19,12 +19,12 @@ function hostWith(
   return host({ interfaces: [ETH0, eth1, tun1], routes: [...TWO_CARDS.routes, ...routes] });
 }
 
-/** Follows a run of stage 3 on two cards, which has just started. */
+/** The upkeep of a run of stage 3 on two cards that has just started. */
 function upkeep(): Upkeep {
   return new Upkeep(plan(host(TWO_CARDS)).needs);
 }
 
-/** A look, in words. */
+/** The result of a look, in words. */
 function told({ says, lost }: Look): string[] {
   return [...says.map(({ level, text }) => `${level}: ${text}`), ...lost.map(({ what }) => `lost: ${what}`)];
 }
@@ -34,11 +34,11 @@ const LOST_TUNNEL = [
   "lost: route of 128.0.0.0/8 to tun1 in table 9",
 ];
 
-Deno.test("where everything is as it was, there is nothing to say or to do", () => {
+Deno.test("upkeep: says and does nothing while everything is in place", () => {
   assert.deepEqual(told(upkeep().look(hostWith(ALL))), []);
 });
 
-Deno.test("a TUN interface that goes down is told once; its routes are put back when it is up again", () => {
+Deno.test("upkeep: reports a TUN that goes down once, and puts its routes back when it is up again", () => {
   const run = upkeep();
   const down = hostWith([...REFUSALS, ...OUT], { tun1: { ...TUN1, isUp: false } });
   assert.deepEqual(told(run.look(down)), [
@@ -51,11 +51,11 @@ Deno.test("a TUN interface that goes down is told once; its routes are put back 
   ]);
 });
 
-Deno.test("one that has been down and up in between has lost its routes all the same", () => {
+Deno.test("upkeep: puts routes back if the TUN was down and up between two looks", () => {
   assert.deepEqual(told(upkeep().look(hostWith([...REFUSALS, ...OUT]))), LOST_TUNNEL);
 });
 
-Deno.test("an exit that goes down loses its table's default route; nothing else is affected", () => {
+Deno.test("upkeep: an exit that goes down loses only its table's default route", () => {
   const run = upkeep();
   const routes = [...INTO_TUNNEL, ...REFUSALS];
   assert.deepEqual(told(run.look(hostWith(routes, { eth1: { ...ETH1, isUp: false } }))), [
@@ -67,7 +67,7 @@ Deno.test("an exit that goes down loses its table's default route; nothing else 
   ]);
 });
 
-Deno.test("an exit may go, and come back", () => {
+Deno.test("upkeep: an exit may disappear and come back", () => {
   const run = upkeep();
   const routes = [...INTO_TUNNEL, ...REFUSALS];
   const without = host({ interfaces: [ETH0, TUN1], routes });
@@ -80,18 +80,18 @@ Deno.test("an exit may go, and come back", () => {
   assert.equal(told(run.look(hostWith(routes))).length, 2);
 });
 
-Deno.test("a TUN interface that is gone ends the run, which says so itself", () => {
+Deno.test("upkeep: leaves a TUN that is gone to the run, which ends", () => {
   assert.deepEqual(told(upkeep().look(host({ interfaces: [ETH0], routes: [] }))), []);
 });
 
-Deno.test("routes that somebody has taken away are put back, those that refuse too", () => {
+Deno.test("upkeep: puts back routes that somebody deleted, refusals too", () => {
   assert.deepEqual(told(upkeep().look(hostWith([...INTO_TUNNEL, ...OUT]))), [
     "lost: refusal of 18.0.0.0/8 in table 9",
     "lost: refusal of 128.0.0.0/8 in table 9",
   ]);
 });
 
-Deno.test("another MTU is told each time that it changes", () => {
+Deno.test("upkeep: reports each change of an MTU", () => {
   const run = upkeep();
   const narrow = hostWith(ALL, { eth1: { ...ETH1, mtu: 1400 } });
   assert.deepEqual(told(run.look(narrow)), [
@@ -101,7 +101,7 @@ Deno.test("another MTU is told each time that it changes", () => {
   assert.deepEqual(told(run.look(hostWith(ALL))), ["info: the MTU of eth1 is 1500 again"]);
 });
 
-Deno.test("what was put back is told; what could not be, once, until it has been", () => {
+Deno.test("upkeep: reports what was put back, and once what could not be", () => {
   const run = upkeep();
   const words = (...tried: { what: string; error?: string }[]) =>
     run.told(tried).map(({ level, text }) => `${level}: ${text}`);
@@ -116,7 +116,7 @@ Deno.test("what was put back is told; what could not be, once, until it has been
   assert.deepEqual(words(), []);
 });
 
-Deno.test("events: only those that may concern what is needed", () => {
+Deno.test("upkeep: only events about what the run needs matter", () => {
   const run = upkeep();
   const link = (name: string, isUp: boolean, mtu = 1500) => run.concerns({ kind: "link", name, isUp, mtu });
   assert.ok(link("tun1", false) && link("eth1", false) && link("eth1", true, 1400));
