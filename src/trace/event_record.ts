@@ -65,8 +65,19 @@ export const Kind = Object.fromEntries(KINDS.map((kind, index) => [kind, index +
 >;
 
 /** A record's first word. */
-export function head(kind: number, typeOrHop: number, port: number): number {
-  return kind | typeOrHop << 8 | port << 16;
+export function head(kind: number, portOrRouter = 0, typeOrHop = 0): number {
+  return kind | typeOrHop << 8 | portOrRouter << 16;
+}
+
+/** The first word of a record about an ICMP packet, which must not be a later fragment. */
+export function icmpHead(kind: number, { view, payload }: Ipv4View, port = 0): number {
+  return head(kind, port, icmpType(view, payload));
+}
+
+/** Whether a record with this first word is about a circuit, and not about a packet. */
+export function isAboutCircuit(first: number): boolean {
+  const kind = first & 0xff;
+  return kind >= Kind["hop"] && kind <= Kind["extend-done"];
 }
 
 /** Writes the details of a packet into the record that begins at word `at`. */
@@ -155,34 +166,32 @@ export class EventRecord {
   }
 
   #field(field: (typeof EVENT_FIELDS)[EventKind][number]): number | IpAddress {
+    const first = this.#word(At.head);
     switch (field) {
       case "type":
       case "hop":
-        return this.#words[this.#at]! >>> 8 & 0xff;
+        return first >>> 8 & 0xff;
       case "port":
       case "router":
-        return this.#words[this.#at]! >>> 16;
-      case "source":
-        return addressFromBits(this.#word(At.source));
-      case "destination":
-        return addressFromBits(this.#word(At.destination));
+        return first >>> 16;
       case "circuit":
-      case "incoming":
         return this.#word(At.incoming);
+      case "incoming":
       case "outgoing":
-        return this.#word(At.outgoing);
-      case "newSource":
-      case "newDestination":
+        return this.#word(At[field]);
+      case "source":
+      case "destination":
+        return addressFromBits(this.#word(At[field]));
+      default:
         return addressFromBits(this.#word(At.rewritten));
     }
   }
 
   #details(): PacketDetails {
     const details = this.#word(At.details);
-    const numbers = this.#word(At.numbers);
-    const [high, low] = [numbers >>> 16, numbers & 0xffff];
-    if ((details & 0xffff) === 0) return {};
     const length = details & 0xffff;
+    const [high, low] = [this.#word(At.numbers) >>> 16, this.#word(At.numbers) & 0xffff];
+    if (length === 0) return {};
     if ((details & Numbers.echo) !== 0) return { length, id: high, seq: low };
     if ((details & Numbers.ports) !== 0) return { length, sourcePort: high, destinationPort: low };
     return { length };

@@ -6,11 +6,12 @@
  */
 import { addressBits, type IpAddress, UNSPECIFIED } from "../ip/address.ts";
 import type { Ipv4View } from "../ip/ipv4.ts";
-import { icmpType } from "../ip/icmp.ts";
 import {
   At,
   EventRecord,
   head,
+  icmpHead,
+  isAboutCircuit,
   Kind,
   MAX_REPEATS,
   RECORD_WORDS,
@@ -90,7 +91,7 @@ export class EventRing implements EventSink {
   readonly #heads: Int32Array;
   readonly #mask: number;
   readonly #lost: () => void;
-  readonly #keepsPackets: boolean;
+  readonly #onlyCircuits: boolean;
   readonly #keepsDetails: boolean;
   readonly #merges: boolean;
   /**
@@ -116,7 +117,7 @@ export class EventRing implements EventSink {
     this.#heads = this.#words.subarray(0, Head.records);
     this.#mask = (this.#words.length - Head.records) / RECORD_WORDS - 1;
     this.#lost = lost;
-    this.#keepsPackets = keeps !== "circuits";
+    this.#onlyCircuits = keeps === "circuits";
     this.#keepsDetails = keeps === "packets";
     this.#merges = keeps === "lines";
     this.#next = this.#written = this.#told = Atomics.load(this.#heads, Head.written);
@@ -127,113 +128,97 @@ export class EventRing implements EventSink {
 
   /** {@inheritDoc EventSink.icmpFromTunnel} */
   icmpFromTunnel(packet: Ipv4View, now: number): void {
-    this.#icmp(Kind["icmp-from-tunnel"], packet, 0, packet.destination, now);
+    this.#packet(icmpHead(Kind["icmp-from-tunnel"], packet), now, packet);
   }
 
   /** {@inheritDoc EventSink.icmpFromPort} */
   icmpFromPort(packet: Ipv4View, port: number, now: number): void {
-    this.#icmp(Kind["icmp-from-port"], packet, port, packet.destination, now);
+    this.#packet(icmpHead(Kind["icmp-from-port"], packet, port), now, packet);
   }
 
   /** {@inheritDoc EventSink.icmpFromRawSocket} */
   icmpFromRawSocket(packet: Ipv4View, destination: IpAddress, now: number): void {
-    this.#icmp(Kind["icmp-from-raw-socket"], packet, 0, destination, now);
+    this.#packet(icmpHead(Kind["icmp-from-raw-socket"], packet), now, packet, 0, 0, NONE, destination);
   }
 
   /** {@inheritDoc EventSink.unknownCircuit} */
   unknownCircuit(circuit: number, port: number, packet: Ipv4View | undefined, now: number): void {
-    if (!this.#keepsPackets) return;
-    const first = head(Kind["unknown-circuit"], 0, port);
-    if (packet === undefined) this.#put(first, NONE, NONE, circuit, 0, NONE, now, undefined, 0);
-    else this.#put(first, packet.source, packet.destination, circuit, 0, NONE, now, packet, 0);
+    const first = head(Kind["unknown-circuit"], port);
+    if (packet === undefined) this.#cell(first, now, circuit);
+    else this.#packet(first, now, packet, circuit);
   }
 
   /** {@inheritDoc EventSink.hop} */
   hop(hop: number, router: number, now: number): void {
-    this.#circuit(head(Kind["hop"], hop, router), 0, 0, now);
+    this.#cell(head(Kind["hop"], router, hop), now);
   }
 
   /** {@inheritDoc EventSink.newExtend} */
   newExtend(incoming: number, outgoing: number, port: number, now: number): void {
-    this.#circuit(head(Kind["new-extend"], 0, port), incoming, outgoing, now);
+    this.#cell(head(Kind["new-extend"], port), now, incoming, outgoing);
   }
 
   /** {@inheritDoc EventSink.forwardExtend} */
   forwardExtend(incoming: number, outgoing: number, port: number, now: number): void {
-    this.#circuit(head(Kind["forward-extend"], 0, port), incoming, outgoing, now);
+    this.#cell(head(Kind["forward-extend"], port), now, incoming, outgoing);
   }
 
   /** {@inheritDoc EventSink.extendDone} */
   extendDone(incoming: number, port: number, now: number): void {
-    this.#circuit(head(Kind["extend-done"], 0, port), incoming, 0, now);
+    this.#cell(head(Kind["extend-done"], port), now, incoming);
   }
 
   /** {@inheritDoc EventSink.relayPacket} */
   relayPacket(packet: Ipv4View, incoming: number, outgoing: number, newSource: IpAddress, now: number): void {
-    this.#relayed(Kind["relay-packet"], packet, packet.destination, incoming, outgoing, newSource, now);
+    this.#packet(head(Kind["relay-packet"]), now, packet, incoming, outgoing, newSource);
   }
 
   /** {@inheritDoc EventSink.outgoingPacket} */
   outgoingPacket(packet: Ipv4View, incoming: number, newSource: IpAddress, now: number): void {
-    this.#relayed(Kind["outgoing-packet"], packet, packet.destination, incoming, 0, newSource, now);
+    this.#packet(head(Kind["outgoing-packet"]), now, packet, incoming, 0, newSource);
   }
 
   /** {@inheritDoc EventSink.packetFromWorld} */
   packetFromWorld(packet: Ipv4View, destination: IpAddress, outgoing: number, now: number): void {
-    this.#relayed(Kind["packet-from-world"], packet, destination, 0, outgoing, NONE, now);
+    this.#packet(head(Kind["packet-from-world"]), now, packet, 0, outgoing, NONE, destination);
   }
 
   /** {@inheritDoc EventSink.relayReply} */
-  relayReply(
-    packet: Ipv4View,
-    incoming: number,
-    outgoing: number,
-    newDestination: IpAddress,
-    now: number,
-  ): void {
-    this.#relayed(Kind["relay-reply"], packet, packet.destination, incoming, outgoing, newDestination, now);
+  relayReply(packet: Ipv4View, incoming: number, outgoing: number, newTarget: IpAddress, now: number): void {
+    this.#packet(head(Kind["relay-reply"]), now, packet, incoming, outgoing, newTarget);
   }
 
   /** {@inheritDoc EventSink.relaySealed} */
   relaySealed(incoming: number, outgoing: number, length: number, now: number): void {
-    this.#sealed(Kind["relay-sealed"], incoming, outgoing, length, now);
+    this.#cell(head(Kind["relay-sealed"]), now, incoming, outgoing, length);
   }
 
   /** {@inheritDoc EventSink.relayReplySealed} */
   relayReplySealed(incoming: number, outgoing: number, length: number, now: number): void {
-    this.#sealed(Kind["relay-reply-sealed"], incoming, outgoing, length, now);
+    this.#cell(head(Kind["relay-reply-sealed"]), now, incoming, outgoing, length);
   }
 
   /** {@inheritDoc EventSink.incomingPacket} */
   incomingPacket(packet: Ipv4View, incoming: number, now: number): void {
-    this.#relayed(Kind["incoming-packet"], packet, packet.destination, incoming, 0, NONE, now);
+    this.#packet(head(Kind["incoming-packet"]), now, packet, incoming);
   }
 
-  #icmp(kind: number, packet: Ipv4View, port: number, destination: IpAddress, now: number): void {
-    if (!this.#keepsPackets) return;
-    const first = head(kind, icmpType(packet.view, packet.payload), port);
-    this.#put(first, packet.source, destination, 0, 0, NONE, now, packet, 0);
-  }
-
-  #relayed(
-    kind: number,
-    packet: Ipv4View,
-    destination: IpAddress,
-    incoming: number,
-    outgoing: number,
-    rewritten: IpAddress,
+  /** An event about a packet. */
+  #packet(
+    first: number,
     now: number,
+    packet: Ipv4View,
+    incoming = 0,
+    outgoing = 0,
+    rewritten = NONE,
+    destination = packet.destination,
   ): void {
-    if (!this.#keepsPackets) return;
-    this.#put(kind, packet.source, destination, incoming, outgoing, rewritten, now, packet, 0);
+    this.#put(first, packet.source, destination, incoming, outgoing, rewritten, now, packet, 0);
   }
 
-  #sealed(kind: number, incoming: number, outgoing: number, length: number, now: number): void {
-    if (this.#keepsPackets) this.#put(kind, NONE, NONE, incoming, outgoing, NONE, now, undefined, length);
-  }
-
-  #circuit(first: number, incoming: number, outgoing: number, now: number): void {
-    this.#put(first, NONE, NONE, incoming, outgoing, NONE, now, undefined, 0);
+  /** An event about a cell without a readable packet. */
+  #cell(first: number, now: number, incoming = 0, outgoing = 0, length = 0): void {
+    this.#put(first, NONE, NONE, incoming, outgoing, NONE, now, undefined, length);
   }
 
   /** Writer: appends an event, or reports it lost if the ring is full. It is published later. */
@@ -248,6 +233,7 @@ export class EventRing implements EventSink {
     packet: Ipv4View | undefined,
     length: number,
   ): void {
+    if (this.#onlyCircuits && !isAboutCircuit(first)) return;
     const words = this.#words;
     const from = addressBits(source);
     const to = addressBits(destination);
