@@ -115,8 +115,8 @@ export function replaceEchoIdentifier(view: DataView, start: number, end: number
 }
 
 /**
- * Turns the echo request `view[start, end)` into its reply (RFC 792 p. 14). Only the type changes,
- * so the checksum is updated for one word.
+ * Turns the echo request `view[start, end)` into its reply (RFC 792 p. 14). Type and code
+ * become 0.
  */
 export function turnIntoEchoReply(view: DataView, start: number, end: number): void {
   replaceUint16(view, start + At.type, IcmpType.echoReply << 8, start + At.checksum);
@@ -156,7 +156,9 @@ export interface EchoRequestFields {
 export function echoRequest(fields: EchoRequestFields): Uint8Array<ArrayBuffer> {
   const { source, destination, identifier, sequence, data = new Uint8Array(), ttl = 64 } = fields;
   const packet = new Uint8Array(IPV4_HEADER + ICMP_HEADER + data.length);
-  if (packet.length > MAX_PACKET) throw new RangeError(`no packet holds ${data.length} bytes of data`);
+  if (packet.length > MAX_PACKET) {
+    throw new RangeError(`${data.length} bytes of data do not fit into a packet`);
+  }
   const view = new DataView(packet.buffer);
   packet.set(data, IPV4_HEADER + ICMP_HEADER);
   view.setUint8(IPV4_HEADER + At.type, IcmpType.echoRequest);

@@ -15,24 +15,24 @@ function intact(bytes: Uint8Array): boolean {
   return isIntact(viewOf(bytes), 0, bytes.length);
 }
 
-Deno.test("golden: the examples of the books", () => {
+Deno.test("checksum: matches published examples", () => {
   // RFC 1071 §3: the words 0001 f203 f4f5 f6f7 sum up to 2ddf0, which folds to ddf2.
   assert.equal(checksumOf(hex("00 01 f2 03 f4 f5 f6 f7")), 0xffff - 0xddf2);
   // An IPv4 header, UDP from 192.168.0.1 to 192.168.0.199 (Wikipedia, "Internet checksum").
   assert.equal(checksumOf(hex("4500 0073 0000 4000 4011 0000 c0a8 0001 c0a8 00c7")), 0xb861);
   assert.ok(intact(hex("4500 0073 0000 4000 4011 b861 c0a8 0001 c0a8 00c7")));
-  // What `ping` of Windows sends first, identifier 1, sequence number 1, and what comes back.
+  // The first `ping` of Windows, identifier 1, sequence number 1, and its reply.
   const data = new TextEncoder().encode("abcdefghijklmnopqrstuvwabcdefghi");
   assert.equal(checksumOf(concat(hex("08 00 0000 0001 0001"), data)), 0x4d5a);
   assert.equal(checksumOf(concat(hex("00 00 0000 0001 0001"), data)), 0x555a);
 });
 
-Deno.test("a trailing odd byte is the high half of a word (RFC 1071 §4.1)", () => {
+Deno.test("checksum: takes a trailing odd byte as the high half of a word (RFC 1071 §4.1)", () => {
   assert.equal(checksumOf(hex("01")), 0xfeff);
   assert.equal(checksumOf(hex("00 01 f2")), checksumOf(hex("00 01 f2 00")));
 });
 
-Deno.test("the two zeros: a sum is +0 only where every byte is zero, and that is never intact", () => {
+Deno.test("checksum: is ffff only if every byte is zero, which is never intact", () => {
   const cases: [bytes: string, checksum: number, intact: boolean][] = [
     ["", 0xffff, false],
     ["0000", 0xffff, false],
@@ -49,14 +49,14 @@ Deno.test("the two zeros: a sum is +0 only where every byte is zero, and that is
   }
 });
 
-Deno.test("the longest packet, all ones: no carry is lost", () => {
+Deno.test("checksum: loses no carry in the longest packet", () => {
   for (const length of [65_535, 65_534, 65_520, 65_505]) {
     const bytes = new Uint8Array(length).fill(0xff);
     assert.equal(checksumOf(bytes), plainChecksum(bytes), `${length} bytes`);
   }
 });
 
-Deno.test("agrees with the plain sum for any bytes at any place, and looks at nothing around them", () => {
+Deno.test("checksum: agrees with a plain sum for any bytes, and ignores bytes around them", () => {
   fc.assert(fc.property(
     fc.uint8Array({ maxLength: 200 }),
     fc.nat(40),
@@ -74,7 +74,7 @@ Deno.test("agrees with the plain sum for any bytes at any place, and looks at no
   ));
 });
 
-Deno.test("what carries its checksum is intact, and with any one bit flipped it is not", () => {
+Deno.test("isIntact: accepts bytes with their checksum, and rejects any flipped bit", () => {
   fc.assert(fc.property(
     fc.uint8Array({ minLength: 4, maxLength: 64 }),
     fc.nat(),
@@ -89,7 +89,7 @@ Deno.test("what carries its checksum is intact, and with any one bit flipped it 
   ));
 });
 
-Deno.test("an update gives what RFC 1624 §4 gives, where its older equations fail", () => {
+Deno.test("updateChecksum: gives the result of RFC 1624 §4, where older equations fail", () => {
   // HC = dd2f, m = 5555, m' = 3285; the rest of the header sums up to cd7a.
   assert.equal(updateChecksum(0xdd2f, 0x5555, 0x3285), 0x0000);
   assert.equal(checksumOf(hex("cd7a 3285")), 0x0000);
@@ -97,12 +97,12 @@ Deno.test("an update gives what RFC 1624 §4 gives, where its older equations fa
   assert.equal(updateChecksum(0x0000, 0x5555, 0x5555), 0x0000);
 });
 
-Deno.test("an update gives what a new computation gives", () => {
+Deno.test("updateChecksum: agrees with a new computation", () => {
   const corner = fc.constantFrom(0x0000, 0x0001, 0x7fff, 0x8000, 0xfffe, 0xffff);
   const word = fc.oneof(corner, fc.nat(0xffff));
   fc.assert(
     fc.property(word, word, fc.array(word, { minLength: 1, maxLength: 4 }), (before, after, rest) => {
-      // A word of the rest that is not zero: what RFC 1624 §3 takes for granted, as every IPv4 header has one.
+      // RFC 1624 §3 assumes another word that is not zero, as in every IPv4 header.
       fc.pre(rest.some((other) => other !== 0));
       const sumOf = (word: number) =>
         plainChecksum(Uint8Array.from([word, ...rest].flatMap((word) => [word >>> 8, word & 0xff])));
@@ -112,8 +112,8 @@ Deno.test("an update gives what a new computation gives", () => {
   );
 });
 
-Deno.test("an update cannot know that nothing but zeros is left: then it gives the other zero", () => {
-  // 0800 alone has the checksum f7ff; with 0000 in its place the checksum is ffff, but 0000 comes out.
+Deno.test("updateChecksum: gives the wrong zero if only zeros are left", () => {
+  // The checksum of 0800 alone is f7ff. That of 0000 is ffff, but the update gives 0000.
   assert.equal(updateChecksum(0xf7ff, 0x0800, 0x0000), 0x0000);
   assert.equal(checksumOf(hex("0000")), 0xffff);
 });

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { HEADROOM, MAX_PACKET, PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import { hex, pattern } from "../support/packets.ts";
 
-Deno.test("a new buffer is empty and has its headroom in front", () => {
+Deno.test("packet buffer: starts empty, behind its headroom", () => {
   const buffer = new PacketBuffer();
   assert.equal(buffer.length, 0);
   assert.equal(buffer.start, HEADROOM);
   assert.equal(buffer.bytes.length, HEADROOM + MAX_PACKET);
 });
 
-Deno.test("what is loaded comes out as a copy, be it the longest packet or none", () => {
+Deno.test("packet buffer: copies out what was loaded, from an empty packet to the longest", () => {
   const buffer = new PacketBuffer();
   for (const length of [0, 1, 1500, MAX_PACKET]) {
     const packet = pattern(length);
@@ -21,21 +21,21 @@ Deno.test("what is loaded comes out as a copy, be it the longest packet or none"
   }
 });
 
-Deno.test("a packet that does not fit is refused, not cut", () => {
+Deno.test("packet buffer: refuses a packet that does not fit, and keeps the old one", () => {
   const buffer = new PacketBuffer(4);
   buffer.load(hex("01020304"));
   assert.throws(() => buffer.load(hex("0102030405")), RangeError);
   assert.deepEqual(buffer.copy(), hex("01020304"));
 });
 
-Deno.test("view and bytes are the same storage", () => {
+Deno.test("packet buffer: shares one storage between bytes and view", () => {
   const buffer = new PacketBuffer(4);
   buffer.load(hex("01020304"));
   buffer.view.setUint16(buffer.start + 1, 0xbeef);
   assert.deepEqual(buffer.copy(), hex("01beef04"));
 });
 
-Deno.test("from: the storage from any offset on, made once for the usual ones", () => {
+Deno.test("packet buffer: from() starts at any offset, and makes common arrays once", () => {
   const buffer = new PacketBuffer(256);
   buffer.load(pattern(256));
   for (let offset = 0; offset <= buffer.bytes.length; offset++) {
@@ -44,7 +44,7 @@ Deno.test("from: the storage from any offset on, made once for the usual ones", 
     assert.equal(tail.byteOffset, offset);
     assert.equal(tail.length, buffer.bytes.length - offset);
   }
-  // Where a packet begins: behind the headroom, with a cell's header before it, and after one or more were taken off.
+  // Common starts: the headroom's end, one cell header before it, and after removed headers.
   for (const offset of [HEADROOM, HEADROOM - 8, HEADROOM + 8, HEADROOM + 48]) {
     assert.equal(buffer.from(offset), buffer.from(offset));
   }

@@ -15,9 +15,9 @@ import { assertPoisonOutside, concat, hex, pattern, poisoned } from "../support/
 
 const BODY = hex("45 00 0014");
 
-Deno.test("golden: the two cells of stage 2", () => {
+Deno.test("cell: has the documented bytes", () => {
   const cases: [type: CellType, circuit: number, header: string][] = [
-    // The type, three reserved bytes, and the circuit in network order.
+    // Type, three reserved bytes, and the circuit id in network order.
     [CellType.relayData, 1, "51 000000 00000001"],
     [CellType.returnData, 0xfedc_ba98, "54 000000 fedcba98"],
   ];
@@ -31,7 +31,7 @@ Deno.test("golden: the two cells of stage 2", () => {
   }
 });
 
-Deno.test("a packet is wrapped without being moved, and unwrapped as it was", () => {
+Deno.test("cell: wraps a packet in place, and unwraps it unchanged", () => {
   const anyType = fc.constantFrom(...Object.values(CellType));
   const anyCircuit = fc.integer({ min: 1, max: 0xffff_ffff });
   fc.assert(fc.property(anyType, anyCircuit, fc.nat(1500), (type, circuit, length) => {
@@ -46,7 +46,7 @@ Deno.test("a packet is wrapped without being moved, and unwrapped as it was", ()
   }));
 });
 
-Deno.test("each truncation of a header is no cell; a header alone is one", () => {
+Deno.test("cell: rejects each truncated header, and accepts a header alone", () => {
   const header = hex("51 000000 00000001");
   for (let length = 0; length < header.length; length++) {
     assert.equal(isCell(poisoned(header.subarray(0, length))), false, `${length} bytes`);
@@ -54,7 +54,7 @@ Deno.test("each truncation of a header is no cell; a header alone is one", () =>
   assert.equal(isCell(poisoned(header)), true);
 });
 
-Deno.test("no cell: the circuit zero, and any reserved bit", () => {
+Deno.test("cell: rejects circuit 0 and any reserved bit", () => {
   assert.equal(isCell(poisoned(hex("51 000000 00000000"))), false);
   for (let bit = 8; bit < 32; bit++) {
     const header = hex("51 000000 00000001");
@@ -63,7 +63,7 @@ Deno.test("no cell: the circuit zero, and any reserved bit", () => {
   }
 });
 
-Deno.test("a cell of an unknown type is a cell: who takes which is not for the bytes to say", () => {
+Deno.test("cell: accepts unknown types", () => {
   for (let type = 0; type < 256; type++) {
     const buffer = poisoned(concat(Uint8Array.of(type), hex("000000 00000007")));
     assert.equal(isCell(buffer), true);
@@ -71,7 +71,7 @@ Deno.test("a cell of an unknown type is a cell: who takes which is not for the b
   }
 });
 
-Deno.test("the headroom takes sixteen headers; one more is an error and not a write somewhere else", () => {
+Deno.test("cell: fits sixteen headers into the headroom, and throws for one more", () => {
   const buffer = poisoned(BODY, 64);
   for (let layer = 0; layer < HEADROOM / CELL_HEADER; layer++) wrapCell(buffer, CellType.relayData, 1);
   assert.equal(buffer.start, 0);
@@ -80,7 +80,7 @@ Deno.test("the headroom takes sixteen headers; one more is an error and not a wr
   assert.deepEqual(buffer.bytes.slice(0, before.length), before);
 });
 
-Deno.test("circuit ids print in lower-case hex with at least two digits", () => {
+Deno.test("formatCircuit: prints lower-case hex with at least two digits", () => {
   const cases: [circuit: number, want: string][] = [
     [1, "0x01"],
     [0xab, "0xab"],

@@ -6,7 +6,7 @@ import { addressFromBits, UNSPECIFIED } from "../../src/ip/address.ts";
 
 const TO = { address: address("127.0.0.1"), port: 40_002 };
 
-Deno.test("golden: address and port in network order, and the handshake behind them", () => {
+Deno.test("extend: writes address and port in network order, then the handshake", () => {
   const cases: [to: typeof TO, handshake: string, body: string][] = [
     [TO, "", "7f000001 9c42"],
     [TO, "c0ffee", "7f000001 9c42 c0ffee"],
@@ -20,7 +20,7 @@ Deno.test("golden: address and port in network order, and the handshake behind t
   }
 });
 
-Deno.test("what is written is read, with not a byte touched outside, and the handshake is left", () => {
+Deno.test("extend: reads what it has written, and leaves the handshake", () => {
   const anyTo = fc.record({
     address: fc.integer({ min: 0, max: 0xffff_ffff }).map(addressFromBits),
     port: fc.integer({ min: 1, max: 0xffff }),
@@ -36,7 +36,7 @@ Deno.test("what is written is read, with not a byte touched outside, and the han
   }));
 });
 
-Deno.test("each truncation of address and port is no extension, and is left as it was", () => {
+Deno.test("extend: rejects each truncated body, and leaves it unchanged", () => {
   const body = hex("7f000001 9c42");
   for (let length = 0; length < body.length; length++) {
     const buffer = poisoned(body.subarray(0, length));
@@ -46,6 +46,6 @@ Deno.test("each truncation of address and port is no extension, and is left as i
   assert.deepEqual(readExtend(poisoned(body)), TO);
 });
 
-Deno.test("the port zero is nobody's", () => {
+Deno.test("extend: rejects port 0", () => {
   assert.equal(readExtend(poisoned(concat(hex("7f000001 0000"), pattern(48)))), undefined);
 });

@@ -17,20 +17,20 @@ import { address } from "../support/packets.ts";
 
 const anyAddress = fc.integer({ min: 0, max: 0xffff_ffff }).map(addressFromBits);
 
-Deno.test("address: equal addresses are one key of a Map, and survive JSON and structured clones", () => {
+Deno.test("address: is a key of a Map, and survives JSON and structured cloning", () => {
   const [one, other] = [parseIp("200.5.51.2")!, parseIp("200.5.51.2")!];
   assert.equal(new Map([[one, "same"]]).get(other), "same");
   assert.equal(JSON.parse(JSON.stringify(one)), one);
   assert.equal(structuredClone(one), one);
 });
 
-Deno.test("address: the named ones are what their names say", () => {
+Deno.test("address: formats the named addresses", () => {
   assert.equal(formatIp(UNSPECIFIED), "0.0.0.0");
   assert.equal(formatIp(LOOPBACK), "127.0.0.1");
   assert.equal(formatEndpoint({ address: LOOPBACK, port: 40_001 }), "127.0.0.1:40001");
 });
 
-Deno.test("address: reads and writes network byte order, and is never negative", () => {
+Deno.test("address: is read and written in network byte order, and never negative", () => {
   fc.assert(fc.property(anyAddress, (address) => {
     const view = new DataView(new ArrayBuffer(6));
     writeAddress(view, 1, address);
@@ -40,7 +40,7 @@ Deno.test("address: reads and writes network byte order, and is never negative",
   }));
 });
 
-Deno.test("addressKey: differs where the address or the number beside it does", () => {
+Deno.test("addressKey: differs if the address or the number differs", () => {
   const any = fc.tuple(anyAddress, fc.nat(0xffff));
   fc.assert(fc.property(any, any, (one, other) => {
     const isSame = one[0] === other[0] && one[1] === other[1];
@@ -72,7 +72,7 @@ Deno.test("formatIp: prints four decimal octets", () => {
   }
 });
 
-Deno.test("isHostAddress: accepts what RFC 1122 §3.2.1.3 lets a host have", () => {
+Deno.test("isHostAddress: accepts the addresses that RFC 1122 §3.2.1.3 allows a host", () => {
   const cases: [address: string, host: boolean][] = [
     ["0.0.0.0", false], // this network
     ["0.1.2.3", false],

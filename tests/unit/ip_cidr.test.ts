@@ -29,7 +29,7 @@ function rangeOf(block: Cidr): [first: number, last: number] {
 const anyAddress = fc.integer({ min: 0, max: 0xffff_ffff }).map(addressFromBits);
 const anyCidr = fc.record({ address: anyAddress, prefix: fc.integer({ min: 0, max: 32 }) });
 
-Deno.test("the first, the last and the mask of a block", () => {
+Deno.test("cidr: computes the netmask and the first and last address", () => {
   const cases: [block: string, mask: string, first: string, last: string][] = [
     ["10.5.51.2/24", "255.255.255.0", "10.5.51.0", "10.5.51.255"],
     ["10.5.51.2/32", "255.255.255.255", "10.5.51.2", "10.5.51.2"],
@@ -46,7 +46,7 @@ Deno.test("the first, the last and the mask of a block", () => {
   }
 });
 
-Deno.test("hosts are all but the first and the last, and in blocks of two and of one all (RFC 3021)", () => {
+Deno.test("isHostOf: excludes the first and the last address, except in a /31 or /32 (RFC 3021)", () => {
   const cases: [block: string, hosts: string[], others: string[]][] = [
     ["10.5.51.2/24", ["10.5.51.1", "10.5.51.254"], ["10.5.51.0", "10.5.51.255", "10.5.50.7", "10.5.52.7"]],
     ["10.5.51.2/30", ["10.5.51.1", "10.5.51.2"], ["10.5.51.0", "10.5.51.3", "10.5.51.4"]],
@@ -60,7 +60,7 @@ Deno.test("hosts are all but the first and the last, and in blocks of two and of
   }
 });
 
-Deno.test("a block has the addresses from its first to its last", () => {
+Deno.test("contains: accepts every address from the first to the last", () => {
   fc.assert(fc.property(anyCidr, anyAddress, (block, address) => {
     const [first, last] = rangeOf(block);
     const at = addressBits(address);
@@ -71,7 +71,7 @@ Deno.test("a block has the addresses from its first to its last", () => {
   }));
 });
 
-Deno.test("blocks overlap where one's range reaches into the other's", () => {
+Deno.test("overlaps: is true exactly if two ranges share an address", () => {
   const near = fc.tuple(anyCidr, anyCidr, fc.boolean()).map(([a, b, close]) =>
     [
       a,
@@ -110,7 +110,7 @@ Deno.test("parseCidr: reads what formatCidr writes", () => {
   }));
 });
 
-Deno.test("addressAt: counts from the first address of a block, and below zero from the last", () => {
+Deno.test("addressAt: counts from the first address, and below 0 from the last", () => {
   const places: [block: string, place: number, address: string][] = [
     ["10.5.51.2/24", 0, "10.5.51.0"],
     ["10.5.51.2/24", 1, "10.5.51.1"],

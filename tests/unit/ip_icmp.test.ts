@@ -26,7 +26,7 @@ import {
   readIpv4,
 } from "../support/packets.ts";
 
-/** The first `ping` of Windows and its answer: identifier 1, sequence number 1, 32 letters. */
+/** The first `ping` of Windows and its reply: identifier 1, sequence number 1, 32 letters. */
 const LETTERS = new TextEncoder().encode("abcdefghijklmnopqrstuvwabcdefghi");
 const REQUEST = concat(hex("08 00 4d5a 0001 0001"), LETTERS);
 const REPLY = concat(hex("00 00 555a 0001 0001"), LETTERS);
@@ -38,18 +38,18 @@ const anyMessage = fc.record({
   data: fc.uint8Array({ maxLength: 100 }),
 });
 
-/** Messages of nothing but zeros, to whose checksum RFC 1624 is blind. */
+/** Messages of zeros, whose checksum RFC 1624 cannot update. */
 const zeros = fc.record({ code: fc.constant(0), id: fc.constant(0), sequence: fc.constant(0) })
   .chain((fields) => fc.nat(20).map((length) => ({ ...fields, data: new Uint8Array(length) })));
 
-/** What is wrong with a message, carried by a whole packet or by a first fragment. */
+/** The fault of a message in a whole packet or a first fragment. */
 function faultOf(message: Uint8Array, header: { moreFragments?: boolean } = {}): string | undefined {
   const [packet, ip] = [poisoned(ipv4(header, message)), new Ipv4View()];
   assert.equal(ip.wrap(packet), undefined);
   return icmpFault(packet, ip);
 }
 
-Deno.test("golden: the fields of a request", () => {
+Deno.test("ICMP: reads every field of a request", () => {
   const { view, start } = poisoned(REQUEST);
   assert.equal(faultOf(REQUEST), undefined);
   assert.equal(icmpType(view, start), IcmpType.echoRequest);
@@ -58,14 +58,14 @@ Deno.test("golden: the fields of a request", () => {
   assert.equal(echoSequence(view, start), 1);
 });
 
-Deno.test("golden: a request turns into its reply, in place and touching nothing beside it", () => {
+Deno.test("ICMP: turns a request into its reply in place", () => {
   const buffer = poisoned(REQUEST);
   turnIntoEchoReply(buffer.view, buffer.start, buffer.end);
   assert.deepEqual(buffer.copy(), REPLY);
   assertPoisonOutside(buffer, buffer.start, buffer.end);
 });
 
-Deno.test("a reply is what its sender would have computed anew, whatever the request", () => {
+Deno.test("ICMP: a reply's updated checksum agrees with a new computation", () => {
   fc.assert(fc.property(fc.oneof(anyMessage, zeros), (message) => {
     const buffer = poisoned(echo(message));
     turnIntoEchoReply(buffer.view, buffer.start, buffer.end);
@@ -74,15 +74,15 @@ Deno.test("a reply is what its sender would have computed anew, whatever the req
   }));
 });
 
-Deno.test("a request of nothing but zeros is answered with the checksum ffff, or nobody would take the reply", () => {
-  // `ping -e 0 -p 00`, sequence number 0: behind the type only zeros, and in the reply nothing else at all.
+Deno.test("ICMP: a reply of zeros has the checksum ffff", () => {
+  // `ping -e 0 -p 00`, sequence number 0: the request has only zeros behind its type.
   const buffer = poisoned(hex("08 00 f7ff 0000 0000 0000 0000"));
   turnIntoEchoReply(buffer.view, buffer.start, buffer.end);
   assert.deepEqual(buffer.copy(), hex("00 00 ffff 0000 0000 0000 0000"));
   assert.equal(faultOf(buffer.copy()), undefined);
 });
 
-Deno.test("another identifier is what its sender would have computed anew, in requests and replies", () => {
+Deno.test("ICMP: the updated checksum agrees with a new computation for any identifier", () => {
   const anyType = fc.constantFrom(IcmpType.echoRequest, IcmpType.echoReply);
   const anyIdentifier = fc.oneof(fc.constantFrom(0, 1, 0xffff), fc.nat(0xffff));
   fc.assert(fc.property(fc.oneof(anyMessage, zeros), anyType, anyIdentifier, (message, type, id) => {
@@ -92,14 +92,14 @@ Deno.test("another identifier is what its sender would have computed anew, in re
   }));
 });
 
-Deno.test("each truncation of a message is found out", () => {
+Deno.test("icmpFault: rejects each truncated message", () => {
   for (let length = 0; length < REQUEST.length; length++) {
     const want = length < 8 ? "bad-length" : "icmp-checksum";
     assert.equal(faultOf(REQUEST.subarray(0, length)), want, `${length} bytes`);
   }
 });
 
-Deno.test("each flipped bit is found out", () => {
+Deno.test("icmpFault: rejects each flipped bit", () => {
   for (let bit = 0; bit < REQUEST.length * 8; bit++) {
     const buffer = poisoned(REQUEST);
     buffer.bytes[buffer.start + (bit >>> 3)]! ^= 0x80 >>> (bit & 7);
@@ -107,12 +107,12 @@ Deno.test("each flipped bit is found out", () => {
   }
 });
 
-Deno.test("the checksum of a first fragment covers bytes that are elsewhere, so only its length counts", () => {
+Deno.test("icmpFault: ignores the checksum of a first fragment", () => {
   assert.equal(faultOf(REQUEST.subarray(0, 16)), "icmp-checksum");
   assert.equal(faultOf(REQUEST.subarray(0, 16), { moreFragments: true }), undefined);
 });
 
-Deno.test("echoRequest: a whole packet as ping sends it", () => {
+Deno.test("echoRequest: makes a packet as ping sends it", () => {
   const data = pattern(56);
   const packet = readIpv4(echoRequest({
     source: address("10.5.51.2"),
@@ -138,7 +138,7 @@ Deno.test("echoRequest: a whole packet as ping sends it", () => {
   );
 });
 
-Deno.test("echoRequest: right for any fields", () => {
+Deno.test("echoRequest: writes any fields with the right checksum", () => {
   fc.assert(fc.property(anyMessage, ({ id, sequence, data }) => {
     const { payload } = readIpv4(
       echoRequest({
@@ -156,7 +156,7 @@ Deno.test("echoRequest: right for any fields", () => {
   }));
 });
 
-Deno.test("echoRequest: 65,507 bytes of data are the most, and one more is an error", () => {
+Deno.test("echoRequest: takes up to 65,507 bytes of data", () => {
   const fields = {
     source: address("10.5.51.2"),
     destination: address("10.5.51.7"),
@@ -166,6 +166,6 @@ Deno.test("echoRequest: 65,507 bytes of data are the most, and one more is an er
   assert.equal(readIpv4(echoRequest({ ...fields, data: new Uint8Array(65_507) })).payload.length, 65_515);
   assert.throws(
     () => echoRequest({ ...fields, data: new Uint8Array(65_508) }),
-    new RangeError("no packet holds 65508 bytes of data"),
+    new RangeError("65508 bytes of data do not fit into a packet"),
   );
 });

@@ -1,6 +1,6 @@
 /**
- * ICMP errors. The golden bytes are what the routers of Linux 6.18 said when they were given these packets in a
- * network namespace: `ip addr add 10.5.51.1/24`, forwarding on, a link of 1280 bytes behind, one prohibited block.
+ * ICMP errors. Linux 6.18 wrote the golden bytes as a router in a network namespace: address
+ * 10.5.51.1/24, forwarding on, a link with an MTU of 1280 bytes, one prohibited block.
  *
  * @module
  */
@@ -25,7 +25,7 @@ import {
   readIpv4,
 } from "../support/packets.ts";
 
-/** `ping -t 1 -Q 0x28 -s 16 -M do 192.0.2.7`, and time exceeded. */
+/** `ping -t 1 -Q 0x28 -s 16 -M do 192.0.2.7`, and Time Exceeded. */
 const SHORT_LIVED = hex(`
   4528 002c 4711 4000 0101 338a 0a053302 c0000207
   08 00 6d4b beef 0001 001f3e5d7c9bbad9f81736557493b2d1`);
@@ -35,7 +35,7 @@ const TIME_EXCEEDED = hex(`
   4528 002c 4711 4000 0101 338a 0a053302 c0000207
   08 00 6d4b beef 0001 001f3e5d7c9bbad9f81736557493b2d1`);
 
-/** `ping -s 1472 -M do`, and fragmentation needed for a link of 1280 bytes; its quote ends in the middle. */
+/** `ping -s 1472 -M do`, and Fragmentation Needed with an MTU of 1280 bytes and a cut quote. */
 const TOO_LONG = concat(
   hex("4500 05dc 4712 4000 4001 ef00 0a053302 c0000207  08 00 c97e beef 0002"),
   pattern(1472),
@@ -48,7 +48,7 @@ const FRAGMENTATION_NEEDED = concat(
   pattern(1472).subarray(0, 520),
 );
 
-/** A question to a name server in a prohibited block, and the refusal. */
+/** A query to a name server in a prohibited block, and the refusal. */
 const REFUSED = hex(`
   4500 0020 4713 0000 4011 cc78 0a053302 c6336407
   c350 0035 000c 0000 61626364`);
@@ -58,7 +58,7 @@ const PROHIBITED = hex(`
   4500 0020 4713 0000 4011 cc78 0a053302 c6336407
   c350 0035 000c 0000 61626364`);
 
-/** Time exceeded for `ping -R -t 1`: a record route option in the error's header, and another in the quote. */
+/** Time Exceeded for `ping -R -t 1`: the error and its quote have a record route option. */
 const WITH_OPTIONS = hex(`
   47c0 004c 0b8d 0000 4001 dd13 0a053301 0a053302 0707080a 05330100
   0b 00 eac2 0000 0000
@@ -75,17 +75,17 @@ function view(packet: PacketBuffer): Ipv4View {
   return ip;
 }
 
-/** The error about a packet, whole; nothing beside it may have been touched. */
+/** Writes an error about a packet, and checks that no other byte changed. */
 function say(error: IcmpError, about: Uint8Array): Uint8Array<ArrayBuffer> {
   const from = poisoned(about);
   const into = poisoned();
   writeIcmpError(into, error, from, view(from), ROUTER);
   assertPoisonOutside(into, into.start, into.end);
-  assert.deepEqual(from.copy(), about, "the packet it is about is left as it was");
+  assert.deepEqual(from.copy(), about, "the packet itself is unchanged");
   return into.copy();
 }
 
-/** Where the quote of an error begins and its payload, counted from the ICMP message. */
+/** Offsets in an ICMP message of the quoted header and payload. */
 function quoteIn(message: Uint8Array): { header: number; payload: number } | undefined {
   const buffer = poisoned(message);
   const quote = findQuote(buffer.view, buffer.start, buffer.end);
@@ -97,7 +97,7 @@ function asks(header: Partial<Ipv4Header> = {}, payload = echo({ data: pattern(2
   return mayCauseError(packet, view(packet));
 }
 
-Deno.test("golden: an error says what a router of Linux says", () => {
+Deno.test("ICMP error: has the bytes that a Linux router writes", () => {
   const { administrativelyProhibited, fragmentationNeeded } = Unreachable;
   const cases: [name: string, error: IcmpError, about: Uint8Array, linux: Uint8Array][] = [
     ["time exceeded", { type: timeExceeded, code: 0 }, SHORT_LIVED, TIME_EXCEEDED],
@@ -126,19 +126,19 @@ Deno.test("golden: an error says what a router of Linux says", () => {
         options: theirs.options,
       },
     );
-    // Where we differ: nobody will cut our error up, so it needs no number to be put together by (RFC 6864 §4.1).
+    // We differ here: our error is never fragmented, so it needs no identification (RFC 6864 §4.1).
     assert.deepEqual([ours.dontFragment, ours.id, ours.tos], [true, 0, 0xc0]);
   }
 });
 
-Deno.test("golden: where the quotes of Linux stand", () => {
+Deno.test("findQuote: finds the quotes of a Linux router", () => {
   for (const error of [TIME_EXCEEDED, FRAGMENTATION_NEEDED, PROHIBITED]) {
     assert.deepEqual(quoteIn(readIpv4(error).payload), { header: 8, payload: 28 });
   }
   assert.deepEqual(quoteIn(readIpv4(WITH_OPTIONS).payload), { header: 8, payload: 36 }, "behind its options");
 });
 
-Deno.test("an error is right about any packet: its addresses, checksums, and a quote of what is there", () => {
+Deno.test("ICMP error: has right addresses, checksums, and quote for any packet", () => {
   const anyPacket = fc.record({
     tos: fc.nat(255),
     ttl: fc.nat(255),
@@ -166,42 +166,42 @@ Deno.test("an error is right about any packet: its addresses, checksums, and a q
   }));
 });
 
-Deno.test("a quote ends where the packet ends, or where the error is as long as every host takes: 576 bytes", () => {
+Deno.test("ICMP error: quotes the whole packet, or up to a length of 576 bytes", () => {
   const exceeded = { type: timeExceeded, code: 0 };
   for (const [length, want] of [[28, 56], [547, 575], [548, 576], [549, 576], [65_535, 576]] as const) {
     assert.equal(say(exceeded, ipv4({}, pattern(length - 20))).length, want, `about ${length} bytes`);
   }
 });
 
-Deno.test("what an error may be sent about (RFC 1122 §3.2.2)", () => {
+Deno.test("mayCauseError: allows errors about pings, other datagrams, and first fragments", () => {
   assert.ok(asks(), "a ping");
-  assert.ok(asks({ protocol: 17 }, pattern(8)), "a datagram of any other protocol");
+  assert.ok(asks({ protocol: 17 }, pattern(8)), "a datagram of another protocol");
   assert.ok(asks({ protocol: 6 }, new Uint8Array()), "even an empty one");
   assert.ok(asks({ moreFragments: true }), "a first fragment");
   for (const type of [0, 8, 9, 10, 13, 14, 15, 16, 17, 18, 42]) {
-    assert.ok(asks({}, echo({ type })), `ICMP type ${type}, which asks or answers`);
+    assert.ok(asks({}, echo({ type })), `ICMP type ${type}, a query or reply`);
   }
 });
 
-Deno.test("what no error may be sent about (RFC 1122 §3.2.2)", () => {
+Deno.test("mayCauseError: forbids errors about errors, later fragments, and group addresses", () => {
   for (const type of [3, 4, 5, 11, 12]) {
-    assert.ok(!asks({}, echo({ type })), `ICMP type ${type}: an error, so two routers could go on for ever`);
+    assert.ok(!asks({}, echo({ type })), `ICMP type ${type}: two routers could answer each other forever`);
   }
-  assert.ok(!asks({}, new Uint8Array()), "ICMP without even a type: it may have been an error");
+  assert.ok(!asks({}, new Uint8Array()), "ICMP without a type: it may have been an error");
   assert.ok(!asks({ offset: 8 }), "a later fragment");
   assert.ok(!asks({ offset: 1480, moreFragments: true }), "a fragment in the middle");
-  assert.ok(!asks({ protocol: 17, offset: 1480 }), "of whatever protocol");
+  assert.ok(!asks({ protocol: 17, offset: 1480 }), "a later fragment of another protocol");
   for (
     const destination of ["255.255.255.255", "224.0.0.1", "239.1.2.3", "240.0.0.1", "0.0.0.0", "127.0.0.1"]
   ) {
     assert.ok(!asks({ destination }), `to ${destination}`);
   }
   for (const source of ["0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.5", "255.255.255.255", "240.0.0.1"]) {
-    assert.ok(!asks({ source }), `from ${source}: nobody, or nobody in particular`);
+    assert.ok(!asks({ source }), `from ${source}, which is no single host`);
   }
 });
 
-Deno.test("the fragments of one datagram cause one error: its first does, whatever order they come in", () => {
+Deno.test("mayCauseError: allows one error for all fragments of a datagram", () => {
   const fragments = cutPlainly({ ttl: 1 }, echo({ data: pattern(4000) }), 1480);
   const causes = fragments.toReversed().map((fragment) => {
     const packet = poisoned(fragment);
@@ -210,7 +210,7 @@ Deno.test("the fragments of one datagram cause one error: its first does, whatev
   assert.deepEqual(causes, [false, false, true]);
 });
 
-Deno.test("a quote is found from 8 bytes of payload on: the least that RFC 792 asks for", () => {
+Deno.test("findQuote: requires 8 bytes of payload, the min of RFC 792", () => {
   const message = readIpv4(TIME_EXCEEDED).payload;
   for (let length = 0; length < message.length; length++) {
     const found = quoteIn(message.subarray(0, length)) !== undefined;
@@ -222,32 +222,32 @@ Deno.test("a quote is found from 8 bytes of payload on: the least that RFC 792 a
   }
 });
 
-Deno.test("no quote is found where none can be trusted", () => {
+Deno.test("findQuote: rejects an invalid header and a later fragment", () => {
   const message = readIpv4(TIME_EXCEEDED).payload;
   const changed = (at: number, value: number) => message.with(at, value);
   const cases: [name: string, message: Uint8Array][] = [
     ["IPv6", changed(8, 0x65)],
     ["version 0", changed(8, 0x05)],
     ["a header of 16 bytes", changed(8, 0x44)],
-    ["a header of none", changed(8, 0x40)],
+    ["a header of 0 bytes", changed(8, 0x40)],
     ["a header longer than the quote", changed(8, 0x4f)],
     [
-      "the second fragment: what it carries is no ICMP header",
+      "a second fragment: it has no ICMP header",
       concat(message.subarray(0, 14), hex("0001"), message.subarray(16)),
     ],
     [
-      "the last fragment that there can be",
+      "the last possible fragment",
       concat(message.subarray(0, 14), hex("1fff"), message.subarray(16)),
     ],
   ];
   for (const [name, message] of cases) assert.equal(quoteIn(message), undefined, name);
   assert.ok(
     quoteIn(concat(message.subarray(0, 14), hex("2000"), message.subarray(16))),
-    "a first fragment is fine",
+    "a first fragment",
   );
 });
 
-Deno.test("any bytes: a quote that is found lies within them, 8 bytes of payload included", () => {
+Deno.test("findQuote: never reaches outside the message", () => {
   const almost = fc.tuple(
     fc.uint8Array({ minLength: 8, maxLength: 8 }),
     fc.integer({ min: 0x40, max: 0x4f }),

@@ -17,7 +17,10 @@ import {
   readIpv4,
 } from "../support/packets.ts";
 
-/** A datagram of UDP with nothing in it but its header (Wikipedia, "Internet checksum"), and padding to its 115 bytes. */
+/**
+ * A datagram of UDP with nothing in it but its header (Wikipedia, "Internet checksum"), and padding
+ * to its 115 bytes.
+ */
 const GOLDEN = concat(
   hex("45 00 0073  0000 4000  40 11 b861  c0a80001  c0a800c7"),
   pattern(95),
@@ -36,7 +39,7 @@ function cut(buffer: PacketBuffer, mtu: number): Uint8Array[] {
 
 const anyAddress = fc.integer({ min: 0, max: 0xffff_ffff }).map((bits) => formatIp(addressFromBits(bits)));
 
-/** Well-formed options of 0 to 40 bytes: no-operations, copied and not copied ones, and what they are padded with. */
+/** Well-formed options of 0 to 40 bytes: no-operations, copied ones, others, and padding. */
 const anyOptions = fc.array(
   fc.oneof(
     fc.constant(hex("01")),
@@ -60,7 +63,7 @@ const anyHeader: fc.Arbitrary<Partial<Ipv4Header>> = fc.record({
   options: anyOptions,
 });
 
-Deno.test("golden: every field of a header", () => {
+Deno.test("IPv4 view: reads every field of a published header", () => {
   const packet = poisoned(GOLDEN);
   const ip = new Ipv4View();
   assert.equal(ip.wrap(packet), undefined);
@@ -81,7 +84,7 @@ Deno.test("golden: every field of a header", () => {
   assert.equal(formatIp(ip.destination), "192.168.0.199");
 });
 
-Deno.test("every field of any header with any options", () => {
+Deno.test("IPv4 view: reads every field of any header with any options", () => {
   const ip = new Ipv4View();
   fc.assert(fc.property(anyHeader, fc.uint8Array({ maxLength: 64 }), (header, payload) => {
     const bytes = ipv4(header, payload);
@@ -101,7 +104,7 @@ Deno.test("every field of any header with any options", () => {
   }));
 });
 
-Deno.test("a header is written whole into poison, and read back", () => {
+Deno.test("writeIpv4Header: writes every byte of the header", () => {
   fc.assert(fc.property(anyHeader, fc.nat(64), (header, length) => {
     const buffer = poisoned();
     buffer.hold(20 + length);
@@ -120,7 +123,7 @@ Deno.test("a header is written whole into poison, and read back", () => {
   }));
 });
 
-Deno.test("each truncation is a bad length, and nothing at all is no IPv4", () => {
+Deno.test("IPv4 view: rejects each truncated packet", () => {
   for (const packet of [GOLDEN, ipv4({ options: hex("07 07 04 00000000 00") }, pattern(8))]) {
     assert.equal(faultOf(packet), undefined);
     for (let length = 0; length < packet.length; length++) {
@@ -130,7 +133,7 @@ Deno.test("each truncation is a bad length, and nothing at all is no IPv4", () =
   }
 });
 
-Deno.test("every fault has its name", () => {
+Deno.test("IPv4 view: names each fault", () => {
   const payload = pattern(16);
   const cases: [what: string, packet: Uint8Array, want: string | undefined][] = [
     ["IPv6", ipv4({ version: 6 }, payload), "not-ipv4"],
@@ -151,7 +154,7 @@ Deno.test("every fault has its name", () => {
     ["a first fragment of nothing", ipv4({ moreFragments: true }, new Uint8Array()), "bad-fragment"],
     ["a last fragment of nothing", ipv4({ offset: 16 }, new Uint8Array()), "bad-fragment"],
     ["a last fragment of one byte", ipv4({ offset: 16 }, pattern(1)), undefined],
-    // 20 + 65,512 + 3 is the longest packet there is, 65,535.
+    // 20 + 65,512 + 3 is 65,535, the max length of a packet.
     ["a fragment up to the last byte", ipv4({ offset: 65_512 }, pattern(3)), undefined],
     ["a fragment beyond it", ipv4({ offset: 65_512 }, pattern(4)), "bad-fragment"],
     ["a middle fragment beyond it", ipv4({ offset: 65_512, moreFragments: true }, payload), "bad-fragment"],
@@ -159,7 +162,7 @@ Deno.test("every fault has its name", () => {
   for (const [what, packet, want] of cases) assert.equal(faultOf(packet), want, what);
 });
 
-Deno.test("each flipped bit of the header is found out", () => {
+Deno.test("IPv4 view: rejects each flipped bit of the header", () => {
   for (let bit = 0; bit < 160; bit++) {
     const packet = GOLDEN.slice();
     packet[bit >>> 3]! ^= 0x80 >>> (bit & 7);
@@ -167,7 +170,7 @@ Deno.test("each flipped bit of the header is found out", () => {
   }
 });
 
-Deno.test("bytes behind the total length are a lower layer's padding, and are cut off", () => {
+Deno.test("IPv4 view: cuts off padding behind the total length", () => {
   const packet = poisoned(concat(GOLDEN, new Uint8Array(11)));
   const ip = new Ipv4View();
   assert.equal(ip.wrap(packet), undefined);
@@ -175,7 +178,7 @@ Deno.test("bytes behind the total length are a lower layer's padding, and are cu
   assert.deepEqual(packet.copy(), GOLDEN);
 });
 
-Deno.test("one view serves any number of packets", () => {
+Deno.test("IPv4 view: shows one packet after another", () => {
   const ip = new Ipv4View();
   ip.wrap(poisoned(GOLDEN));
   ip.wrap(poisoned(ipv4({ ttl: 7, options: pattern(40) }, pattern(8))));
@@ -186,7 +189,7 @@ Deno.test("one view serves any number of packets", () => {
   assert.equal(ip.headerLength, 20);
 });
 
-Deno.test("the time to live goes down by one, and the header stays intact", () => {
+Deno.test("decrementTtl: keeps the header checksum right", () => {
   fc.assert(fc.property(anyHeader, fc.integer({ min: 1, max: 255 }), (header, ttl) => {
     const buffer = poisoned(ipv4({ ...header, ttl }, hex("")));
     decrementTtl(buffer.view, buffer.start);
@@ -194,9 +197,9 @@ Deno.test("the time to live goes down by one, and the header stays intact", () =
   }));
 });
 
-Deno.test("golden: the fragments of RFC 791 appendix A, example 2", () => {
-  // 452 data octets of TCP with the identification 111, for a network that takes 280 octets:
-  // the first fragment has 256 of them and a total length of 276, the second 196 at offset 32 (words of 8) and 216.
+Deno.test("fragmentIpv4: makes the fragments of RFC 791 appendix A, example 2", () => {
+  // 452 octets of TCP data, identification 111, MTU 280. The first fragment has 256 octets and a
+  // total length of 276; the second has 196 at offset 32 (words of 8) and 216.
   const data = pattern(452);
   const header = { id: 111, ttl: 123, protocol: Protocol.tcp };
   const [first, second, ...more] = cut(poisoned(ipv4(header, data)), 280);
@@ -207,7 +210,7 @@ Deno.test("golden: the fragments of RFC 791 appendix A, example 2", () => {
   assert.deepEqual(more, []);
 });
 
-Deno.test("golden: the options whose copied flag is set are in every fragment, the others in the first only", () => {
+Deno.test("fragmentIpv4: copies only options with the copied flag into later fragments", () => {
   const recordRoute = hex("07 07 04 00000000"); // type 7: not copied
   const looseRoute = hex("83 07 04 c0000201"); // type 131: copied
   const routerAlert = hex("94 04 0000"); // type 148: copied
@@ -215,7 +218,7 @@ Deno.test("golden: the options whose copied flag is set are in every fragment, t
   const options = concat(recordRoute, noOperation, looseRoute, noOperation, routerAlert);
   assert.equal(options.length, 20);
   const data = pattern(64);
-  // 20 + 20 + 24 is the most that fits into 68 bytes; later headers are 32 long, and 32 + 32 fits.
+  // At most 20 + 20 + 24 bytes fit into 68. Later headers have 32 bytes, and 32 + 32 fits.
   const fragments = cut(poisoned(ipv4({ options }, data)), 68);
   const later = concat(looseRoute, routerAlert, hex("00"));
   assert.deepEqual(fragments, [
@@ -225,7 +228,7 @@ Deno.test("golden: the options whose copied flag is set are in every fragment, t
   ]);
 });
 
-Deno.test("options that cannot be read are left out of later fragments, and so is what stands behind them", () => {
+Deno.test("fragmentIpv4: drops malformed options, and all behind them, from later fragments", () => {
   const cases: [what: string, options: string, later: string][] = [
     ["an end of list hides the rest", "94040000 00 940400", "94040000"],
     ["a length of zero", "94040000 8300 0000", "94040000"],
@@ -241,7 +244,7 @@ Deno.test("options that cannot be read are left out of later fragments, and so i
   }
 });
 
-Deno.test("the smallest MTU carries the longest header: 60 bytes, and 8 of data a fragment (RFC 791 §3.2)", () => {
+Deno.test("fragmentIpv4: fits the longest header and 8 bytes of data into the min MTU (RFC 791 §3.2)", () => {
   const looseRoute = hex("83 27 04"); // 39 bytes, all copied
   const options = concat(looseRoute, pattern(36), hex("00"));
   const data = pattern(41);
@@ -250,20 +253,20 @@ Deno.test("the smallest MTU carries the longest header: 60 bytes, and 8 of data 
   assert.deepEqual(joinPlainly(fragments), data);
 });
 
-Deno.test("an MTU that no network has is an error, and not a loop without end", () => {
+Deno.test("fragmentIpv4: throws for an MTU below the min", () => {
   const options = new Uint8Array(40).fill(1);
   for (const mtu of [67, 60, 20, 0]) {
     assert.throws(() => cut(poisoned(ipv4({ options }, pattern(41))), mtu), RangeError);
   }
 });
 
-Deno.test("a packet that fits is left alone, to the byte", () => {
+Deno.test("fragmentIpv4: leaves a packet that fits unchanged", () => {
   const packet = ipv4({ dontFragment: true }, pattern(100));
   assert.deepEqual(cut(poisoned(packet), packet.length), [packet]);
   assert.equal(cut(poisoned(packet), packet.length - 1).length, 2);
 });
 
-Deno.test("fragments of any datagram fit, tile it exactly, and carry its header; nothing outside it is touched", () => {
+Deno.test("fragmentIpv4: tiles any datagram exactly, within the MTU", () => {
   const size = fc.oneof(fc.nat(300), fc.nat(5000), fc.constant(65_475));
   fc.assert(
     fc.property(anyHeader, size, fc.integer({ min: 68, max: 1500 }), (header, length, mtu) => {
@@ -275,7 +278,7 @@ Deno.test("fragments of any datagram fit, tile it exactly, and carry its header;
       assertPoisonOutside(buffer, start, end);
       assert.deepEqual(joinPlainly(fragments), payload);
       for (const [index, fragment] of fragments.entries()) {
-        assert.ok(fragment.length <= mtu, `${fragment.length} bytes where ${mtu} are the most`);
+        assert.ok(fragment.length <= mtu, `${fragment.length} bytes exceed ${mtu}`);
         const { moreFragments: _more, offset: _offset, payload: _, options, ...fields } = readIpv4(fragment);
         const { moreFragments: _1, offset: _2, payload: _3, options: whole, ...same } = readIpv4(datagram);
         assert.deepEqual(fields, same);
@@ -285,7 +288,7 @@ Deno.test("fragments of any datagram fit, tile it exactly, and carry its header;
   );
 });
 
-Deno.test("fragments can be cut again on a narrower network, and are still pieces of the same datagram", () => {
+Deno.test("fragmentIpv4: cuts fragments again for a smaller MTU", () => {
   fc.assert(
     fc.property(
       anyHeader,

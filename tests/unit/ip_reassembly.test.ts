@@ -6,14 +6,14 @@ import { Reassembler, REASSEMBLY_LIMITS, type ReassemblyLimits } from "../../src
 import { concat, cutPlainly, hex, ipv4, type Ipv4Header, pattern, poisoned } from "../support/packets.ts";
 import { Random } from "../support/random.ts";
 
-/** A reassembler, and everything that came out of it. */
+/** A reassembler, and all its results. */
 class Bench {
   readonly delivered: Uint8Array[] = [];
   readonly gaveUp: string[] = [];
   readonly reassembler: Reassembler;
   now = 0;
   readonly #ip = new Ipv4View();
-  // One buffer for all, as on a link: a reassembler that kept a view of it would deliver garbage.
+  // One buffer for all, as on a link, so a reassembler that kept a view of it would fail.
   readonly #buffer = poisoned();
 
   constructor(limits?: Partial<ReassemblyLimits>) {
@@ -27,7 +27,7 @@ class Bench {
     this.addTo(undefined, ...fragments);
   }
 
-  /** The same, by one way of several. */
+  /** Adds fragments of one flow. */
   addTo(flow: number | undefined, ...fragments: readonly Uint8Array[]): void {
     for (const fragment of fragments) {
       this.#buffer.bytes.fill(0xa5);
@@ -38,7 +38,7 @@ class Bench {
     }
   }
 
-  /** Lets everything that still waits run out of time, and counts it. */
+  /** Times out all incomplete datagrams, and counts them. */
   waiting(): number {
     const before = this.gaveUp.length;
     this.reassembler.expire(Infinity);
@@ -48,12 +48,12 @@ class Bench {
 
 const HEADER: Partial<Ipv4Header> = { id: 111, ttl: 123, protocol: 1 };
 
-/** Three fragments of 16, 16 and 8 bytes, and the datagram that they are. */
+/** A datagram, and its three fragments of 16, 16, and 8 bytes. */
 const DATA = pattern(40);
 const WHOLE = ipv4(HEADER, DATA);
 const [FIRST, MIDDLE, LAST] = cutPlainly(HEADER, DATA, 16) as [Uint8Array, Uint8Array, Uint8Array];
 
-Deno.test("golden: the fragments of RFC 791 appendix A, example 2, are its datagram again", () => {
+Deno.test("reassembly: joins the fragments of RFC 791 appendix A, example 2", () => {
   const data = pattern(452);
   const header = { ...HEADER, protocol: 6 };
   const bench = new Bench();
@@ -64,7 +64,7 @@ Deno.test("golden: the fragments of RFC 791 appendix A, example 2, are its datag
   assert.equal(bench.waiting(), 0);
 });
 
-Deno.test("in any order", () => {
+Deno.test("reassembly: joins fragments in any order", () => {
   const orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
   for (const order of orders) {
     const bench = new Bench();
@@ -74,7 +74,7 @@ Deno.test("in any order", () => {
   }
 });
 
-Deno.test("the header is the first fragment's, whichever comes first (RFC 791 §3.2), without its options", () => {
+Deno.test("reassembly: takes the header of the first fragment (RFC 791 §3.2), without options", () => {
   const options = hex("94040000");
   const first = ipv4({ ...HEADER, tos: 0x2e, ttl: 50, options, moreFragments: true }, DATA.subarray(0, 16));
   const last = ipv4({ ...HEADER, tos: 0, ttl: 49, offset: 16 }, DATA.subarray(16));
@@ -85,7 +85,7 @@ Deno.test("the header is the first fragment's, whichever comes first (RFC 791 §
   }
 });
 
-Deno.test("headers of different lengths do not shift the data", () => {
+Deno.test("reassembly: joins fragments whose headers differ in length", () => {
   for (const [firstWords, lastWords] of [[0, 10], [10, 0], [3, 7]] as const) {
     const bench = new Bench();
     const padding = (words: number) => new Uint8Array(4 * words).fill(1);
@@ -97,7 +97,7 @@ Deno.test("headers of different lengths do not shift the data", () => {
   }
 });
 
-Deno.test("the longest datagram, 65,535 bytes, in the fewest and in the most pieces", () => {
+Deno.test("reassembly: joins the longest datagram, of few fragments or of many", () => {
   const data = pattern(MAX_PACKET - 20);
   for (const step of [65_512, 8]) {
     const bench = new Bench();
@@ -107,7 +107,7 @@ Deno.test("the longest datagram, 65,535 bytes, in the fewest and in the most pie
   }
 });
 
-Deno.test("any datagram with any options, over any MTU, in any order and with duplicates, comes out the same", () => {
+Deno.test("reassembly: restores any datagram, in any order and with duplicates", () => {
   const size = fc.oneof({ weight: 4, arbitrary: fc.nat(3000) }, fc.constant(MAX_PACKET - 60));
   fc.assert(
     fc.property(
@@ -119,14 +119,14 @@ Deno.test("any datagram with any options, over any MTU, in any order and with du
         const random = new Random(seed);
         const header = { ...HEADER, tos: random.below(256), id: random.below(65_536) };
         const data = pattern(length, seed);
-        // A long option that is copied: every fragment's header is as long as the first's.
+        // A copied option, so all headers have the same length.
         const options = new Uint8Array(4 * optionWords);
         options.set(optionWords > 0 ? [0x94, 4 * optionWords] : []);
         const buffer = poisoned(ipv4({ ...header, options }, data));
         const fragments: Uint8Array[] = [];
         fragmentIpv4(buffer, mtu, () => fragments.push(buffer.copy()));
         if (fragments.length === 1) return;
-        // The duplicates come before the last piece: one that comes later begins a datagram of its own.
+        // Duplicates precede the last fragment, because a later one starts a new datagram.
         const [last, ...others] = random.shuffle(fragments);
         const duplicates = others.filter(() => random.oneIn(3));
         const bench = new Bench();
@@ -140,18 +140,18 @@ Deno.test("any datagram with any options, over any MTU, in any order and with du
   );
 });
 
-Deno.test("a datagram's buffer is used again, and nothing of the one before it shines through", () => {
+Deno.test("reassembly: reuses buffers without leaking an earlier datagram", () => {
   const bench = new Bench();
   bench.add(...cutPlainly(HEADER, new Uint8Array(400).fill(0xff), 80));
   bench.add(FIRST, MIDDLE, LAST);
   assert.deepEqual(bench.delivered[1], WHOLE);
-  // And a hole is a hole, though the buffer has bytes there from before.
+  // A hole stays a hole, although the buffer has old bytes there.
   bench.add(FIRST, LAST);
   assert.equal(bench.delivered.length, 2);
   assert.equal(bench.waiting(), 1);
 });
 
-Deno.test("fragments belong together by source, destination, protocol and identification, and by all four", () => {
+Deno.test("reassembly: matches fragments by source, destination, protocol, and identification", () => {
   const others: Partial<Ipv4Header>[] = [
     { ...HEADER, id: 112 },
     { ...HEADER, source: "10.5.51.3" },
@@ -167,7 +167,7 @@ Deno.test("fragments belong together by source, destination, protocol and identi
   assert.equal(bench.waiting(), others.length);
 });
 
-Deno.test("many datagrams at a time, their fragments mixed, are all delivered once", () => {
+Deno.test("reassembly: delivers each of many interleaved datagrams once", () => {
   const random = new Random(5);
   const datagrams = Array.from(
     { length: 60 },
@@ -180,7 +180,7 @@ Deno.test("many datagrams at a time, their fragments mixed, are all delivered on
   assert.deepEqual(bench.gaveUp, []);
 });
 
-Deno.test("fragments that contradict each other make their datagram void, in either order", () => {
+Deno.test("reassembly: drops a datagram whose fragments contradict each other", () => {
   const damaged = (fragment: Uint8Array) => {
     const copy = fragment.slice();
     copy[copy.length - 1]! ^= 1;
@@ -188,23 +188,23 @@ Deno.test("fragments that contradict each other make their datagram void, in eit
   };
   const more = { ...HEADER, moreFragments: true };
   const cases: [what: string, fragment: Uint8Array, other: Uint8Array][] = [
-    ["the same place, other bytes", MIDDLE, damaged(MIDDLE)],
-    ["the last one twice, other bytes", LAST, damaged(LAST)],
+    ["the same range, different bytes", MIDDLE, damaged(MIDDLE)],
+    ["the last fragment twice, different bytes", LAST, damaged(LAST)],
     // "Teardrop": the second begins inside the first.
     ["a partial overlap", FIRST, ipv4({ ...more, offset: 8 }, DATA.subarray(8, 24))],
     [
-      "a partial overlap of zeros, which an unused buffer holds anyway",
+      "a partial overlap of zeros, as in an unused buffer",
       ipv4(more, new Uint8Array(16)),
       ipv4({ ...more, offset: 8 }, new Uint8Array(16)),
     ],
     ["a partial overlap behind", MIDDLE, ipv4({ ...more, offset: 8 }, DATA.subarray(8, 24))],
     ["two ends", LAST, ipv4({ ...HEADER, offset: 24 }, DATA.subarray(24, 32))],
     ["two ends in one block", LAST, ipv4({ ...HEADER, offset: 32 }, DATA.subarray(32, 37))],
-    ["data beyond the end", LAST, ipv4({ ...more, offset: 48 }, pattern(8))],
-    ["more to come where the end is", LAST, ipv4({ ...more, offset: 32 }, DATA.subarray(32))],
-    ["the end where more is to come", ipv4({ ...more, offset: 16 }, DATA.subarray(16)), LAST],
+    ["data behind the end", LAST, ipv4({ ...more, offset: 48 }, pattern(8))],
+    ["more fragments after the end", LAST, ipv4({ ...more, offset: 32 }, DATA.subarray(32))],
+    ["the end before more fragments", ipv4({ ...more, offset: 16 }, DATA.subarray(16)), LAST],
     [
-      "more to come behind an end inside its last block",
+      "more fragments after an end in mid-block",
       ipv4({ ...HEADER, offset: 32 }, DATA.subarray(32, 36)),
       ipv4({ ...more, offset: 32 }, concat(DATA.subarray(32, 36), new Uint8Array(4))),
     ],
@@ -219,7 +219,7 @@ Deno.test("fragments that contradict each other make their datagram void, in eit
   }
 });
 
-Deno.test("a piece of what has come already, byte for byte the same, is a duplicate and changes nothing", () => {
+Deno.test("reassembly: ignores an exact duplicate", () => {
   const bench = new Bench();
   bench.add(FIRST, FIRST, ipv4({ ...HEADER, moreFragments: true, offset: 8 }, DATA.subarray(8, 16)));
   bench.add(LAST, LAST, MIDDLE);
@@ -227,7 +227,7 @@ Deno.test("a piece of what has come already, byte for byte the same, is a duplic
   assert.deepEqual(bench.gaveUp, []);
 });
 
-Deno.test("a fragment that contradicts, slipped in anywhere, never gets its bytes delivered", () => {
+Deno.test("reassembly: never delivers the bytes of a contradicting fragment", () => {
   fc.assert(fc.property(
     fc.integer({ min: 9, max: 1000 }),
     fc.integer({ min: 1, max: 8 }).map((eighths) => eighths * 8),
@@ -237,7 +237,7 @@ Deno.test("a fragment that contradicts, slipped in anywhere, never gets its byte
       const data = pattern(length);
       const fragments = random.shuffle(cutPlainly(HEADER, data, step));
       if (fragments.length === 1) return;
-      // Of the one that comes last there is no telling which of two is the right one.
+      // Nothing tells which is right of the last fragment and its copy, so that one is left out.
       const evil = random.pick(fragments.slice(0, -1)).slice();
       evil[20 + random.below(evil.length - 20)]! ^= 1 + random.below(255);
       const bench = new Bench();
@@ -248,7 +248,7 @@ Deno.test("a fragment that contradicts, slipped in anywhere, never gets its byte
   ));
 });
 
-Deno.test("no more datagrams at a time than allowed: the oldest goes", () => {
+Deno.test("reassembly: drops the oldest datagram beyond the max number", () => {
   const bench = new Bench({ datagrams: 3 });
   const fragmentsOf = (id: number) =>
     cutPlainly({ ...HEADER, id }, DATA, 16) as [Uint8Array, ...Uint8Array[]];
@@ -256,13 +256,13 @@ Deno.test("no more datagrams at a time than allowed: the oldest goes", () => {
   assert.deepEqual(bench.gaveUp, ["reassembly-full"]);
   for (let id = 2; id <= 4; id++) bench.add(...fragmentsOf(id).slice(1));
   assert.equal(bench.delivered.length, 3);
-  // Of the first one's rest alone nothing comes.
+  // The rest of the first datagram is not enough.
   bench.add(...fragmentsOf(1).slice(1));
   assert.equal(bench.delivered.length, 3);
   assert.equal(bench.waiting(), 1);
 });
 
-Deno.test("no more memory than allowed: a datagram is reckoned at its longest, and one is always possible", () => {
+Deno.test("reassembly: stays within its memory, but always holds one datagram", () => {
   const cases: [memory: number, atATime: number][] = [
     [0, 1],
     [MAX_PACKET, 1],
@@ -278,14 +278,14 @@ Deno.test("no more memory than allowed: a datagram is reckoned at its longest, a
   }
 });
 
-Deno.test("time: a datagram has its lifetime from its first fragment on, and each is given up on its own", () => {
+Deno.test("reassembly: drops each datagram at its own deadline", () => {
   const bench = new Bench({ lifetime: 30_000 });
   assert.equal(bench.reassembler.deadline, Infinity);
   bench.now = 1000;
   bench.add(FIRST);
   bench.now = 5000;
   bench.add(cutPlainly({ ...HEADER, id: 112 }, DATA, 16)[0]!);
-  bench.add(MIDDLE); // which does not prolong it
+  bench.add(MIDDLE); // does not extend the deadline
   assert.equal(bench.reassembler.deadline, 31_000);
   bench.reassembler.expire(30_999);
   assert.deepEqual(bench.gaveUp, []);
@@ -297,13 +297,13 @@ Deno.test("time: a datagram has its lifetime from its first fragment on, and eac
   assert.equal(bench.reassembler.deadline, Infinity);
 });
 
-/** Reassembly as slow and plain as can be, byte by byte, and without anything that makes it fast. */
+/** A slow and plain reassembler, byte by byte. */
 class PlainReassembler {
   #waiting: { id: number; deadline: number; bytes: Map<number, number>; moreAt: number; end?: number }[] = [];
 
   constructor(readonly datagrams: number, readonly lifetime: number) {}
 
-  /** What comes of a fragment: reasons for datagrams that were given up, and the payload that is whole now. */
+  /** The results of a fragment: reasons for dropped datagrams, and a complete payload. */
   add(id: number, offset: number, data: Uint8Array, more: boolean, now: number): (string | Uint8Array)[] {
     const outcome: (string | Uint8Array)[] = [];
     let datagram = this.#waiting.find((waiting) => waiting.id === id);
@@ -351,7 +351,7 @@ class PlainReassembler {
   }
 }
 
-Deno.test("exact accounting: whatever comes, what a slow and plain reassembler says happens, and nothing else", () => {
+Deno.test("reassembly: agrees with a plain reassembler on every fragment", () => {
   const fragment = fc.record({
     id: fc.nat(3),
     offset: fc.nat(4).map((blocks) => 8 * blocks),
@@ -388,7 +388,7 @@ Deno.test("exact accounting: whatever comes, what a slow and plain reassembler s
   );
 });
 
-Deno.test("fragments that look alike but came by different ways are never put together", () => {
+Deno.test("reassembly: never joins fragments of different flows", () => {
   const bench = new Bench();
   bench.addTo(1, FIRST, MIDDLE);
   bench.addTo(2, LAST);
@@ -401,7 +401,7 @@ Deno.test("fragments that look alike but came by different ways are never put to
   assert.equal(bench.waiting(), 1);
 });
 
-Deno.test("contradictions by different ways are none", () => {
+Deno.test("reassembly: accepts contradicting fragments of different flows", () => {
   const bench = new Bench();
   const other = FIRST.slice();
   other[20]! ^= 1;

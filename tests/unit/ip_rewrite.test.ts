@@ -22,7 +22,7 @@ import {
 const [CLIENT, WORLD, EXIT, ROUTER] = ["10.0.2.15", "128.30.2.155", "192.168.203.2", "100.64.1.1"];
 const [TCP, UDP] = [6, 17];
 
-/** The packet with an address replaced, in a poisoned buffer. */
+/** Replaces an address of a packet in a poisoned buffer. */
 function replaced(
   packet: Uint8Array,
   side: AddressSide,
@@ -37,7 +37,7 @@ function replaced(
   return buffer.copy();
 }
 
-/** The same with the TTL lowered, as a NAT that forwards does. */
+/** Replaces an address and lowers the TTL, as a NAT router does. */
 function translated(packet: Uint8Array, side: AddressSide, to: string): Uint8Array {
   const buffer = poisoned(replaced(packet, side, to));
   decrementTtl(buffer.view, buffer.start);
@@ -54,7 +54,7 @@ function pseudoSum(source: string, destination: string, protocol: number, length
   return plainSum(new Uint8Array(header.buffer));
 }
 
-/** A TCP segment or UDP datagram between two hosts; right in everything, or with another checksum. */
+/** A valid TCP segment or UDP datagram between two hosts, or one with another checksum. */
 function segment(
   protocol: number,
   [source, destination]: readonly [string, string],
@@ -88,7 +88,7 @@ function error(to: string, quoted: Uint8Array, type = 11): Uint8Array<ArrayBuffe
   return ipv4({ source: ROUTER, destination: to }, echo({ type, id: 0, sequence: 0, data: quoted }));
 }
 
-/** Linux 6.18 as a router with `snat to 192.168.203.2`: what went in, and what came out. */
+/** Packets before and after a Linux 6.18 router with `snat to 192.168.203.2`. */
 const LINUX_NAT: readonly [what: string, side: AddressSide, to: string, before: string, after: string][] = [
   [
     "UDP outward",
@@ -160,7 +160,7 @@ Deno.test("replaceAddress: writes the bytes that Linux's NAT writes", () => {
   }
 });
 
-/** What Linux 6.18 sends by two sources to a TUN device with TUN_F_CSUM: VIRTIO_NET_HDR_F_NEEDS_CSUM is set. */
+/** Packets of Linux 6.18 with two sources, from a TUN device with TUN_F_CSUM: NEEDS_CSUM is set. */
 const NEEDS_CSUM: readonly [what: string, byClient: string, byExit: string][] = [
   [
     "UDP",
@@ -176,7 +176,7 @@ const NEEDS_CSUM: readonly [what: string, byClient: string, byExit: string][] = 
   ],
 ];
 
-Deno.test("replaceAddress: updates the pseudo-header sum that Linux leaves to the network card", () => {
+Deno.test("replaceAddress: updates a pseudo-header sum as Linux computes it", () => {
   for (const [what, byClient, byExit] of NEEDS_CSUM) {
     assert.deepEqual(
       replaced(hex(byClient), "source", EXIT, "pseudo-header").subarray(20),
@@ -209,7 +209,7 @@ function endsWith(
   return side === "source" ? [to, destination] : [source, to];
 }
 
-Deno.test("replaceAddress: the incremental update is the whole computation anew", () => {
+Deno.test("replaceAddress: agrees with a new computation of the checksum", () => {
   fc.assert(
     fc.property(
       anyProtocol,
@@ -225,7 +225,7 @@ Deno.test("replaceAddress: the incremental update is the whole computation anew"
   );
 });
 
-Deno.test("replaceAddress: a pseudo-header sum is that of the new pseudo header", () => {
+Deno.test("replaceAddress: agrees with a new computation of the pseudo-header sum", () => {
   fc.assert(
     fc.property(
       anyProtocol,
@@ -245,8 +245,7 @@ Deno.test("replaceAddress: a pseudo-header sum is that of the new pseudo header"
   );
 });
 
-Deno.test("replaceAddress: the error about a packet becomes the error about the packet with the new address", () => {
-  // Whatever the quote is cut to, both checksums that are there are right.
+Deno.test("replaceAddress: replaces the address in any quote, cut or whole", () => {
   fc.assert(
     fc.property(
       anyProtocol,
@@ -267,14 +266,14 @@ Deno.test("replaceAddress: the error about a packet becomes the error about the 
   );
 });
 
-Deno.test("replaceAddress: an error that goes outward quotes a packet to its own source", () => {
+Deno.test("replaceAddress: replaces the destination in the quote of an outward error", () => {
   const quote = (destination: string) => packet(UDP, [WORLD, destination], pattern(20));
   const report = (source: string) =>
     ipv4({ source, destination: WORLD }, echo({ type: 3, code: 3, id: 0, sequence: 0, data: quote(source) }));
   assert.deepEqual(replaced(report(CLIENT), "source", "0.0.0.0"), report("0.0.0.0"));
 });
 
-Deno.test("replaceAddress: blanking the source and writing it back restores every byte", () => {
+Deno.test("replaceAddress: restores every byte after blanking", () => {
   fc.assert(fc.property(anyProtocol, anyIp, anyData, (protocol, client, data) => {
     const [buffer, ip] = [poisoned(packet(protocol, [client, WORLD], data)), new Ipv4View()];
     const before = buffer.copy();
@@ -285,14 +284,14 @@ Deno.test("replaceAddress: blanking the source and writing it back restores ever
   }));
 });
 
-Deno.test("replaceAddress: UDP's checksum 0 stays 0, also in a quote", () => {
+Deno.test("replaceAddress: leaves UDP's checksum 0, also in a quote", () => {
   const none = (ends: readonly [string, string]) => packet(UDP, ends, pattern(9), 0);
   assert.deepEqual(replaced(none([CLIENT, WORLD]), "source", EXIT), none([EXIT, WORLD]));
   const quoting = (own: string) => error(own, none([own, WORLD]));
   assert.deepEqual(replaced(quoting(EXIT), "destination", CLIENT), quoting(CLIENT));
 });
 
-Deno.test("replaceAddress: of a fragmented datagram, only the first fragment has a checksum to update", () => {
+Deno.test("replaceAddress: updates the transport checksum of first fragments only", () => {
   const data = pattern(60);
   for (const protocol of [TCP, UDP]) {
     const cut = (source: string) =>
@@ -301,7 +300,7 @@ Deno.test("replaceAddress: of a fragmented datagram, only the first fragment has
   }
 });
 
-Deno.test("replaceAddress: a transport header that is cut off, and every other protocol, keep their bytes", () => {
+Deno.test("replaceAddress: leaves cut headers and other protocols unchanged", () => {
   const cases: [protocol: number, payload: Uint8Array][] = [
     [TCP, hex("9c43 01bb 12345678 00000000 5002 faf0 12")],
     [UDP, hex("9c40 0035 000d 84")],
@@ -317,7 +316,7 @@ Deno.test("replaceAddress: a transport header that is cut off, and every other p
   }
 });
 
-Deno.test("replaceAddress: an echo reply changes in its IPv4 header only", () => {
+Deno.test("replaceAddress: leaves an echo reply's message unchanged", () => {
   const message = echo({ type: 0, data: pattern(56) });
   for (const destination of [EXIT, "0.0.0.0", "255.255.255.255"]) {
     const made = (destination: string) => ipv4({ source: WORLD, destination, id: 9, ttl: 50 }, message);
@@ -325,9 +324,9 @@ Deno.test("replaceAddress: an echo reply changes in its IPv4 header only", () =>
   }
 });
 
-Deno.test("replaceAddress: leaves a quote alone if it is somebody else's, or none", () => {
+Deno.test("replaceAddress: leaves a quote of another host's packet unchanged", () => {
   const cases: [what: string, data: Uint8Array][] = [
-    ["somebody else's packet", ipv4({ source: "192.0.2.1", destination: EXIT }, echo())],
+    ["another host's packet", ipv4({ source: "192.0.2.1", destination: EXIT }, echo())],
     ["too little of a packet", ipv4({ source: EXIT }, echo()).subarray(0, 27)],
     ["no packet", pattern(40)],
     ["a later fragment", ipv4({ source: EXIT, offset: 8 }, echo())],
@@ -335,7 +334,7 @@ Deno.test("replaceAddress: leaves a quote alone if it is somebody else's, or non
   for (const [what, data] of cases) {
     assert.deepEqual(replaced(error(EXIT, data), "destination", CLIENT), error(CLIENT, data), what);
   }
-  // Nor does a reply quote anything, whatever it carries, nor the second half of an error.
+  // A reply and the second fragment of an error quote nothing.
   const quote = ipv4({ source: EXIT }, echo());
   for (const [type, offset] of [[0, 0], [11, 8]] as const) {
     const made = (destination: string) => ipv4({ destination, offset }, echo({ type, data: quote }));
@@ -343,7 +342,7 @@ Deno.test("replaceAddress: leaves a quote alone if it is somebody else's, or non
   }
 });
 
-Deno.test("replaceAddress: any error about any echo, there and back again, is as it was", () => {
+Deno.test("replaceAddress: restores every byte of an error after replacing twice", () => {
   const anyBits = fc.integer({ min: 0, max: 0xffff_ffff }).map(addressFromBits);
   fc.assert(fc.property(anyIp, anyBits, fc.nat(100), (own, other: IpAddress, length) => {
     const answer = error(own, ipv4({ source: own, ttl: 1 }, echo({ data: pattern(length) })));

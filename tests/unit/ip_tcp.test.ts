@@ -4,11 +4,13 @@ import { Ipv4View } from "../../src/ip/ipv4.ts";
 import { TcpFlag, TcpView } from "../../src/ip/tcp.ts";
 import { hex, ipv4, poisoned } from "../support/packets.ts";
 
-/** A SYN with a maximum segment size, and a SYN+ACK without options, through Linux 6.18 as a NAT. */
+/**
+ * A SYN with a maximum segment size, and a SYN+ACK without options, through Linux 6.18 as a NAT.
+ */
 const SYN = hex("9c43 01bb 12345678 00000000 6002 faf0 8826 0000 020405b4");
 const SYN_ACK = hex("01bb 9c43 9abcdef0 12345679 5012 faf0 a5c0 0000");
 
-/** What wrapping a packet of protocol 6 says, and the view. */
+/** Wraps a packet of protocol 6. */
 function wrapped(
   payload: Uint8Array,
   header: Parameters<typeof ipv4>[0] = {},
@@ -59,7 +61,7 @@ Deno.test("TCP view: rejects a data offset below 5 words, and one behind the seg
   }
 });
 
-Deno.test("TCP view: whatever the bytes are, an accepted header lies within the packet", () => {
+Deno.test("TCP view: accepts only headers that lie within the packet", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), (payload) => {
     const [fault, tcp, end] = wrapped(payload);
     if (fault === undefined) assert.ok(tcp.data <= end && tcp.data >= end - payload.length + 20);

@@ -7,7 +7,7 @@ import { address, assertPoisonOutside, hex, ipv4, pattern, poisoned } from "../s
 /** A DNS query's datagram, as Linux 6.18 sends it. */
 const DATAGRAM = hex("9c40 0035 000d 84ae 7175657279");
 
-/** What wrapping a packet of protocol 17 says, and the view. */
+/** Wraps a packet of protocol 17. */
 function wrapped(
   payload: Uint8Array,
   header: Parameters<typeof ipv4>[0] = {},
@@ -40,7 +40,7 @@ Deno.test("UDP view: accepts padding behind the datagram", () => {
   assert.deepEqual([fault, udp.length], [undefined, UDP_HEADER]);
 });
 
-Deno.test("UDP view: whatever the bytes are, an accepted header lies within the packet", () => {
+Deno.test("UDP view: accepts only datagrams that lie within the packet", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), (payload) => {
     const [fault, udp] = wrapped(payload);
     if (fault === undefined) assert.ok(udp.length >= 8 && udp.length <= payload.length);
@@ -64,7 +64,7 @@ Deno.test("writeUdpHeader: sends a computed 0 as all ones", () => {
   assert.deepEqual(buffer.copy(), hex("9c42 0035 000a ffff 54fe"));
 });
 
-Deno.test("UDP view: serves one packet after another", () => {
+Deno.test("UDP view: shows one packet after another", () => {
   const udp = new UdpView();
   const ip = new Ipv4View();
   for (const length of [0, 5, 1000]) {

@@ -1,20 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Direction, flowOf } from "../../src/carry/flow.ts";
-import { CARRY_TABLE, CarryChecks } from "../../src/carry/table.ts";
-import { STAGES } from "../../src/config/stages.ts";
-import { Ipv4View, type ProtocolName } from "../../src/ip/ipv4.ts";
+import { Ipv4View } from "../../src/ip/ipv4.ts";
 import { replaceAddress } from "../../src/ip/rewrite.ts";
-import {
-  address,
-  cutPlainly,
-  echo,
-  hex,
-  ipv4,
-  type Ipv4Header,
-  pattern,
-  poisoned,
-} from "../support/packets.ts";
+import { address, echo, hex, ipv4, type Ipv4Header, pattern, poisoned } from "../support/packets.ts";
 
 const [CLIENT, WORLD, OTHER, ROUTER] = ["10.0.2.15", "128.30.2.155", "18.9.22.69", "100.64.1.1"];
 const [ICMP, TCP, UDP, GRE] = [1, 6, 17, 47];
@@ -29,71 +18,6 @@ function wrapped(packet: Uint8Array) {
   return [buffer, ip] as const;
 }
 
-/** What the checks of a network say of a packet, outward and homeward. */
-function verdicts(
-  carries: readonly ProtocolName[],
-  packet: Uint8Array,
-): [string | undefined, string | undefined] {
-  const checks = new CarryChecks(carries);
-  const [buffer, ip] = wrapped(packet);
-  return [checks.outward(buffer, ip), checks.homeward(buffer, ip)];
-}
-
-Deno.test("carry: an ICMP message passes outward as an echo request, homeward as a reply or an error about a packet", () => {
-  const [request, reply] = ["not-a-reply", "not-echo-request"];
-  for (let type = 0; type < 256; type++) {
-    const isReply = type === 0 || type === 3 || type === 11 || type === 12;
-    const want = type === 8 ? [undefined, request] : [reply, isReply ? undefined : request];
-    assert.deepEqual(verdicts(["icmp"], ipv4({}, echo({ type }))), want, `type ${type}`);
-  }
-});
-
-Deno.test("carry: rejects an ICMP message that is damaged or too short, both ways", () => {
-  for (let length = 0; length < 8; length++) {
-    assert.deepEqual(verdicts(["icmp"], ipv4({}, echo().subarray(0, length))), ["bad-length", "bad-length"]);
-  }
-  const damaged = ipv4({}, echo({ checksum: 0x1234 }));
-  assert.deepEqual(verdicts(["icmp"], damaged), ["icmp-checksum", "icmp-checksum"]);
-});
-
-Deno.test("carry: of a fragmented message, checks the type of the first fragment and not its checksum", () => {
-  const [first, later] = cutPlainly({}, echo({ type: 8, data: pattern(64) }), 24);
-  assert.deepEqual(verdicts(["icmp"], first!), [undefined, "not-a-reply"]);
-  assert.deepEqual(verdicts(["icmp"], later!), [undefined, undefined]);
-});
-
-Deno.test("carry: rejects every protocol that the network does not carry, later fragments included", () => {
-  const refused = ["not-carried", "not-carried"];
-  for (const protocol of [TCP, UDP, GRE, 0, 255]) {
-    for (const offset of [0, 8]) {
-      assert.deepEqual(
-        verdicts(["icmp"], ipv4({ protocol, offset }, pattern(40))),
-        refused,
-        `protocol ${protocol}`,
-      );
-    }
-  }
-  assert.deepEqual(verdicts([], ipv4({}, echo())), refused);
-  assert.equal(new CarryChecks(["icmp", "udp"]).has(UDP), true);
-  assert.equal(new CarryChecks(["icmp", "udp"]).has(TCP), false);
-});
-
-Deno.test("carry: TCP and UDP pass with a whole header, both ways", () => {
-  const both: readonly ProtocolName[] = ["tcp", "udp"];
-  for (const [protocol, payload] of [[TCP, SYN], [UDP, QUERY]] as const) {
-    assert.deepEqual(verdicts(both, ipv4({ protocol }, payload)), [undefined, undefined]);
-    const cut = ipv4({ protocol }, payload.subarray(0, 7));
-    assert.deepEqual(verdicts(both, cut), ["bad-length", "bad-length"]);
-  }
-});
-
-Deno.test("carry: the stages up to 6 carry ICMP alone, and those without traffic nothing", () => {
-  for (const { number, traffic, carries } of STAGES) {
-    if (number <= 6) assert.deepEqual(carries, traffic ? ["icmp"] : [], `stage ${number}`);
-    for (const name of carries) assert.ok(name in CARRY_TABLE);
-  }
-});
-
 /** The flow of a packet. */
 function flow(direction: Direction, header: Partial<Ipv4Header>, payload: Uint8Array): string | undefined {
   return flowOf(...wrapped(ipv4(header, payload)), direction);
@@ -105,7 +29,7 @@ const ports = (from: number, to: number) => Uint8Array.of(from >> 8, from, to >>
 const OUT = { source: CLIENT, destination: WORLD };
 const HOME = { source: WORLD, destination: CLIENT };
 
-Deno.test("flow: a packet and its answer belong to one flow", () => {
+Deno.test("flow: is the same for a packet and its answer", () => {
   for (const protocol of [TCP, UDP]) {
     const out = flow("outward", { ...OUT, protocol }, ports(40_003, 443));
     assert.notEqual(out, undefined);
@@ -119,7 +43,7 @@ Deno.test("flow: a packet and its answer belong to one flow", () => {
   assert.equal(flow("homeward", HOME, echo({ type: 0, id: 7 })), flow("outward", OUT, echo({ id: 7 })));
 });
 
-Deno.test("flow: whatever differs in protocol, addresses, ports, or echo identifier is another flow", () => {
+Deno.test("flow: differs by protocol, address, port, and echo identifier", () => {
   const flows = [
     flow("outward", { ...OUT, protocol: TCP }, ports(1, 2)),
     flow("outward", { ...OUT, protocol: UDP }, ports(1, 2)),
@@ -134,7 +58,7 @@ Deno.test("flow: whatever differs in protocol, addresses, ports, or echo identif
   assert.equal(new Set(flows).size, flows.length);
 });
 
-Deno.test("flow: an echo's sequence number and data make no difference", () => {
+Deno.test("flow: ignores an echo's sequence number and data", () => {
   const one = flow("outward", OUT, echo({ id: 7, sequence: 1 }));
   assert.equal(
     flow("outward", { ...OUT, id: 9, ttl: 3 }, echo({ id: 7, sequence: 2, data: pattern(9) })),
@@ -142,7 +66,7 @@ Deno.test("flow: an echo's sequence number and data make no difference", () => {
   );
 });
 
-Deno.test("flow: an ICMP error belongs to the flow of the packet that it quotes", () => {
+Deno.test("flow: of an ICMP error is that of the quoted packet", () => {
   for (const [protocol, payload] of [[TCP, SYN], [UDP, QUERY], [ICMP, echo({ id: 7 })]] as const) {
     const out = flow("outward", { ...OUT, protocol }, payload);
     const quote = ipv4({ ...OUT, protocol, ttl: 1 }, payload).subarray(0, 28);
@@ -155,13 +79,13 @@ Deno.test("flow: an ICMP error belongs to the flow of the packet that it quotes"
       );
     }
   }
-  // The other way round: the client's host says of an answer that nobody wants it.
+  // The other way: the client's host refuses an answer.
   const answer = ipv4({ ...HOME, protocol: UDP }, ports(53, 40_000));
   const refusal = echo({ type: 3, code: 3, id: 0, sequence: 0, data: answer });
   assert.equal(flow("outward", OUT, refusal), flow("outward", { ...OUT, protocol: UDP }, ports(40_000, 53)));
 });
 
-Deno.test("flow: a later fragment, an error without a quote, and an unknown protocol have none", () => {
+Deno.test("flow: is undefined for a later fragment, a cut quote, and an unknown protocol", () => {
   assert.equal(flow("outward", { ...OUT, offset: 8 }, pattern(24)), undefined);
   assert.equal(flow("homeward", HOME, echo({ type: 11, data: pattern(20) })), undefined);
   assert.equal(flow("outward", { ...OUT, protocol: GRE }, pattern(24)), undefined);
@@ -169,7 +93,7 @@ Deno.test("flow: a later fragment, an error without a quote, and an unknown prot
   assert.equal(flow("homeward", HOME, echo({ type: 11, data: quote })), undefined);
 });
 
-Deno.test("flow: any two packets have one flow if, and only if, all that tells flows apart is equal", () => {
+Deno.test("flow: is the same for two packets exactly if all parts of the key are equal", () => {
   const few = fc.constantFrom(0, 1, 0x8000, 0xffff);
   const host = fc.constantFrom("0.0.0.1", "0.1.0.0", "128.0.0.1", "255.255.255.255");
   const any = fc.tuple(fc.constantFrom(TCP, UDP), host, few, host, few);
@@ -181,7 +105,7 @@ Deno.test("flow: any two packets have one flow if, and only if, all that tells f
   }));
 });
 
-Deno.test("flow: an exit that replaces the client's address keeps an answer's flow, seen from the client", () => {
+Deno.test("flow: of an answer is the client's once its address is restored", () => {
   const reply = wrapped(
     ipv4({ source: WORLD, destination: "192.168.203.2", protocol: TCP }, ports(443, 40_003)),
   );
