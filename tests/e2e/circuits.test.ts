@@ -1,8 +1,8 @@
 /**
- * Stages 5 and 6, circuits of several routers, with the real executable and real tools in the practice network. What
- * the two have in common is tested for both.
+ * Stages 5 and 6 with the real executable and real tools, in the practice network: what both have
+ * in common.
  *
- *     ping ──► tun1 ──► proxy ──► router A ──► router B ──► router C ── eth⟨C⟩ ──► gw⟨C⟩ ── the internet ── hosts
+ *     ping ──► tun1 ──► proxy ──► router A ──► router B ──► router C ── eth⟨C⟩ ──► gw⟨C⟩ ──► hosts
  *                            0x01         0xA01        0xB01
  */
 import assert from "node:assert/strict";
@@ -23,17 +23,17 @@ import { needing } from "./support/program.ts";
 import { assertAllAnswered, assertNoneLost, errorsOf, hopsOf, reportOf } from "./support/tools.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
-/** The stages that build circuits, and bytes that each hop adds to a packet: a counter and a tag. */
+/** The stages that build circuits, and the bytes that each hop adds: a counter and a tag. */
 const CIRCUIT_STAGES = STAGES.filter(({ circuits }) => circuits !== "direct").map(({ number, circuits }) => ({
   stage: number,
   isSealed: circuits === "sealed",
   overhead: circuits === "sealed" ? 8 + 16 : 0,
 }));
 
-/** The card that captured packets would leave by, if they were not captured. */
+/** The interface by which captured packets would leave without a run. */
 const ETH0: Place = { party: "vm", interface: "eth0", peer: Address.gw0 };
 
-/** A run whose first circuit is there. */
+/** A run with its first circuit. */
 interface Built {
   readonly onion: Onion;
   readonly members: Members;
@@ -42,7 +42,7 @@ interface Built {
   readonly exit: Member;
 }
 
-/** Waits for a run to be ready, and for its first circuit. */
+/** Waits until a run is ready and has its first circuit. */
 async function built(onion: Onion, stage: number, routers: number, hops: number): Promise<Built> {
   const { line } = await onion.ready();
   assert.ok(line.startsWith(`ready: stage ${stage}, tun1 10.5.51.2/24, router 1 pid `), line);
@@ -55,7 +55,7 @@ async function built(onion: Onion, stage: number, routers: number, hops: number)
   return { onion, members, path, exit: path.at(-1)! };
 }
 
-/** What lies between an exit's router and the hosts of CSAIL. */
+/** The hops between an exit and the hosts of CSAIL. */
 function wayOut({ number }: Member): string[] {
   return [`192.168.20${number}.1`, `198.51.100.${4 * number + 1}`, "203.0.113.2", "203.0.113.6"];
 }
@@ -207,9 +207,9 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
     ...needing(`stage ${stage}: reports what is too long, with the MTU`, ...VM_NEEDS),
     fn: async (t) => {
       await using vm = await Vm.up();
-      // Less the headers of IPv4, UDP and the cell, and what the hops add.
+      // The link MTU less the headers of IPv4, UDP and the cell, and the layers.
       const longest = (linkMtu: number, hops: number) => linkMtu - 20 - 8 - 8 - hops * overhead;
-      /** Bytes of data that fill a packet of this length. */
+      /** The bytes of ping data in a packet of this length. */
       const filling = (length: number) => length - 20 - 8;
       const whole = `-I ${Address.vm} -M do -c 1`;
 
@@ -267,13 +267,14 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
     fn: async () => {
       await using vm = await Vm.up();
       await using onion = await vm.stage(stage, "--routers 6 --hops 3");
-      // The tunnel's own address is a user, too, once a program is bound to the interface.
+      // A program bound to the interface sends from the tunnel's own address, which is another
+      // user.
       await Promise.all(
         [Address.vm, "tun1"].map((bind) => vm.pings(50, `-I ${bind} -i 0.02 ${Address.csail}`)),
       );
       await endWell(onion);
       const answers = onion.log(logFile(stage, "proxy")).filter((line) => line.startsWith("incoming packet"));
-      // The circuit of those whose packets are captured is there before they need it.
+      // The circuit of the captured address is built before it is needed.
       assert.deepEqual([...new Set(answers)].sort(), [
         `incoming packet, circuit incoming: 0x01, src: ${Address.csail}, dst: ${Address.vm}`,
         `incoming packet, circuit incoming: 0x02, src: ${Address.csail}, dst: 10.5.51.2`,

@@ -1,5 +1,5 @@
 /**
- * The doctor on real hosts: what it says is what a run then meets, it needs no root, and it changes nothing.
+ * The doctor on real hosts: it predicts what a run meets, needs no root, and changes nothing.
  */
 import assert from "node:assert/strict";
 import { STAGES } from "../../src/config/stages.ts";
@@ -10,7 +10,7 @@ import { Onion } from "./support/onion.ts";
 import { type Ended, needing, ONION, run, scratchDirectory } from "./support/program.ts";
 import { snapshot } from "./support/snapshot.ts";
 
-/** What the doctor says of this host, and its exit code. */
+/** The doctor's findings about this host, and its exit code. */
 async function diagnosis(namespace: Namespace): Promise<Diagnosis & { readonly code: number }> {
   const { code, stdout, stderr } = await namespace.run(ONION, "doctor", "--json");
   assert.equal(stderr, "");
@@ -18,7 +18,7 @@ async function diagnosis(namespace: Namespace): Promise<Diagnosis & { readonly c
   return { code, ...JSON.parse(stdout) };
 }
 
-/** What keeps which stage from running. */
+/** The missing things by stage. */
 const lacks = ({ stages }: Diagnosis) => stages.map((each) => each.lacks);
 
 Deno.test({
@@ -67,7 +67,7 @@ Deno.test({
       assert.equal((await onion.end()).code, 0);
     }
 
-    // What a killed run leaves is told, and then taken away.
+    // The doctor reports what a killed run left; then it is undone.
     await using victim = await Onion.start(["--stage", "3"], { namespace });
     await victim.ready();
     victim.kill("SIGKILL");
@@ -108,7 +108,7 @@ Deno.test({
   },
 });
 
-/** The doctor, as nobody. */
+/** Runs the doctor as nobody. */
 async function asNobody(directory: string): Promise<Ended> {
   const [command = "", ...args] = [...AS_NOBODY, ONION, "doctor"];
   return await run(command, args, { env: { ONION_CACHE_DIR: directory, NO_COLOR: "1" } });

@@ -1,5 +1,5 @@
 /**
- * The executable on a machine that has neither Deno, nor npm, nor this repository.
+ * The executable on a machine without Deno, npm, and this repository.
  */
 import assert from "node:assert/strict";
 import { EMPTY_ROOT_NEEDS, EmptyRoot } from "./support/empty_root.ts";

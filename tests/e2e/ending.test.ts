@@ -1,5 +1,5 @@
 /**
- * However a run ends, and whenever: nothing of it is left, or the next start takes it away.
+ * However and whenever a run ends, nothing of it is left, or the next start undoes it.
  */
 import assert from "node:assert/strict";
 import { Namespace } from "./support/namespace.ts";
@@ -9,10 +9,10 @@ import { type Snapshot, snapshot } from "./support/snapshot.ts";
 
 const STAGE_2 = ["--stage", "2"];
 
-/** Seeds every random moment; another one may be given, to look for others. */
+/** The seed of all random moments. Set another one to try others. */
 const SEED = Number(Deno.env.get("ONION_TEST_SEED") ?? 1);
 
-/** Numbers from 0 to 1, the same ones each time: mulberry32. */
+/** Reproducible numbers from 0 to 1 (mulberry32). */
 function* randoms(seed: number): Generator<number, never> {
   for (let state = seed;;) {
     state = (state + 0x6d2b79f5) | 0;
@@ -24,10 +24,10 @@ function* randoms(seed: number): Generator<number, never> {
 
 const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** What a namespace looks like, whichever processes and interfaces there are at the moment. */
+/** A snapshot of a namespace without the names of processes and the numbers of interfaces. */
 function shape({ processes, ...state }: Snapshot): unknown {
   const text = JSON.stringify({ ...state, processes: processes.length });
-  // A TUN interface that is made anew has a new number, and a run's journal the name of its process.
+  // A new TUN interface has a new number, and a journal is named after its process.
   return JSON.parse(text.replaceAll(/(^|\\n|")\d+: /g, "$1").replaceAll(/\d+\.journal/g, "journal"));
 }
 
@@ -44,7 +44,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
         onion.kill(signal, "group");
         const { code, stdout, stderr } = await onion.ended;
         assert.deepEqual([code, stderr], [0, ""]);
-        // The router was asked to stop, as ever, and so has reported.
+        // The router was asked to stop, so it has reported its counters.
         assert.match(stdout, /^router 1: 1 cells received, 1 sent$/m);
         await onion.gone;
         assert.deepEqual(await snapshot(namespace), before);
@@ -67,7 +67,7 @@ Deno.test({
       await after(moment);
       onion.kill(signal, "group");
       const end = await onion.ended;
-      // Early on, before it listens, the signal itself ends it.
+      // Early on, before the run listens, the signal itself ends it.
       assert.ok(end.code === 0 || end.signal === signal, `${what}: ${JSON.stringify(end)}`);
       assert.equal(end.stderr, "", what);
       await onion.gone;
@@ -85,7 +85,7 @@ Deno.test("ending: a hang-up does not end a run under nohup", async () => {
   assert.match(stdout, /^ended by SIGTERM after /m);
 });
 
-/** Ends runs at random moments, and looks at each next start as soon as it is ready. */
+/** Ends runs at random moments, and checks each next start as soon as it is ready. */
 async function endAtRandom(namespace: Namespace, rounds: number): Promise<void> {
   const before = await snapshot(namespace);
   const random = randoms(SEED);
@@ -134,7 +134,7 @@ Deno.test({
   },
 });
 
-/** What ends a run that did not ask for it, and the one line that it says then. */
+/** What makes a run fail, and the one line that it prints. */
 const ACCIDENTS: Readonly<
   Record<string, [(namespace: Namespace, router: number) => Promise<unknown>, RegExp]>
 > = {
@@ -193,7 +193,7 @@ Deno.test({
     const before = await snapshot(namespace);
     await using onion = await Onion.start(STAGE_2, { namespace });
     await onion.ready();
-    // It is no leftover while its run lives.
+    // While its run lives, it is no leftover.
     assert.deepEqual(await namespace.run(ONION, "down"), {
       code: 0,
       stdout: "nothing to undo\n",
@@ -227,7 +227,7 @@ Deno.test({
       await onion.gone;
       return await snapshot(namespace);
     };
-    // A network beside it, and networks that come after it, one of which may get its inode.
+    // Another network at the same time, and later networks, one of which may get the same inode.
     await using beside = await byHand();
     assert.equal((await leftBehind()).journals.length, 1);
     for (let round = 0; round < 3; round++) {
@@ -245,7 +245,7 @@ Deno.test({
   },
 });
 
-/** A namespace with a TUN interface that somebody has set up just as a run would have. */
+/** A namespace with a TUN interface that a user set up as a run would. */
 async function byHand(): Promise<Namespace> {
   const namespace = await Namespace.make({ ipv6: false });
   await namespace.ip("tuntap", "add", "dev", "tun1", "mode", "tun");
@@ -265,7 +265,7 @@ Deno.test({
     await using onion = await Onion.start(STAGE_2, { namespace });
     const { router } = await onion.ready();
     Deno.kill(router, "SIGSTOP");
-    // Again and again, because two signals at once may arrive as one.
+    // Repeatedly, because two simultaneous signals may merge into one.
     const impatience = setInterval(() => onion.kill("SIGINT"), 20);
     const { code } = await onion.ended.finally(() => clearInterval(impatience));
     assert.equal(code, 130);

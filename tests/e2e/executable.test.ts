@@ -1,5 +1,5 @@
 /**
- * The executable in its kinds, as far as this machine can make them.
+ * All kinds of the executable that this machine can build.
  */
 import assert from "node:assert/strict";
 import { compileArguments } from "../../scripts/deno_compile.ts";
@@ -17,7 +17,7 @@ Deno.test("executable: --version tells its version, its runtime, and its kind", 
 Deno.test("executable: --version does so in the self-extracting kind, and from source", async () => {
   const extracting = await run(await selfExtractingOnion(), ["--version"]);
   assert.equal(extracting.stdout, versionOf("self-extracting"));
-  // From a directory that has nothing to do with it, as a router would be started.
+  // From an unrelated directory, as a router is started.
   const { command, args } = selfCommand(["--version"]);
   assert.equal((await run(command, args, { cwd: "/" })).stdout, versionOf("source"));
 });
@@ -25,11 +25,11 @@ Deno.test("executable: --version does so in the self-extracting kind, and from s
 Deno.test("executable: deno compile embeds every module, also the Worker's", async () => {
   using scratch = scratchDirectory();
   const made = `${scratch.path}/onion`;
-  // Deno itself stands in for the runtime base: what comes out doesn't run the program, but it holds it.
+  // With Deno itself as the runtime base, the result contains the program but does not run it.
   const { success, said } = await deno(compileArguments(made), { DENORT_BIN: Deno.execPath() });
   assert.ok(success, said);
 
-  // Bytes as characters, to search them.
+  // As text, to search it.
   const text = (path: string) => new TextDecoder("latin1").decode(Deno.readFileSync(path));
   const binary = text(made);
   const { files, packages } = await modulesOf(["main.ts", ...STARTED_MODULES]);
@@ -55,10 +55,10 @@ Deno.test("bundle: parses a command line without slow modules", async () => {
     `${scratch.path}/onion/${name}`
   );
   const main = Deno.readTextFileSync(`${unpacked}/main.js`);
-  // Each of them is looked up only when it is needed.
+  // Hidden from Deno's module graph, so that each chunk is loaded only when it is needed.
   assert.match(main, /\bimport\(\(0,"/);
   assert.doesNotMatch(main, /\bimport\("/);
-  // The first segmenter and the first timer of a process take 20 and 11 ms.
+  // The first segmenter of a process takes 20 ms, the first timer 11 ms.
   const probe = `${scratch.path}/probe.mjs`;
   Deno.writeTextFileSync(
     probe,
@@ -68,7 +68,7 @@ Deno.test("bundle: parses a command line without slow modules", async () => {
     }
     await import("file://${unpacked}/main.js");`,
   );
-  // A stage that there is none of is found out at the end of the reading.
+  // Parsing finds an unknown stage at its very end.
   const refused = await run(`${unpacked}/onion`, ["run", "-A", "--no-config", probe, "--stage", "99"]);
   assert.deepEqual(refused, {
     code: 2,
@@ -77,18 +77,20 @@ Deno.test("bundle: parses a command line without slow modules", async () => {
   });
 });
 
-/** What `deno info --json` prints, as far as it is used here. */
+/** The fields of `deno info --json` in use. */
 interface Graph {
   readonly modules: {
     readonly specifier: string;
     readonly npmPackage?: string;
-    /** `code` is missing where only types are imported: such a module is not in the program. */
+    /** `code` is missing for type-only imports, which are not part of the program. */
     readonly dependencies?: { readonly code?: { readonly specifier: string } }[];
   }[];
   readonly redirects: Readonly<Record<string, string>>;
 }
 
-/** All code that can be reached from these modules: paths of our own files, and names of packages. */
+/**
+ * All code that these modules import, also indirectly: paths of our files, and names of packages.
+ */
 async function modulesOf(roots: string[]): Promise<{ files: string[]; packages: string[] }> {
   const files = new Set<string>();
   const packages = new Set<string>();

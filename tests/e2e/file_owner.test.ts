@@ -1,11 +1,11 @@
 /**
- * Whose a file is that root makes in a directory of somebody else's.
+ * The owner of a file that root creates in another user's directory.
  */
 import assert from "node:assert/strict";
 import { changeOwner } from "../../src/sys/file.ts";
 import { needing, scratchDirectory } from "./support/program.ts";
 
-/** Somebody without a name, and a group of the same kind. */
+/** A user and a group without names. */
 const [UID, GID] = [65534, 12345];
 
 Deno.test({

@@ -1,6 +1,6 @@
 /**
- * What is planned for a host, on a real kernel: every command is accepted, what was made is recognised, and undoing
- * restores the host, whenever it is that a run dies.
+ * Host plans on a real kernel. The kernel accepts every command, a new plan recognises the changes,
+ * and undoing restores the host, whenever a run dies.
  *
  *      ┌────────────── a network namespace ──────────────┐
  *      │   eth0 ══ gw0     eth1 ══ gw1     ppp0    tun1  │      ══ two ends of one cable
@@ -19,14 +19,14 @@ import { type Snapshot, snapshot } from "./support/snapshot.ts";
 const SCRIPT = new URL("support/change_host.ts", import.meta.url).pathname;
 const DENO = [Deno.execPath(), "run", "--quiet", "-A"];
 
-/** A host, and what is asked of it. */
+/** A host, and what the plan for it must contain. */
 interface Situation {
-  /** Commands that set it up, in the namespace. */
+  /** Commands that set up the host in its namespace. */
   readonly setUp: readonly string[];
   readonly options?: Order["options"];
-  /** Among the commands that are to be made for it. */
+  /** Commands that the plan must contain. */
   readonly makes: readonly string[];
-  /** Not one of them begins like this. */
+  /** Beginnings of commands that it must not contain. */
   readonly makesNo?: readonly string[];
 }
 
@@ -56,7 +56,7 @@ const BY_HAND = [
   "ip route add table 9 128.0.0.0/8 dev tun1",
 ];
 
-/** iptables makes its own tables when it is first used, and never removes them. */
+/** iptables creates its tables on first use, and never removes them. */
 const WARM_UP = ["mangle", "filter"].flatMap((table) =>
   ["-A", "-D"].map((verb) => `iptables -w -t ${table} ${verb} OUTPUT -j ACCEPT`)
 );
@@ -141,7 +141,10 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
   },
 };
 
-/** The namespace as a host of this kind. IPv6 would give addresses of its own accord. */
+/**
+ * Sets up a namespace as a host of this kind. Without IPv6, because the kernel would add addresses
+ * by itself.
+ */
 async function hostLike(setUp: readonly string[]): Promise<Namespace> {
   const namespace = await Namespace.make({ ipv6: false });
   await shell(namespace, setUp);
@@ -153,7 +156,7 @@ async function shell(namespace: Namespace, lines: readonly string[]): Promise<vo
   assert.equal(code, 0, stderr);
 }
 
-/** Everything that may be changed, sysctls too. */
+/** Everything that may change, including sysctls. */
 async function look(namespace: Namespace): Promise<Snapshot & { readonly sysctls: string }> {
   const { stdout } = await namespace.run(
     "sh",
@@ -163,7 +166,7 @@ async function look(namespace: Namespace): Promise<Snapshot & { readonly sysctls
   return { ...await snapshot(namespace), sysctls: stdout };
 }
 
-/** A process that does to a host what a run does. */
+/** A process that makes a run's changes to a host. */
 class Changer implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #stdout: ReadableStreamDefaultReader<string>;
@@ -177,7 +180,7 @@ class Changer implements AsyncDisposable {
     this.#stdout = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** What it has made. */
+  /** The changes it made. */
   async report(): Promise<Report> {
     let text = "";
     while (!text.endsWith("\n")) {
@@ -188,7 +191,7 @@ class Changer implements AsyncDisposable {
     return JSON.parse(text);
   }
 
-  /** Lets it undo everything; what it says on stderr. */
+  /** Lets it undo everything, and returns its stderr. */
   async end(): Promise<string> {
     await this.#child.stdin.close().catch(() => {});
     await this.#stdout.cancel();
@@ -201,7 +204,7 @@ class Changer implements AsyncDisposable {
   }
 }
 
-/** `onion down`, from source. */
+/** Runs `onion down` from source. */
 const down = (namespace: Namespace) => namespace.run(DENO[0]!, ...DENO.slice(1), `${ROOT}main.ts`, "down");
 
 for (const [name, { setUp, options, makes, makesNo = [] }] of Object.entries(SITUATIONS)) {
@@ -223,7 +226,8 @@ for (const [name, { setUp, options, makes, makesNo = [] }] of Object.entries(SIT
           assert.ok(made.includes(command), `no ${command} in\n${made.join("\n")}`);
         }
         for (const start of makesNo) assert.ok(!made.some((command) => command.startsWith(start)), start);
-        // Whoever looks now finds it all. Firewall rules are each run's own, so they are not looked for.
+        // A new plan finds everything in place, except for firewall rules, which belong to each
+        // run.
         assert.deepEqual(again, made.filter((command) => /^(nft|iptables) /.test(command)));
         assert.equal(await changer.end(), "");
         assert.deepEqual(await look(namespace), before);
@@ -232,7 +236,10 @@ for (const [name, { setUp, options, makes, makesNo = [] }] of Object.entries(SIT
   }
 }
 
-/** Everything that a run may need to change is to be changed here; and a TUN that stays, so that it is written down. */
+/**
+ * A host on which every kind of change is needed. Its TUN interface stays, so the journal has all
+ * of them.
+ */
 const EVERYTHING = [
   ...STRICT,
   ...ETH0,
@@ -242,7 +249,7 @@ const EVERYTHING = [
 ];
 const EXIT = { exit: "eth1@192.168.201.1" };
 
-/** What is made there. */
+/** The changes made there. */
 async function everything(tool: "nft" | "iptables"): Promise<readonly string[]> {
   await using namespace = await hostLike(EVERYTHING);
   await using changer = new Changer(namespace, { options: EXIT, tool });
@@ -262,7 +269,7 @@ for (const tool of ["nft", "iptables"] as const) {
       if (tool === "iptables") await shell(namespace, WARM_UP);
       const before = await look(namespace);
       const made = await everything(tool);
-      // The steps by `ip` are the same with both.
+      // The steps by `ip` are the same with both firewall tools.
       const first = tool === "nft" ? 1 : made.findIndex((command) => command.startsWith(tool));
       for (let dieAfter = first; dieAfter <= made.length; dieAfter++) {
         for (const dieWriting of [false, true]) {
@@ -272,7 +279,7 @@ for (const tool of ["nft", "iptables"] as const) {
           const { code, stdout, stderr } = await down(namespace);
           assert.deepEqual([code, stderr], [0, ""], what);
           const undone = stdout.match(/^undone: /gm)?.length ?? 0;
-          // To take down what is down succeeds, too.
+          // A second `onion down` succeeds too.
           assert.ok(undone === dieAfter || (dieWriting && undone === dieAfter + 1), `${what}: ${stdout}`);
           assert.deepEqual(await look(namespace), before, what);
         }
@@ -336,7 +343,7 @@ Deno.test({
     const refused = (options: Order["options"]) =>
       new Changer(namespace, { ...(options && { options }) }).end();
     const TUN2 = { tun: "tun2", address: "10.5.52.2/24" };
-    // What the first takes away at its end is nothing to build on.
+    // The second must not rely on what the first removes at its end.
     assert.match(
       await refused({ ...TUN2, capture: "17.0.0.0/8" }),
       /another run, process \d+, has made this and will undo it when it ends: rule from 10\.0\.2\.15 to table 9$/m,
@@ -348,7 +355,7 @@ Deno.test({
     );
     assert.deepEqual(await look(namespace), running);
 
-    // With everything of its own a second run does well, and the end of the first takes nothing from it.
+    // With its own settings the second run works, and the end of the first takes nothing from it.
     await using other = new Changer(namespace, { options: { ...TUN2, table: "10", capture: "17.0.0.0/8" } });
     const { made } = await other.report();
     assert.equal(await one.end(), "");
@@ -404,7 +411,7 @@ Deno.test({
       assert.deepEqual(others, []);
       journal = `${JOURNAL_DIR}/${name}`;
     }
-    // Now that network is gone, and with the next look around its journal is, too.
+    // That network is gone now, so the next `onion down` removes its journal.
     assert.equal((await down(here)).stdout, "nothing to undo\n");
     assert.deepEqual(await look(here), before);
     assert.throws(() => Deno.statSync(journal), Deno.errors.NotFound);
@@ -420,7 +427,7 @@ Deno.test({
     assert.deepEqual([code, stderr], [0, ""]);
     assert.match(stdout, /^ip tuntap add dev tun1 mode tun\nip address add 10\.5\.51\.2\/24 dev tun1\n/);
     await shell(namespace, [stdout.replaceAll(/^sysctl -w (\S+)=(\S+)$/gm, (_, name, value) =>
-      // The program may be missing here.
+      // The program may be missing on this machine.
       `echo ${value} >/proc/sys/${name.replaceAll(".", "/")}`)]);
     const typed = await look(namespace);
     const changer = new Changer(namespace, {});

@@ -1,5 +1,6 @@
 /**
- * The practice network, with the real executable and real tools, over plain kernel routes: no stage runs in it here.
+ * The practice network, with the real executable and real tools, over kernel routes. No stage runs
+ * here.
  */
 import assert from "node:assert/strict";
 import { plan } from "../../src/lab/plan.ts";
@@ -10,10 +11,10 @@ import { type Ended, needing, ONION, run, scratchDirectory } from "./support/pro
 
 const NAMESPACES = plan(topology(NO_FAULTS)).namespaces;
 
-/** One packet, and at most a second for its reply. */
+/** One packet, with a timeout of one second. */
 const PING = ["ping", "-n", "-c", "1", "-W", "1", "-w", "1"];
 
-/** What ping says about replies and losses. */
+/** The replies and losses in the output of ping. */
 function received({ stdout }: Ended): number {
   return Number(/(\d+) received/.exec(stdout)?.[1]);
 }
@@ -49,10 +50,10 @@ Deno.test({
       );
     });
 
-    await t.step("every card of the VM has a gateway of its own that translates", async () => {
+    await t.step("every interface of the VM has its own translating gateway", async () => {
       const cards = [0, 1, 2, 3, 4, 5, 6].map((number) => vm(...PING, "-I", `eth${number}`, "128.30.2.155"));
       assert.deepEqual((await Promise.all(cards)).map(received), cards.map(() => 1));
-      // Nobody out there knows a way to the VM's own addresses, so it was not they that were answered.
+      // The world has no route to the VM's addresses, so the gateways must have translated them.
       const { stderr } = await lab.run("net2", "ip", "route", "get", "10.0.2.15");
       assert.match(stderr, /unreachable/);
     });
@@ -94,7 +95,7 @@ Deno.test({
         "dead.lab": [],
         "unreachable.lab": ["203.0.113.6 icmp_seq=1 Destination Host Unreachable"],
         "prohibited.lab": ["203.0.113.6 icmp_seq=1 Packet filtered"],
-        // Nobody's: not a host's, not a router's.
+        // An address that no host and no router has.
         "203.0.113.99": ["203.0.113.2 icmp_seq=1 Destination Net Unreachable"],
         "198.51.100.99": ["198.51.100.1 icmp_seq=1 Destination Host Unreachable"],
       };
@@ -168,7 +169,7 @@ Deno.test({
     assert.match(absent.stderr, /^onion: .*no-such-program: not found$/m);
     assert.equal((await exec("-n", "mars", "--", "true")).code, 2);
 
-    // Standard input and signals are its own.
+    // It gets standard input and signals.
     const child = machine.spawn([ONION, "lab", "exec", "--", "sh", "-c", "echo $$; exec cat"], {
       stdin: "piped",
     });
@@ -207,7 +208,7 @@ Deno.test({
       "onion: the lab is up already, with other faults; take it down first: onion lab down\n",
     ]);
 
-    // One that listens to SIGTERM, and one that doesn't.
+    // One that handles SIGTERM, and one that ignores it.
     const inside = (script: string) => machine.spawn([ONION, "lab", "exec", "sh", "-c", script]);
     const polite = inside("echo up; exec sleep 600");
     const stubborn = inside("trap '' TERM; echo up; sleep 600; sleep 600");
@@ -266,7 +267,7 @@ Deno.test({
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       const up = machine.spawn([ONION, "lab", "up"], { env: nft.env, detached: true });
       using _begun = await nft.begun(up);
-      // To all processes of the group, as a terminal does it.
+      // To all processes of the group, as a terminal does.
       Deno.kill(-up.pid, signal);
       using _gate = nft.letGo();
       const { code, stderr } = await up.output();
@@ -305,7 +306,7 @@ Deno.test({
         assert.equal((await machine.onion("lab", "exec", ...PING, "web.mit.edu")).code, 0);
         assert.equal((await machine.onion("lab", "down")).code, 0);
       }
-      // What it had started is gone too, or this would wait for it.
+      // Its children are gone too, because otherwise this would wait for them.
       await killed.output();
       assert.deepEqual(await machine.snapshot(), before);
     }
@@ -316,7 +317,7 @@ Deno.test({
   ...needing("lab: says what it lacks before it changes anything", ...LAB_NEEDS),
   async fn() {
     await using machine = await Machine.make();
-    // As nobody, in the eyes of the process.
+    // A new user namespace makes the process nobody.
     const nobody = await machine.run(["unshare", "--user", ONION, "lab", "up"]);
     assert.deepEqual([nobody.code, nobody.stderr], [
       3,
@@ -342,7 +343,7 @@ Deno.test({
         "vm",
         ..."fping -a -r 0 -t 500 -i 1 -g 128.30.3.1 128.30.3.200".split(" "),
       );
-      // 200 tosses of a coin: seven standard deviations either way.
+      // 200 coin tosses, with seven standard deviations either way.
       const alive = stdout.trim().split("\n").length;
       assert.ok(alive > 50 && alive < 150, `${alive}`);
     });

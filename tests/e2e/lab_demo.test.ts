@@ -1,5 +1,6 @@
 /**
- * Demos, with the real executable and real tools: what they tell of a stage, and what they keep for who asks for it.
+ * Demos, with the real executable and real tools: what they print about a stage, and which captures
+ * they keep.
  */
 import assert from "node:assert/strict";
 import { readPcapng } from "../../src/pcap/pcapng_reader.ts";
@@ -7,20 +8,20 @@ import { Held } from "./support/held.ts";
 import { LAB_NEEDS, Machine } from "./support/lab.ts";
 import { needing, ONION, run, scratchDirectory } from "./support/program.ts";
 
-/** The rows of a demo's table under this heading: from, to, what, bytes, and what stands in the last column. */
+/** The rows of a demo's table under this heading: from, to, what, bytes, and the last column. */
 function rowsOf(text: string, heading: string): string[][] {
   const [part] = text.split("\n\n").filter((part) => part.startsWith(heading));
   const rows: string[][] = [];
   for (const line of part?.split("\n").slice(2) ?? []) {
     const cells = line.trim().split(/ {2,}/);
     if (cells.length > 1) rows.push([...cells.slice(0, 4), cells.slice(5).join()]);
-    // What does not fit stands below it.
+    // Text that does not fit continues below.
     else rows.at(-1)![4] += ` ${cells}`;
   }
   return rows;
 }
 
-/** The legs of a ping by these routers into the world, and back. */
+/** The legs of a ping by these routers to the world and back. */
 function wholeWay(path: readonly string[]): string[] {
   const parties = ["ping", "proxy", ...path, "world"];
   return [parties, parties.toReversed()].flatMap((way) => way.slice(1).map((to, at) => `${way[at]} → ${to}`));
@@ -107,7 +108,7 @@ Deno.test({
       const path = rows.slice(1, 4).map(([, to]) => to!);
       assert.equal(new Set(path).size, 3);
       assert.deepEqual(rows.map(([from, to]) => `${from} → ${to}`), wholeWay(path));
-      // 84 of the packet, 8 of the cell header, 24 for each layer.
+      // 84 bytes of packet, 8 of cell header, 24 for each layer.
       const bytes = rows.map(([, , , bytes]) => bytes);
       assert.deepEqual(bytes, ["84", "164", "140", "116", "84", "84", "116", "140", "164", "84"]);
       const exit = `192.168.20${path[2]!.slice(-1)}.2`;
@@ -123,12 +124,12 @@ Deno.test({
         "128.30.2.155 → 10.0.2.15 echo reply",
         "128.30.2.155 → 10.0.2.15 echo reply",
       ]);
-      // One question and one answer for the first router, two for the second on two links, three for the third.
+      // Create and extend: two cells for the first router, four for the second, six for the third.
       const steps = rowsOf(stdout, "How the circuit is built").map(([from, to, what, bytes]) =>
         `${from} → ${to}: ${what!.replace(/ 0x\d+$/, "")}, ${bytes}`
       );
       const [a, b, c] = path;
-      // On a busy machine, an answer may come too late, and another circuit is begun: the last one counts.
+      // On a busy machine a build may time out and start again, so the last build counts.
       assert.deepEqual(
         steps.slice(steps.findLastIndex((step) => step.startsWith("proxy → ") && step.endsWith("56"))),
         [
@@ -162,14 +163,15 @@ Deno.test({
         return from === undefined ? [] : [[from, to!]];
       });
       assert.ok(arrows.flat().every((party) => cast.includes(party)), stdout);
-      // Three routers or more say that they are up, twelve cells or more build the circuit, and a ping crosses ten links.
+      // At least three routers come up, at least twelve cells build the circuit, and a ping crosses
+      // ten links.
       assert.ok(arrows.length >= 3 * 2 + 12 + 10, stdout);
       const notes = lines.filter((line) => /^ {2}Note over \w+: [^;#]+$/.test(line));
       assert.equal(cast.length + arrows.length + notes.length, lines.length, "nothing but these");
     });
 
     await t.step("a stage that does not come up, with its error", async () => {
-      // Another run has the tunnel's address.
+      // Another run already has the tunnel's address.
       await machine.onion("lab", "exec", "ip", "address", "add", "10.5.51.2/24", "dev", "eth6");
       const { code, stdout, stderr } = await machine.onion("lab", "demo", "--stage", "2");
       assert.deepEqual([code, stdout], [1, ""]);
@@ -202,7 +204,7 @@ Deno.test({
     using scratch = scratchDirectory();
     assert.equal((await machine.onion("lab", "up")).code, 0);
 
-    /** Runs a demo as somebody's `sudo` would, and reads every file that it leaves, each as lines. */
+    /** Runs a demo as under sudo, and reads the lines of every file that it leaves. */
     const demo = async (stage: number): Promise<Record<string, string[]>> => {
       const directory = `${scratch.path}/stage${stage}`;
       const command = [ONION, "lab", "demo", "--stage", `${stage}`, "--pcap", directory, "--json"];
@@ -242,7 +244,7 @@ Deno.test({
       const sights = [1, 2, 3, 4].flatMap((number) => [`router${number}.inside`, `router${number}.world`]);
       const expected = [...links, ...sights, "tunnel"].map((name) => `${name}.pcapng`);
       assert.deepEqual(Object.keys(files).sort(), expected.sort());
-      // Whoever has both addresses in its hands knows who asks whom.
+      // A party that sees both addresses knows who talks to whom.
       const knows = Object.entries(files).filter(([, lines]) =>
         lines.some((line) => line.includes("10.0.2.15") && line.includes("128.30.2.155"))
       );

@@ -1,6 +1,6 @@
 /**
- * The one example of the library that needs root and a network: its text is taken from mod.ts as it stands there, and
- * run in a network namespace.
+ * The one example of the library that needs root and a network. Its text comes from mod.ts, and
+ * runs in a network namespace.
  *
  *     ping ─► kernel ─► tun7 ─► the example ─► tun7 ─► kernel ─► ping
  */
@@ -11,7 +11,7 @@ import { Text } from "./support/onion.ts";
 import { needing, scratchDirectory } from "./support/program.ts";
 import { assertAllAnswered } from "./support/tools.ts";
 
-/** The code of the examples in the documentation of mod.ts that no documentation test runs. */
+/** The examples in mod.ts that documentation tests do not run. */
 function ignoredExamples(): string[] {
   const text = Deno.readTextFileSync(`${ROOT}mod.ts`);
   return [...text.matchAll(/^ \* ```ts ignore\n((?: \*.*\n)*?) \* ```$/gm)].map(([, lines]) =>
@@ -28,7 +28,7 @@ Deno.test({
       "one example is not run as a test of documentation",
     );
     await using namespace = await Namespace.make({ ipv6: false });
-    // In the checkout, where `@onion/onion` is this library.
+    // In the checkout, because `@onion/onion` is this library there.
     using scratch = scratchDirectory();
     const file = `${scratch.path}/example.ts`;
     Deno.writeTextFileSync(file, example);
@@ -54,6 +54,6 @@ Deno.test({
   },
 });
 
-/** Waits until the example has taken its interface up, which it says to nobody but the kernel. */
+/** Waits until the example has taken its interface up. Only the kernel knows that. */
 const UNTIL_UP =
   "timeout 30 sh -c 'until ip address show dev tun7 up 2>/dev/null | grep -q 10.7.0.1; do sleep 0.05; done'";

@@ -1,5 +1,5 @@
 /**
- * `--pcap`: what passes each link, and what each party sees, in files that tcpdump reads.
+ * `--pcap`: files that tcpdump can read, with the packets of each link and each party.
  */
 import assert from "node:assert/strict";
 import { partyAddress } from "../../src/device/tap/party.ts";
@@ -13,12 +13,12 @@ import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 async function packetsIn(path: string): Promise<string[]> {
   const { code, stdout, stderr } = await run("tcpdump", ["-n", "-t", "-r", path]);
   assert.equal(code, 0, stderr);
-  // What it reads, and nothing that it could not read.
+  // tcpdump names the file, and reports no error.
   assert.match(stderr, /^reading from file \S+, link-type IPV4 \(Raw IPv4\).*\n$/);
   return stdout.split("\n").filter(Boolean);
 }
 
-/** All of a directory, by the names of the files without their ending. */
+/** The packets in all files of a directory, by file name without suffix. */
 async function filesIn(directory: string): Promise<Record<string, string[]>> {
   const names = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
   const read = names.map(async (name) => {
@@ -28,7 +28,7 @@ async function filesIn(directory: string): Promise<Record<string, string[]>> {
   return Object.fromEntries(await Promise.all(read));
 }
 
-/** The files of a run with three routers, and nothing in them. */
+/** The files of a run with three routers, all empty. */
 const EMPTY: Readonly<Record<string, string[]>> = Object.fromEntries(
   [
     ...["proxy-router1", "proxy-router2", "proxy-router3", "router1-router2", "router1-router3"],
@@ -37,12 +37,12 @@ const EMPTY: Readonly<Record<string, string[]>> = Object.fromEntries(
   ].map((name) => [name, []]),
 );
 
-/** An echo request and its reply between two, as tcpdump prints them. */
+/** An echo request and its reply, as tcpdump prints them. */
 function pingBetween(one: string, other: string): string[] {
   return [`IP ${one} > ${other}: ICMP echo request`, `IP ${other} > ${one}: ICMP echo reply`];
 }
 
-/** So many cells between two members, there and back in turn. */
+/** `count` cells between two members, alternately each way. */
 function cellsBetween(one: number, other: number, count: number): string[] {
   const [from, to] = [one, other].map((party) => dotted(partyAddress(party)));
   return Array.from(
@@ -51,27 +51,30 @@ function cellsBetween(one: number, other: number, count: number): string[] {
   );
 }
 
-/** The packets but for the one that ends a circuit, which may come to a router that has ended: on links, the rest are pairs. */
+/**
+ * The packets without a final destroy cell, which may be missing. The other cells on a link come in
+ * pairs.
+ */
 function withoutGoodbye(packets: readonly string[]): readonly string[] {
   return packets.length % 2 === 0 ? packets : packets.slice(0, -1);
 }
 
-/** What the files are after one ping by a circuit of two of three routers. */
+/** The expected files after one ping by a circuit of two out of three routers. */
 function filesAfter([first, last]: Path, isSealed: boolean): Record<string, string[]> {
   const [near, far] = [first!.number, last!.number];
   const [lower, higher] = [near, far].toSorted();
-  // The exit of a sealed circuit does not know who pings.
+  // The exit of a sealed circuit does not know the client.
   const sender = isSealed ? "0.0.0.0" : first!.address;
   const sealed = `IP ${dotted(partyAddress(near))} > ${dotted(partyAddress(near))}: ip-proto-253 108`;
   return {
     ...EMPTY,
     tunnel: pingBetween(Address.vm, Address.csail),
-    // One cell begins the circuit, one extends it, one carries the ping, and each is answered.
+    // One cell to create, one to extend, one with the ping, and a reply to each.
     [`proxy-router${near}`]: cellsBetween(0, near, 6),
     [`router${lower}-router${higher}`]: cellsBetween(near, far, 4),
     [`router${near}.inside`]: isSealed
       ? [sealed, sealed]
-      // As it comes, before the source is replaced; and as it leaves again.
+      // Before the source is replaced, and after it is restored.
       : pingBetween(Address.vm, Address.csail),
     [`router${far}.inside`]: pingBetween(sender, Address.csail),
     [`router${far}.world`]: pingBetween(last!.address, Address.csail),
@@ -94,7 +97,7 @@ for (const [stage, isSealed] of [[5, false], [6, true]] as const) {
       assertAllAnswered(await vm.ping(`-I ${Address.vm} -c 1 ${Address.csail}`), 1);
       await endWell(onion);
       const files = Object.entries(await filesIn(directory)).map(([name, packets]) =>
-        // Without ports, identifiers, numbers and lengths.
+        // Without ports, identifiers, sequence numbers and lengths.
         [
           name,
           withoutGoodbye(packets).map((line) =>
@@ -120,7 +123,7 @@ Deno.test({
     const files = await filesIn(scratch.path);
     const { tunnel } = files;
     assert.deepEqual(Object.keys(files).sort(), Object.keys(EMPTY).sort());
-    // Each ping is three fragments of the tunnel's, there and back.
+    // Each ping is three fragments on the tunnel, each way.
     assert.equal(tunnel!.length, 3 * 2 * 2 * 3);
     for (const number of [1, 2, 3]) {
       const world = files[`router${number}.world`]!;

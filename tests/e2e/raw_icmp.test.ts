@@ -1,6 +1,6 @@
 /**
- * The socket of the raw ICMP exit, as the kernel has it and as the world in memory plays it. What is proven in memory
- * holds outside only as far as these two agree.
+ * The socket of the raw ICMP exit: the kernel's, and the one in memory. Tests in memory prove
+ * something about real networks only if the two agree.
  *
  * ```
  *   probe ──► raw ICMP socket ──► lo, 1500 bytes ──► the kernel, which answers

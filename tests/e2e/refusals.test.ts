@@ -1,6 +1,6 @@
 /**
- * What cannot run says why: one line that names the cause and the remedy, the exit code of the manual, and nothing
- * left behind.
+ * A run that cannot start says why: one line with cause and remedy, and the exit code of the
+ * manual. It leaves nothing behind.
  */
 import assert from "node:assert/strict";
 import { Namespace } from "./support/namespace.ts";
@@ -11,21 +11,24 @@ import { snapshot } from "./support/snapshot.ts";
 
 const STAGE_2 = ["--stage", "2"];
 
-/** A start that must be refused, and with what. */
+/** A start that must be refused. */
 interface Refusal {
-  /** Makes the namespace such that it is. */
+  /** Prepares the namespace. */
   readonly prepare?: (namespace: Namespace) => Promise<unknown>;
   readonly args?: readonly string[];
   readonly via?: readonly string[];
   readonly code: number;
-  /** The whole of stderr. */
+  /** All of stderr. */
   readonly line: RegExp;
 }
 
-/** Words before a command line that is to run where this shell script has changed the mounts. */
+/** A prefix that runs a command line in a mount namespace that this shell script has changed. */
 const withMounts = (script: string) => ["unshare", "--mount", "sh", "-euc", `${script}\nexec "$@"`, "sh"];
 
-/** Hides the program `ip` behind whiteouts of an overlay: character devices with the number 0. */
+/**
+ * Hides the program `ip` by an overlay with whiteouts, which are character devices with the number
+ * 0.
+ */
 const WITHOUT_IP = withMounts(`
   mount -t tmpfs tmpfs /mnt
   mkdir -p /mnt/upper/bin /mnt/upper/sbin /mnt/work
@@ -132,7 +135,7 @@ for (const [name, { prepare, args = [], via, code, line }] of Object.entries(REF
   });
 }
 
-/** What is said when somebody else is attached. */
+/** The message if another process is attached. */
 const BUSY =
   /^onion: cannot attach to TUN device "tun1": ioctl failed: EBUSY; another program uses it: end that one, or choose another name with --tun\n$/;
 
@@ -266,7 +269,7 @@ Deno.test("refused: a wrong command line leaves no router, though one was starte
     try {
       return Deno.readTextFileSync(`/proc/${name}/environ`).includes(mark);
     } catch {
-      return false; // it has ended, or is another user's
+      return false; // ended, or another user's
     }
   });
   assert.deepEqual(left, []);

@@ -1,5 +1,6 @@
 /**
- * However a run of several routers ends, and whenever: none of them is left, and the host becomes what it was.
+ * However and whenever a run of several routers ends, none of them is left, and the host is
+ * restored.
  */
 import assert from "node:assert/strict";
 import { Random } from "../support/random.ts";
@@ -7,10 +8,10 @@ import { Flood } from "./support/flood.ts";
 import { needing, run, scratchDirectory } from "./support/program.ts";
 import { Address, endWell, Vm, VM_NEEDS, words } from "./support/vm.ts";
 
-/** The most that a stage may have, where every router but one is on the path. */
+/** The max number of routers. All but one are on the path. */
 const SIX = "--routers 6 --hops 5";
 
-/** Milliseconds that a start and an end may take with six routers, on a machine of two cores that does other things too. */
+/** Max milliseconds for a start and an end with six routers, on a busy machine with two cores. */
 const MOST = { start: 10_000, end: 3000 } as const;
 
 Deno.test({
@@ -36,7 +37,7 @@ Deno.test({
         6,
         "every router has reported",
       );
-      // Steps, so that the figures are told.
+      // As steps, so that the figures are printed.
       await t.step(
         `ready after ${(ready - asked).toFixed()} ms`,
         () => assert.ok(ready - asked < MOST.start),
@@ -50,7 +51,7 @@ Deno.test({
   },
 });
 
-/** Hosts on which six routers leave different things to be undone: rules by address, and rules by mark. */
+/** Hosts on which six routers leave different changes: rules by address, and rules by mark. */
 const HOSTS: Readonly<Record<string, readonly string[]>> = {
   "with a card for each": [],
   "with one card, and a TUN interface of the user's": [
@@ -131,7 +132,7 @@ Deno.test({
       await new Promise((resolve) => setTimeout(resolve, moment));
       onion.kill("SIGINT", round % 2 === 0 ? "group" : "process");
       const end = await onion.ended;
-      // Early on, before it listens, the signal itself ends it.
+      // Early on, before the run listens, the signal itself ends it.
       assert.ok(end.code === 0 || end.signal === "SIGINT", `${what}: ${JSON.stringify(end)}`);
       assert.equal(end.stderr, "", what);
       await onion.gone;
@@ -155,7 +156,7 @@ Deno.test({
   },
 });
 
-/** Stands in for `ip`: says that it has been called, and takes longer than a router waits for its proxy to say stop. */
+/** In the place of `ip`: reports each call, and takes longer than a router waits for `stop`. */
 const SLOW = (real: string) => `#!/bin/sh\n>"$CALLED"\nsleep 0.5\nexec ${real} "$@"\n`;
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -182,10 +183,10 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       onion.kill(signal, "group");
       const { code, stderr } = await onion.ended;
       const took = performance.now() - asked;
-      // A router that waits in vain for its proxy to say stop ends by itself, and says so.
+      // A router that waits for `stop` in vain ends by itself and says so.
       const others = stderr.replaceAll(/^onion router \d: warning: ended by SIGTERM\n/gm, "");
       assert.deepEqual([code, others], [0, ""]);
-      // A dozen changes, made and undone, would take longer than that.
+      // A dozen changes, made and undone, would take longer.
       assert.ok(took < 5000, `${took} ms`);
       await onion.gone;
       assert.deepEqual(await vm.state(), before);

@@ -1,5 +1,6 @@
 /**
- * The self-extracting executable: what its head does before the program runs. Every test has a cache of its own.
+ * The shell script of the self-extracting executable, which runs before the program. Each test has
+ * its own cache.
  *
  *     ./onion ──► cache/onion/sha256-… there, ours, closed to others? ──► exec
  *                   │ no                                              ▲
@@ -14,12 +15,12 @@ import {
   selfExtractingOnion,
 } from "./support/program.ts";
 
-/** A cache of a test's own, and the executable. */
+/** A new cache, and the executable. */
 async function setUp() {
   const scratch = scratchDirectory();
   return {
     onion: await selfExtractingOnion(),
-    /** The cache's parent, as ONION_CACHE_DIR names it, and the cache. */
+    /** The cache's parent, which ONION_CACHE_DIR names, and the cache. */
     parent: scratch.path,
     cache: `${scratch.path}/onion`,
     env: { ONION_CACHE_DIR: scratch.path },
@@ -27,7 +28,7 @@ async function setUp() {
   };
 }
 
-/** Names in a directory, sorted. */
+/** The sorted names in a directory. */
 const names = (directory: string) => [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
 const mode = (path: string) => (Deno.lstatSync(path).mode ?? 0) & 0o777;
 
@@ -51,7 +52,7 @@ Deno.test("self-extracting: the first start unpacks into a private cache, and la
 Deno.test("self-extracting: starts from any directory, in any environment", async (t) => {
   using here = await setUp();
   const { onion, parent, env } = here;
-  // Alone in a directory with an awkward name, with projects of other people's making around it.
+  // In a directory with an awkward name, inside other projects.
   const home = `${parent}/a home with $signs`;
   Deno.mkdirSync(`${home}/elsewhere`, { recursive: true });
   Deno.copyFileSync(onion, `${home}/onion`);
@@ -105,11 +106,11 @@ Deno.test("self-extracting: a start that is killed while unpacking harms no late
   const first = new Deno.Command(onion, { args: ["--version"], env, stdout: "piped", stderr: "piped" })
     .spawn();
   for await (const { paths } of changes) {
-    // The pid is the shell's: the program would go on as the same process.
+    // This is the pid of the shell, which would become the program.
     if (paths.some((path) => path.endsWith(`/.unpacking.${first.pid}`))) break;
   }
   first.kill("SIGKILL");
-  // The pipes close when the last of its children, which nobody killed, is gone.
+  // The pipes close when its last child is gone, which was not killed.
   assert.equal((await first.output()).signal, "SIGKILL");
   assert.deepEqual(names(cache), [`.unpacking.${first.pid}`]);
 
@@ -235,7 +236,7 @@ Deno.test("self-extracting: removes other versions, unless they run or are new",
   assert.deepEqual(kept, ["precious", "sha256-new", "sha256-running"]);
 });
 
-/** Starts the executable with its cache on a file system of its own, in a mount namespace of its own. */
+/** Starts the executable in a new mount namespace, with its cache on a new file system. */
 async function startOn(options: string) {
   using here = await setUp();
   const { onion, parent, env } = here;

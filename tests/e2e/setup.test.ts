@@ -1,6 +1,6 @@
 /**
- * `./setup.sh` on machines that lack one thing or another, and the shell scripts as such. Every run is in a copy, with
- * a PATH on which only what is named can be found; npm is a stand-in, so that nothing is downloaded.
+ * `./setup.sh` on machines that lack something, and the shell scripts themselves. Each run uses a
+ * copy and a PATH with only the named programs. npm is a fake, so nothing is downloaded.
  */
 import assert from "node:assert/strict";
 import { ROOT } from "../../scripts/project.ts";
@@ -9,7 +9,7 @@ import { needing, run, scratchDirectory } from "./support/program.ts";
 const PACKAGE = `@deno/linux-${Deno.build.arch === "aarch64" ? "arm64" : "x64"}-glibc`;
 const ESSENTIAL = ["cat", "chmod", "cp", "cut", "dirname", "head", "mkdir", "mv", "rm", "sh", "uname"];
 
-/** An npm that does what the real one would, and notes that it was called. */
+/** A fake npm that installs like the real one, and records its calls. */
 const NPM = `#!/bin/sh
 echo "$@" >>"$NPM_CALLS"
 while [ "$1" != --prefix ]; do shift; done
@@ -30,7 +30,7 @@ function machine(programs: Readonly<Record<string, string>>) {
   const env = { PATH: `${project}/bin`, REAL_DENO: Deno.execPath(), NPM_CALLS: `${project}/calls` };
   return {
     project,
-    /** Prints the Deno it uses, after fetching it. */
+    /** Prints the path of Deno, after fetching it. */
     setUp: () => run(`${project}/setup.sh`, ["deno"], { cwd: "/", clearEnv: true, env }),
     npmCalls: () => Deno.readTextFileSync(`${project}/calls`).trimEnd().split("\n"),
     [Symbol.dispose]: () => scratch[Symbol.dispose](),
@@ -44,7 +44,7 @@ Deno.test("setup.sh: uses the Deno on PATH if it is the right version", async ()
 
 Deno.test("setup.sh: fetches Deno once, despite another version or an interrupted set-up", async () => {
   using here = machine({ npm: NPM, deno: "#!/bin/sh\necho deno 1.0.0\n" });
-  const noProcess = 2 ** 30; // beyond the highest pid that Linux gives
+  const noProcess = 2 ** 30; // above the highest pid of Linux
   Deno.mkdirSync(`${here.project}/.deno/fetch.${noProcess}`, { recursive: true });
   const first = await here.setUp();
   assert.deepEqual([first.code, first.stdout], [0, `${here.project}/.deno/deno\n`]);
@@ -81,7 +81,8 @@ Deno.test("CI: the last line counts what failed, in the gate and in the tests", 
   using scratch = scratchDirectory();
   Deno.mkdirSync(`${scratch.path}/.ci`);
   Deno.copyFileSync(`${ROOT}.ci/run`, `${scratch.path}/.ci/run`);
-  // [what happens, setup.sh check exits with, setup.sh test prints and exits with, the last line, CI exits with]
+  // [case, exit code of setup.sh check, output and exit code of setup.sh test, last line, exit code
+  // of CI]
   const cases: [string, number, string, number, string, number][] = [
     [
       "all well",

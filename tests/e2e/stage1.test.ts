@@ -1,6 +1,6 @@
 /**
- * Stage 1, the starting process, with the real executable: a proxy, a router, and the control channel between them.
- * Nothing of it needs root, and nothing but loopback is used.
+ * Stage 1 with the real executable: a proxy, a router, and the control channel between them. Needs
+ * no root, and uses loopback only.
  *
  *     test ──signals──► proxy ◄──control, UDP──► router
  *       └────forged datagrams─┴──────────────────┘
@@ -61,7 +61,7 @@ Deno.test("router process: is the same program, and finds its key in neither env
   const environment = Deno.readTextFileSync(`/proc/${router}/environ`).split("\0");
   assert.ok(environment.includes(`ONION_CONTROL_PORT=${ports.proxy}`), environment.join("\n"));
   const arguments_ = Deno.readTextFileSync(`/proc/${router}/cmdline`).split("\0");
-  // The key has 32 bytes; the longest word of hexadecimal digits that may be here is in the cache's path.
+  // The key has 32 bytes, but the cache's path may also contain a long word of hex digits.
   const own = new Set(Deno.readTextFileSync(`/proc/${onion.pid}/cmdline`).match(/[0-9a-f]{64}/gi));
   const words = [...environment, ...arguments_].join("\n").match(/[0-9a-f]{64}/gi) ?? [];
   assert.deepEqual(words.filter((word) => !own.has(word)), []);
@@ -93,7 +93,7 @@ Deno.test("control channel: counts forged and garbled datagrams, and goes on", a
   await onion.ready();
   const ports = await onion.ports(1);
 
-  // Whole frames, as another session's would be if they were replayed: everything fits but the key.
+  // Complete frames, as if replayed from another session: everything is right except the key.
   const stranger = await FrameCodec.of(makeSessionKey());
   const message = FrameKind.message;
   const forged = [
@@ -116,7 +116,7 @@ Deno.test("control channel: counts forged and garbled datagrams, and goes on", a
   }
   socket.close();
 
-  // The router's last message comes behind all of them, so that they have been counted before the end.
+  // The router's last message arrives after them, so they are all counted before the end.
   const { code, stdout, stderr } = await onion.end();
   assert.deepEqual([code, stderr], [0, ""]);
   const ignored = `ignored ${forged.length + garbled.length} forged or garbled control datagrams`;
@@ -193,7 +193,7 @@ Deno.test("second Ctrl+C: does not wait for a router that hangs", async () => {
   const { router } = await onion.ready();
   Deno.kill(router, "SIGSTOP");
   const first = performance.now();
-  // Again and again, because two signals at once may arrive as one.
+  // Repeatedly, because two simultaneous signals may merge into one.
   const impatience = setInterval(() => onion.kill("SIGINT"), 20);
   const { code } = await onion.ended.finally(() => clearInterval(impatience));
   const took = performance.now() - first;
@@ -203,7 +203,7 @@ Deno.test("second Ctrl+C: does not wait for a router that hangs", async () => {
   await onion.gone;
 });
 
-/** Milliseconds after its start from which on Deno opens its inspector's port for SIGUSR1: 500, and some to spare. */
+/** Milliseconds after which Deno would open its inspector's port on SIGUSR1: 500, with a margin. */
 const INSPECTOR = 1000;
 
 Deno.test("inspector: SIGUSR1 opens no port, neither at once nor when Deno would listen for it", async () => {
@@ -214,11 +214,11 @@ Deno.test("inspector: SIGUSR1 opens no port, neither at once nor when Deno would
     await new Promise((resolve) => setTimeout(resolve, wait));
     for (const pid of processes) Deno.kill(pid, "SIGUSR1");
   }
-  // Time for it to open, where it does.
+  // Time for the port to open.
   await new Promise((resolve) => setTimeout(resolve, INSPECTOR));
   assert.deepEqual(processes.flatMap(listeningPorts), []);
   const { code, stderr } = await onion.end();
-  assert.deepEqual([code, stderr], [0, ""], "and nothing has said that a debugger is listened for");
+  assert.deepEqual([code, stderr], [0, ""], "nothing announced a debugger");
 });
 
 /** The TCP ports that a process listens on. */
@@ -226,7 +226,8 @@ function listeningPorts(pid: number): number[] {
   const sockets = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) =>
     /^socket:\[(\d+)\]$/.exec(Deno.readLinkSync(`/proc/${pid}/fd/${name}`))?.[1]
   );
-  // proc(5): local address and port in hexadecimal, remote ones, state (0A is LISTEN), …, and the inode comes tenth.
+  // proc(5): the fields are number, local address and port in hex, remote ones, state (0A is
+  // LISTEN), …; the tenth is the inode.
   const lines = Deno.readTextFileSync(`/proc/${pid}/net/tcp`).trimEnd().split("\n").slice(1);
   return lines.map((line) => line.trim().split(/\s+/))
     .filter((fields) => fields[3] === "0A" && sockets.includes(fields[9]))

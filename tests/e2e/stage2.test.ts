@@ -1,5 +1,5 @@
 /**
- * Stage 2, sending traffic, with the real executable in a network namespace of its own.
+ * Stage 2 with the real executable, in a new network namespace.
  *
  *     ping ──► tun1, 10.5.51.2/24 ──► proxy ──UDP on lo──► router ──┐ echo
  *     ping ◄───────────────────────── proxy ◄───────────── router ◄─┘
@@ -16,14 +16,15 @@ import { assertAllAnswered, assertNoneLost } from "./support/tools.ts";
 const STAGE_2 = ["--stage", "2"];
 
 /**
- * `ping`, which ends by itself. Not by its own `-w`: that makes it send more than it was told to when a reply is late.
- * Behind its last packet it waits for one interval at least, so a few packets are better sent in no hurry.
+ * Runs `ping` with a time limit. Not by its own `-w`, with which it sends more packets when a reply
+ * is late. After its last packet ping may wait for only one interval, so a few packets need a longer
+ * one.
  */
 function ping(namespace: Namespace, ...args: string[]): Promise<Ended> {
   return namespace.run("timeout", "60", "ping", "-n", ...args);
 }
 
-/** Ends a run and insists that it went well from start to end. */
+/** Ends a run, and asserts that it went well. */
 async function endWell(onion: Onion): Promise<End> {
   const end = await onion.end();
   assert.deepEqual([end.code, end.stderr], [0, ""]);
@@ -80,7 +81,7 @@ Deno.test({
       assert.match(said.stdout, /^65515 bytes from 10\.5\.51\.7: icmp_seq=5 /m);
     });
     await t.step("lengths around the size of a fragment", async () => {
-      // 1472 bytes of data fill a packet of 1500; 1480 of a fragment's are the most that are divisible by 8.
+      // 1472 bytes of data fill a packet of 1500. A fragment holds 1480, the largest multiple of 8.
       for (const size of [0, 1, 7, 8, 1471, 1472, 1473, 2952, 2953]) {
         assertAllAnswered(await ping(namespace, "-c", "2", "-i", "0.2", "-s", `${size}`, "10.5.51.7"), 2);
       }
@@ -99,7 +100,7 @@ Deno.test({
         "10.5.51.7",
       );
       assertAllAnswered(said, 3);
-      // ping names the first byte that differs.
+      // ping reports the first byte that differs.
       assert.doesNotMatch(said.stdout, /wrong data byte/);
     });
     await t.step("with a type of service", async () => {
@@ -117,7 +118,9 @@ Deno.test({
   },
 });
 
-/** The lines about packets in a log file, and how many more it says were lost. */
+/**
+ * The number of lines about packets in a log file, and the number of lines that it reports as lost.
+ */
 function packetLines(lines: readonly string[]): { written: number; lost: number } {
   const [, lost = "0"] = /^(\d+) lines lost$/.exec(lines.at(-1)!) ?? [];
   return { written: lines.filter((line) => line.startsWith("ICMP ")).length, lost: Number(lost) };
@@ -183,7 +186,7 @@ Deno.test({
     const tcpdump = new Deno.Command(command, { args, stdout: "piped", stderr: "piped" }).spawn();
     const [out, err] = [new Text(tcpdump.stdout), new Text(tcpdump.stderr)];
     await err.find(/listening on tun1/);
-    // A packet there and one back; three fragments there and three back.
+    // One packet each way, then three fragments each way.
     for (const size of ["56", "3000"]) {
       assertAllAnswered(
         await ping(namespace, "-c", "1", "-e", "4711", "-Q", "0xb8", "-s", size, "10.5.51.7"),
@@ -201,7 +204,7 @@ Deno.test({
     }
     for (const packet of packets) {
       assert.match(packet, /\(tos 0xb8, ttl 64, /);
-      // It computes the checksum of every header and of every message that is whole.
+      // tcpdump verifies the checksums of all headers, and of unfragmented messages.
       assert.doesNotMatch(packet, /bad cksum|wrong/);
     }
   },
@@ -215,17 +218,17 @@ Deno.test({
     await onion.ready();
     const ports = await onion.ports(2);
 
-    // The tunnel's own address is the kernel's to answer: no packet comes out of the tunnel.
+    // The kernel answers for the tunnel's own address, so no packet enters the tunnel.
     assertAllAnswered(await ping(namespace, "-c", "3", "-i", "0.2", "10.5.51.2"), 3);
     assertAllAnswered(await ping(namespace, "-c", "2", "-i", "0.2", "10.5.51.1"), 2);
-    // The network's address and its broadcast address are nobody's.
+    // No host has the network's address or its broadcast address.
     for (const address of ["10.5.51.0", "10.5.51.255"]) {
       const { stdout } = await namespace.run("ping", "-b", "-n", "-c", "1", "-W", "0.1", address);
       assert.match(stdout, /^1 packets transmitted, 0 received/m);
     }
     await send(namespace, "10.5.51.7", 9);
     for (const port of [ports.proxy, ports.router]) await send(namespace, "127.0.0.1", port);
-    // Behind everything else: who is answered now has taken the rest.
+    // The last packet: its reply shows that all others have been handled.
     assertAllAnswered(await ping(namespace, "-c", "1", "10.5.51.1"), 1);
 
     const { stdout } = await endWell(onion);
@@ -242,7 +245,7 @@ Deno.test({
   },
 });
 
-/** Sends a UDP datagram from within a namespace. */
+/** Sends a UDP datagram in a namespace. */
 async function send(namespace: Namespace, address: string, port: number): Promise<void> {
   const { code, stderr } = await namespace.run("bash", "-c", `echo onion >/dev/udp/${address}/${port}`);
   assert.equal(code, 0, stderr);
@@ -258,7 +261,7 @@ Deno.test({
     assertAllAnswered(await ping(namespace, "-c", "1", "10.5.51.7"), 1);
     const { stdout } = await endWell(onion);
     const { counters } = JSON.parse(stdout.trimEnd().split("\n").at(-1)!);
-    // The kernel sends some of its own, too.
+    // The kernel sends some by itself too.
     assert.ok(counters.proxy["not-ipv4"] >= 3, stdout);
     assert.equal(counters.proxy["tun-in"], counters.proxy["not-ipv4"] + 1);
     assert.deepEqual(counters["router 1"], { "link-in": 1, "link-out": 1 });
@@ -327,7 +330,7 @@ Deno.test({
     for (const address of ["10.9.0.2", "10.9.0.255", "10.9.1.0", "10.9.255.254"]) {
       assertAllAnswered(await ping(namespace, "-c", "1", address), 1);
     }
-    // A second run beside it, in the same network.
+    // A second run in the same namespace.
     await using second = await Onion.start(STAGE_2, { namespace });
     await second.ready();
     assertAllAnswered(await ping(namespace, "-c", "1", "10.5.51.7"), 1);
@@ -346,7 +349,7 @@ Deno.test({
     const files = ["stage2.proxy.out", "stage2.router1.out"];
     const logs = `${scratch.path}/logs`;
     Deno.mkdirSync(logs);
-    // What somebody else has put there leads nowhere.
+    // Another user's symbolic links are not followed.
     for (const file of files) {
       Deno.writeTextFileSync(`${scratch.path}/precious ${file}`, "precious\n");
       Deno.symlinkSync(`../precious ${file}`, `${logs}/${file}`);
@@ -370,10 +373,10 @@ Deno.test({
   },
 });
 
-/** What a run needs the TUN interface to be. */
+/** The TUN interface as a run needs it. */
 const COMPLETE = /[<,]UP.* inet 10\.5\.51\.2\/24 /s;
 
-/** How somebody may have made the TUN interface by hand, and what it is while a run uses it. */
+/** TUN interfaces made by hand, and what they are during a run. */
 const HANDMADE: Readonly<Record<string, { commands: string[]; during: RegExp }>> = {
   "as in the course: changes nothing": {
     commands: ["ip tuntap add dev tun1 mode tun", "ifconfig tun1 10.5.51.2/24 up"],
@@ -464,7 +467,7 @@ Deno.test({
   },
 });
 
-/** What a user does in two terminals, as a script: start, wait for the line that says ready, ping, end. */
+/** What a user does in two terminals, as a script: start, wait for `ready`, ping, end. */
 const IN_A_TERMINAL = `
   mkfifo said
   ./onion --stage 2 >said &

@@ -1,8 +1,8 @@
 /**
- * Stage 3, carrying packets, with the real executable and real tools in the practice network.
+ * Stage 3 with the real executable and real tools, in the practice network.
  *
- *     ping ──► tun1 ──► proxy ──UDP on lo──► router ── eth1, 192.168.201.2 ──► gw1 ── the internet ── hosts
- *               ▲                                       eth0, 10.0.2.15: nothing of it passes here
+ *     ping ──► tun1 ──► proxy ──UDP on lo──► router ── eth1, 192.168.201.2 ──► gw1 ── … ── hosts
+ *                                                      eth0, 10.0.2.15: no packet passes here
  */
 import assert from "node:assert/strict";
 import { Capture, type Place } from "./support/capture.ts";
@@ -11,10 +11,10 @@ import { needing } from "./support/program.ts";
 import { assertAllAnswered, errorsOf, hopsOf, reportOf, sentBy } from "./support/tools.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
-/** The card that captured packets would leave by, if they were not captured. */
+/** The interface by which captured packets would leave without a run. */
 const ETH0: Place = { party: "vm", interface: "eth0", peer: Address.gw0 };
 
-/** Outside the VM: what router 1 sends, and gets. */
+/** Outside the VM: packets of router 1, both ways. */
 const OUTSIDE: Place = { party: "gw1", interface: "vm", peer: Address.exit };
 
 Deno.test({
@@ -32,7 +32,7 @@ Deno.test({
     {
       await using outside = await Capture.start(vm.lab, OUTSIDE);
       await using eth0 = await Capture.start(vm.lab, ETH0);
-      // As a user types it but for its haste; and with no packet more than these, however late an answer is.
+      // As a user would type it, but faster. Never sends more packets, however late a reply is.
       const said = await vm.ping(`-I ${Address.vm} -c 4 -i 0.5 www.csail.mit.edu`);
       assertAllAnswered(said, 4);
       const passed = await outside.packets();
@@ -63,7 +63,10 @@ Deno.test({
     await using onion = await vm.stage3();
     await using eth0 = await Capture.start(vm.lab, ETH0);
 
-    /** A socket with an address, as `ping -I` has it, and one that the kernel gives an address to after it has routed. */
+    /**
+     * A socket with an address, as by `ping -I`, and one whose address the kernel chooses after
+     * routing.
+     */
     const sockets = { bound: `-I ${Address.vm}`, unbound: "" };
     for (const [name, bind] of Object.entries(sockets)) {
       const quick = `${bind} -i 0.01`;
@@ -85,7 +88,7 @@ Deno.test({
 
     await t.step("a flood of 5000", async () => {
       const { stdout } = await vm.ping(`-f -q -c 5000 ${Address.csail}`);
-      // Duplicates and errors would show up in this line, too.
+      // This line would show duplicates and errors.
       assert.match(stdout, /^5000 packets transmitted, 5000 received, 0% packet loss, time/m);
     });
 
@@ -99,7 +102,8 @@ Deno.test({
     });
 
     await t.step("two programs with the same identifier at once", async () => {
-      // Each gets the other's answers too, as any raw socket of this host does, so it is the wire that tells.
+      // Raw sockets get all replies of this host, so only the wire shows which program they are
+      // for.
       await using tunnel = await Capture.start(vm.lab, { party: "vm", interface: "tun1", peer: Address.hop });
       await using outside = await Capture.start(vm.lab, OUTSIDE);
       const pings = [Address.csail, Address.mit].map((host) => vm.ping(`-e 4711 -i 0.02 -c 20 ${host}`));
@@ -138,7 +142,7 @@ Deno.test({
 
     assert.deepEqual(await eth0.packets(), []);
     const { stdout } = await endWell(onion);
-    // The host's own answers come to the router's socket too: these are not its own, and that is all it drops.
+    // The router's socket also gets replies to the host itself. It drops those, and nothing else.
     assert.deepEqual(dropsOf(stdout).filter((drop) => !/^router 1: dropped \d+ not-ours:/.test(drop)), []);
   },
 });
@@ -194,7 +198,7 @@ Deno.test({
       ]);
       const route = await vm.sh(`ip route get 128.30.4.20 from ${Address.vm}`);
       assert.match(route, /^128\.30\.4\.20 from 10\.0\.2\.15 dev tun1 table 9 [^]* mtu 1280 /);
-      // Now it is this kernel that says so.
+      // Now the local kernel reports it.
       const again = await vm.ping(`${whole} -c 1 small.lab`);
       assert.match(again.stdout + again.stderr, /mtu ?= ?1280/);
       // 1252 bytes of data fill a packet of 1280.
@@ -256,7 +260,7 @@ Deno.test({
   },
 });
 
-/** A UDP socket without an address of its own, sending. */
+/** Sends from a UDP socket without a bound address. */
 const SEND_UNBOUND = `
   const socket = Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 0 });
   for (const hostname of ["${Address.csail}", "${Address.mit}"]) {
@@ -324,7 +328,7 @@ Deno.test({
   ),
   fn: async () => {
     await using vm = await Vm.up();
-    /** How curl ends: 7 is refused, 28 is too long without an answer. */
+    /** The exit code of curl: 7 for a refused connection, 28 for a timeout. */
     const knock = (party: string, address: string) =>
       vm.at(party, `curl -s -m 0.5 http://${address}:9/`).then(({ code }) => code);
     const doors: [string, string][] = [["gw0", Address.vm], ["gw1", Address.exit], ["gw2", "192.168.202.2"]];
@@ -337,7 +341,7 @@ Deno.test({
   },
 });
 
-/** The line of the answer to an echo request, as tcpdump prints both. */
+/** The line of an echo reply, from the line of its request. */
 function answerTo(request: string): string {
   return request.replace(/^IP (\S+) > (\S+): ICMP echo request/, "IP $2 > $1: ICMP echo reply");
 }
@@ -347,7 +351,7 @@ function identifiers(packets: string[], host: string): (string | undefined)[] {
   return packets.filter((line) => line.includes(host)).map((line) => /, id (\d+),/.exec(line)?.[1]);
 }
 
-/** What a run's summary says of packets that it has dropped. */
+/** The lines of a run's summary about dropped packets. */
 function dropsOf(summary: string): string[] {
   return summary.match(/^.*: dropped .*$/gm) ?? [];
 }

@@ -1,5 +1,5 @@
 /**
- * However a stage 3 ends, and whenever: the host becomes what it was.
+ * However and whenever stage 3 ends, the host is restored.
  */
 import assert from "node:assert/strict";
 import { Flood } from "./support/flood.ts";
@@ -11,9 +11,9 @@ import { Address, endWell, Vm, VM_NEEDS, words } from "./support/vm.ts";
 const PROGRAMS = ["ip", "nft"];
 
 /**
- * Stands in for a program: numbers what all of them are told to do, and kills the run that tells a certain one, before or
- * after the real program has done its work. Each line of a batch counts. Three calls at once get three numbers: with -C, none
- * writes over a file that another has made.
+ * In the place of each program: numbers all steps, and kills the run at one of them, before or
+ * after the real program has done it. Each line of a batch is a step. Simultaneous calls get
+ * different numbers, because with -C no shell overwrites a file of another.
  */
 const KILLER = (real: string) =>
   `#!/bin/sh -C
@@ -39,7 +39,7 @@ while read -r line; do
 done
 `;
 
-/** Runs of stage 3 that are killed at a certain step. */
+/** Runs of stage 3 that are killed at a given step. */
 class Steps implements Disposable {
   readonly #scratch = scratchDirectory();
   readonly #vm: Vm;
@@ -50,7 +50,7 @@ class Steps implements Disposable {
     this.#args = args;
   }
 
-  /** @param args what stage 3 is told besides */
+  /** @param args further options for stage 3 */
   static async of(vm: Vm, args: string): Promise<Steps> {
     const steps = new Steps(vm, args);
     for (const program of PROGRAMS) {
@@ -60,7 +60,7 @@ class Steps implements Disposable {
     return steps;
   }
 
-  /** How many steps a run takes until it is ready, and until it has ended. */
+  /** The number of steps of a run until it is ready, and until it has ended. */
   async count(): Promise<{ start: number; all: number }> {
     using calls = scratchDirectory();
     const taken = () => [...Deno.readDirSync(calls.path)].length;
@@ -71,11 +71,11 @@ class Steps implements Disposable {
     return { start, all: taken() };
   }
 
-  /** Runs it and kills it at this step; it is asked to end where that is later. */
+  /** Starts a run and kills it at this step. Ends the run to reach a later step. */
   async kill(when: "before" | "after", at: number): Promise<End> {
     using calls = scratchDirectory();
     await using onion = await this.#start(calls.path, at, when);
-    // That it never becomes ready is what is expected of most.
+    // Most runs are killed before they are ready.
     await onion.stdout.find(/^ready: /m).then(() => onion.kill("SIGINT"), () => {});
     const end = await onion.ended;
     await onion.gone;
@@ -93,16 +93,16 @@ class Steps implements Disposable {
   }
 }
 
-/** A strict filter is loosened. */
+/** A strict reverse-path filter, which a run loosens. */
 const STRICT = "sysctl -qw net.ipv4.conf.all.rp_filter=1";
 
-/** A host on which nothing is right yet, with what a run there is told: every kind of change has to be made. */
+/** A host on which every kind of change is needed, and the options of a run there. */
 const TWO_CARDS = {
   prepare: [STRICT, "ip address flush dev eth1", "ip link set eth1 down"],
   args: "--exit eth1@192.168.201.1",
 };
 
-/** One where, besides, nothing goes away by itself, because the TUN interface stays. */
+/** The same with a TUN interface that stays, so that the kernel removes nothing by itself. */
 const ONE_CARD = {
   prepare: [
     STRICT,
@@ -112,7 +112,7 @@ const ONE_CARD = {
   args: "",
 };
 
-/** Kills a run on a host at each step, and looks at the host once that has been undone. */
+/** Kills a run on a host at each step, undoes it, and checks the host. */
 async function killAtEach(
   t: Deno.TestContext,
   { prepare, args }: { prepare: string[]; args: string },
@@ -128,7 +128,7 @@ async function killAtEach(
   using steps = await Steps.of(vm, args);
   const { start, all } = await steps.count();
   assert.deepEqual(await vm.state(), before);
-  // It asks for addresses, rules and routes, and makes them, and the table of the firewall.
+  // A run reads addresses, rules and routes, changes them, and creates the firewall table.
   assert.ok(start >= 10 && all >= start + 5, `${start} steps to start, ${all} in all`);
   for (const { phase, when, undo } of rounds) {
     const [first, last] = phase === "start" ? [1, start] : [start + 1, all];
@@ -182,19 +182,19 @@ Deno.test({
     const before = await vm.state();
     using steps = await Steps.of(vm, TWO_CARDS.args);
     const { start } = await steps.count();
-    // Each gets as far as the one before it did, and perhaps a step further.
+    // Each attempt gets at least as far as the one before.
     for (let at = 1; at <= 2 * start; at += 3) await steps.kill("after", at);
     await vm.down();
     assert.deepEqual(await vm.state(), before);
   },
 });
 
-/** What happens to a run, how it ends, and the one line that it says then. */
+/** What happens to a run, its exit code, and the one line that it prints. */
 interface Accident {
   readonly happens: (vm: Vm, onion: Onion, router: number) => unknown;
   readonly code: number;
   readonly line?: RegExp;
-  /** Whether what it leaves has to be undone for it. */
+  /** Whether the run leaves changes, which `onion down` must undo. */
   readonly isLeft?: boolean;
 }
 
@@ -256,7 +256,7 @@ Deno.test({
   },
 });
 
-/** A run that does what it has to do at its start, and ends. */
+/** Starts a run, which undoes leftovers, and ends it. */
 async function startAndEnd(vm: Vm, args: string): Promise<void> {
   await using onion = await vm.stage3(args);
   await endWell(onion);

@@ -1,5 +1,6 @@
 /**
- * Stage 3 on hosts of all kinds: what it finds, what it needs to be told, and what it says where it cannot run.
+ * Stage 3 on all kinds of hosts: what it finds, which options it needs, and what it says if it
+ * cannot run.
  */
 import assert from "node:assert/strict";
 import { Capture, type Place } from "./support/capture.ts";
@@ -7,31 +8,31 @@ import { needing, scratchDirectory } from "./support/program.ts";
 import { errorsOf, hopsOf, sentBy } from "./support/tools.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
-/** What a VM is like, how stage 3 is started there, and by which card packets then leave. */
+/** A VM, the options of stage 3 there, and the interface by which packets leave. */
 interface Host {
-  /** Makes it so, with commands for a shell. */
+  /** Shell commands that set it up. */
   readonly prepare?: readonly string[];
   readonly args?: string;
-  /** Number of the card that router 1 leaves by. */
+  /** The number of the exit interface of router 1. */
   readonly card: number;
-  /** Whether it is only sockets that were given the address whose packets have it. */
+  /** Whether only sockets bound to the captured address send from it. */
   readonly boundOnly?: boolean;
-  /** What can be said of it while it runs. */
+  /** A check during the run. */
   readonly during?: (vm: Vm) => Promise<unknown>;
 }
 
-/** Takes all cards but eth0 out of the VM. */
+/** Removes all interfaces of the VM except eth0. */
 const ONE_CARD = ["for number in 1 2 3 4 5 6; do ip link delete eth$number; done"];
 
-/** Drops whatever comes in by another card than the one that its answer would leave by. */
+/** Drops packets that come in by another interface than the one that replies would leave by. */
 const STRICT = ["sysctl -qw net.ipv4.conf.all.rp_filter=1"];
 
 const HOSTS: Readonly<Record<string, Host>> = {
-  "with eth1, and a reverse path filter that is strict": { prepare: STRICT, card: 1 },
-  "with one card": { prepare: ONE_CARD, card: 0 },
-  "with one card, and a reverse path filter that is strict": { prepare: [...ONE_CARD, ...STRICT], card: 0 },
-  "that shall leave by the captured card": { args: "--exit eth0", card: 0 },
-  "that shall leave by its third card": { args: "--exit eth3", card: 3 },
+  "with eth1 and a strict reverse path filter": { prepare: STRICT, card: 1 },
+  "with one interface": { prepare: ONE_CARD, card: 0 },
+  "with one interface and a strict reverse path filter": { prepare: [...ONE_CARD, ...STRICT], card: 0 },
+  "with --exit eth0, the captured interface": { args: "--exit eth0", card: 0 },
+  "with --exit eth3": { args: "--exit eth3", card: 3 },
   "whose eth1 is down and has no address": {
     prepare: ["ip address flush dev eth1", "ip link set eth1 down"],
     args: "--exit eth1@192.168.201.1",
@@ -39,7 +40,7 @@ const HOSTS: Readonly<Record<string, Host>> = {
     during: async (vm) =>
       assert.match(await vm.sh("ip address show eth1"), /,UP.* inet 192\.168\.201\.2\/24 /s),
   },
-  "whose gateway of eth1 is in a table of its own": {
+  "whose gateway of eth1 is in another table": {
     prepare: [
       "ip route delete default dev eth1",
       "ip route add default via 192.168.201.1 dev eth1 table 77",
@@ -50,16 +51,16 @@ const HOSTS: Readonly<Record<string, Host>> = {
     prepare: ["ip route delete default via 10.0.2.2"],
     args: `--from ${Address.vm}`,
     card: 1,
-    // The others get the address of eth1.
+    // The other sockets get the address of eth1.
     boundOnly: true,
   },
-  "whose eth1 is narrow": {
+  "whose eth1 has a small MTU": {
     prepare: ["ip link set eth1 mtu 1400"],
     card: 1,
     during: async (vm) => {
       const whole = await vm.ping("-M do -s 1400 -c 1 host102.csail.mit.edu");
       assert.deepEqual(errorsOf(whole), ["10.5.51.1 icmp_seq=1 Frag needed and DF set (mtu = 1400)"]);
-      // The other end of a cable takes no more either.
+      // The other end of the link has the same MTU.
       await vm.at("gw1", "ip link set vm mtu 1400");
       await vm.pings(2, `-M dont -s 1400 -i 0.01 ${Address.mit}`);
     },
@@ -109,7 +110,7 @@ Deno.test({
   fn: async (t) => {
     await using vm = await Vm.up();
     const path = await pathOf(vm, 1);
-    // As course material has it.
+    // As in the course material.
     await vm.sh(
       "ip tuntap add dev tun1 mode tun",
       "ip address add 10.5.51.2/24 dev tun1",
@@ -181,7 +182,7 @@ Deno.test({
 
     await vm.sh(...commands);
     const byHand = await vm.state();
-    // All that is left to do for a run is a firewall table of its own.
+    // A run needs only its own firewall table then.
     assert.match((await print()).join("\n"), /^nft 'table ip onion_\d+ \{ .* \}'$/);
     await using onion = await vm.stage3();
     const { firewall: _, journals: __, processes: ___, ...running } = await vm.state();
@@ -193,7 +194,7 @@ Deno.test({
   },
 });
 
-/** Hides programs by laying what is no program over them, and becomes the rest of the command line. */
+/** Hides programs under bind mounts, and becomes the rest of the command line. */
 const without = (...programs: string[]) => [
   ...["unshare", "--mount", "sh", "-euc"],
   ...[
@@ -215,7 +216,7 @@ Deno.test({
   fn: async () => {
     await using vm = await Vm.up();
     const path = await pathOf(vm, 1);
-    // Somebody has rules of his own, and with them the tables, which iptables never takes away again.
+    // The user's own rules also create the tables, which iptables never removes.
     await vm.sh(
       "iptables -t mangle -A OUTPUT -d 203.0.113.80 -j MARK --set-mark 7",
       "iptables -A OUTPUT -d 203.0.113.80 -p tcp --tcp-flags RST RST -j DROP",
@@ -258,14 +259,14 @@ Deno.test({
   },
 });
 
-/** A host on which not everything can be had. */
+/** A host that lacks some things. */
 const POOR = [
   "ip route delete default dev eth1",
   "ip route add 128.0.0.0/8 via 10.0.2.2 table 9",
   "ip route add default via 10.0.2.2 table 1001",
 ];
 
-/** What is asked of it, and what it says. */
+/** Options, and the error that they cause there. */
 const REFUSALS: Readonly<Record<string, string>> = {
   "--table 20": "exit eth1 has no gateway in the routing tables; name it: --exit eth1@GATEWAY",
   "--table 20 --exit eth9": "there is no exit interface eth9; name another with --exit",
@@ -328,14 +329,17 @@ Deno.test({
   },
 });
 
-/** The hops from the gateway of a card of the VM's to CSAIL, without a tunnel. */
+/** The hops from the gateway of an interface to CSAIL, without a tunnel. */
 async function pathOf(vm: Vm, card: number): Promise<string[]> {
   const path = hopsOf(await trace(vm, `-i eth${card}`));
   assert.equal(path.length, 5);
   return path;
 }
 
-/** Insists that captured packets take the tunnel and leave by this card, and that every one is answered once. */
+/**
+ * Asserts that captured packets take the tunnel, leave by this interface, and are each answered
+ * once.
+ */
 async function assertCarries(vm: Vm, card: number, path: string[], boundOnly = false): Promise<void> {
   const exit = card === 0 ? Address.vm : `192.168.20${card}.2`;
   const place: Place = { party: `gw${card}`, interface: "vm", peer: exit };
@@ -359,7 +363,7 @@ function trace(vm: Vm, bind: string) {
   return vm.run(`traceroute -I -n -q 1 -w 2 ${bind} ${Address.csail}`);
 }
 
-/** `onion down`, which must succeed. */
+/** Runs `onion down`, and asserts that it succeeds. */
 async function undo(vm: Vm): Promise<void> {
   await using onion = await vm.onion(["down"]);
   const { code, stdout, stderr } = await onion.ended;

@@ -1,6 +1,6 @@
 /**
- * Stage 4, several routers of which the destination chooses one, with the real executable and real tools in the
- * practice network.
+ * Stage 4 with the real executable and real tools, in the practice network: the destination selects
+ * one of several routers.
  *
  *                       ┌──► router 1 ── eth1, 192.168.201.2 ──► gw1 ─┐
  *     ping ──► proxy ───┼──► router 2 ── eth2, 192.168.202.2 ──► gw2 ─┼─ the internet ── hosts
@@ -15,17 +15,20 @@ import { needing } from "./support/program.ts";
 import { assertAllAnswered, assertNoneLost } from "./support/tools.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
-/** The card that captured packets would leave by, if they were not captured. */
+/** The interface by which captured packets would leave without a run. */
 const ETH0: Place = { party: "vm", interface: "eth0", peer: Address.gw0 };
 
-/** Hosts, how often each is pinged, and which of four routers leads to it: the address as a number, modulo four. */
+/**
+ * Hosts, the number of pings to each, and its router out of four: the address as a number, modulo
+ * four.
+ */
 const SAMPLE = [
   { host: "128.30.2.102", pings: 1, router: 3 },
   { host: "128.30.2.103", pings: 2, router: 4 },
   { host: "128.30.2.104", pings: 3, router: 1 },
 ] as const;
 
-/** A start of stage 4 with four routers, each way of saying so. */
+/** All ways to start stage 4 with four routers. */
 const STARTS: Readonly<Record<string, (vm: Vm) => Promise<Onion>>> = {
   "by flags": (vm) => vm.onion(["--stage", "4", "--routers", "4"]),
   "by default": (vm) => vm.onion(["--stage", "4"]),
@@ -67,7 +70,7 @@ for (const [name, start] of Object.entries(STARTS)) {
   });
 }
 
-/** What passes a gateway in the sample, as tcpdump prints it but for identifiers. */
+/** The packets of the sample at a gateway, as tcpdump prints them, without identifiers. */
 function expectedAt(gateway: number): string[] {
   const own = `192.168.20${gateway}.2`;
   return SAMPLE.filter(({ router }) => router === gateway).flatMap(({ host, pings }) =>
@@ -78,7 +81,7 @@ function expectedAt(gateway: number): string[] {
   );
 }
 
-/** What passes between the VM and the gateways of its exits. */
+/** Captures between the VM and the gateways of its exits. */
 class Gateways implements AsyncDisposable {
   readonly #captures: readonly Capture[];
   readonly #stack: AsyncDisposableStack;
@@ -88,7 +91,7 @@ class Gateways implements AsyncDisposable {
     this.#stack = stack;
   }
 
-  /** Watches those from the first on. */
+  /** Starts to capture at the first `count` gateways. */
   static async watch({ lab }: Vm, count: number): Promise<Gateways> {
     await using stack = new AsyncDisposableStack();
     const captures = [];
@@ -99,7 +102,7 @@ class Gateways implements AsyncDisposable {
     return new Gateways(captures, stack.move());
   }
 
-  /** What has passed at each, without identifiers. */
+  /** The packets so far at each gateway, without identifiers. */
   packets(): Promise<string[][]> {
     return Promise.all(
       this.#captures.map(async (capture) =>
@@ -127,7 +130,7 @@ for (const count of [1, 6]) {
       await using onion = await vm.stage(4, `--routers ${count}`);
       const members = await membersOf(onion, 4, count);
       {
-        // At the hosts, behind the gateways, which masquerade.
+        // At the hosts, behind the masquerading gateways.
         const place = { party: "csail", interface: "net3", peer: "203.0.113.9" };
         await using world = await Capture.start(vm.lab, { ...place, filter: "icmp[icmptype] == icmp-echo" });
         for (const host of hosts) await vm.pings(1, host);
@@ -152,7 +155,7 @@ for (const count of [1, 6]) {
   });
 }
 
-/** Pings 200 hosts, once each. */
+/** Pings 200 hosts once each. */
 async function sweep(vm: Vm, bind: string): Promise<void> {
   const { code, stdout, stderr } = await vm.run(
     `fping ${bind} -a -r 0 -t 2000 -i 1 -g 128.30.3.1 128.30.3.200`,
@@ -204,7 +207,7 @@ Deno.test({
       }
     });
     const { stdout } = await endWell(onion);
-    // Each hears what is said to the others, too, and knows that it is not meant.
+    // Each router also gets the packets for the others, and drops them.
     const drops = stdout.match(/^.*: dropped .*$/gm) ?? [];
     assert.deepEqual(
       drops.filter((drop) => !/^router \d: dropped \d+ (not-ours|ttl-expired):/.test(drop)),
@@ -244,7 +247,7 @@ Deno.test({
   },
 });
 
-/** Floods of 1000 pings to as many hosts, at once. */
+/** Simultaneous floods of 1000 pings to each of `hosts` hosts. */
 async function floods(vm: Vm, hosts: number): Promise<void> {
   await Promise.all(
     Array.from(

@@ -1,6 +1,6 @@
 /**
- * Stage 6, circuits that are sealed layer by layer, with the real executable and real tools in the practice network:
- * what only this stage has.
+ * Stage 6 with the real executable and real tools, in the practice network: what is special about
+ * sealed circuits.
  */
 import assert from "node:assert/strict";
 import { LIBCRYPTO } from "../../src/sys/libcrypto.ts";
@@ -9,14 +9,17 @@ import { firstPath, logFile, membersOf } from "./support/classic_logs.ts";
 import { needing } from "./support/program.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
-/** What a ping says that nobody between the two ends shall read, as bytes in hexadecimal. */
+/** What no party between the two ends of a ping may read, in hex. */
 const SECRETS = {
-  "what it carries": "c0ffee5ec4e7c0ded15ea5ed",
-  "who sends it": "0a00020f", // 10.0.2.15
-  "who is to get it": "801e029b", // 128.30.2.155
+  data: "c0ffee5ec4e7c0ded15ea5ed",
+  source: "0a00020f", // 10.0.2.15
+  destination: "801e029b", // 128.30.2.155
 } as const;
 
-/** What can be read between the members, by stage. In stage 5 it is all there: so it would be found. */
+/**
+ * What can be read between the members by stage. Stage 5 proves that this test would find
+ * everything.
+ */
 const READABLE = [
   { stage: 5, name: "stage 5: everything can be read between the members", readable: Object.keys(SECRETS) },
   { stage: 6, name: "stage 6: nothing of a ping can be read between the members", readable: [] },
@@ -33,17 +36,17 @@ for (const { stage, name, readable } of READABLE) {
         interface: "eth0",
         peer: Address.gw0,
       });
-      // From the first handshake on.
+      // The recording includes the first handshake.
       await using onion = await vm.onion(["--stage", `${stage}`, "--routers", "6", "--hops", "5"]);
       await onion.ready();
       for (const size of [56, 1472]) {
         await vm.pings(
           5,
-          `-I ${Address.vm} -i 0.05 -s ${size} -p ${SECRETS["what it carries"]} ${Address.csail}`,
+          `-I ${Address.vm} -i 0.05 -s ${size} -p ${SECRETS.data} ${Address.csail}`,
         );
       }
       const bytes = await recording.bytes();
-      // Ten pings, there and back, by five links each.
+      // Ten pings, each over five links both ways.
       assert.ok(bytes.length > 10 * 2 * 5 * (56 + 1472) / 2, `${bytes.length} bytes`);
       const text = characters(bytes);
       const found = Object.entries(SECRETS).flatMap(([what, hex]) => {
@@ -64,7 +67,7 @@ Deno.test({
     await using onion = await vm.onion(["--stage", "6", "--circuit-lifetime", "10"]);
     await onion.ready();
     await firstPath(onion, 6, await membersOf(onion, 6, 4), 3);
-    // A lifetime has ten seconds, and the next circuit takes over when one is left: two are replaced, at the least.
+    // Circuits live ten seconds, and are replaced one second before. So at least two are replaced.
     await vm.pings(420, `-w 40 -I ${Address.vm} -i 0.05 ${Address.csail}`);
     const { stdout } = await endWell(onion);
     assert.doesNotMatch(stdout, / dropped /);
@@ -78,7 +81,7 @@ Deno.test({
   },
 });
 
-/** Lays an empty file over every libcrypto that the dynamic linker would find, for the command that comes after it. */
+/** A prefix that hides every libcrypto of the dynamic linker under an empty file. */
 const WITHOUT_LIBCRYPTO = [
   "unshare",
   "--mount",

@@ -1,9 +1,9 @@
 /**
- * What a local user without rights sends to the ports of a run, and what comes twice: counted, and nothing else.
+ * Datagrams of a local user without privileges, and duplicates: the run counts them, and goes on.
  *
  * ```
  *                       control ports, data ports
- *   nobody ──► garbage, forged and recorded datagrams ──► proxy, routers ──► they go on as if nothing had come
+ *   nobody ──► garbage, forged and recorded datagrams ──► proxy, routers ──► they go on
  * ```
  */
 import assert from "node:assert/strict";
@@ -20,7 +20,7 @@ import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 const LOOPBACK = { address: "127.0.0.1" };
 const OTHER_LOOPBACK = { address: "127.0.0.2" };
 
-/** Noise of lengths around those of headers, and the longest there is. */
+/** Noise with lengths around those of headers, and of the max length. */
 function garbage(): Uint8Array[] {
   const random = new Random(6);
   return [0, 1, 7, 8, 9, 39, 40, 41, 1400, 65_507].map((length) => {
@@ -30,7 +30,7 @@ function garbage(): Uint8Array[] {
   });
 }
 
-/** Cells of every type and of none, for circuits that there are and are not. */
+/** Cells of known and unknown types, on known and unknown circuits. */
 function forgedCells(): Uint8Array[] {
   return [...Object.values(CellType), 0x00, 0x91, 0xff].flatMap((type) =>
     [0x01, 0x02, 0x101, 0x201, 0x301, 0xffff_ffff].map((circuit) => {
@@ -42,7 +42,7 @@ function forgedCells(): Uint8Array[] {
   );
 }
 
-/** Frames of the control channel in which everything fits but the key, for the proxy, 0, or a router. */
+/** Control frames for the proxy, 0, or a router, in which everything is right except the key. */
 async function forgedFrames(to: number, routers: number): Promise<Uint8Array[]> {
   const stranger = await FrameCodec.of(makeSessionKey());
   const others = to === 0 ? Array.from({ length: routers }, (_, at) => at + 1) : [0];
@@ -74,7 +74,7 @@ for (
       await using onion = await vm.stage(stage, args);
       const { routers: pids } = await onion.ready();
       const { proxyPort, routers } = await membersOf(onion, stage, 3);
-      /** The members' data ports and control ports, the proxy's first. */
+      /** The data port and control port of each member, the proxy first. */
       const data = [proxyPort, ...routers.map(({ port }) => port)];
       const control = [onion.pid, ...pids].map((pid, party) => {
         const others = udpPorts(pid).filter((port) => port !== data[party]);
@@ -102,7 +102,7 @@ for (
             to: control[party]!,
             payload,
           })),
-          // These are authentic. They come again, and that is all: whether they are counted is not said.
+          // These are authentic duplicates. Whether they are counted is not specified.
           replayed: again(control[party]!).map((payload): Shot => ({
             from: LOOPBACK,
             to: control[party]!,
@@ -114,7 +114,7 @@ for (
         vm.pings(100, `${quick} ${Address.csail}`),
         shoot(vm.lab, shots.flatMap(({ data, control, replayed }) => [...data, ...control, ...replayed])),
       ]);
-      // Each router, where the destination chooses one.
+      // Reaches every router in a stage where the destination selects one.
       for (const last of [1, 2, 3]) await vm.pings(5, `${quick} 128.30.3.${last}`);
       const { stdout } = await endWell(onion);
       const said = stdout.trimEnd().split("\n");
@@ -131,7 +131,7 @@ for (
   });
 }
 
-/** Addresses and interfaces of the VM, by which somebody could want to have a port that a member has. */
+/** Addresses and interfaces of the VM on which a stranger may try to bind a member's port. */
 const WAYS = ["127.0.0.1", "127.0.0.2", "0.0.0.0", Address.vm].flatMap((address) =>
   ["", "eth0", "tun1"].map((device) => ({ address, device }))
 );
@@ -169,7 +169,7 @@ Deno.test({
         ...[Deno.execPath(), "eval", "--unstable-net", OUTSIDER, Address.vm, JSON.stringify(sent)],
       );
       assert.equal(code, 0, stderr);
-      // They have come, and nothing has been said about them.
+      // They arrived, and nothing counted them.
       const passed = await eth0.packets();
       assert.equal(passed.filter((line) => line.includes(`> ${Address.vm}.`)).length, sent.length);
       assert.equal(passed.length, sent.length);
@@ -190,14 +190,14 @@ const OUTSIDER = `
   socket.close();
 `;
 
-/** Has every datagram that goes over loopback go twice. */
+/** Duplicates every datagram on loopback. */
 const TWICE = `
   nft add table ip twice
   nft 'add chain ip twice out { type filter hook output priority 0; }'
   nft add rule ip twice out ip daddr 127.0.0.1 meta l4proto udp dup to 127.0.0.1 device lo
 `;
 
-/** The start of a test's definition, ignored where this kernel cannot do {@linkcode TWICE}. */
+/** Like `needing`, for a test that needs {@linkcode TWICE} from the kernel. */
 function needingTwice(name: string): { name: string; ignore: boolean } {
   const start = needing(name, ...VM_NEEDS, "unshare");
   if (start.ignore) return start;

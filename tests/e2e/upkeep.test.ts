@@ -1,11 +1,11 @@
 /**
- * What becomes of a run whose host changes under it: nothing that is to be captured leaves in the clear, what was lost
- * is put back, and the operator is told.
+ * Runs whose host changes. No captured packet leaves in the clear, the run restores what was lost,
+ * and it tells the operator.
  *
  * ```
  *              ┌─ tun1 ─► proxy ═ router ─ eth1 ─► gw1
  *   ping ─► VM ┤  down: refused
- *              └─ eth0 ─► gw0, where it must never come by
+ *              └─ eth0 ─► gw0, where it must never pass
  * ```
  */
 import assert from "node:assert/strict";
@@ -16,12 +16,12 @@ import { Address, Vm, VM_NEEDS } from "./support/vm.ts";
 
 const NEEDS = [...VM_NEEDS, "tcpdump"];
 
-/** A ping that is captured, whether its socket was given the address or not. */
+/** A captured ping, from a socket with and without a bound address. */
 const CAPTURED = [`-I ${Address.vm} ${Address.csail}`, Address.csail];
 
 const REFUSING = ["prohibit 18.0.0.0/8", "prohibit 128.0.0.0/8"];
 
-/** Insists that captured pings are refused on the spot. */
+/** Asserts that captured pings are refused at once. */
 async function assertRefused(vm: Vm): Promise<void> {
   for (const args of CAPTURED) {
     const { code, stdout, stderr } = await vm.ping(`-c 1 -W 0.5 ${args}`);
@@ -30,7 +30,7 @@ async function assertRefused(vm: Vm): Promise<void> {
   }
 }
 
-/** Insists that nothing goes to or comes from captured blocks by eth0, whatever is done. */
+/** Asserts that no packet to or from captured blocks passes eth0 meanwhile. */
 async function withoutLeak(vm: Vm, act: () => Promise<unknown>): Promise<void> {
   const filter = "net 18.0.0.0/8 or net 128.0.0.0/8";
   const place = { party: "gw0", interface: "vm", peer: Address.vm, filter };
@@ -39,7 +39,7 @@ async function withoutLeak(vm: Vm, act: () => Promise<unknown>): Promise<void> {
   assert.deepEqual(await outside.packets(), []);
 }
 
-/** What was told on stderr, once the run has ended well. */
+/** The messages on stderr of a run that ended well. */
 async function toldBy(onion: Onion): Promise<string[]> {
   const { code, stderr } = await onion.end();
   assert.equal(code, 0, stderr);

@@ -1,5 +1,5 @@
 /**
- * Many users of one proxy, each with a circuit of its own, in the practice network. A user is an address:
+ * Many users of one proxy in the practice network, each with its own circuit. A user is an address:
  *
  *     10.0.2.15, captured ──┐
  *     10.5.51.101 ──────────┼──► tun1 ──► proxy ══ a circuit each ══► routers ──► hosts
@@ -11,7 +11,7 @@ import { needing } from "./support/program.ts";
 import { assertAllAnswered } from "./support/tools.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
-/** Gives the VM more addresses, whose packets are led to where the captured ones go, and tells which. */
+/** Adds addresses to the VM whose packets are captured too, and returns them. */
 async function addUsers(vm: Vm, count: number): Promise<string[]> {
   const users = Array.from({ length: count }, (_, at) => `10.5.51.${101 + at}`);
   await vm.sh(...users.flatMap((user) => [
@@ -65,7 +65,8 @@ Deno.test({
     const { routers } = await onion.ready();
     const hung = routers[Number(/\d\n$/.exec(text)![0]) - 1]!;
     Deno.kill(hung, "SIGSTOP");
-    // Shorter than the silence that ends a run. That none of twelve chooses this one is a chance of one in a hundred.
+    // Shorter than the silence that ends a run. The chance that none of twelve users chooses this
+    // router is 1 %.
     const waiting = vm.ping(`-I ${Address.vm} -i 0.2 -c 5 -W 10 ${Address.csail}`);
     const round = await Promise.all(users.map((user) => vm.ping(`-I ${user} -c 1 -W 10 ${Address.csail}`)));
     Deno.kill(hung, "SIGCONT");

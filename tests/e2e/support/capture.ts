@@ -1,6 +1,6 @@
 /**
- * What passes over an interface, as tcpdump sees it: every packet up to a moment, not only those that it has got
- * round to.
+ * Packets that pass an interface, captured by tcpdump. A capture is complete up to the moment of
+ * asking.
  *
  * @module
  */
@@ -9,31 +9,31 @@ import { VM } from "../../../src/lab/topology.ts";
 import type { Lab } from "./lab.ts";
 import { Text } from "./onion.ts";
 
-/** Milliseconds after which a packet that is waited for counts as lost. */
+/** Milliseconds after which an expected packet counts as lost. */
 const PATIENCE = 10_000;
 
-/** Identifier of the echo messages that are the capture's own: no packet that a test looks for has it. */
+/** Echo identifier of the capture's own pings. No test uses it. */
 const MARK = 65_261;
 
-/** Where to look, and at what. */
+/** Where and what to capture. */
 export interface Place {
-  /** The party of the lab whose interface it is. */
+  /** The party of the lab that has the interface. */
   readonly party: string;
   readonly interface: string;
-  /** Somebody at the interface's other end who answers pings: they mark moments. */
+  /** A host at the other end of the link that answers pings, which mark moments. */
   readonly peer: string;
-  /** What to look at, in the words of pcap-filter(7); every IPv4 packet unless said. */
+  /** A filter for pcap-filter(7); all IPv4 packets by default. */
   readonly filter?: string;
 }
 
-/** A capture that is under way. At the end of its block it has ended. */
+/** A running capture. It ends with its block. */
 export class Capture implements AsyncDisposable {
   readonly #lab: Lab;
   readonly #place: Place;
   readonly #tcpdump: Deno.ChildProcess;
   readonly #said: Text;
   readonly #reading: Promise<void>;
-  /** What it has printed, one line a packet. */
+  /** The output of tcpdump, one line a packet. */
   readonly #lines: string[] = [];
   #more = Promise.withResolvers<void>();
   #marks = 0;
@@ -46,11 +46,12 @@ export class Capture implements AsyncDisposable {
     this.#reading = this.#read();
   }
 
-  /** Starts one. What passes from then on, it sees. */
+  /** Starts a capture. It sees every packet from then on. */
   static async start(lab: Lab, place: Place): Promise<Capture> {
     const { party, filter = "ip" } = place;
     const [program, ...args] = lab.inside(party);
-    // A line for each packet as it comes, without times and names; not promiscuous, which a snapshot would show.
+    // One line a packet at once, without times and names. Not promiscuous, because a snapshot would
+    // show that.
     args.push("tcpdump", "-l", "-n", "-t", "-p", "--immediate-mode", "-i", place.interface);
     args.push(`(${filter}) or (icmp[icmptype] <= 8 and icmp[4:2] == ${MARK})`);
     const tcpdump = new Deno.Command(program!, { args, stdin: "null", stdout: "piped", stderr: "piped" })
@@ -60,7 +61,7 @@ export class Capture implements AsyncDisposable {
     return capture;
   }
 
-  /** Every packet that has passed by now, as tcpdump prints it. */
+  /** All packets that have passed so far, as tcpdump prints them. */
   async packets(): Promise<string[]> {
     const { party, interface: device, peer } = this.#place;
     const mark = ["-I", device, "-c", "1", "-w", "5", "-e", `${MARK}`, peer];
@@ -73,7 +74,7 @@ export class Capture implements AsyncDisposable {
     return this.#packets();
   }
 
-  /** Waits for so many packets to have passed. */
+  /** Waits until `count` packets have passed. */
   async atLeast(count: number): Promise<void> {
     await this.#until(() => this.#packets().length >= count);
   }
@@ -109,7 +110,7 @@ export class Capture implements AsyncDisposable {
     try {
       this.#tcpdump.kill("SIGINT");
     } catch {
-      // It has ended, e.g. with its interface.
+      // It has already ended, e.g. with its interface.
     }
     await Promise.all([this.#tcpdump.status, this.#reading, this.#said.whole]);
   }
@@ -117,16 +118,17 @@ export class Capture implements AsyncDisposable {
 
 /** A datagram over loopback. */
 interface Datagram {
-  /** Ports. */
+  /** The source port. */
   readonly from: number;
+  /** The destination port. */
   readonly to: number;
   readonly payload: Uint8Array;
 }
 
-/** What the marks of a recording hold, and nothing else does: bytes in hexadecimal, as ping takes them. */
+/** The data of a recording's own pings, as hex digits for ping(8). Nothing else contains it. */
 const FILLING = "6f6e696f6e2d6d61726b2d6f6e2d6c6f";
 
-/** Everything that passes over the loopback interface of the VM, byte by byte. At the end of its block it has ended. */
+/** A recording of the VM's loopback interface, byte by byte. It ends with its block. */
 export class Recording implements AsyncDisposable {
   readonly #lab: Lab;
   readonly #tcpdump: Deno.ChildProcess;
@@ -142,7 +144,7 @@ export class Recording implements AsyncDisposable {
     this.#reading = this.#read();
   }
 
-  /** Starts one. What passes from then on is in it. */
+  /** Starts a recording. It holds every packet from then on. */
   static async start(lab: Lab): Promise<Recording> {
     const [program, ...args] = lab.inside(VM);
     args.push("tcpdump", "-U", "-n", "-p", "--immediate-mode", "-i", "lo", "-w", "-", "ip");
@@ -153,7 +155,7 @@ export class Recording implements AsyncDisposable {
     return recording;
   }
 
-  /** All that has passed by now, as tcpdump writes it. */
+  /** The capture file so far. */
   async bytes(): Promise<Uint8Array> {
     const ping = ["ping", "-n", "-c", "1", "-w", "5", "-s", "64", "-p", FILLING, "127.0.0.1"];
     const { code, stdout, stderr } = await this.#lab.run(VM, ...ping);
@@ -161,13 +163,13 @@ export class Recording implements AsyncDisposable {
     const filling = characters(Uint8Array.fromHex(FILLING)).repeat(2);
     for (;;) {
       const bytes = concat(this.#pieces);
-      // The answer has it, too.
+      // The reply contains it too.
       if (characters(bytes).split(filling).length >= 3) return bytes;
       await this.#more.promise;
     }
   }
 
-  /** The UDP datagrams that have passed by now, but for those in fragments. */
+  /** The UDP datagrams so far, except for fragmented ones. */
   async datagrams(): Promise<Datagram[]> {
     return datagramsOf(await this.bytes());
   }
@@ -186,10 +188,12 @@ export class Recording implements AsyncDisposable {
   }
 }
 
-/** Bytes of what comes before an IPv4 packet in a capture file: of the file, of a packet, of Ethernet (pcap-savefile(5)). */
+/**
+ * Bytes of the headers of a capture file, of a packet in it, and of Ethernet (pcap-savefile(5)).
+ */
 const Header = { file: 24, packet: 16, ethernet: 14 } as const;
 
-/** The whole UDP datagrams in a capture file of IPv4 over Ethernet, which loopback plays, too. */
+/** The unfragmented UDP datagrams in a capture of IPv4 over Ethernet, which loopback imitates. */
 function datagramsOf(file: Uint8Array): Datagram[] {
   const view = new DataView(file.buffer, file.byteOffset, file.length);
   const littleEndian = view.getUint32(0, true) === 0xa1b2_c3d4;
@@ -217,7 +221,7 @@ function concat(pieces: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** Bytes, a character each. */
+/** Bytes as text, one character a byte. */
 export function characters(bytes: Uint8Array): string {
   return new TextDecoder("latin1").decode(bytes);
 }

@@ -1,6 +1,7 @@
 /**
- * Does to the host what a run does, and nothing else: `deno run change_host.ts ORDER`, an {@linkcode Order} in JSON.
- * Prints a {@linkcode Report} in JSON on a line; undoes everything when its standard input ends.
+ * Makes a run's changes to the host, and nothing else: `deno run change_host.ts ORDER`, with an
+ * {@linkcode Order} in JSON. Prints a {@linkcode Report} as one line of JSON, and undoes everything
+ * when its standard input ends.
  *
  * @module
  */
@@ -12,21 +13,21 @@ import { readHostState } from "../../../src/host/state.ts";
 import { openHostTun } from "../../../src/host/open_tun.ts";
 import { commands, settingsOf } from "../../support/host_state.ts";
 
-/** What to do. */
+/** The changes to make. */
 export interface Order {
   readonly options?: Parameters<typeof settingsOf>[0];
   readonly tool?: FirewallTool;
-  /** Ends this process by SIGKILL once so many changes have been made. */
+  /** Kills this process after this number of changes. */
   readonly dieAfter?: number;
-  /** Does so before it makes the next change, which is written down already. */
+  /** Kills it once the journal has the next change, before that is made. */
   readonly dieWriting?: boolean;
 }
 
-/** What has been done. */
+/** The changes made. */
 export interface Report {
-  /** The commands that were carried out. */
+  /** The commands carried out. */
   readonly made: readonly string[];
-  /** The commands of a plan for the host as it is now. */
+  /** The commands of a new plan for the changed host. */
   readonly again: readonly string[];
 }
 

@@ -134,7 +134,9 @@ export function circuitLogs(
   { isSealed, count, client, destination }: Pings & { readonly isSealed: boolean },
 ): Logs {
   const hops = path.length;
-  /** The circuit's id on the link to a hop, counted from 0: the first id of that link's nearer end. */
+  /**
+   * The circuit's id on the link to a hop, counted from 0: the first id of that link's nearer end.
+   */
   const id = (hop: number) => `0x${(hop === 0 ? "" : path[hop - 1]!.number) + "01"}`;
   const relayed = (hop: number): string[] => {
     const [incoming, outgoing, own] = [id(hop), id(hop + 1), path[hop]!.address];

@@ -1,10 +1,10 @@
 /**
- * A machine with nothing on it: the least Debian that boots, made by `debootstrap` once and kept under `dist/`, and
- * entered in namespaces of its own. What a test does there is gone afterwards.
+ * A machine with nothing but a minimal Debian. `debootstrap` creates it once under `dist/`; each
+ * test enters it in its own namespaces. All changes are gone afterwards.
  *
  *     host ── nsenter ──► net, mount and process namespaces
  *                           /         the kept root, under an overlay in memory
- *                           /proc     of its own processes
+ *                           /proc     its own processes
  *                           /dev      null, zero, full, random, urandom, tty, net/tun
  *                           lo        up; no other interface
  *
@@ -14,13 +14,15 @@ import assert from "node:assert/strict";
 import { DIST } from "../../../scripts/project.ts";
 import { run } from "./program.ts";
 
-/** What is in the root besides Debian's essential packages: what onion wants of a host, and a ping to try it with. */
+/** The packages besides Debian's essential ones: what onion needs of a host, and ping. */
 const PACKAGES = ["iproute2", "iputils-ping"];
 
 /** What a test in an empty root needs of the host. */
 export const EMPTY_ROOT_NEEDS = ["root", "namespaces", "nsenter", "debootstrap"];
 
-/** Sets the namespaces up from within, says `ready`, and keeps them until its standard input ends. */
+/**
+ * Sets up the namespaces from inside, prints `ready`, and keeps them until its standard input ends.
+ */
 const HOLD = `
   mount -t tmpfs tmpfs "$2"
   mkdir "$2/upper" "$2/work" "$2/root"
@@ -38,10 +40,10 @@ const HOLD = `
   exec cat
 `;
 
-/** An empty root that has been entered. */
+/** An entered empty root. */
 export class EmptyRoot implements AsyncDisposable {
   readonly #unshare: Deno.ChildProcess;
-  /** The namespaces' first process, as the host counts. */
+  /** The host's pid of the namespaces' first process. */
   readonly #pid: number;
   readonly #scratch: string;
 
@@ -51,7 +53,10 @@ export class EmptyRoot implements AsyncDisposable {
     this.#scratch = scratch;
   }
 
-  /** Makes the root if it isn't kept yet, which takes half a minute and Debian's packages, and enters it. */
+  /**
+   * Enters the root. The first call creates it, which takes half a minute and downloads Debian
+   * packages.
+   */
   static async enter(): Promise<EmptyRoot> {
     const lower = await keptRoot();
     const scratch = Deno.makeTempDirSync({ dir: DIST, prefix: "root." });
@@ -67,17 +72,17 @@ export class EmptyRoot implements AsyncDisposable {
     return new EmptyRoot(unshare, Number(pid), scratch);
   }
 
-  /** Puts a file of the host into the root; the directory must be there. */
+  /** Copies a file of the host into an existing directory of the root. */
   async copyIn(from: string, to: string): Promise<void> {
     await Deno.copyFile(from, `${this.path}${to}`);
   }
 
-  /** The root directory, as the host can reach it. */
+  /** The path of the root directory on the host. */
   get path(): string {
     return `/proc/${this.#pid}/cwd`;
   }
 
-  /** A command line that runs a program in the root, with Debian's PATH and nothing else in its environment. */
+  /** A command line that runs a program in the root. Its environment has Debian's PATH only. */
   inside(program: string, ...args: string[]): [string, string[]] {
     const environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"];
     return this.#enter(
@@ -86,7 +91,7 @@ export class EmptyRoot implements AsyncDisposable {
     );
   }
 
-  /** A command line that runs a program of the host's in the root's network. */
+  /** A command line that runs a program of the host in the root's network. */
   beside(program: string, ...args: string[]): [string, string[]] {
     return this.#enter(["--net"], [program, ...args]);
   }
@@ -95,7 +100,7 @@ export class EmptyRoot implements AsyncDisposable {
     return ["nsenter", ["--target", String(this.#pid), ...namespaces, "--", ...command]];
   }
 
-  /** Ends everything in the root and takes it away. */
+  /** Ends all processes in the root and leaves it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#unshare.stdin.close();
     await this.#unshare.status;
@@ -103,7 +108,7 @@ export class EmptyRoot implements AsyncDisposable {
   }
 }
 
-/** The directory of the kept root. */
+/** The directory of the created root. */
 async function keptRoot(): Promise<string> {
   const suite = Deno.readTextFileSync("/etc/os-release").match(/^VERSION_CODENAME=(.+)$/m)?.[1] ?? "stable";
   const kept = `${DIST}/empty-root-${[suite, ...PACKAGES].join("-")}`;

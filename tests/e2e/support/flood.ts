@@ -1,12 +1,12 @@
 /**
- * Something that is always under way.
+ * Traffic that never pauses.
  *
  * @module
  */
 import { Text } from "./onion.ts";
 import { Address, type Vm } from "./vm.ts";
 
-/** Pings through the tunnel, as fast as answers come, for as long as the block lasts. */
+/** Pings through the tunnel as fast as replies come, until the end of its block. */
 export class Flood implements AsyncDisposable {
   readonly #ping: Deno.ChildProcess;
   readonly #printed: Text;
@@ -16,7 +16,7 @@ export class Flood implements AsyncDisposable {
     this.#printed = new Text(ping.stdout);
   }
 
-  /** Starts it, and waits until answers come. */
+  /** Starts it and waits for the first replies. */
   static async start(vm: Vm): Promise<Flood> {
     const flood = ["ping", "-n", "-i", "0", "-w", "20", "-I", Address.vm, Address.csail];
     const [program, ...args] = [...vm.lab.inside("vm"), "stdbuf", "-oL", ...flood];

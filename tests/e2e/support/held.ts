@@ -1,5 +1,5 @@
 /**
- * Programs that wait for a test in the middle of what they are called for.
+ * Programs that stop halfway until a test lets them continue.
  *
  * @module
  */
@@ -7,8 +7,8 @@ import assert from "node:assert/strict";
 import { run } from "./program.ts";
 
 /**
- * A program that stands in for a real one: it says that it has begun, and waits to be let go on. Both go through named
- * pipes, whose opening waits for the other side.
+ * A program in the place of a real one. It reports that it has begun, and waits for permission to
+ * continue. Both use named pipes, because opening one waits for the other side.
  */
 export class Held {
   readonly #directory: string;
@@ -25,19 +25,22 @@ export class Held {
     return new Held(directory);
   }
 
-  /** The environment in which it is found before the real one. */
+  /** An environment with a PATH that finds it first. */
   get env() {
     return { PATH: `${this.#directory}:${Deno.env.get("PATH")}` };
   }
 
-  /** Waits until it has begun somewhere below this process. For as long as the result is open, others may begin. */
+  /**
+   * Waits until the program begins under this process. While the result is open, more may begin.
+   */
   async begun(child: Deno.ChildProcess): Promise<Deno.FsFile> {
-    // If the process ends instead, it is we who open the other side, so that the test fails instead of hanging.
+    // If the process ends instead, this opens the other side, so that the test fails and does not
+    // hang.
     child.status.then(() => Deno.openSync(`${this.#directory}/begun`, { read: true, write: true }).close());
     return await Deno.open(`${this.#directory}/begun`);
   }
 
-  /** Lets it go on, for as long as the result is open. */
+  /** Lets the program continue while the result is open. */
   letGo(): Deno.FsFile {
     return Deno.openSync(`${this.#directory}/gate`, { read: true, write: true });
   }

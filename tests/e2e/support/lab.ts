@@ -1,6 +1,6 @@
 /**
- * The practice network, for tests: on a machine of their own, so that they neither meet a lab of the user's, nor each
- * other, nor anything that leads out.
+ * The practice network for tests. Each lab has its own machine, so that it meets neither the user's
+ * lab, nor another test's, nor a way out.
  *
  * ```
  *   test ── nsenter ──► machine: lo and an empty /run ── ip netns exec ──► vm, gw0, …, csail
@@ -16,12 +16,13 @@ import assert from "node:assert/strict";
 import { inside } from "../../../src/lab/exec.ts";
 import { type Ended, ONION, run } from "./program.ts";
 
-/** What a test in the lab needs of the machine it runs on. */
+/** The needs of a test in the lab. */
 export const LAB_NEEDS = ["root", "namespaces", "nsenter", "ip", "nft"];
 
 /**
- * Gives up the way out and the view of other namespaces, says `ready`, and stays until its standard input ends. What
- * others have mounted below /run would go from here, too, when they take it away.
+ * Drops the way out and the view of other namespaces, prints `ready`, and waits until its standard
+ * input ends. Mounts of others below /run must not be seen here, because they may be unmounted at
+ * any time.
  */
 const HOLD = `
   cut -d ' ' -f 5 /proc/self/mountinfo | grep '^/run/' | sort -r | while read -r path; do
@@ -33,7 +34,9 @@ const HOLD = `
   exec cat
 `;
 
-/** A network and a `/run` of a test's own. Processes, files and programs are the host's. */
+/**
+ * A machine with its own network and `/run`. Processes, files and programs are those of the host.
+ */
 export class Machine implements AsyncDisposable {
   readonly #holder: Deno.ChildProcess;
 
@@ -41,7 +44,7 @@ export class Machine implements AsyncDisposable {
     this.#holder = holder;
   }
 
-  /** Makes one. */
+  /** Creates a machine. */
   static async make(): Promise<Machine> {
     const holder = new Deno.Command("unshare", {
       args: ["--mount", "--net", "sh", "-euc", HOLD],
@@ -53,7 +56,9 @@ export class Machine implements AsyncDisposable {
     return new Machine(holder);
   }
 
-  /** Words to put before a command line, so that it runs on this machine as the same process, in the same directory. */
+  /**
+   * A prefix that runs a command line on this machine, as the same process in the same directory.
+   */
   get enter(): [string, ...string[]] {
     return ["nsenter", "--target", `${this.#holder.pid}`, "--mount", "--net", "--wd=.", "--"];
   }
@@ -76,7 +81,10 @@ export class Machine implements AsyncDisposable {
     return this.run([ONION, ...args]);
   }
 
-  /** What changes to this machine could be seen by: its network, its firewall, its mounts, its `/run`, its `/etc`. */
+  /**
+   * Everything that a change to this machine would show in: network, firewall, mounts, `/run`,
+   * `/etc`.
+   */
   async snapshot(): Promise<Record<string, string>> {
     const views = {
       links: ["ip", "-details", "link"],
@@ -103,7 +111,7 @@ export class Machine implements AsyncDisposable {
   }
 }
 
-/** The practice network, up. At the end of its block it is down, with everything that ran in it. */
+/** The practice network. It is up until the end of its block, and so are the programs in it. */
 export class Lab implements AsyncDisposable {
   readonly machine: Machine;
 
@@ -112,9 +120,9 @@ export class Lab implements AsyncDisposable {
   }
 
   /**
-   * Makes it.
+   * Brings it up.
    *
-   * @param faults what is wrong with it, as `onion lab up` takes it, e.g. `--dead-router`
+   * @param faults options of `onion lab up`, e.g. `--dead-router`
    */
   static async up(...faults: string[]): Promise<Lab> {
     const machine = await Machine.make();
@@ -124,7 +132,7 @@ export class Lab implements AsyncDisposable {
     assert.fail(`onion lab up: ${stderr}`);
   }
 
-  /** Words to put before a command line, so that it runs in a party of the lab as the same process. */
+  /** A prefix that runs a command line in a party of the lab, as the same process. */
   inside(party: string): string[] {
     return [...this.machine.enter, ...inside(party, [])];
   }

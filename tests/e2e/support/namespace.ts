@@ -1,5 +1,5 @@
 /**
- * A network namespace: a network of its own, with loopback in it and no way out. What a test sends stays there.
+ * A network namespace with loopback only, so that nothing a test sends gets out.
  *
  * @module
  */
@@ -8,15 +8,18 @@ import { type Ended, run } from "./program.ts";
 
 let made = 0;
 
-/** A network namespace with loopback up. At the end of its block it is gone, and so is every process in it. */
+/**
+ * A network namespace with loopback up. At the end of its block, it and all processes in it are
+ * gone.
+ */
 export class Namespace implements AsyncDisposable {
   private constructor(readonly name: string) {}
 
   /**
-   * Makes one under a name of its own.
+   * Creates a namespace with a unique name.
    *
-   * @param ipv6 whether interfaces that are made later have IPv6 too: then the kernel sends packets and gives
-   * addresses of its own accord
+   * @param ipv6 whether later interfaces have IPv6. If so, the kernel adds addresses and sends
+   * packets by itself.
    */
   static async make({ ipv6 = true } = {}): Promise<Namespace> {
     const namespace = new Namespace(`onion-e2e-${Deno.pid}-${++made}`);
@@ -26,7 +29,7 @@ export class Namespace implements AsyncDisposable {
     return namespace;
   }
 
-  /** Words to put before a command line, so that it runs in this namespace as the same process. */
+  /** A prefix that runs a command line in this namespace, as the same process. */
   get enter(): string[] {
     return ["ip", "netns", "exec", this.name];
   }
@@ -37,7 +40,7 @@ export class Namespace implements AsyncDisposable {
     return run(command!, words);
   }
 
-  /** Runs `ip` on this namespace, and insists that it succeeds. */
+  /** Runs `ip` on this namespace, and asserts that it succeeds. */
   ip(...args: string[]): Promise<string> {
     return ip("-netns", this.name, ...args);
   }
@@ -49,7 +52,7 @@ export class Namespace implements AsyncDisposable {
     );
   }
 
-  /** What a journal calls this namespace: its inode. */
+  /** The inode, by which a journal names this namespace. */
   get inode(): string {
     return String(Deno.statSync(`/run/netns/${this.name}`).ino);
   }
@@ -59,7 +62,7 @@ export class Namespace implements AsyncDisposable {
       try {
         Deno.kill(pid, "SIGKILL");
       } catch {
-        // It has ended since.
+        // Ended in the meantime.
       }
     }
     await ip("netns", "delete", this.name);

@@ -1,14 +1,14 @@
 /**
- * A user who may do nothing that is not for everybody.
+ * A user without any privilege.
  *
  * @module
  */
 import { needing, ONION } from "./program.ts";
 
-/** User and group id. */
+/** The user and group id. */
 export const NOBODY_ID = 65534;
 
-/** Words before a command line that is to run as nobody. */
+/** A prefix that runs a command line as nobody. */
 export const AS_NOBODY: readonly string[] = [
   "setpriv",
   `--reuid=${NOBODY_ID}`,
@@ -17,14 +17,18 @@ export const AS_NOBODY: readonly string[] = [
   "--bounding-set=-all",
 ];
 
-/** As {@linkcode needing}, for a test that runs the executable as nobody: a checkout in somebody's home is closed to them. */
+/**
+ * Like {@linkcode needing}, for a test that runs the executable as nobody, who cannot read a
+ * checkout in a home directory.
+ */
 export function needingNobody(name: string, ...needs: string[]): { name: string; ignore: boolean } {
   return needingForNobody(name, ONION, "a checkout", needs);
 }
 
-/** The same, for a test that runs Deno as nobody. */
+/** Like {@linkcode needingNobody}, for a test that runs Deno as nobody, with a file in the checkout. */
 export function needingNobodysDeno(name: string, ...needs: string[]): { name: string; ignore: boolean } {
-  return needingForNobody(name, Deno.execPath(), "a Deno", needs);
+  const start = needingNobody(name, ...needs);
+  return start.ignore ? start : needingForNobody(name, Deno.execPath(), "a Deno", needs);
 }
 
 function needingForNobody(

@@ -1,5 +1,5 @@
 /**
- * A run of the executable as a user has it in a terminal: started, read, signalled, ended.
+ * A run of the executable, used as in a terminal: start it, read it, signal it, end it.
  *
  * @module
  */
@@ -7,19 +7,19 @@ import assert from "node:assert/strict";
 import type { Namespace } from "./namespace.ts";
 import { ONION, run, scratchDirectory } from "./program.ts";
 
-/** Milliseconds after which a run that hangs is killed, so that its test fails instead of waiting for ever. */
+/** Milliseconds after which a run is killed, so that a test fails and does not hang. */
 const LIMIT = 60_000;
 
 /** Where and how a run is started. */
 export interface Circumstances {
-  /** The network it runs in; without one, the host's, where it must not change anything. */
+  /** Its network; by default the host's, where it must not change anything. */
   readonly namespace?: Namespace;
-  /** Words before the command line, of programs that become the one they are given: `setpriv …`, `unshare …`. */
+  /** A prefix of programs that become the rest of the command line: `setpriv …`, `unshare …`. */
   readonly via?: readonly string[];
   readonly env?: Record<string, string>;
-  /** The directory it is started in, where its log files go; without one, it has one of its own. */
+  /** Its working directory, which gets the log files; by default a temporary one. */
   readonly directory?: string;
-  /** Whether it has a process group of its own, as a shell gives to what it starts in a terminal. */
+  /** Whether it gets its own process group, as from a shell in a terminal. */
   readonly group?: boolean;
 }
 
@@ -31,30 +31,31 @@ export interface End {
   readonly stderr: string;
 }
 
-/** What `ready` says. */
+/** The contents of the `ready` line. */
 interface Ready {
   readonly line: string;
-  /** Process id of the first router. */
+  /** The pid of the first router. */
   readonly router: number;
-  /** Process ids of all routers, in order. */
+  /** The pids of all routers, in order. */
   readonly routers: readonly number[];
 }
 
 /**
- * Opens the descriptor that all processes of a run inherit, and becomes the program. It is closed when the last of
- * them has ended, however that came: no process can be overlooked, and there is nothing to poll.
+ * Opens a descriptor that all processes of a run inherit, and becomes the program. The kernel
+ * closes it when the last of them has ended, so no process is overlooked, and nothing needs
+ * polling.
  */
 const HOLD = 'exec 9>"$1"; shift; exec "$@"';
 
 let warm: Promise<unknown> | undefined;
 
-/** One run. At the end of its block it has ended, be it by force, and its directory is gone. */
+/** A run. At the end of its block it has ended, if need be by force, and its directory is gone. */
 export class Onion implements AsyncDisposable {
   readonly stdout: Text;
   readonly stderr: Text;
-  /** Resolves when the process has ended and everything that it said has been read. */
+  /** Resolves when the process has ended and all its output has been read. */
   readonly ended: Promise<End>;
-  /** Resolves when no process of the run is left, its routers included. */
+  /** Resolves when no process of the run is left, including routers. */
   readonly gone: Promise<void>;
   readonly directory: string;
   readonly #child: Deno.ChildProcess;
@@ -71,7 +72,7 @@ export class Onion implements AsyncDisposable {
     this.gone = this.ended.then(() => hold.released());
   }
 
-  /** Starts `onion` with these arguments. The cache of a self-extracting executable has been filled by then. */
+  /** Starts `onion`. The first call fills the cache of a self-extracting executable before. */
   static async start(args: readonly string[], circumstances: Circumstances = {}): Promise<Onion> {
     const { namespace, via = [], env = {}, group = false } = circumstances;
     await (warm ??= run(ONION, ["--version"]));
@@ -95,7 +96,7 @@ export class Onion implements AsyncDisposable {
     return this.#child.pid;
   }
 
-  /** Waits for the line that says it is ready. */
+  /** Waits for the `ready` line. */
   async ready(): Promise<Ready> {
     const [line] = await this.stdout.find(/^ready: .*$/m).catch(async (cause) => {
       throw new Error(`not ready: ${JSON.stringify(await this.ended)}`, { cause });
@@ -106,16 +107,18 @@ export class Onion implements AsyncDisposable {
     return { line, router: routers[0]!, routers };
   }
 
-  /** Sends a signal to its first process, or, with a group of its own, to all of them as a terminal does. */
+  /**
+   * Signals its first process; or, with its own process group, all processes, as a terminal does.
+   */
   kill(signal: Deno.Signal, target: "process" | "group" = "process"): void {
     try {
       Deno.kill(target === "group" ? -this.pid : this.pid, signal);
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error; // it has ended
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // already ended
     }
   }
 
-  /** Ends it as a user does, and waits until nothing of it is left. */
+  /** Ends it as a user would, and waits until no process is left. */
   async end(signal: Deno.Signal = "SIGINT"): Promise<End> {
     this.kill(signal);
     const end = await this.ended;
@@ -123,7 +126,7 @@ export class Onion implements AsyncDisposable {
     return end;
   }
 
-  /** Waits until its log file names the ports of proxy and router. */
+  /** Waits until its log names the ports of proxy and router. */
   async ports(stage: number): Promise<{ proxy: number; router: number }> {
     const said = await this.logged(
       `stage${stage}.proxy.out`,
@@ -132,7 +135,7 @@ export class Onion implements AsyncDisposable {
     return { proxy: Number(said[1]), router: Number(said[2]) };
   }
 
-  /** Waits until what is in one of its log files by then matches: they are written in the background. */
+  /** Waits until a log file matches; log files are written in the background. */
   async logged(file: string, pattern: RegExp): Promise<RegExpExecArray> {
     using changes = Deno.watchFs(this.directory);
     const find = () => pattern.exec(Deno.readTextFileSync(`${this.directory}/${file}`));
@@ -141,7 +144,7 @@ export class Onion implements AsyncDisposable {
     return match;
   }
 
-  /** The lines of one of its classic log files, e.g. of `stage2.proxy.out`, when it has ended. */
+  /** The lines of a classic log file after the end, e.g. `stage2.proxy.out`. */
   log(file: string): string[] {
     const text = Deno.readTextFileSync(`${this.directory}/${file}`);
     assert.ok(text.endsWith("\n"), `${file} ends within a line`);
@@ -164,15 +167,15 @@ export class Onion implements AsyncDisposable {
   }
 }
 
-/** The processes that a process has started and that have not ended. */
+/** The running children of a process. */
 export function childrenOf(pid: number): number[] {
   return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(" ").map(Number);
 }
 
-/** What a process has said so far. */
+/** The output of a process so far. */
 export class Text {
   text = "";
-  /** Resolves when it has said everything. */
+  /** Resolves at the end of the output. */
   readonly whole: Promise<void>;
   #more = Promise.withResolvers<void>();
   #isWhole = false;
@@ -181,7 +184,7 @@ export class Text {
     this.whole = this.#read(stream);
   }
 
-  /** Waits until what was said so far, up to its last line end, matches. */
+  /** Waits until the complete lines so far match. */
   async find(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       const match = pattern.exec(this.text.slice(0, this.text.lastIndexOf("\n") + 1));
@@ -206,7 +209,7 @@ export class Text {
   }
 }
 
-/** A named pipe that everybody who shall end holds open. */
+/** A named pipe that all processes of a run hold open. */
 class Hold implements Disposable {
   readonly path: string;
   readonly #ours: Deno.FsFile;
@@ -214,7 +217,7 @@ class Hold implements Disposable {
 
   private constructor(path: string) {
     this.path = path;
-    // Open for both, or opening would wait for the other side.
+    // Opened for reading and writing, because otherwise opening waits for the other side.
     this.#ours = Deno.openSync(path, { read: true, write: true });
     this.#reader = Deno.openSync(path, { read: true });
   }
@@ -224,7 +227,7 @@ class Hold implements Disposable {
     return new Hold(path);
   }
 
-  /** Resolves when nobody holds it any more. Who is to hold it must have opened it by now. */
+  /** Resolves when no process holds the pipe. Its holders must have opened it before the call. */
   async released(): Promise<void> {
     this.#ours.close();
     await this.#reader.read(new Uint8Array(1));

@@ -1,5 +1,5 @@
 /**
- * Programs under test: run to their end, and looked at from outside.
+ * Programs under test, and what a test needs to run them.
  *
  * @module
  */
@@ -7,10 +7,10 @@ import { VERSION } from "../../../src/run/self.ts";
 import { DIST, exists, ROOT } from "../../../scripts/project.ts";
 import { selfExtracting } from "../../../scripts/self_extracting.ts";
 
-/** The executable that `deno task build` made. */
+/** The executable built by `deno task build`. */
 export const ONION = `${ROOT}onion`;
 
-/** What `--version` prints in the self-extracting kind. */
+/** The output of `--version` of the self-extracting kind. */
 export const EXTRACTED_VERSION = `onion ${VERSION} (Deno ${Deno.version.deno}, self-extracting)\n`;
 
 /** How a program ended. */
@@ -34,7 +34,9 @@ export async function run(
 
 let extracting: Promise<string> | undefined;
 
-/** Path of a self-extracting executable: `./onion`, or one made beside it where `deno compile` made that. */
+/**
+ * The path of a self-extracting executable: `./onion`, or another one if `deno compile` made that.
+ */
 export function selfExtractingOnion(): Promise<string> {
   return extracting ??= (async () => {
     using file = Deno.openSync(ONION);
@@ -47,22 +49,29 @@ export function selfExtractingOnion(): Promise<string> {
   })();
 }
 
-/** A directory that is gone at the end of the block, under `dist/`, because /tmp may be small or mounted noexec. */
+/**
+ * A temporary directory under `dist/`, because /tmp may be small or mounted noexec. It is gone at
+ * the end of its block.
+ */
 export function scratchDirectory(): Disposable & { readonly path: string } {
   const path = Deno.makeTempDirSync({ dir: DIST, prefix: "test." });
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 
 /**
- * The first need that this machine doesn't meet; nothing if it meets them all.
+ * The first need that this machine does not meet, if any.
  *
- * @param needs tools, `root`, or `namespaces`: leave to make mount, network and process namespaces
+ * @param needs names of tools, `root`, or `namespaces`: permission to create mount, network and
+ * process namespaces
  */
 function missing(...needs: string[]): string | undefined {
   return needs.find((need) => !has(need));
 }
 
-/** The start of a test's definition: ignored, with the reason behind its name, where something is missing. */
+/**
+ * The name of a test, and whether to ignore it because of a missing need, which then follows the
+ * name.
+ */
 export function needing(name: string, ...needs: string[]): { name: string; ignore: boolean } {
   const lack = missing(...needs);
   return lack === undefined ? { name, ignore: false } : { name: `${name} (needs ${lack})`, ignore: true };
@@ -76,7 +85,7 @@ function has(need: string): boolean {
 
 let may: boolean | undefined;
 
-/** Root in a container may lack the right to make them. */
+/** Root in a container may not be allowed to create namespaces. */
 function namespaces(): boolean {
   return may ??= has("root") && has("unshare") &&
     new Deno.Command("unshare", { args: ["--mount", "--net", "--pid", "--fork", "true"], stderr: "null" })

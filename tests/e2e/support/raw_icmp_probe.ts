@@ -1,5 +1,6 @@
 /**
- * Sends the same messages by any ICMP socket, and tells what came of it. As a program, by a socket of the kernel's:
+ * Sends a fixed set of messages by any ICMP socket, and reports the outcome. As a program, it uses
+ * a kernel socket:
  *
  *     deno run -A raw_icmp_probe.ts lo 192.0.2.1
  *
@@ -13,7 +14,7 @@ import { address, echo, pattern, poisoned, readIpv4 } from "../../support/packet
 import { dotted } from "../../support/ping.ts";
 import type { IpAddress } from "../../../src/ip/address.ts";
 
-/** What a socket made of one message: how it was sent, and what came back. */
+/** The outcome of one message: the result of sending, and the replies. */
 export interface Observation {
   readonly sent: string;
   readonly came: readonly string[];
@@ -21,7 +22,7 @@ export interface Observation {
 
 const PLAIN = { ttl: 64, typeOfService: 0, dontFragment: false };
 
-/** Bytes of data, and what the header shall say. */
+/** The bytes of data and header fields of each message. */
 const MESSAGES: readonly [size: number, fields: Partial<OutgoingFields>][] = [
   [56, {}],
   [56, { ttl: 9, typeOfService: 0xb8, dontFragment: true }],
@@ -38,7 +39,7 @@ const MESSAGES: readonly [size: number, fields: Partial<OutgoingFields>][] = [
 /**
  * Pings a host by a socket.
  *
- * @param rest resolves when what is under way has had time to come
+ * @param rest resolves when replies have had time to arrive
  */
 export async function probe(
   socket: IcmpSocket,
@@ -52,7 +53,7 @@ export async function probe(
     await rest();
     const came = [];
     for (const into = poisoned(); socket.receive(into);) {
-      // The identification is the kernel's own affair.
+      // The kernel chooses the identification.
       const { source, destination, tos, ttl, dontFragment, moreFragments, offset, payload } = readIpv4(
         into.copy(),
       );
@@ -73,6 +74,6 @@ export async function probe(
 if (import.meta.main) {
   const [device, own] = Deno.args as [string, string];
   using fd = openRawIcmp({ address: address(own), device, types: [0, 3, 11, 12] }, 1 << 20);
-  const rest = () => new Promise<void>((resolve) => setTimeout(resolve, 5)); // the kernel's loopback takes no time
+  const rest = () => new Promise<void>((resolve) => setTimeout(resolve, 5)); // loopback takes less
   console.log(JSON.stringify(await probe(new RawIcmpSocket(fd.number), address(own), rest)));
 }

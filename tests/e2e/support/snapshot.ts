@@ -1,5 +1,6 @@
 /**
- * What a run may change on a host, as the host's own tools show it, to compare before and after.
+ * Everything that a run may change on a host, as the host's tools show it, to compare before and
+ * after.
  *
  * @module
  */
@@ -14,20 +15,20 @@ export interface Snapshot {
   readonly routes: string;
   readonly firewall: string;
   readonly processes: readonly number[];
-  /** Names of the journals that tell of this namespace. */
+  /** The names of the journals about this namespace. */
   readonly journals: readonly string[];
 }
 
-/** Looks at everything. */
+/** Takes a snapshot. */
 export async function snapshot(namespace: Namespace): Promise<Snapshot> {
-  // First and alone: the tools below run in the namespace too.
+  // First and alone, because the tools below run in the namespace too.
   const processes = await namespace.processes();
   const [links, addresses, rules, routes, firewall] = await Promise.all([
     namespace.ip("-details", "link", "show"),
     namespace.ip("address", "show"),
     namespace.ip("rule", "show"),
     namespace.ip("-4", "route", "show", "table", "all"),
-    // Without nft there is nothing that could have changed a rule.
+    // Without nft, nothing could have changed a rule.
     namespace.run("nft", "list", "ruleset").then((nft) => nft.stdout),
   ]);
   return {
@@ -41,12 +42,15 @@ export async function snapshot(namespace: Namespace): Promise<Snapshot> {
   };
 }
 
-/** Without what is no setting: the queue of a link that has ever been up, and whether somebody is attached to a TUN. */
+/**
+ * Removes what is not a setting: the queue of a link that has been up, and whether a process is
+ * attached to a TUN.
+ */
 function settled(text: string): string {
   return text.replaceAll(/ qdisc \S+| state \S+|NO-CARRIER,|,LOWER_UP| linkdown/g, "");
 }
 
-/** Journals of other namespaces belong to somebody else, who may be at work right now. */
+/** Ignores journals of other namespaces, because other tests may run there right now. */
 function journalsOf(namespace: Namespace): string[] {
   return names(JOURNAL_DIR).filter((name) => {
     try {

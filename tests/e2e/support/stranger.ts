@@ -1,5 +1,5 @@
 /**
- * A local user without rights, and what they can do to a run: send datagrams to its ports.
+ * A local user without privileges, who sends datagrams to the ports of a run.
  *
  * @module
  */
@@ -9,14 +9,14 @@ import type { Lab } from "./lab.ts";
 import { AS_NOBODY, NOBODY_ID } from "./nobody.ts";
 import { scratchDirectory } from "./program.ts";
 
-/** What is sent from where to where; without a port, from any. */
+/** A datagram with its source and destination; without a source port, from any port. */
 export interface Shot {
   readonly from: { readonly address: string; readonly port?: number };
   readonly to: number;
   readonly payload: Uint8Array;
 }
 
-/** A socket for each sender, one datagram after the other. */
+/** Sends datagrams in order, by one socket for each source. */
 const SEND = `
   const sockets = new Map();
   for (const { address, port, to, hex } of JSON.parse(Deno.readTextFileSync(Deno.args[0]))) {
@@ -29,15 +29,15 @@ const SEND = `
   }
 `;
 
-/** A place that a socket may be bound to. */
+/** A place to bind a socket to. */
 interface Place {
   readonly address: string;
-  /** The interface that the socket is bound to before; to none where it is empty. */
+  /** The interface to bind the socket to first; empty for none. */
   readonly device: string;
   readonly port: number;
 }
 
-/** Binds a socket to each place, and prints what came of that. */
+/** Binds a socket to each place, and prints the results. */
 const SQUAT = `
   const [AF_INET, SOCK_DGRAM, SOL_SOCKET, SO_BINDTODEVICE, EADDRINUSE] = [2, 2, 1, 25, 98];
   const { symbols: libc } = Deno.dlopen("libc.so.6", {
@@ -60,12 +60,15 @@ const SQUAT = `
   console.log(JSON.stringify(outcomes));
 `;
 
-/** Tries to bind a socket to each of these places in the VM, as nobody: `taken`, or why not. */
+/**
+ * Binds a socket to each of these places in the VM, as nobody. Returns `taken` or the error for
+ * each.
+ */
 export async function squat(lab: Lab, places: readonly Place[]): Promise<string[]> {
   return JSON.parse(await evaluate(lab, SQUAT, places));
 }
 
-/** Sends them from the VM, as nobody. */
+/** Sends datagrams in the VM, as nobody. */
 export async function shoot(lab: Lab, shots: readonly Shot[]): Promise<void> {
   const told = shots.map(({ from: { address, port = 0 }, to, payload }) => ({
     ...{ address, port, to },
@@ -74,7 +77,7 @@ export async function shoot(lab: Lab, shots: readonly Shot[]): Promise<void> {
   await evaluate(lab, SEND, told);
 }
 
-/** Runs a program in the VM, as nobody, which finds its orders in the file that it is given: what it prints. */
+/** Runs a program in the VM, as nobody, with a file of orders. Returns its output. */
 async function evaluate(lab: Lab, program: string, orders: unknown): Promise<string> {
   using scratch = scratchDirectory();
   const file = `${scratch.path}/orders.json`;
@@ -86,16 +89,16 @@ async function evaluate(lab: Lab, program: string, orders: unknown): Promise<str
   return stdout;
 }
 
-/** The UDP ports that a process listens on, as the kernel knows. */
+/** The UDP ports that a process listens on, from /proc. */
 export function udpPorts(pid: number): number[] {
   const sockets = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => {
     try {
       return /^socket:\[(\d+)\]$/.exec(Deno.readLinkSync(`/proc/${pid}/fd/${name}`))?.[1];
     } catch {
-      return undefined; // closed since
+      return undefined; // closed in the meantime
     }
   });
-  // proc(5): local address and port in hexadecimal come second, and the inode tenth.
+  // proc(5): the second field has the local address and port in hex, the tenth the inode.
   const lines = Deno.readTextFileSync(`/proc/${pid}/net/udp`).trimEnd().split("\n").slice(1);
   return lines.map((line) => line.trim().split(/\s+/))
     .filter((fields) => sockets.includes(fields[9]))
