@@ -7,7 +7,7 @@
  */
 import { addAddress, setMtu, takeUp } from "../../sys/interface.ts";
 import { type Action, toWords } from "../plan/action.ts";
-import { execute, failure } from "./programs.ts";
+import { type BatchOptions, execute, executeBatch, failure, ipCommand } from "./programs.ts";
 import { writeSysctl } from "./sysctl.ts";
 
 /**
@@ -22,6 +22,17 @@ export async function carryOut(action: Action): Promise<void> {
   } catch (cause) {
     throw failure(toWords(action), (cause as Error).message, cause);
   }
+}
+
+/**
+ * Carries out a single action, or several commands of `ip` with one process.
+ *
+ * @throws {BatchError} if one of several fails
+ */
+export async function carryOutTogether(actions: readonly Action[], how?: BatchOptions): Promise<void> {
+  const commands = actions.map(ipCommand).filter((each) => each !== undefined);
+  if (commands.length > 1) await executeBatch(commands, how);
+  else for (const action of actions) await carryOut(action);
 }
 
 function tellKernel(action: Exclude<Action, { kind: "command" }>): void {

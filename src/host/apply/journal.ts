@@ -7,10 +7,8 @@
  */
 import { ExitCode, OperatorError } from "../../errors.ts";
 import type { UndoAction } from "../plan/action.ts";
-import { carryOut } from "./actions.ts";
+import { carryOutTogether } from "./actions.ts";
 import {
-  appendEntries,
-  createJournal,
   type Entry,
   JOURNAL_DIR,
   journalPath,
@@ -20,10 +18,10 @@ import {
   readJournal,
   removeJournal,
   removeUnfinished,
-  replaceEntries,
+  writeJournal,
 } from "./journal_file.ts";
-import { isAlive, ownerOf, placeOf } from "./owner.ts";
-import { BatchError, executeBatch, type IpCommand, ipCommand } from "./programs.ts";
+import { isAlive, type Owner, ownerOf, placeOf } from "./owner.ts";
+import { BatchError, ipCommand } from "./programs.ts";
 
 /** The outcome of undoing one change. */
 export interface Undone {
@@ -49,6 +47,8 @@ const GONE = new RegExp([
 export class Journal implements AsyncDisposable {
   readonly #path: string;
   readonly #entries: Entry[] = [];
+  /** Undefined until something is recorded, because finding it out takes a while. */
+  #owner: Owner | undefined;
 
   /** @param dir the directory of all journals */
   constructor(dir: string = JOURNAL_DIR) {
@@ -63,7 +63,8 @@ export class Journal implements AsyncDisposable {
    *   {@linkcode BatchError} reports as done
    */
   async change(entries: readonly (Entry | undefined)[], make: () => Promise<unknown>): Promise<void> {
-    this.#record(entries.filter((entry) => entry !== undefined));
+    const recorded = (some: typeof entries) => some.filter((entry) => entry !== undefined);
+    if (recorded(entries).length > 0) this.#write([...this.#entries, ...recorded(entries)]);
     let done = 0;
     try {
       await make();
@@ -73,26 +74,25 @@ export class Journal implements AsyncDisposable {
       if (error instanceof BatchError) done = error.done ?? entries.length;
       throw error;
     } finally {
-      this.#entries.push(...entries.slice(0, done).filter((entry) => entry !== undefined));
+      this.#entries.push(...recorded(entries.slice(0, done)));
       // The run may go on without the others, and then nobody must undo them.
-      if (entries.slice(done).some((entry) => entry !== undefined)) replaceEntries(this.#path, this.#entries);
+      if (recorded(entries.slice(done)).length > 0) this.#write(this.#entries);
     }
   }
 
   /** Undoes every change, the last one first, and removes the journal. */
   async undo(): Promise<Undone[]> {
-    return await undoJournal(this.#path, this.#entries.splice(0));
+    if (this.#owner === undefined) return [];
+    return await undoJournal(this.#path, this.#owner, this.#entries.splice(0));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.undo();
   }
 
-  #record(entries: readonly Entry[]): void {
-    if (entries.length === 0) return;
+  #write(entries: readonly Entry[]): void {
     try {
-      if (this.#entries.length > 0) appendEntries(this.#path, entries);
-      else createJournal(this.#path, ownerOf(Deno.pid), entries);
+      writeJournal(this.#path, this.#owner ??= ownerOf(Deno.pid), entries);
     } catch (cause) {
       throw new OperatorError(
         `cannot write the journal ${this.#path}: ${(cause as Error).message}`,
@@ -123,7 +123,7 @@ export async function undoLeftovers(dir: string = JOURNAL_DIR): Promise<Undone[]
     if (isAlive(journal.owner)) continue;
     switch (placeOf(journal.owner)) {
       case "here":
-        undone.push(...await undoJournal(path, journal.entries));
+        undone.push(...await undoJournal(path, journal.owner, journal.entries));
         break;
       case "nowhere":
         removeJournal(path);
@@ -170,7 +170,7 @@ export function requireJournals(dir: string = JOURNAL_DIR): void {
  * Undoes a journal's changes and removes it. A change that cannot be undone stays in it, for
  * another try.
  */
-async function undoJournal(path: string, entries: readonly Entry[]): Promise<Undone[]> {
+async function undoJournal(path: string, owner: Owner, entries: readonly Entry[]): Promise<Undone[]> {
   const undone: Undone[] = [];
   const left: Entry[] = [];
   const rest = entries.toReversed();
@@ -188,29 +188,23 @@ async function undoJournal(path: string, entries: readonly Entry[]): Promise<Und
     }
   }
   if (left.length === 0) removeJournal(path);
-  else if (left.length < entries.length) replaceEntries(path, left);
+  else if (left.length < entries.length) writeJournal(path, owner, left);
   return undone;
 }
 
 /**
- * Carries out the first action, or as many as one `ip` process can: how many succeeded, and why the
- * next one failed.
+ * Carries out the first action, or as many as one `ip` process can. Returns how many succeeded, and
+ * why the next one failed.
  */
 async function carryOutFirst(actions: readonly UndoAction[]): Promise<{ done: number; error?: Error }> {
-  const batch = leadingIpCommands(actions);
+  const other = actions.findIndex((action) => ipCommand(action) === undefined);
+  const first = actions.slice(0, other < 0 ? actions.length : Math.max(1, other));
   try {
-    if (batch.length > 1) await executeBatch(batch);
-    else await carryOut(actions[0]!);
-    return { done: Math.max(1, batch.length) };
+    await carryOutTogether(first);
+    return { done: first.length };
   } catch (error) {
     if (!(error instanceof BatchError)) return { done: 0, error: error as Error };
     // If nobody knows how far it got, they are tried one by one.
     return error.done === undefined ? await carryOutFirst(actions.slice(0, 1)) : { done: error.done, error };
   }
-}
-
-function leadingIpCommands(actions: readonly UndoAction[]): IpCommand[] {
-  const commands = actions.map(ipCommand);
-  const end = commands.indexOf(undefined);
-  return commands.slice(0, end < 0 ? commands.length : end).filter((each) => each !== undefined);
 }

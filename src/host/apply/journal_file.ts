@@ -57,20 +57,21 @@ export function readJournal(path: string): JournalText | "unreadable" | undefine
   return { owner, entries: entries.map(decodeEntry).filter((entry) => entry !== undefined) };
 }
 
-/** Creates a journal in one step, because another run must never see one without its owner. */
-export function createJournal(path: string, owner: Owner, entries: readonly Entry[]): void {
-  create(path, `${JSON.stringify(owner)}\n${linesOf(entries)}`);
-}
-
-/** Adds entries to a journal. */
-export function appendEntries(path: string, entries: readonly Entry[]): void {
-  Deno.writeTextFileSync(path, linesOf(entries), { append: true });
-}
-
-/** Replaces the entries of a journal, and keeps its owner. */
-export function replaceEntries(path: string, entries: readonly Entry[]): void {
-  const [header] = Deno.readTextFileSync(path).split("\n");
-  create(path, `${header}\n${linesOf(entries)}`);
+/** Writes a journal in one step, because another run must never see half of one. */
+export function writeJournal(path: string, owner: Owner, entries: readonly Entry[]): void {
+  const lines = [owner, ...entries.map(({ change, undo }) => ({ change, undo: encodeUndo(undo) }))];
+  const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+  const unfinished = `${path}.${Deno.pid}.new`;
+  for (let tries = 3;; tries--) {
+    try {
+      Deno.mkdirSync(directoryOf(path), { recursive: true, mode: 0o700 });
+      Deno.writeTextFileSync(unfinished, text, { mode: 0o600 });
+      return Deno.renameSync(unfinished, path);
+    } catch (error) {
+      // Another run ended in between and removed the empty directory.
+      if (!(error instanceof Deno.errors.NotFound) || tries === 0) throw error;
+    }
+  }
 }
 
 /** Removes a journal, and the directory if no other is left. */
@@ -102,12 +103,6 @@ export function mayList(dir: string): boolean {
   }
 }
 
-function linesOf(entries: readonly Entry[]): string {
-  return entries.map(({ change, undo }) => `${JSON.stringify({ change, undo: encodeUndo(undo) })}\n`).join(
-    "",
-  );
-}
-
 function encodeUndo(undo: UndoAction): unknown {
   return undo.kind === "command" ? undo.words : { sysctl: undo.name, value: undo.value };
 }
@@ -129,20 +124,6 @@ function decodeUndo(value: unknown): UndoAction | undefined {
   const [, name, text] = /^sysctl -w ([^= ]+)=([^ ]*)$/.exec(value.join(" ")) ?? [];
   if (name !== undefined) return { kind: "set sysctl", name, value: text! }; // of an older version
   return command(program, ...args);
-}
-
-function create(path: string, text: string): void {
-  const unfinished = `${path}.${Deno.pid}.new`;
-  for (let tries = 3;; tries--) {
-    try {
-      Deno.mkdirSync(directoryOf(path), { recursive: true, mode: 0o700 });
-      Deno.writeTextFileSync(unfinished, text, { mode: 0o600 });
-      return Deno.renameSync(unfinished, path);
-    } catch (error) {
-      // Another run ended in between and removed the empty directory.
-      if (!(error instanceof Deno.errors.NotFound) || tries === 0) throw error;
-    }
-  }
 }
 
 function namesIn(dir: string): string[] {

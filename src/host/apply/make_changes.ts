@@ -7,9 +7,9 @@ import { OperatorError } from "../../errors.ts";
 import { unlessAborted } from "../../sys/abort.ts";
 import { sleep } from "../../sys/timer.ts";
 import type { Change } from "../plan/change.ts";
-import { carryOut } from "./actions.ts";
+import { carryOutTogether } from "./actions.ts";
 import type { Journal } from "./journal.ts";
-import { BatchError, executeBatch, type IpCommand, ipCommand } from "./programs.ts";
+import { BatchError, ipCommand } from "./programs.ts";
 
 /** An optional change that could not be made. */
 export interface NotMade {
@@ -43,16 +43,17 @@ export async function makeChanges(
   const notMade: NotMade[] = [];
   const entryOf = ({ what, undo, goesWithTun = false }: Change) =>
     goesWithTun && !tunStays ? undefined : { change: what, undo };
-  for (const step of steps(changes)) {
+  for (const batch of batches(changes)) {
     over?.throwIfAborted();
     try {
-      await journal.change(step.changes.map(entryOf), () => make(step));
+      const actions = batch.map(({ make }) => make);
+      await journal.change(batch.map(entryOf), () => carryOutTogether(actions, { mayBeCutShort: true }));
     } catch (error) {
       if (over !== undefined && error instanceof BatchError && error.signal !== null) {
         await unlessAborted(sleep(SAME_SIGNAL), over);
       }
-      // An optional change is a step of its own.
-      const [first] = step.changes;
+      // An optional change is made by itself.
+      const [first] = batch;
       if (!first?.isOptional || !(error instanceof OperatorError)) throw error;
       notMade.push({ what: first.what, error: error.message });
     }
@@ -60,27 +61,15 @@ export async function makeChanges(
   return notMade;
 }
 
-/** Changes that are made together: several by one `ip` process, or a single one. */
-interface Step {
-  readonly changes: Change[];
-  /** The commands of a batch; empty for a change that is made by itself. */
-  readonly batch: IpCommand[];
-}
-
-function steps(changes: readonly Change[]): Step[] {
-  const steps: Step[] = [];
+/** Groups the changes that one `ip` process can make together. Every other change is made by itself. */
+function batches(changes: readonly Change[]): Change[][] {
+  const batches: Change[][] = [];
+  let isOpen = false;
   for (const change of changes) {
-    const words = change.isOptional ? undefined : ipCommand(change.make);
-    const last = steps.at(-1);
-    if (words !== undefined && last !== undefined && last.batch.length > 0) {
-      last.changes.push(change);
-      last.batch.push(words);
-    } else steps.push({ changes: [change], batch: words === undefined ? [] : [words] });
+    const isPart = ipCommand(change.make) !== undefined && !change.isOptional;
+    if (isOpen && isPart) batches.at(-1)!.push(change);
+    else batches.push([change]);
+    isOpen = isPart;
   }
-  return steps;
-}
-
-async function make({ changes, batch }: Step): Promise<void> {
-  if (batch.length > 1) await executeBatch(batch, { mayBeCutShort: true });
-  else await carryOut(changes[0]!.make);
+  return batches;
 }

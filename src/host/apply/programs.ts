@@ -67,7 +67,7 @@ export class BatchError extends OperatorError {
 }
 
 /** How a batch runs. */
-interface BatchOptions {
+export interface BatchOptions {
   /**
    * Whether Ctrl+C may cut it short, because the journal records all of it. `ip` then starts 7 ms
    * sooner.
