@@ -444,6 +444,8 @@ Deno.test("journal: keeps what the run itself cannot undo for the next run", asy
   assert.deepEqual((await journal.undo()).map(({ outcome }) => outcome), ["failed", "undone"]);
   const lines = scratch.read(OWN).split("\n");
   assert.deepEqual(lines.slice(1, -1).map((line) => JSON.parse(line)), [entry("b", ["false"])]);
+  await journal[Symbol.asyncDispose]();
+  assert.deepEqual(scratch.files(), [OWN]);
 });
 
 Deno.test("leftovers: reports a file that is no journal, and neither runs nor removes it", async () => {

@@ -82,8 +82,10 @@ export class Journal implements AsyncDisposable {
 
   /** Undoes every change, the last one first, and removes the journal. */
   async undo(): Promise<Undone[]> {
-    if (this.#owner === undefined) return [];
-    return await undoJournal(this.#path, this.#owner, this.#entries.splice(0));
+    const owner = this.#owner;
+    if (owner === undefined) return [];
+    this.#owner = undefined; // what stays in the file is for the next run
+    return await undoJournal(this.#path, owner, this.#entries.splice(0));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
