@@ -200,7 +200,7 @@ export class RouterCore {
           "out",
           circuit.incoming,
           cell,
-          next === undefined || circuit.layer === undefined,
+          next === undefined || circuit.layer === undefined ? "packet" : "sealed",
         );
         if (next === undefined) return this.#toExit(circuit, cell, now);
         if (next.kind !== "extended") return counters.count("unexpected-cell");
@@ -237,7 +237,8 @@ export class RouterCore {
     if (type === back) {
       const fault = middle.homeward(cell, circuit, next.id, now, this.#context);
       if (fault !== undefined) return counters.count(fault);
-      this.#trace.tap?.inside("back", circuit.incoming, cell, circuit.layer === undefined);
+      const form = circuit.layer === undefined ? "packet" : "sealed";
+      this.#trace.tap?.inside("back", circuit.incoming, cell, form);
     }
     this.#sendBack(circuit, cell, type);
   }
@@ -289,7 +290,7 @@ export class RouterCore {
     if (circuit === undefined) return this.#trace.counters.count("unknown-circuit");
     const { back, exit } = this.#kind;
     exit.homeward(packet, circuit, isFromWorld, now, this.#context);
-    this.#trace.tap?.inside("back", circuit.incoming, packet, true);
+    this.#trace.tap?.inside("back", circuit.incoming, packet, "packet");
     if (packet.length <= this.#config.mtu) return this.#sendBack(circuit, packet, back);
     fragmentIpv4(packet, this.#config.mtu, () => {
       // In a buffer of its own, because a tag would be written over what is still to be cut.

@@ -14,9 +14,9 @@ export interface Tap {
    *
    * @param direction away from the proxy, or back towards it
    * @param circuit the circuit's id on the link towards the proxy
-   * @param isReadable whether the contents are an IP packet, and not sealed for another router
+   * @param form whether the contents are an IP packet, or sealed for another router
    */
-  inside(direction: "out" | "back", circuit: number, contents: PacketBuffer, isReadable: boolean): void;
+  inside(direction: "out" | "back", circuit: number, contents: PacketBuffer, form: "packet" | "sealed"): void;
 }
 
 /** Where a core reports: counters, events for the log, and a tap for the contents of cells. */

@@ -181,10 +181,10 @@ export const SEALED_PROTOCOL = 253;
  */
 export function tapInside(recorder: Recorder, address: IpAddress): Tap {
   return {
-    inside(direction, circuit, contents, isReadable) {
+    inside(direction, circuit, contents, form) {
       const way = direction === "out" ? Note.wayOut : Note.wayBack;
       const where = `${way}, circuit ${formatCircuit(circuit)}`;
-      if (isReadable) return recorder.record(contents.copy(), where);
+      if (form === "packet") return recorder.record(contents.copy(), where);
       const { start, end, bytes } = contents;
       const header = {
         identification: 0,
