@@ -1,6 +1,5 @@
 /**
- * Deadlines: things with the time at which each is due, and the first of them at hand. A binary heap, in which every
- * item's deadline is no earlier than that of the item above it.
+ * A priority queue of deadlines, as a binary heap: no item is due before its parent.
  *
  * @module
  */
@@ -10,18 +9,21 @@ interface Node<Item> {
   at: number;
 }
 
-/** Items with one deadline each. Setting, deleting and taking cost O(log n), and looking at the first nothing. */
+/**
+ * Items with one deadline each. Every change takes O(log n) steps; reading the first deadline takes
+ * one.
+ */
 export class Deadlines<Item> {
   readonly #heap: Node<Item>[] = [];
-  /** Where each item is in the heap. */
+  /** The index of each item in the heap. */
   readonly #places = new Map<Item, number>();
 
-  /** When the first item is due, in ms; Infinity where there is none. */
+  /** The first deadline in ms; Infinity if there are no items. */
   get next(): number {
     return this.#heap[0]?.at ?? Infinity;
   }
 
-  /** Adds an item, or moves its deadline, in ms. */
+  /** Adds an item, or changes its deadline, in ms. */
   set(item: Item, at: number): void {
     const place = this.#places.get(item);
     if (place === undefined) return this.#rise(this.#heap.length, { item, at });
@@ -30,7 +32,7 @@ export class Deadlines<Item> {
     this.#settle(place, node);
   }
 
-  /** Removes an item; one that is not there does no harm. */
+  /** Removes an item, if present. */
   delete(item: Item): void {
     const place = this.#places.get(item);
     if (place === undefined) return;
@@ -39,7 +41,7 @@ export class Deadlines<Item> {
     if (place < this.#heap.length) this.#settle(place, last);
   }
 
-  /** Removes and returns the first item, if its time has come. */
+  /** Removes and returns the item that is due first, or undefined if none is due yet. */
   take(now: number): Item | undefined {
     const first = this.#heap[0];
     if (first === undefined || first.at > now) return undefined;
@@ -53,7 +55,10 @@ export class Deadlines<Item> {
     this.#places.clear();
   }
 
-  /** Puts a node into the gap at `place`, or where it belongs above or below it. */
+  /**
+   * Fills the gap at `place` with a node, after moving the gap up or down to where the node
+   * belongs.
+   */
   #settle(place: number, node: Node<Item>): void {
     for (;;) {
       let child = 2 * place + 1;
@@ -65,7 +70,7 @@ export class Deadlines<Item> {
     this.#rise(place, node);
   }
 
-  /** Puts a node into the gap at `place`, or above it. */
+  /** Fills the gap at `place` with a node, after moving the gap up as far as needed. */
   #rise(place: number, node: Node<Item>): void {
     while (place > 0) {
       const parent = (place - 1) >> 1;

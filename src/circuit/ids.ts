@@ -1,27 +1,28 @@
 /**
- * Circuit ids. Each is local to a link, and chosen by the party that is nearer to the proxy. The classic ids are kept, a
- * party's number times 256 and a count, so that two ends of one link never choose the same:
+ * Circuit ids. An id is local to a link; the party nearer to the proxy chooses it. Ids have the
+ * classic form, the party's number times 256 plus a count, so the two ends of a link never choose
+ * the same one:
  *
  * ```
  *   proxy, party 0:     0x01, 0x02, … 0xff, 0x10000, …
  *   router 3, party 3:  0x301, 0x302, … 0x3ff, 0x10300, …
  * ```
  *
- * A circuit that both ends know from the start has the number of its router.
+ * The id of a direct circuit, which nobody chooses, is its router's number.
  *
  * @module
  */
 
-/** Counts that fit around the party's byte: 24 bits. */
+/** Number of counts: 24 bits fit around the party's byte. */
 const COUNTS = 2 ** 24;
 
-/** The party whose number an id has. */
+/** The party that chose an id. */
 export function partyOf(id: number): number {
   return id >>> 8 & 0xff;
 }
 
-/** The id of the circuit that a proxy and a router know from the start. */
-export function fixedId(router: number): number {
+/** The id of the direct circuit to a router. */
+export function directId(router: number): number {
   return router;
 }
 
@@ -31,7 +32,7 @@ export class CircuitIds {
   #count = 0;
 
   /**
-   * Ids from the first one on.
+   * Starts with the first id.
    *
    * @param party 0 for the proxy, else a router's number, at most 255
    */
@@ -40,9 +41,9 @@ export class CircuitIds {
   }
 
   /**
-   * The next id, never zero.
+   * Returns the next free id, never 0.
    *
-   * @param isTaken whether an id is still in use; fewer than 2^24 are at a time
+   * @param isTaken whether an id is in use; must be false for at least one of the 2^24
    */
   next(isTaken: (id: number) => boolean): number {
     for (;;) {

@@ -1,21 +1,21 @@
 /**
- * Circuit kinds. One engine builds and uses all circuits; what differs between kinds is a row of this table.
+ * Circuit kinds. One engine builds and uses every circuit; a kind is a row of the table below.
  *
  * ```
- *            built            outward                            homeward
- *   direct   no, one hop      packets stay as they are           packets stay as they are
- *   plain    hop by hop       each hop puts its own address      each hop restores the source that it
- *                             in place of the source             has replaced, as the destination
- *   sealed   hop by hop,      the proxy blanks the source,       the exit sends to the blank address,
- *            one layer each   the exit puts its own there        the proxy restores the client
+ *   kind     built             outward                          homeward
+ *   direct   no, one hop       packet unchanged                 packet unchanged
+ *   plain    hop by hop        each hop replaces the source     each hop restores the address
+ *                              with its own address             that it replaced
+ *   sealed   hop by hop,       the proxy blanks the source,     the exit blanks the destination,
+ *            a layer per hop   the exit replaces it             the proxy restores the client
  * ```
  *
- * Building goes the same way for every kind that is built:
+ * The steps of building are the same for every kind that is built:
  *
  * ```
  *   proxy ── create ──► router A                          one cell over one link
  *   proxy ◄─ created ── router A
- *   proxy ── extend ──► router A ── create ──► router B   relayed by the circuit so far
+ *   proxy ── extend ──► router A ── create ──► router B   over the circuit so far
  *   proxy ◄─ extended ─ router A ◄─ created ── router B
  * ```
  *
@@ -30,82 +30,95 @@ import { replaceAddress } from "../ip/rewrite.ts";
 import type { DropReason } from "../trace/counters.ts";
 import type { EventSink } from "../trace/events.ts";
 
-/** The name of a kind, as the stage table has it. */
+/** The name of a kind. The stage table uses it. */
 export type CircuitKindName = "direct" | "plain" | "sealed";
 
-/** A kind of circuit: its cells, how it is built, and what it does to packets. All functions work in place. */
+/**
+ * A kind of circuit: its cells, the way it is built, and its treatment of packets. The functions
+ * change packets in place.
+ */
 export interface CircuitKind {
-  /** The cell that carries a packet away from the proxy. */
+  /** Carries a packet away from the proxy. */
   readonly relay: CellType;
-  /** The cell that carries a packet towards the proxy. */
+  /** Carries a packet towards the proxy. */
   readonly back: CellType;
-  /** Every type that a neighbour may send by such a circuit. Stray cells of these types are logged. */
+  /**
+   * The cell types that a neighbour may send on a circuit of this kind. A router logs such a cell
+   * if it has an unknown circuit id.
+   */
   readonly cells: ReadonlySet<number>;
   /** Bytes that each hop adds to a cell. */
   readonly overhead: number;
-  /** How it is built; undefined for circuits of one hop that both ends know from the start. */
+  /** How it is built; undefined if both ends know the circuit from the start. */
   readonly building: Building | undefined;
-  /** What the proxy does. */
+  /** The proxy's treatment of packets. */
   readonly proxy: ProxySide;
-  /** What the last hop does. */
+  /** The last hop's treatment of packets. */
   readonly exit: ExitSide;
 }
 
-/** The cells that build a circuit, and what its hops in between do. */
+/** The part of a kind that only circuits of several hops have. */
 export interface Building {
-  /** Asks a neighbour for a circuit. */
+  /** Asks a neighbour to create a circuit. */
   readonly create: CellType;
   /** Answers {@linkcode Building.create}. */
   readonly created: CellType;
-  /** Asks the last hop to create the circuit at the next one. */
+  /** Asks the last hop to create the circuit at a further router. */
   readonly extend: CellType;
   /** Answers {@linkcode Building.extend}. */
   readonly extended: CellType;
-  /** Whether each hop gets a layer of its own, by a handshake. */
+  /** Whether a handshake gives each hop a layer. */
   readonly hasLayers: boolean;
-  /** What a hop that is not the last one does. */
+  /** The treatment of packets at every hop but the last. */
   readonly middle: MiddleSide;
 }
 
-/** What a kind does to packets at the proxy. */
+/** What a kind does at the proxy. */
 export interface ProxySide {
-  /** Prepares a packet for the circuit. */
+  /**
+   * Prepares a packet for the circuit.
+   *
+   * @param ip a view of the packet
+   */
   outward(packet: PacketBuffer, ip: Ipv4View): void;
   /**
-   * Prepares an answer for the host.
+   * Prepares a reply for the host.
    *
-   * @param ip shows the packet
+   * @param ip a view of the packet
    * @param replyTo the circuit's reply address
-   * @returns why the answer is dropped, or undefined
+   * @returns why the reply is dropped, or undefined
    */
   homeward(packet: PacketBuffer, ip: Ipv4View, replyTo: IpAddress): DropReason | undefined;
   /**
-   * Logs an answer that the host has got.
+   * Logs a reply that the host has received.
    *
    * @param circuit the circuit's id
-   * @param port of the first hop's data link
+   * @param port the UDP port of the first hop
    */
-  logAnswer(events: EventSink, ip: Ipv4View, circuit: number, port: number, now: number): void;
+  logReply(events: EventSink, ip: Ipv4View, circuit: number, port: number, now: number): void;
 }
 
 /** A circuit as one of its routers sees it. */
 export interface Hop {
   /** The circuit's id on the link towards the proxy. */
   readonly incoming: number;
-  /** Source of the last outbound packet: replies go to it. {@linkcode UNSPECIFIED} before the first. */
+  /** Source of the last outbound packet; replies go to it. Unspecified before the first packet. */
   replyTo: IpAddress;
 }
 
-/** What a router lends to the functions below, made once. */
+/** The parts of a router that a kind uses. */
 export interface RouterContext {
-  /** The router's address in the world. */
+  /** The router's address in the world; unspecified if it has none. */
   readonly address: IpAddress;
+  /** Takes events for the log. */
   readonly events: EventSink;
-  /** Any packet's view; a function that needs it wraps the packet itself unless told otherwise. */
+  /** A view for the packet in hand. */
   readonly ip: Ipv4View;
 }
 
-/** What a kind does to packets at a hop that is not the last one. Both functions return why a packet is dropped. */
+/**
+ * What a kind does at a hop in the middle. Both functions return why a packet is dropped, if it is.
+ */
 export interface MiddleSide {
   /** @param next the circuit's id on the link to the next hop */
   outward(
@@ -125,26 +138,26 @@ export interface MiddleSide {
   ): DropReason | undefined;
 }
 
-/** What a kind does to packets at the last hop. */
+/** What a kind does at the last hop. */
 export interface ExitSide {
   /**
-   * Prepares a packet, whole and shown by the router's view, for the exit.
+   * Prepares a packet for the exit. The router's view already shows it, and it is whole.
    *
-   * @param port of the previous hop's data link
+   * @param port the UDP port of the previous hop
    */
   outward(packet: PacketBuffer, hop: Hop, port: number, now: number, router: RouterContext): void;
   /**
-   * Prepares an answer of the exit.
+   * Prepares a reply from the exit. The router's view does not show it yet.
    *
-   * @param isFromWorld whether it came from the world, and was not made by the exit itself
+   * @param isFromWorld whether the reply came from the world, and not from the exit itself
    */
   homeward(packet: PacketBuffer, hop: Hop, isFromWorld: boolean, now: number, router: RouterContext): void;
 }
 
-const logBuilt: ProxySide["logAnswer"] = (events, ip, circuit, _port, now) =>
+const logBuilt: ProxySide["logReply"] = (events, ip, circuit, _port, now) =>
   events.incomingPacket(ip, circuit, now);
 
-/** What the exits of built circuits do: each packet leaves with the router's own address. */
+/** The last hop of a built circuit: packets leave with its own address. */
 const REPLACING_EXIT: ExitSide = {
   outward(packet, hop, _port, now, { address, events, ip }) {
     hop.replyTo = ip.source;
@@ -158,7 +171,7 @@ const REPLACING_EXIT: ExitSide = {
   },
 };
 
-/** Cells whose body everybody on the way can read. */
+/** Cells that every router on the path can read. */
 const CLEAR_CELLS: ReadonlySet<number> = new Set([
   CellType.relayData,
   CellType.returnData,
@@ -176,7 +189,7 @@ const DIRECT: CircuitKind = {
   proxy: {
     outward() {},
     homeward: () => undefined,
-    logAnswer(events, ip, _circuit, port, now) {
+    logReply(events, ip, _circuit, port, now) {
       if (ip.fragmentOffset === 0) events.icmpFromPort(ip, port, now);
     },
   },
@@ -222,9 +235,9 @@ const PLAIN: CircuitKind = {
   },
   proxy: {
     outward() {},
-    // Only the circuit's own client on this host gets answers from it.
+    // A circuit must not reach any other address of the host.
     homeward: (_packet, ip, replyTo) => ip.destination === replyTo ? undefined : "bad-destination",
-    logAnswer: logBuilt,
+    logReply: logBuilt,
   },
   exit: REPLACING_EXIT,
 };
@@ -263,37 +276,38 @@ const SEALED: CircuitKind = {
       replaceAddress(packet, ip, "destination", replyTo);
       return undefined;
     },
-    logAnswer: logBuilt,
+    logReply: logBuilt,
   },
   exit: REPLACING_EXIT,
 };
 
-/** Every kind by its name. */
+/** All kinds by name. */
 export const CIRCUIT_KINDS: Readonly<Record<CircuitKindName, CircuitKind>> = {
   direct: DIRECT,
   plain: PLAIN,
   sealed: SEALED,
 };
 
-/** Types of cells that travel towards a proxy, of every kind. */
+/** The cell types that travel towards the proxy, of all kinds. */
 const HOMEWARD: ReadonlySet<number> = new Set(
   Object.values(CIRCUIT_KINDS).flatMap(({ back, building }) =>
     building === undefined ? [back] : [back, building.created, building.extended]
   ),
 );
 
-/** Whether cells of this type may come to a proxy by a circuit of any kind. */
+/** Whether a cell of this type travels towards the proxy on circuits of some kind. */
 export function isHomeward(type: number): boolean {
   return HOMEWARD.has(type);
 }
 
 /**
- * Bytes of the longest IP packet that a circuit carries, over links that take IP packets of `linkMtu` bytes:
+ * Bytes of the longest IP packet that a circuit carries. `linkMtu` is the length in bytes of the
+ * longest IP packet that the links carry.
  *
- * - the link's MTU, at most what an IPv4 length field holds
- * - less 20 of the IPv4 header, and 8 of the UDP header
- * - less 8 of the cell's header
- * - less what each hop adds: for a sealed circuit 8 of its counter and 16 of its tag
+ * - the link MTU, at most the maximum of an IPv4 length field
+ * - minus 20 of the IPv4 header, and 8 of the UDP header
+ * - minus 8 of the cell header
+ * - minus the overhead of each hop: 8 of a counter and 16 of a tag if the circuit is sealed
  */
 export function longestPacket(linkMtu: number, kind: CircuitKindName, hops: number): number {
   return Math.min(linkMtu, MAX_PACKET) - 20 - 8 - CELL_HEADER - hops * CIRCUIT_KINDS[kind].overhead;

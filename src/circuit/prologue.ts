@@ -1,5 +1,5 @@
 /**
- * What both sides of a handshake mix in before its first message (Noise §6): another version of the protocol, with
- * other cells, would not come to the same keys.
+ * The prologue of every handshake (Noise §6). It names the version of the protocol, so parties of
+ * different versions never agree on keys.
  */
 export const PROLOGUE: Uint8Array<ArrayBuffer> = new TextEncoder().encode("onion circuit 1");

@@ -212,7 +212,7 @@ export class ProxyCore {
     // Before the log: the host waits for the packet.
     if (this.#outbox.toTun(cell)) counters.count("tun-out");
     else counters.count("tun-refused");
-    proxy.logAnswer(events, ip, circuit.id, this.#routers[circuit.neighbour]!.link.port, now);
+    proxy.logReply(events, ip, circuit.id, this.#routers[circuit.neighbour]!.link.port, now);
   }
 
   /** Counts a packet that is not carried and says so to the host, which would otherwise wait for an answer. */

@@ -22,7 +22,7 @@ import { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { CarryChecks } from "../carry/table.ts";
 import { cellCircuit, CellType, cellType, isCell, unwrapCell, wrapCell } from "../cell/cell.ts";
 import { readExtend, writeExtend } from "../cell/extend.ts";
-import { fixedId, partyOf } from "../circuit/ids.ts";
+import { directId, partyOf } from "../circuit/ids.ts";
 import {
   type Building,
   CIRCUIT_KINDS,
@@ -117,7 +117,7 @@ export class RouterCore {
     this.#table = new HopTable(config.number, config.neighbours.length, config.limits);
     if (this.#kind.building === undefined) {
       const proxy = config.neighbours.findIndex(({ isRouter }) => !isRouter);
-      this.#table.addFixed(proxy, fixedId(config.number));
+      this.#table.addDirect(proxy, directId(config.number));
     }
     this.#carries = new CarryChecks(config.carries);
     this.#reassembler = new Reassembler((reason) => trace.counters.count(reason));

@@ -75,7 +75,7 @@ Deno.test("ids on a link outwards are the router's own, and none is taken that i
 
 Deno.test("a table is full when it holds as many as it may, fixed ones too", () => {
   const hops = table(2);
-  hops.addFixed(PROXY, 0x01);
+  hops.addDirect(PROXY, 0x01);
   assert.equal(hops.isFull, false);
   const circuit = add(hops, PROXY, 0x02);
   assert.equal(hops.isFull, true);
@@ -115,7 +115,7 @@ Deno.test("to the millisecond: idle is as long as the limit, and not a moment le
 
 Deno.test("hop table: never forgets a circuit that is fixed", () => {
   const hops = table();
-  hops.addFixed(PROXY, 0x01);
+  hops.addDirect(PROXY, 0x01);
   assert.equal(hops.deadline, Infinity);
   add(hops, PROXY, 0x02);
   hops.expire(1e9);

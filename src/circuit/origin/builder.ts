@@ -1,5 +1,5 @@
 /**
- * Building one circuit, hop by hop.
+ * Builds one circuit, hop by hop.
  *
  * ```
  *   ┌──────────┐ created   ┌──────────┐ extended     ┌──────────┐ extended     ┌───────┐
@@ -8,7 +8,8 @@
  *    sends create           sends extend              sends extend
  * ```
  *
- * Each cell is sent once. The owner notices a missing answer, gives this circuit up and tries another path.
+ * The builder sends each cell once. If an answer stays away, its owner gives the circuit up and
+ * tries another path.
  *
  * @module
  */
@@ -26,32 +27,33 @@ import { PROLOGUE } from "../prologue.ts";
 import type { OriginCircuit } from "./origin_circuit.ts";
 import type { RouterIndex } from "./path.ts";
 
-/** A router as a proxy has to know it to build circuits by it. */
+/** A router as the proxy knows it. */
 export interface RouterDescription {
-  /** Where its data link is. */
+  /** Its data link. */
   readonly link: Endpoint;
-  /** Its static public key; needed where circuits are sealed. */
+  /** Its static public key. Needed if circuits have layers. */
   readonly key?: Uint8Array<ArrayBuffer>;
 }
 
-/** Builds one circuit. */
+/** The builder of one circuit. */
 export class CircuitBuilder implements Disposable {
+  /** The circuit, as far as it is built. */
   readonly circuit: OriginCircuit;
-  /** The routers that it is to pass, in order. */
+  /** Its routers, in order. */
   readonly path: readonly RouterIndex[];
   readonly #routers: readonly RouterDescription[];
   readonly #crypto: CryptoProvider | undefined;
   readonly #building: Building;
-  /** Hops that have answered. */
+  /** Number of hops that have answered. */
   #hops = 0;
-  /** The handshake with the hop that is to answer next, where the circuit has layers. */
+  /** The handshake with the next hop, if the circuit has layers. */
   #handshake: Initiation | undefined;
 
   /**
-   * Nothing has been sent yet.
+   * Sends nothing yet.
    *
-   * @param circuit of a kind that is built
-   * @param crypto needed where the circuit has layers
+   * @param circuit a new circuit, of a kind that is built
+   * @param crypto needed if the circuit has layers
    */
   constructor(
     circuit: OriginCircuit,
@@ -66,17 +68,17 @@ export class CircuitBuilder implements Disposable {
     this.#building = circuit.kind.building!;
   }
 
-  /** The router that is to answer next; undefined once all have. */
+  /** The router that must answer next; undefined once all have. */
   get next(): RouterIndex | undefined {
     return this.path[this.#hops];
   }
 
-  /** The type of the answer that is waited for. */
+  /** The cell type of the expected answer. */
   get awaited(): CellType {
     return this.#hops === 0 ? this.#building.created : this.#building.extended;
   }
 
-  /** Makes `buffer` hold the cell that asks the next hop. There is one. */
+  /** Fills `buffer` with the create or extend cell for the next hop, which must exist. */
   ask(buffer: PacketBuffer): void {
     const { link, key } = this.#routers[this.next!]!;
     const { create, extend, hasLayers } = this.#building;
@@ -91,10 +93,11 @@ export class CircuitBuilder implements Disposable {
   }
 
   /**
-   * Takes an answer of the {@linkcode CircuitBuilder.awaited} type: what is wrong with it, or undefined. After a fault, the
-   * build waits as before.
+   * Takes an answer of the type {@linkcode CircuitBuilder.awaited}.
    *
-   * @param cell whole, and used up
+   * @param cell the whole cell; its buffer is used up
+   * @returns what is wrong with it, or undefined; after a fault the builder still waits for the
+   * answer
    */
   take(cell: PacketBuffer): DropReason | undefined {
     const fault = this.circuit.peel(cell, this.awaited);
@@ -112,17 +115,20 @@ export class CircuitBuilder implements Disposable {
     return undefined;
   }
 
-  /** Whether an answer in the clear is from the hop that was asked: the first is known by its link, the others are named. */
+  /**
+   * Whether the next hop gave this answer. The link identifies the first hop; others are named in
+   * the answer.
+   */
   #isFromNext(body: PacketBuffer): boolean {
     if (this.#hops > 0) {
       const { link } = this.#routers[this.next!]!;
-      const who = readExtend(body);
-      if (who?.address !== link.address || who.port !== link.port) return false;
+      const from = readExtend(body);
+      if (from?.address !== link.address || from.port !== link.port) return false;
     }
     return body.length === 0;
   }
 
-  /** Wipes what is left of a handshake; the circuit is its owner's. */
+  /** Wipes an unfinished handshake. The caller disposes of the circuit. */
   [Symbol.dispose](): void {
     this.#handshake?.[Symbol.dispose]();
     this.#handshake = undefined;

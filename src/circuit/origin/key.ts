@@ -1,6 +1,6 @@
 /**
- * Keys: packets of one key share a circuit. The pool knows a key only by its equality, so that it can stand for
- * anything that packets are to be kept apart by.
+ * Circuit keys: packets with the same key share a circuit. The pool only compares keys, so a key
+ * can stand for a router, a client, or a flow.
  *
  * @module
  */
@@ -8,19 +8,21 @@ import type { IpAddress } from "../../ip/address.ts";
 import type { Ipv4View } from "../../ip/ipv4.ts";
 import { routerFor } from "./path.ts";
 
-/** What packets that share a circuit have in common; two keys are the same where a Map takes them for the same. */
+/** What the packets of one circuit have in common. A `Map` decides whether two keys are equal. */
 export type CircuitKey = unknown;
 
-/** Reads the key of a packet off its view. */
+/** Returns the key of a packet. */
 export type KeyOf = (packet: Ipv4View) => CircuitKey;
 
-/** One circuit for each client: the packet's source. */
+/** A circuit for each client: the key is the packet's source. */
 export const byClient: KeyOf = (packet) => packet.source;
 
 /**
- * One circuit for each router: the index of the router that the destination belongs to.
+ * A circuit for each router: the key is the index of the router that {@linkcode routerFor} assigns
+ * to the destination.
  *
- * @param addresses that the routers leave by, in their order; undefined for one without
+ * @param addresses the routers' addresses in the world, in order; undefined for a router without
+ * one
  */
 export function byRouter(addresses: readonly (IpAddress | undefined)[]): KeyOf {
   return (packet) => routerFor(packet.destination, addresses);

@@ -1,5 +1,5 @@
 /**
- * A circuit as its proxy has it: the only place where the layers of all hops are.
+ * A circuit at the proxy, the only party that has the layers of all hops.
  *
  * ```
  *   seal:  packet ─► layer of the last hop ─► … ─► layer of the first hop ─► cell header
@@ -19,17 +19,17 @@ import type { RouterIndex } from "./path.ts";
 export class OriginCircuit implements Disposable {
   /** Its id on the link to the first hop. */
   readonly id: number;
-  /** The first hop. */
+  /** The router that is its first hop. */
   readonly neighbour: RouterIndex;
-  /** Its kind. */
+  /** The kind of circuit. */
   readonly kind: CircuitKind;
-  /** Address that answers go to, where the kind does not leave them as they are. */
+  /** The address that replies go to, if the kind rewrites or checks them. */
   readonly replyTo: IpAddress;
-  /** When it was last used, in ms. */
+  /** Time of the last packet, in ms. */
   usedAt = 0;
   readonly #layers: Layer[] = [];
 
-  /** A circuit without layers. */
+  /** A new circuit, without layers. */
   constructor(id: number, neighbour: RouterIndex, kind: CircuitKind, replyTo: IpAddress) {
     this.id = id;
     this.neighbour = neighbour;
@@ -42,15 +42,15 @@ export class OriginCircuit implements Disposable {
     this.#layers.push(layer);
   }
 
-  /** Cells that its most used key has sealed. */
+  /** Number of cells sealed with the key of the first hop, which is the most used one. */
   get sent(): number {
     return this.#layers[0]?.sent ?? 0;
   }
 
   /**
-   * Makes a cell of the body in `buffer`, in place.
+   * Turns the body in `buffer` into a cell, in place.
    *
-   * @returns false where a key may seal no more
+   * @returns false if a key has reached its limit
    */
   seal(buffer: PacketBuffer, type: CellType): boolean {
     for (let hop = this.#layers.length - 1; hop >= 0; hop--) {
@@ -60,7 +60,11 @@ export class OriginCircuit implements Disposable {
     return true;
   }
 
-  /** Takes header and layers off the cell in `buffer`, in place: what is wrong with it, or undefined. */
+  /**
+   * Removes the header and all layers from the cell in `buffer`, in place.
+   *
+   * @returns why a layer does not come off, or undefined
+   */
   peel(buffer: PacketBuffer, type: CellType): LayerFault | undefined {
     unwrapCell(buffer);
     for (const layer of this.#layers) {
@@ -70,7 +74,9 @@ export class OriginCircuit implements Disposable {
     return undefined;
   }
 
-  /** Wipes the keys. The layers stay, so that sealing afterwards fails and sends nothing in the clear. */
+  /**
+   * Wipes the keys. The layers stay, so that later sealing fails and sends nothing in the clear.
+   */
   [Symbol.dispose](): void {
     for (const layer of this.#layers) layer[Symbol.dispose]();
   }

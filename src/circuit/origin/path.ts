@@ -1,20 +1,20 @@
 /**
- * Choosing paths.
+ * Chooses the routers of a circuit.
  *
  * @module
  */
 import { addressModulo, type IpAddress } from "../../ip/address.ts";
 
-/** A router's place in its proxy's table, from 0. */
+/** The index of a router in the proxy's table, from 0. */
 export type RouterIndex = number;
 
 /**
- * Chooses distinct routers at random, every sequence as likely as any other.
+ * Chooses distinct routers at random. All sequences are equally likely.
  *
- * @param count how many routers there are
- * @param hops how many to choose, at most `count`
- * @param random numbers in [0, 1) that an outsider cannot guess
- * @param avoid a router to do without where there are enough others, because it did not answer
+ * @param count number of routers
+ * @param hops number of routers to choose, at most `count`
+ * @param random returns numbers in [0, 1) that an outsider cannot guess
+ * @param avoid a router to leave out if there are enough others, because it did not answer
  */
 export function choosePath(
   count: number,
@@ -24,7 +24,7 @@ export function choosePath(
 ): RouterIndex[] {
   const routers = Array.from({ length: count }, (_, index) => index);
   if (avoid !== undefined && hops < count) routers.splice(avoid, 1);
-  // Fisher and Yates, stopped after the part that is wanted.
+  // The Fisher–Yates shuffle, stopped after the first `hops` places.
   for (let place = 0; place < hops; place++) {
     const other = place + Math.floor(random() * (routers.length - place));
     [routers[place], routers[other]] = [routers[other]!, routers[place]!];
@@ -33,10 +33,11 @@ export function choosePath(
 }
 
 /**
- * The router of a destination in the stages where each leads to the world by itself: the router that has the address,
- * else the one that the address as a 32-bit number counts to.
+ * The router for a destination if every router is an exit: the router with this address, otherwise
+ * the destination as a number modulo the number of routers.
  *
- * @param addresses of the routers, in order; undefined for one without
+ * @param addresses the routers' addresses in the world, in order; undefined for a router without
+ * one
  */
 export function routerFor(
   destination: IpAddress,

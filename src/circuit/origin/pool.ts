@@ -1,20 +1,20 @@
 /**
- * The circuits of a proxy: one for each key, built by a random path and replaced before its life ends. A circuit that
- * both ends know from the start is open for ever.
+ * The circuits of a proxy: one for each key. The pool builds each circuit along a random path, and
+ * replaces it before its lifetime ends. Direct circuits are open from the start, for ever.
  *
  * ```
- *   ┌──────────┐ expire, or the first packet
- *   │ expected ├─────┐
- *   └──────────┘     ▼   built                 replaceAt, if it is in use
- *               ┌────────┐ ──────────► ┌──────┐ ───────────────────────► ┌───────────┐
- *               │ trying │             │ open │                          │ replacing │
- *               └────────┘             └──────┘ ◄─────────────────────── └───────────┘
- *                 │    ▲                 │        built: the old circuit drains │
- *                 │    └─────────────────┼──────────────────────────────────────┘ closeAt
- *                 ▼ giveUpAt             ▼ replaceAt, if nobody has used it lately; closeAt
- *                gone                   gone
+ *   ┌──────────┐  at once, or at the first packet
+ *   │ expected ├────┐
+ *   └──────────┘    ▼   built                  replaceAt, if in use
+ *             ┌────────┐ ──────────► ┌──────┐ ──────────────────────► ┌───────────┐
+ *             │ trying │             │ open │                         │ replacing │
+ *             └────────┘             └──────┘ ◄────────────────────── └───────────┘
+ *               │    ▲                 │       built; the old one drains    │
+ *               │    └─────────────────┼────────────────────────────────────┘ closeAt
+ *               ▼ giveUpAt             ▼ replaceAt, if idle; or closeAt
+ *              gone                   gone
  *
- *   an attempt, while trying or replacing:   building ── no answer ──► pausing ── until ──► building, by another path
+ *   an attempt:  building ── no answer ──► pausing ── until ──► building, along another path
  * ```
  *
  * A core without I/O.
@@ -29,34 +29,36 @@ import type { Ipv4View } from "../../ip/ipv4.ts";
 import type { DropReason } from "../../trace/counters.ts";
 import type { Trace } from "../../trace/trace.ts";
 import { Deadlines } from "../deadlines.ts";
-import { CircuitIds, fixedId } from "../ids.ts";
+import { CircuitIds, directId } from "../ids.ts";
 import type { CircuitKind } from "../kind.ts";
 import { CircuitBuilder, type RouterDescription } from "./builder.ts";
 import type { CircuitKey, KeyOf } from "./key.ts";
 import { OriginCircuit } from "./origin_circuit.ts";
 import { choosePath, type RouterIndex } from "./path.ts";
 
-/** How long things may take, in ms, and how many there may be. */
+/** Times in ms, and numbers. */
 export interface CircuitLimits {
-  /** From a circuit's opening to its end. */
+  /** Lifetime of an open circuit. */
   readonly lifetime: number;
-  /** That a hop may take to answer. */
+  /** Maximum time for the answer of a hop. */
   readonly answer: number;
-  /** Between a failed build and the next one; twice as long each further time, up to `maxPause`. */
+  /** First pause between a failed attempt and the next. It doubles up to `maxPause`. */
   readonly pause: number;
-  /** What the pause grows to. */
+  /** Maximum pause. */
   readonly maxPause: number;
-  /** From the first try to the last. */
+  /** Time from the first attempt to the start of the last. */
   readonly building: number;
-  /** That the answers of a circuit may still come in after it has been replaced. */
+  /** Time for which a replaced circuit still accepts replies. */
   readonly draining: number;
-  /** Circuits in use at a time, not counting those that are to replace another. */
+  /** Maximum number of circuits, not counting replacements. */
   readonly circuits: number;
-  /** Cells that one key seals before its circuit is replaced: far below what its counter holds. */
+  /**
+   * Number of cells sealed with one key before the circuit is replaced, far below the key's limit.
+   */
   readonly cells: number;
 }
 
-/** The defaults. Circuits live as long as Tor's before new flows get another (`MaxCircuitDirtiness`). */
+/** The defaults. The lifetime is that of Tor (`MaxCircuitDirtiness`). */
 export const CIRCUIT_LIMITS: CircuitLimits = {
   lifetime: 600_000,
   answer: 500,
@@ -68,65 +70,66 @@ export const CIRCUIT_LIMITS: CircuitLimits = {
   cells: 2 ** 32,
 };
 
-/** The part of its life that a circuit has behind it when its replacement is begun. */
+/** The fraction of its lifetime after which a circuit is replaced. */
 const REPLACED_AT = 0.9;
 
-/** What a pool needs to know. */
+/** The configuration of a pool. */
 export interface PoolConfig {
   /** The kind of its circuits. */
   readonly kind: CircuitKind;
-  /** Routers on a path. */
+  /** Number of routers on a path. */
   readonly hops: number;
-  /** What paths are made of, in the order of the link's neighbours. */
+  /** All routers, in the order of the link's neighbours. */
   readonly routers: readonly RouterDescription[];
-  /** Which circuit a packet takes. */
+  /** Returns the key of a packet. The keys of direct circuits are the routers' indices. */
   readonly keyOf: KeyOf;
-  /** A key whose packets will certainly come: a circuit that has to be built is built for it at once. */
+  /** A key whose packets are sure to come, and its reply address. Its circuit is built at once. */
   readonly first?: { readonly key: CircuitKey; readonly replyTo: IpAddress };
+  /** Times and numbers. */
   readonly limits: CircuitLimits;
 }
 
-/** What the pool tells its owner. */
+/** The owner of a pool. */
 export interface PoolOwner {
-  /** Sends a cell to a router; the buffer is used up. */
+  /** Sends a cell to a router, and uses the buffer up. */
   send(neighbour: RouterIndex, cell: PacketBuffer): void;
-  /** A circuit is open: packets that have waited for it can go. */
+  /** Is told that a circuit is open: waiting packets can go. */
   opened(key: CircuitKey, circuit: OriginCircuit, now: number): void;
-  /** No circuit could be built: packets that have waited for it cannot go. */
+  /** Is told that no circuit could be built: waiting packets cannot go. */
   failed(key: CircuitKey): void;
 }
 
-/** What becomes of a packet for which there is no circuit. */
+/** Why there is no circuit for a packet. */
 export type Without =
-  /** One is being built: the packet may wait. */
+  /** It is being built. The packet can wait. */
   | "wait"
-  /** There are as many circuits as there may be. */
+  /** There are too many circuits. */
   | "full";
 
-/** A circuit that is being built, as one of several attempts. */
+/** An attempt in progress. */
 interface Building {
   readonly kind: "building";
   readonly entry: Entry;
   readonly builder: CircuitBuilder;
   readonly startedAt: number;
   readonly tries: Tries;
-  /** When the hop that is to answer next must have answered. */
+  /** Deadline of the next hop's answer. */
   answerBy: number;
 }
 
-/** One attempt after the other to build a circuit. */
+/** An attempt to build a circuit, or the pause before the next. */
 type Attempt =
   | Building
   | { readonly kind: "pausing"; readonly until: number; readonly avoid: RouterIndex; readonly tries: Tries };
 
-/** What is known about the attempts so far. */
+/** The limits of further attempts. */
 interface Tries {
   readonly giveUpAt: number;
-  /** Before the next attempt, if this one fails. */
+  /** The pause if this attempt fails. */
   readonly pause: number;
 }
 
-/** The state of a key's circuit. */
+/** The state of an entry. */
 type State =
   | { readonly kind: "expected" }
   | { readonly kind: "trying"; readonly attempt: Attempt }
@@ -145,17 +148,17 @@ interface Open {
   readonly closeAt: number;
 }
 
-/** What the pool knows of a key. */
+/** A key and its circuit. */
 interface Entry {
   readonly key: CircuitKey;
-  /** The reply address of its circuits. */
+  /** The reply address of the circuit. */
   readonly replyTo: IpAddress;
   state: State;
 }
 
 /** The circuits of a proxy. */
 export class CircuitPool {
-  /** Which circuit a packet takes. */
+  /** Returns the key of a packet. */
   readonly keyOf: KeyOf;
   readonly #config: PoolConfig;
   readonly #owner: PoolOwner;
@@ -164,20 +167,20 @@ export class CircuitPool {
   readonly #crypto: CryptoProvider | undefined;
   readonly #entries = new Map<CircuitKey, Entry>();
   readonly #deadlines = new Deadlines<Entry>();
-  /** Circuits that have been replaced, until nothing comes by them any more; the first to close is the first. */
+  /** Replaced circuits that still accept replies. The first is the first to close. */
   readonly #draining: { readonly circuit: OriginCircuit; readonly until: number }[] = [];
-  /** Circuits that carry packets, draining ones included, by id. */
+  /** Open and draining circuits, by id. */
   readonly #open = new Map<number, OriginCircuit>();
-  /** Circuits that are being built, by id. */
+  /** Attempts in progress, by circuit id. */
   readonly #building = new Map<number, Building>();
   readonly #ids = new CircuitIds(0);
   readonly #cell = new PacketBuffer();
 
   /**
-   * A pool of the circuits that are there from the start, if the kind has any.
+   * Holds direct circuits if the kind is not built; otherwise starts empty.
    *
-   * @param random numbers in [0, 1) that an outsider cannot guess
-   * @param crypto needed where circuits have layers
+   * @param random returns numbers in [0, 1) that an outsider cannot guess
+   * @param crypto needed if circuits have layers
    */
   constructor(
     config: PoolConfig,
@@ -193,16 +196,16 @@ export class CircuitPool {
     this.#random = random;
     this.#crypto = crypto;
     const { kind, routers, first } = config;
-    if (kind.building === undefined) { for (const router of routers.keys()) this.#addFixed(router); }
+    if (kind.building === undefined) { for (const router of routers.keys()) this.#addDirect(router); }
     else if (first !== undefined) this.#add(first.key, first.replyTo, { kind: "expected" });
   }
 
-  /** When {@linkcode CircuitPool.expire} next has something to do, in ms; Infinity for never. */
+  /** When to call {@linkcode CircuitPool.expire} next, in ms; Infinity for never. */
   get deadline(): number {
     return Math.min(this.#deadlines.next, this.#draining[0]?.until ?? Infinity);
   }
 
-  /** The open circuit for a packet, or what becomes of the packet without one. */
+  /** Returns the open circuit for a packet, or why there is none. */
   choose(packet: Ipv4View, now: number): OriginCircuit | Without {
     const key = this.keyOf(packet);
     const entry = this.#entries.get(key);
@@ -225,16 +228,17 @@ export class CircuitPool {
     return state.circuit;
   }
 
-  /** The circuit with this id on the link to a router, if it is or was open. */
+  /** The open or draining circuit with this id on the link to a router. */
   find(neighbour: RouterIndex, id: number): OriginCircuit | undefined {
     const circuit = this.#open.get(id);
     return circuit?.neighbour === neighbour ? circuit : undefined;
   }
 
   /**
-   * Takes a cell by a circuit that is not open: it may be the answer that an attempt waits for.
+   * Takes a cell of a circuit that {@linkcode CircuitPool.find} does not know: an answer to an
+   * attempt.
    *
-   * @param cell whole, and used up
+   * @param cell the whole cell; its buffer is used up
    * @returns why it was dropped, or undefined
    */
   answer(neighbour: RouterIndex, id: number, cell: PacketBuffer, now: number): DropReason | undefined {
@@ -255,7 +259,7 @@ export class CircuitPool {
     return undefined;
   }
 
-  /** Does what is due. */
+  /** Does everything that is due. */
   expire(now: number): void {
     while (this.#draining.length > 0 && this.#draining[0]!.until <= now) {
       this.#close(this.#draining.shift()!.circuit);
@@ -263,7 +267,7 @@ export class CircuitPool {
     for (let entry; (entry = this.#deadlines.take(now)) !== undefined;) this.#due(entry, entry.state, now);
   }
 
-  /** Tears down every circuit that has been built, at once: tells the routers and wipes the keys. */
+  /** Tears down every circuit. */
   closeAll(): void {
     for (const { builder } of this.#building.values()) this.#giveUp(builder);
     for (const circuit of this.#open.values()) this.#close(circuit);
@@ -272,7 +276,7 @@ export class CircuitPool {
     this.#draining.length = 0;
   }
 
-  /** Something of this entry is due. */
+  /** Handles an entry that is due. */
   #due(entry: Entry, state: State, now: number): void {
     switch (state.kind) {
       case "expected":
@@ -292,7 +296,7 @@ export class CircuitPool {
       case "replacing": {
         const attempt = this.#goOn(entry, state.attempt, now) ?? this.#firstAttempt(entry, now);
         if (now < state.closeAt) return this.#set(entry, { ...state, attempt });
-        // A circuit never outlives its lifetime, so packets now wait for the next one.
+        // No circuit outlives its lifetime, so packets wait for the next one.
         this.#close(state.circuit);
         return this.#set(entry, { kind: "trying", attempt });
       }
@@ -312,7 +316,7 @@ export class CircuitPool {
     return this.#build(entry, { giveUpAt: now + building, pause }, now);
   }
 
-  /** The attempt as it goes on after what is due; undefined once its time is over. */
+  /** Continues an attempt. Returns undefined if there is no time for another. */
   #goOn(entry: Entry, attempt: Attempt, now: number): Attempt | undefined {
     const { tries } = attempt;
     switch (attempt.kind) {
@@ -331,7 +335,7 @@ export class CircuitPool {
     }
   }
 
-  /** Starts to build a circuit by a random path. */
+  /** Starts an attempt along a random path. */
   #build(entry: Entry, tries: Tries, now: number, avoid?: RouterIndex): Attempt {
     const { routers, hops, kind, limits } = this.#config;
     const path = choosePath(routers.length, hops, this.#random, avoid);
@@ -351,7 +355,7 @@ export class CircuitPool {
     this.#owner.send(builder.circuit.neighbour, this.#cell);
   }
 
-  /** The last hop has answered. */
+  /** Puts a circuit into use once its last hop has answered. */
   #opened({ entry, builder, startedAt }: Building, now: number): void {
     const { circuit } = builder;
     const { draining, lifetime } = this.#config.limits;
@@ -374,19 +378,19 @@ export class CircuitPool {
     this.#close(builder.circuit);
   }
 
-  /** Tears a circuit down: tells its hops and wipes its keys. */
+  /** Tears a circuit down: sends destroy to its hops, and wipes its keys. */
   #close(circuit: OriginCircuit): void {
     this.#open.delete(circuit.id);
-    // Routers never forget a circuit that they know from the start.
+    // A router keeps its direct circuit.
     if (circuit.kind.building === undefined) return;
     this.#cell.hold(0);
     if (circuit.seal(this.#cell, CellType.destroy)) this.#owner.send(circuit.neighbour, this.#cell);
     circuit[Symbol.dispose]();
   }
 
-  /** Adds the circuit that both ends know from the start. Its key is the router's index. */
-  #addFixed(router: RouterIndex): void {
-    const circuit = new OriginCircuit(fixedId(router + 1), router, this.#config.kind, UNSPECIFIED);
+  /** Adds the direct circuit to a router. */
+  #addDirect(router: RouterIndex): void {
+    const circuit = new OriginCircuit(directId(router + 1), router, this.#config.kind, UNSPECIFIED);
     this.#open.set(circuit.id, circuit);
     this.#add(router, UNSPECIFIED, { kind: "open", circuit, replaceAt: Infinity, closeAt: Infinity });
   }
@@ -409,7 +413,7 @@ export class CircuitPool {
   }
 }
 
-/** When something of an entry is next due, in ms. */
+/** When an entry is next due, in ms. */
 function deadlineOf(state: State): number {
   switch (state.kind) {
     case "expected":
@@ -427,7 +431,9 @@ function attemptDeadline(attempt: Attempt): number {
   return attempt.kind === "building" ? attempt.answerBy : attempt.until;
 }
 
-/** Whether a packet has used the circuit in the second half of its life, so that more are likely to come. */
+/**
+ * Whether a packet used the circuit in the second half of its lifetime, so that more are likely.
+ */
 function isInUse({ circuit, closeAt }: Open, { lifetime }: CircuitLimits): boolean {
   return circuit.usedAt > closeAt - lifetime / 2;
 }

@@ -6,18 +6,20 @@
 import type { PacketBuffer } from "../../buffer/packet_buffer.ts";
 import type { CircuitKey } from "./key.ts";
 
-/** What may wait for all circuits together. */
-const MOST = { packets: 256, bytes: 1 << 20 } as const;
+/** Limits of all queues together. */
+export const WAITING_LIMITS = { packets: 256, bytes: 1 << 20 } as const;
 
-/** A bounded queue for each key. */
+/** A queue for each key. All queues together are bounded. */
 export class WaitingRoom {
   readonly #queues = new Map<CircuitKey, Uint8Array[]>();
   #packets = 0;
   #bytes = 0;
 
-  /** Takes a copy of a packet: false where there is no room. */
+  /** Queues a copy of a packet. Returns false if there is no room. */
   add(key: CircuitKey, packet: PacketBuffer): boolean {
-    if (this.#packets >= MOST.packets || this.#bytes + packet.length > MOST.bytes) return false;
+    if (this.#packets >= WAITING_LIMITS.packets || this.#bytes + packet.length > WAITING_LIMITS.bytes) {
+      return false;
+    }
     const queue = this.#queues.get(key) ?? [];
     queue.push(packet.copy());
     this.#queues.set(key, queue);
@@ -26,7 +28,7 @@ export class WaitingRoom {
     return true;
   }
 
-  /** Hands out what has waited for the circuit of a key, in order. */
+  /** Removes and returns the packets of a key, in order. */
   take(key: CircuitKey): readonly Uint8Array[] {
     const queue = this.#queues.get(key) ?? [];
     this.#queues.delete(key);

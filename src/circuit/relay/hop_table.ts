@@ -1,5 +1,5 @@
 /**
- * A circuit as one of its routers has it, and the table of all of them.
+ * The circuits of one router.
  *
  * ```
  *   towards the proxy                                   towards the exit
@@ -14,10 +14,10 @@ import { Deadlines } from "../deadlines.ts";
 import { CircuitIds } from "../ids.ts";
 import type { Hop } from "../kind.ts";
 
-/** A neighbour's place in the table of the data link, from 0. */
+/** The index of a neighbour on the data link, from 0. */
 export type Neighbour = number;
 
-/** Where a circuit goes on: to a neighbour that has been asked, or that has answered. */
+/** The next hop of a circuit: it was asked to create the circuit, or has created it. */
 export interface NextHop {
   readonly kind: "extending" | "extended";
   /** The neighbour. */
@@ -26,21 +26,21 @@ export interface NextHop {
   readonly id: number;
 }
 
-/** One circuit that passes a router, or ends there. */
+/** A circuit at one of its routers. */
 export class HopCircuit implements Hop {
-  /** A number of this router's own for it, which no other circuit gets. */
+  /** The router's own number of the circuit. No other circuit ever has it. */
   readonly handle: number;
   /** The neighbour towards the proxy. */
   readonly previous: Neighbour;
   /** The circuit's id on the link to it. */
   readonly incoming: number;
-  /** The layer between this hop and the proxy; undefined where the circuit has none. */
+  /** The layer of this hop; undefined if circuits have no layers. */
   readonly layer: Layer | undefined;
-  /** Where it goes on; undefined at its last hop. */
+  /** The next hop; undefined at the last one. */
   next: NextHop | undefined;
   /** {@inheritDoc Hop.replyTo} */
   replyTo: IpAddress = UNSPECIFIED;
-  /** When it was last used, in ms. */
+  /** Time of the last cell from the proxy, in ms. */
   usedAt = 0;
 
   constructor(
@@ -58,15 +58,15 @@ export class HopCircuit implements Hop {
   }
 }
 
-/** What a router's table may hold. */
+/** Limits of a router's table. */
 export interface HopLimits {
-  /** Circuits at a time. */
+  /** Maximum number of circuits. */
   readonly circuits: number;
-  /** Milliseconds without a cell from the proxy after which a circuit is forgotten. */
+  /** Time in ms without a cell from the proxy after which a circuit is removed. */
   readonly idle: number;
 }
 
-/** The defaults: a proxy replaces its circuits every ten minutes, and tears them down when it can. */
+/** The defaults. A proxy replaces a circuit after ten minutes, and tears it down if it can. */
 export const HOP_LIMITS: HopLimits = { circuits: 4096, idle: 660_000 };
 
 /** The circuits of one router. */
@@ -74,16 +74,18 @@ export class HopTable {
   readonly #limits: HopLimits;
   readonly #ids: CircuitIds;
   readonly #byHandle = new Map<number, HopCircuit>();
-  /** By the neighbour, and the id on the link to it. */
+  /** By the neighbour's index, then by the id on its link. */
   readonly #incoming: Map<number, HopCircuit>[];
   readonly #outgoing: Map<number, HopCircuit>[];
-  /** When to look whether a circuit has been idle too long. */
+  /** When to check whether a circuit has been idle too long. */
   readonly #idle = new Deadlines<HopCircuit>();
   #lastHandle = 0;
 
   /**
-   * @param router the router's number, which its ids tell
-   * @param neighbours how many there are
+   * An empty table.
+   *
+   * @param router the router's number, which its circuit ids contain
+   * @param neighbours number of neighbours
    */
   constructor(router: number, neighbours: number, limits: HopLimits) {
     this.#limits = limits;
@@ -92,34 +94,34 @@ export class HopTable {
     this.#outgoing = Array.from({ length: neighbours }, () => new Map());
   }
 
-  /** Whether it takes no more circuits. */
+  /** Whether the table is full. */
   get isFull(): boolean {
     return this.#byHandle.size >= this.#limits.circuits;
   }
 
-  /** Circuits at present. */
+  /** Number of circuits. */
   get size(): number {
     return this.#byHandle.size;
   }
 
-  /** When {@linkcode HopTable.expire} next has something to do, in ms. */
+  /** When to call {@linkcode HopTable.expire} next, in ms; Infinity for never. */
   get deadline(): number {
     return this.#idle.next;
   }
 
-  /** Adds a circuit. Its id must be free on its link. */
+  /** Adds a circuit. The id must be free on the link to `previous`. */
   add(previous: Neighbour, id: number, layer: Layer | undefined, now: number): HopCircuit {
     const circuit = this.#insert(previous, id, layer, now);
     this.#idle.set(circuit, now + this.#limits.idle);
     return circuit;
   }
 
-  /** Adds a circuit that both ends know from the start: it is never forgotten. */
-  addFixed(previous: Neighbour, id: number): void {
+  /** Adds a circuit that both ends know from the start. It never expires. */
+  addDirect(previous: Neighbour, id: number): void {
     this.#insert(previous, id, undefined, 0);
   }
 
-  /** Lets a circuit go on to a neighbour, by an id that is free there. */
+  /** Starts to extend a circuit to a neighbour. Chooses the id on that link. */
   extend(circuit: HopCircuit, neighbour: Neighbour): NextHop {
     const taken = this.#outgoing[neighbour]!;
     const next = { kind: "extending", neighbour, id: this.#ids.next((id) => taken.has(id)) } as const;
@@ -128,17 +130,17 @@ export class HopTable {
     return next;
   }
 
-  /** The neighbour that a circuit goes on to has answered. */
+  /** Notes that the next hop has created the circuit. */
   extended(circuit: HopCircuit, { neighbour, id }: NextHop): void {
     circuit.next = { kind: "extended", neighbour, id };
   }
 
-  /** The circuit that a neighbour nearer to the proxy calls by this id. */
+  /** The circuit that comes from a neighbour with this id. */
   incoming(neighbour: Neighbour, id: number): HopCircuit | undefined {
     return this.#incoming[neighbour]!.get(id);
   }
 
-  /** The circuit that goes on to this neighbour by this id. */
+  /** The circuit that goes on to a neighbour with this id. */
   outgoing(neighbour: Neighbour, id: number): HopCircuit | undefined {
     return this.#outgoing[neighbour]!.get(id);
   }
@@ -148,7 +150,7 @@ export class HopTable {
     return this.#byHandle.get(handle);
   }
 
-  /** Forgets a circuit, and wipes its keys. */
+  /** Removes a circuit, and wipes its keys. */
   remove(circuit: HopCircuit): void {
     this.#byHandle.delete(circuit.handle);
     this.#idle.delete(circuit);
@@ -157,7 +159,7 @@ export class HopTable {
     circuit.layer?.[Symbol.dispose]();
   }
 
-  /** Forgets the circuits that have been idle too long. */
+  /** Removes the circuits that have been idle too long. */
   expire(now: number): void {
     for (let circuit; (circuit = this.#idle.take(now)) !== undefined;) {
       const until = circuit.usedAt + this.#limits.idle;
