@@ -1,5 +1,5 @@
 /**
- * What the members of one network have to agree on: who is whose neighbour, and by which circuits packets go.
+ * Derives the configurations of a proxy and its routers from one description, so that they agree.
  *
  * @module
  */
@@ -13,35 +13,35 @@ import type { RouterConfig } from "./router.ts";
 
 /** A router of a network. */
 export interface NetworkRouter extends RouterDescription {
-  /** The address that it leaves by; undefined where it stays inside. */
+  /** Its address in the world; undefined if its packets stay inside. */
   readonly address: IpAddress | undefined;
 }
 
-/** A network: a proxy and its routers. */
+/** A proxy and its routers. */
 export interface Network {
-  /** By which circuits packets go. */
+  /** The circuits of the proxy. */
   readonly circuits: CircuitPlan;
   /** The protocols that packets may have. */
   readonly carries: readonly ProtocolName[];
-  /** Bytes of the longest IP packet that the links between the members take. */
+  /** Length in bytes of the longest IP packet that the links carry. */
   readonly linkMtu: number;
-  /** Bytes of the longest packet that the TUN interface takes. */
+  /** Length in bytes of the longest packet that the TUN interface takes. */
   readonly tunMtu: number;
-  /** Where the proxy's data link is. */
+  /** The proxy's data link. */
   readonly proxy: Endpoint;
-  /** In the order of their numbers, which count from 1. */
+  /** The routers, in the order of their numbers, from 1. */
   readonly routers: readonly NetworkRouter[];
 }
 
-/** Milliseconds beyond a circuit's lifetime in which its routers still know it. */
+/** Time in ms that a router keeps a circuit beyond its lifetime. */
 const FORGOTTEN_AFTER = 60_000;
 
-/** Bytes of the longest packet that the network carries in one piece. */
+/** Length in bytes of the longest packet that the network carries unfragmented. */
 export function longestOf({ circuits, linkMtu }: Pick<Network, "circuits" | "linkMtu">): number {
   return longestPacket(linkMtu, circuits.kind, circuits.hops);
 }
 
-/** What the proxy is to know. Its link's neighbours are the routers, in order. */
+/** The configuration of the proxy. The neighbours of its link are the routers, in order. */
 export function proxyConfig(network: Network, refuseAs?: IpAddress): ProxyConfig {
   const { circuits, carries, routers, linkMtu } = network;
   return {
@@ -53,7 +53,10 @@ export function proxyConfig(network: Network, refuseAs?: IpAddress): ProxyConfig
   };
 }
 
-/** What a router is to know. Its link's neighbours are the proxy and then the other routers, in order. */
+/**
+ * The configuration of a router. The neighbours of its link are the proxy and then the other
+ * routers, in order.
+ */
 export function routerConfig(network: Network, number: number): RouterConfig {
   const { circuits, carries, proxy, routers, tunMtu } = network;
   const others = routers.filter((_, index) => index + 1 !== number);

@@ -1,5 +1,5 @@
 /**
- * The onion proxy: between the TUN interface and the onion routers.
+ * The onion proxy: forwards packets between the TUN interface and the onion routers.
  *
  * ```
  *   host ── TUN ──► fromTun ──► check ──► circuit ──► seal ──► toRouter
@@ -7,7 +7,7 @@
  *   host ◄─ TUN ─── toTun ◄──── check ◄── peel ◄── circuit ◄── fromLink
  * ```
  *
- * A core without I/O: it is given bytes and the time, and hands results to its outbox.
+ * A core without I/O: it takes bytes and the time, and hands its results to an outbox.
  *
  * @module
  */
@@ -33,48 +33,53 @@ import { IcmpType, Unreachable } from "../ip/icmp.ts";
 import { type IcmpError, mayCauseError, writeIcmpError } from "../ip/icmp_error.ts";
 import { fragmentIpv4, Ipv4View, type ProtocolName } from "../ip/ipv4.ts";
 
-/** A router that the proxy sends to, or builds circuits by. */
+/** A router, as the proxy knows it. */
 export interface ProxyNeighbour extends RouterDescription {
-  /** The address that it leaves by; undefined where it stays inside. */
+  /** Its address in the world; undefined if its packets stay inside. */
   readonly address: IpAddress | undefined;
 }
 
-/** Which circuits packets take. */
+/** The circuits of a proxy. */
 export interface CircuitPlan {
+  /** The kind of all circuits. */
   readonly kind: CircuitKindName;
-  /** Routers that a packet passes. */
+  /** Number of routers on a path. */
   readonly hops: number;
+  /** Times and numbers of circuits that are built. */
   readonly limits: CircuitLimits;
-  /** A client that will certainly send: a circuit that is built for each client is built for it at once. */
+  /** A client that is sure to send packets. If circuits are built, its circuit is built at once. */
   readonly firstClient?: IpAddress;
 }
 
-/** Where the proxy's results go. What is handed over is used up or copied before the call returns. */
+/** Takes the proxy's results. A method uses its buffer up, or copies it, before it returns. */
 export interface ProxyOutbox {
-  /** An IP packet for the host. False when the interface refused it. */
+  /** Sends an IP packet to the host. Returns false if the interface refuses it. */
   toTun(packet: PacketBuffer): boolean;
-  /** A cell for the neighbour of this index. False when the link refused it. */
+  /** Sends a cell to the neighbour with this index. Returns false if the link refuses it. */
   toRouter(neighbour: number, cell: PacketBuffer): boolean;
 }
 
-/** What a proxy needs to know. */
+/** The configuration of a proxy. */
 export interface ProxyConfig {
-  /** The neighbours, in the order of the link. */
+  /** The routers, in the order of the link. */
   readonly routers: readonly ProxyNeighbour[];
-  /** Which circuits packets take. */
+  /** The circuits that packets take. */
   readonly circuits: CircuitPlan;
   /** The protocols that packets may have. */
   readonly carries: readonly ProtocolName[];
-  /** Bytes of the longest IP packet that the links between neighbours take. */
+  /** Length in bytes of the longest IP packet that the links carry. */
   readonly linkMtu: number;
   /**
-   * Who tells the host that a packet is not carried, an address of the tunnel's block but not the host's own.
-   * Absent where such packets are dropped without a word.
+   * The source of ICMP errors about packets that the proxy drops: an address of the tunnel's block
+   * other than the tunnel's own. Without it, the proxy drops silently.
    */
   readonly refuseAs?: IpAddress;
 }
 
-/** What the host is told of packets that are not carried; the MTU is added where it is the matter. */
+/**
+ * The ICMP error for each reason to drop a packet of the host. An error about length also has an
+ * MTU.
+ */
 const REFUSALS = {
   "not-carried": { type: IcmpType.destinationUnreachable, code: Unreachable.administrativelyProhibited },
   "not-echo-request": { type: IcmpType.destinationUnreachable, code: Unreachable.administrativelyProhibited },
@@ -84,7 +89,7 @@ const REFUSALS = {
   "no-circuit": { type: IcmpType.destinationUnreachable, code: Unreachable.network },
 } as const satisfies Record<string, IcmpError>;
 
-/** Whether the host is told of a drop. */
+/** Whether a drop causes an ICMP error. */
 function isRefusal(reason: string): reason is keyof typeof REFUSALS {
   return reason in REFUSALS;
 }
@@ -107,8 +112,8 @@ export class ProxyCore {
   /**
    * A proxy that has just started.
    *
-   * @param random numbers in [0, 1) that an outsider cannot guess, for the paths
-   * @param crypto needed where circuits have layers
+   * @param random returns numbers in [0, 1) that an outsider cannot guess
+   * @param crypto needed if circuits have layers
    */
   constructor(
     config: ProxyConfig,
@@ -140,22 +145,22 @@ export class ProxyCore {
     this.#pool = new CircuitPool(pool, owner, trace, random, crypto);
   }
 
-  /** When {@linkcode ProxyCore.expire} next has something to do, in ms; Infinity for never. */
+  /** When to call {@linkcode ProxyCore.expire} next, in ms; Infinity for never. */
   get deadline(): number {
     return this.#pool.deadline;
   }
 
-  /** Does what is due. */
+  /** Does everything that is due. */
   expire(now: number): void {
     this.#pool.expire(now);
   }
 
-  /** The proxy stops: its circuits end. */
+  /** Tears down all circuits, because the proxy stops. */
   end(): void {
     this.#pool.closeAll();
   }
 
-  /** A packet came out of the TUN interface. The buffer is used up. */
+  /** Takes a packet from the TUN interface, and uses the buffer up. */
   fromTun(packet: PacketBuffer, now: number): void {
     const { counters, events } = this.#trace;
     const ip = this.#ip;
@@ -168,7 +173,7 @@ export class ProxyCore {
       return isRefusal(refusal) ? this.#refuse(refusal, packet) : counters.count(refusal);
     }
     if (ip.fragmentOffset === 0) events.icmpFromTunnel(ip, now);
-    // Where nobody can tell the host, the tunnel cuts the packet for itself: the exit puts it together again.
+    // A proxy that cannot tell the host fragments the packet anyway, and the exit reassembles it.
     if (packet.length > this.#longest && ip.dontFragment && this.#refuseAs !== undefined) {
       return this.#refuse("too-long", packet);
     }
@@ -178,7 +183,7 @@ export class ProxyCore {
     if (!this.#waiting.add(this.#pool.keyOf(ip), packet)) this.#refuse("queue-full", packet);
   }
 
-  /** A datagram came from the neighbour of this index. The buffer is used up. */
+  /** Takes a datagram from the neighbour with this index, and uses the buffer up. */
   fromLink(neighbour: number, cell: PacketBuffer, now: number): void {
     const { counters, events } = this.#trace;
     counters.count("link-in");
@@ -198,7 +203,7 @@ export class ProxyCore {
     events.unknownCircuit(id, this.#routers[neighbour]!.link.port, undefined, now);
   }
 
-  /** A packet came back by a circuit. */
+  /** Takes a reply from a circuit. */
   #fromCircuit(circuit: OriginCircuit, cell: PacketBuffer, now: number): void {
     const { counters, events } = this.#trace;
     const ip = this.#ip;
@@ -209,13 +214,15 @@ export class ProxyCore {
     if (fault !== undefined) return counters.count(fault);
     const refusal = this.#carries.homeward(cell, ip) ?? proxy.homeward(cell, ip, circuit.replyTo);
     if (refusal !== undefined) return counters.count(refusal);
-    // Before the log: the host waits for the packet.
+    // Deliver first and log afterwards, because the host waits.
     if (this.#outbox.toTun(cell)) counters.count("tun-out");
     else counters.count("tun-refused");
     proxy.logReply(events, ip, circuit.id, this.#routers[circuit.neighbour]!.link.port, now);
   }
 
-  /** Counts a packet that is not carried and says so to the host, which would otherwise wait for an answer. */
+  /**
+   * Counts a packet that is dropped, and tells the host, which would otherwise wait for a reply.
+   */
   #refuse(reason: keyof typeof REFUSALS, packet: PacketBuffer): void {
     const { counters } = this.#trace;
     counters.count(reason);
@@ -230,7 +237,7 @@ export class ProxyCore {
     this.#kind.proxy.outward(packet, this.#ip);
     if (packet.length <= this.#longest) return this.#sendCell(circuit, packet);
     fragmentIpv4(packet, this.#longest, () => {
-      // In a buffer of its own, because a tag would be written over what is still to be cut.
+      // Seal a copy, because a tag would overwrite the next fragment.
       this.#fragment.hold(packet.length);
       this.#fragment.bytes.set(packet.bytes.subarray(packet.start, packet.end), this.#fragment.start);
       this.#sendCell(circuit, this.#fragment);

@@ -1,20 +1,18 @@
 /**
- * The onion router: between its neighbours and the exit.
+ * The onion router: forwards cells between its neighbours, and packets to and from its exit.
  *
  * ```
- *                         ┌─ no circuit: begin one ─► answer
- *   previous ── cell ──► outward: peel ─┬─ it goes on: next
- *                                       ├─ extend: begin it at the next
- *                                       └─ it ends here: check, reassemble ──► exit
+ *                         ┌─ new circuit: create ─► created
+ *   previous ── cell ──► outward: peel ─┬─ there is a next hop ──► next
+ *                                       ├─ extend ──► create at the next hop
+ *                                       └─ last hop: reassemble, check ──► exit
  *   previous ◄── seal ◄─┬─ homeward ◄── cell ── next
- *                       └─ fragment ◄── answer ──────────────────────────────── exit
+ *                       └─ fragment ◄── reply ───────────────────────── exit
  * ```
  *
- * On the way out each hop puts its own address in the place of the source, on the way back it puts the source that it
- * has seen in the place of the destination; where circuits are sealed, only the last one can. Given circuits, of one
- * hop, leave both as they are.
+ * The kind of circuit says what the router does to a packet: see `circuit/kind.ts`.
  *
- * A core without I/O: it is given bytes and the time, and hands results to its outbox.
+ * A core without I/O: it takes bytes and the time, and hands its results to an outbox.
  *
  * @module
  */
@@ -42,41 +40,41 @@ import { type Endpoint, type IpAddress, UNSPECIFIED } from "../ip/address.ts";
 import { fragmentIpv4, Ipv4View, type ProtocolName } from "../ip/ipv4.ts";
 import { Reassembler } from "../ip/reassembly.ts";
 
-/** A neighbour. */
+/** A neighbour of a router. */
 export interface RouterNeighbour extends Endpoint {
-  /** Whether circuits may be extended to it: the proxy is none. */
+  /** Whether it is a router, so that circuits may be extended to it, and not the proxy. */
   readonly isRouter: boolean;
 }
 
-/** What a router needs to know. */
+/** The configuration of a router. */
 export interface RouterConfig {
   /** Its number, from 1. */
   readonly number: number;
-  /** Its address in the world; undefined where it stays inside. */
+  /** Its address in the world; undefined if its packets stay inside. */
   readonly address: IpAddress | undefined;
-  /** in the order of the link. */
+  /** The neighbours, in the order of the link. */
   readonly neighbours: readonly RouterNeighbour[];
-  /** The kind of all its circuits. */
+  /** The kind of all circuits. */
   readonly circuits: CircuitKindName;
   /** The protocols that packets may have. */
   readonly carries: readonly ProtocolName[];
-  /** Bytes of the longest packet that may be sent back. */
+  /** Length in bytes of the longest packet that may travel back. */
   readonly mtu: number;
-  /** How many circuits there may be, and for how long. */
+  /** Limits of the circuits. */
   readonly limits: HopLimits;
 }
 
-/** What circuits with layers are created with. */
+/** What a router needs to create circuits with layers. */
 export interface RouterSecrets {
-  /** What seals and peels. */
+  /** Seals and peels. */
   readonly crypto: CryptoProvider;
   /** The router's static keys. */
   readonly keys: KeyPair;
 }
 
-/** Where the router's results go. What is handed over is used up or copied before the call returns. */
+/** Takes the router's results. A method uses its buffer up, or copies it, before it returns. */
 export interface RouterOutbox {
-  /** A cell for the neighbour of this index. False when the link refused it. */
+  /** Sends a cell to the neighbour with this index. Returns false if the link refuses it. */
   toNeighbour(neighbour: number, cell: PacketBuffer): boolean;
 }
 
@@ -98,8 +96,8 @@ export class RouterCore {
   /**
    * A router that has just started.
    *
-   * @param exit makes the exit, which delivers its answers with the function it is given
-   * @param secrets needed where circuits have layers
+   * @param exit makes the exit, which delivers its replies to the function that it is given
+   * @param secrets needed if circuits have layers
    */
   constructor(
     config: RouterConfig,
@@ -126,24 +124,24 @@ export class RouterCore {
     );
   }
 
-  /** Circuits at present. */
+  /** Number of circuits. */
   get circuits(): number {
     return this.#table.size;
   }
 
-  /** When {@linkcode RouterCore.expire} next has something to do, in ms. */
+  /** When to call {@linkcode RouterCore.expire} next, in ms; Infinity for never. */
   get deadline(): number {
     return Math.min(this.#reassembler.deadline, this.#exit.deadline, this.#table.deadline);
   }
 
-  /** Gives up what has waited too long. */
+  /** Drops everything that has waited too long. */
   expire(now: number): void {
     this.#reassembler.expire(now);
     if (this.#exit.deadline <= now) this.#exit.expire(now);
     this.#table.expire(now);
   }
 
-  /** A datagram came from the neighbour of this index. The buffer is used up. */
+  /** Takes a datagram from the neighbour with this index, and uses the buffer up. */
   fromLink(neighbour: number, cell: PacketBuffer, now: number): void {
     const { counters } = this.#trace;
     counters.count("link-in");
@@ -159,11 +157,11 @@ export class RouterCore {
     this.#unknown(neighbour, id, cell, type, now);
   }
 
-  /** A neighbour nearer to the proxy asks for a circuit. */
+  /** Takes a create cell. */
   #create(building: Building, neighbour: number, id: number, cell: PacketBuffer, now: number): void {
     const { counters } = this.#trace;
     if (this.#table.isFull) return counters.count("circuits-full");
-    // Ids with our number are ours to choose.
+    // Only this router chooses ids with its own number.
     if (partyOf(id) === this.#config.number) return counters.count("bad-extend");
     unwrapCell(cell);
     if (!building.hasLayers) {
@@ -180,7 +178,7 @@ export class RouterCore {
     this.#sendCell(neighbour, cell, building.created, id);
   }
 
-  /** A cell on its way away from the proxy. */
+  /** Takes a cell that travels away from the proxy. */
   #outward(circuit: HopCircuit, cell: PacketBuffer, type: CellType, now: number): void {
     const { counters } = this.#trace;
     const { relay, building } = this.#kind;
@@ -216,7 +214,7 @@ export class RouterCore {
     }
   }
 
-  /** A cell on its way towards the proxy. */
+  /** Takes a cell that travels towards the proxy. */
   #homeward(circuit: HopCircuit, next: NextHop, cell: PacketBuffer, type: CellType, now: number): void {
     const { counters } = this.#trace;
     const { back } = this.#kind;
@@ -224,7 +222,8 @@ export class RouterCore {
     if (next.kind === "extending") {
       if (type !== created) return counters.count("unexpected-cell");
       unwrapCell(cell);
-      // In the clear, the answer names the router that gave it. Otherwise a cell that comes twice passes for the next hop's.
+      // Without layers, the answer names its router. Otherwise the proxy might take a duplicate for
+      // the answer of the next hop.
       if (circuit.layer === undefined) {
         if (cell.length > 0) return counters.count("unexpected-cell");
         writeExtend(cell, this.#config.neighbours[next.neighbour]!, new Uint8Array());
@@ -246,7 +245,7 @@ export class RouterCore {
   #extend(building: Building, circuit: HopCircuit, cell: PacketBuffer, now: number): void {
     const { counters, events } = this.#trace;
     const to = readExtend(cell);
-    // Created once more: the answer may have been lost.
+    // A repeated create: the answer may have been lost.
     if (to === undefined && cell.length === 0 && circuit.layer === undefined) {
       return this.#sendCell(circuit.previous, cell, building.created, circuit.incoming);
     }
@@ -293,14 +292,14 @@ export class RouterCore {
     this.#trace.tap?.inside("back", circuit.incoming, packet, "packet");
     if (packet.length <= this.#config.mtu) return this.#sendBack(circuit, packet, back);
     fragmentIpv4(packet, this.#config.mtu, () => {
-      // In a buffer of its own, because a tag would be written over what is still to be cut.
+      // Seal a copy, because a tag would overwrite the next fragment.
       this.#scratch.hold(packet.length);
       this.#scratch.bytes.set(packet.bytes.subarray(packet.start, packet.end), this.#scratch.start);
       this.#sendBack(circuit, this.#scratch, back);
     });
   }
 
-  /** Sends a body towards the proxy, in this hop's layer. */
+  /** Sends a cell body towards the proxy, in this hop's layer. */
   #sendBack(circuit: HopCircuit, body: PacketBuffer, type: CellType): void {
     if (circuit.layer?.seal(body, type) === false) return this.#trace.counters.count("worn-out");
     this.#sendCell(circuit.previous, body, type, circuit.incoming);
@@ -316,7 +315,7 @@ export class RouterCore {
     return this.#config.neighbours[neighbour]!.port;
   }
 
-  /** A cell of no circuit. Logs the addresses of its packet, if that can be read. */
+  /** Counts and logs a cell of an unknown circuit. Logs the addresses of its packet if readable. */
   #unknown(neighbour: number, id: number, cell: PacketBuffer, type: CellType, now: number): void {
     const { counters, events } = this.#trace;
     if (!this.#kind.cells.has(type)) return counters.count("unexpected-cell");
