@@ -23,7 +23,7 @@ export class EventMemory extends EventRing {
   readonly #events: Event[] = [];
 
   constructor(keeps: Keeps = "lines") {
-    super(new ArrayBuffer(ringBytes(16_384)), {
+    super(new ArrayBuffer(ringBytes(32_768)), {
       keeps,
       lost: () => assert.fail("more events than the test can remember"),
     });
