@@ -9,19 +9,19 @@ import { type Stage, STAGES } from "../config/stages.ts";
 import { validate } from "../config/validate.ts";
 import { OperatorError } from "../errors.ts";
 import { EXITS, planExits } from "../exit/registry.ts";
-import { TUN_DEVICE } from "../sys/tun.ts";
-import { planCapture, planMarkRule, resolveFrom } from "./plan/capture.ts";
+import { formatIp } from "../ip/address.ts";
+import { formatCidr } from "../ip/cidr.ts";
 import { type Capability } from "../sys/capability.ts";
+import { TUN_DEVICE } from "../sys/tun.ts";
 import { conclude, type Diagnosis, type Finding } from "./diagnosis.ts";
 import type { Facts } from "./facts.ts";
 import { planHost } from "./host_plan.ts";
-import { choiceOfPorts, PORT_RANGE } from "./ports.ts";
+import { planCapture, planMarkRule, resolveFrom } from "./plan/capture.ts";
 import { defaultRoute } from "./plan/routes.ts";
 import { CAPTURE_MARK, hex } from "./plan/rules.ts";
 import { type HostState, type Rule, Table } from "./plan/state.ts";
 import { planTun } from "./plan/tun.ts";
-import { formatCidr } from "../ip/cidr.ts";
-import { formatIp } from "../ip/address.ts";
+import { choiceOfPorts, PORT_RANGE } from "./ports.ts";
 
 /** What a check finds. */
 type Verdict = Omit<Finding, "name" | "stages">;
@@ -79,7 +79,9 @@ export function diagnose(facts: Facts, stages: readonly Stage[] = STAGES): Diagn
   const findings: Finding[] = [];
   for (const { name, matters, look } of CHECKS) {
     for (const stage of stages.filter(matters)) {
-      for (const verdict of [look(facts, usual(stage))].flat()) add(findings, name, verdict, stage.number);
+      for (const verdict of [look(facts, withoutOptions(stage))].flat()) {
+        add(findings, name, verdict, stage.number);
+      }
     }
   }
   findings.push(lookAtSealing(facts, stages));
@@ -100,7 +102,7 @@ function add(findings: Finding[], name: string, verdict: Verdict, stage: number)
 }
 
 /** The settings of a stage without options. */
-function usual({ number }: Stage): Settings {
+function withoutOptions({ number }: Stage): Settings {
   return validate({ stage: { text: `${number}`, name: "--stage", at: "" } });
 }
 

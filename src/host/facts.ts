@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { chooseProvider } from "../crypto/provider/choose.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
+import { chooseProvider } from "../crypto/provider/choose.ts";
 import { OperatorError } from "../errors.ts";
+import { type Capability, hasCapability } from "../sys/capability.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
 import { leftovers } from "./apply/journal.ts";
 import { firewallTool } from "./apply/programs.ts";
 import { readSysctl } from "./apply/sysctl.ts";
-import { type Capability, hasCapability } from "../sys/capability.ts";
 import type { FirewallTool } from "./plan/firewall.ts";
 import type { HostState } from "./plan/state.ts";
 import { parseUdpPorts } from "./ports.ts";

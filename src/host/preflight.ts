@@ -6,8 +6,8 @@
 import type { Stage } from "../config/stages.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { EXITS } from "../exit/registry.ts";
-import { TUN_DEVICE } from "../sys/tun.ts";
 import { type Capability, hasCapability } from "../sys/capability.ts";
+import { TUN_DEVICE } from "../sys/tun.ts";
 
 /**
  * Makes sure that proxy and routers can talk to each other. In a new network namespace they cannot.

@@ -3,12 +3,12 @@
  *
  * @module
  */
+import { parseIp } from "../ip/address.ts";
+import { EVERYWHERE, parseCidr } from "../ip/cidr.ts";
 import { changesOfLiveRuns } from "./apply/journal.ts";
 import { ask } from "./apply/programs.ts";
 import { readSysctl } from "./apply/sysctl.ts";
 import { type HostState, type Interface, type Route, type Rule, Table } from "./plan/state.ts";
-import { parseIp } from "../ip/address.ts";
-import { EVERYWHERE, parseCidr } from "../ip/cidr.ts";
 
 /**
  * Reads the state of the host.

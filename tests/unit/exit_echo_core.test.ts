@@ -1,11 +1,11 @@
-import assert from "node:assert/strict";
-import fc from "fast-check";
 import { answerEcho, EchoExit } from "../../src/exit/echo/core.ts";
-import { Counters, type Snapshot } from "../../src/trace/counters.ts";
 import type { Cidr } from "../../src/ip/cidr.ts";
 import { Ipv4View } from "../../src/ip/ipv4.ts";
+import { Counters, type Snapshot } from "../../src/trace/counters.ts";
 import { NO_EVENTS } from "../support/events.ts";
 import { address, concat, echo, hex, ipv4, pattern, poisoned } from "../support/packets.ts";
+import fc from "fast-check";
+import assert from "node:assert/strict";
 
 const BLOCK: Cidr = { address: address("10.5.51.2"), prefix: 24 };
 

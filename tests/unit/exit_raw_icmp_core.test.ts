@@ -3,17 +3,17 @@
  *
  * @module
  */
-import assert from "node:assert/strict";
-import { TRANSLATOR_LIMITS } from "../../src/exit/raw_icmp/translator.ts";
-import { MemoryWorld } from "../../src/sim/world.ts";
-import { hopOf } from "../../src/ip/cidr.ts";
 import { RawIcmpExit } from "../../src/exit/raw_icmp/core.ts";
+import { TRANSLATOR_LIMITS } from "../../src/exit/raw_icmp/translator.ts";
+import { hopOf } from "../../src/ip/cidr.ts";
+import { Ipv4View } from "../../src/ip/ipv4.ts";
+import { MemoryWorld } from "../../src/sim/world.ts";
 import { Counters } from "../../src/trace/counters.ts";
 import { SILENT } from "../../src/trace/events.ts";
-import { Ipv4View } from "../../src/ip/ipv4.ts";
 import { NO_EVENTS } from "../support/events.ts";
 import { address, concat, echo, hex, ipv4, pattern, poisoned } from "../support/packets.ts";
 import { dotted } from "../support/ping.ts";
+import assert from "node:assert/strict";
 
 const EXIT = "192.168.201.2";
 const VM = "10.0.2.15";

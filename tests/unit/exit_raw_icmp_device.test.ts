@@ -1,6 +1,6 @@
-import assert from "node:assert/strict";
 import { bindingOf } from "../../src/exit/raw_icmp/device.ts";
 import { address } from "../support/packets.ts";
+import assert from "node:assert/strict";
 
 Deno.test("raw ICMP device: binds to the address and interface, and sets a mark only if the settings have one", () => {
   const settings = {

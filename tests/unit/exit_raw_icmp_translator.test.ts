@@ -8,8 +8,6 @@
  *
  * @module
  */
-import assert from "node:assert/strict";
-import fc from "fast-check";
 import {
   type EchoSession,
   IcmpTranslator,
@@ -17,9 +15,11 @@ import {
   TRANSLATOR_LIMITS,
   type TranslatorLimits,
 } from "../../src/exit/raw_icmp/translator.ts";
+import { addressFromBits, type IpAddress } from "../../src/ip/address.ts";
 import { address } from "../support/packets.ts";
 import { Random } from "../support/random.ts";
-import { addressFromBits, type IpAddress } from "../../src/ip/address.ts";
+import fc from "fast-check";
+import assert from "node:assert/strict";
 
 const CLIENT = address("10.0.2.15");
 const OTHER = address("10.0.2.16");

@@ -1,8 +1,8 @@
-import assert from "node:assert/strict";
 import { STAGES } from "../../src/config/stages.ts";
 import { EXITS, type ExitSettings, exitSettings, planExits } from "../../src/exit/registry.ts";
 import { host, settingsOf, TWO_CARDS } from "../support/host_state.ts";
 import { address } from "../support/packets.ts";
+import assert from "node:assert/strict";
 
 const RAW: ExitSettings = {
   kind: "raw-icmp",

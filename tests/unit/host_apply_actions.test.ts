@@ -1,9 +1,9 @@
-import assert from "node:assert/strict";
 import { OperatorError } from "../../src/errors.ts";
 import { carryOut } from "../../src/host/apply/actions.ts";
 import { readSysctl } from "../../src/host/apply/sysctl.ts";
 import { type Action, command, show, toWords } from "../../src/host/plan/action.ts";
 import { parseCidr } from "../../src/ip/cidr.ts";
+import assert from "node:assert/strict";
 
 const block = (text: string) => parseCidr(text)!;
 

@@ -1,9 +1,4 @@
-import assert from "node:assert/strict";
 import { OperatorError } from "../../src/errors.ts";
-import { BatchError } from "../../src/host/apply/programs.ts";
-import { makeChanges } from "../../src/host/apply/make_changes.ts";
-import { type Command, command } from "../../src/host/plan/action.ts";
-import type { Change } from "../../src/host/plan/change.ts";
 import {
   changesOfLiveRuns,
   Journal,
@@ -11,6 +6,11 @@ import {
   requireJournals,
   undoLeftovers,
 } from "../../src/host/apply/journal.ts";
+import { makeChanges } from "../../src/host/apply/make_changes.ts";
+import { BatchError } from "../../src/host/apply/programs.ts";
+import { type Command, command } from "../../src/host/plan/action.ts";
+import type { Change } from "../../src/host/plan/change.ts";
+import assert from "node:assert/strict";
 
 /** A directory for journals, and a log that harmless commands write to. */
 class Scratch implements Disposable {

@@ -1,6 +1,6 @@
-import assert from "node:assert/strict";
 import { OperatorError } from "../../src/errors.ts";
 import { ask, BatchError, execute, executeBatch, isInstalled } from "../../src/host/apply/programs.ts";
+import assert from "node:assert/strict";
 
 Deno.test("programs: execute returns what a command prints", async () => {
   assert.equal(await execute(["echo", "x", "y z"]), "x y z\n");

@@ -1,12 +1,12 @@
-import assert from "node:assert/strict";
 import { STAGES } from "../../src/config/stages.ts";
 import { OperatorError } from "../../src/errors.ts";
 import { conclude, type Finding } from "../../src/host/diagnosis.ts";
 import { diagnose } from "../../src/host/doctor.ts";
 import type { Facts } from "../../src/host/facts.ts";
-import { parseUdpPorts } from "../../src/host/ports.ts";
 import type { HostState } from "../../src/host/plan/state.ts";
+import { parseUdpPorts } from "../../src/host/ports.ts";
 import { BY_HAND, card, host, ONE_CARD, rule, tunByHand, TWO_CARDS } from "../support/host_state.ts";
+import assert from "node:assert/strict";
 
 const SYSCTLS: Readonly<Record<string, string>> = {
   "net.ipv4.ip_forward": "0",

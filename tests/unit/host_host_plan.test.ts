@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { planCommands } from "../../src/host/host_plan.ts";
 import {
   BY_HAND,
@@ -14,6 +13,7 @@ import {
   TWO_CARDS,
   undoing,
 } from "../support/host_state.ts";
+import assert from "node:assert/strict";
 
 const FIREWALL = "nft 'table ip onion_4711 { " +
   "chain capture { type route hook output priority mangle; " +

@@ -1,6 +1,6 @@
-import assert from "node:assert/strict";
 import { execute } from "../../src/host/apply/programs.ts";
 import { show } from "../../src/host/plan/action.ts";
+import assert from "node:assert/strict";
 
 Deno.test("action: show quotes a command so that a shell reads the same words", async () => {
   assert.equal(

@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { planHost } from "../../src/host/host_plan.ts";
 import {
   BY_HAND,
@@ -11,6 +10,7 @@ import {
   TWO_CARDS,
   undoing,
 } from "../support/host_state.ts";
+import assert from "node:assert/strict";
 
 Deno.test("capture: a rule with other conditions is another rule", () => {
   const withRule = (...rules: ReturnType<typeof rule>[]) =>

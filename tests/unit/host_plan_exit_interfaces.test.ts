@@ -1,11 +1,11 @@
-import assert from "node:assert/strict";
 import { ConfigError, OperatorError } from "../../src/errors.ts";
 import { resolveFrom } from "../../src/host/plan/capture.ts";
 import { resolveExits } from "../../src/host/plan/exit_interfaces.ts";
 import type { HostState } from "../../src/host/plan/state.ts";
-import { card, commands, host, rule, settingsOf, tunByHand } from "../support/host_state.ts";
 import { formatIp, parseIp } from "../../src/ip/address.ts";
 import { formatCidr } from "../../src/ip/cidr.ts";
+import { card, commands, host, rule, settingsOf, tunByHand } from "../support/host_state.ts";
+import assert from "node:assert/strict";
 
 const ETH0 = card("eth0", ["10.0.2.15/24"]);
 const BY_ETH0 = "default via 10.0.2.2 dev eth0";

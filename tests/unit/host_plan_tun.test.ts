@@ -1,7 +1,7 @@
-import assert from "node:assert/strict";
 import { planCommands, planHost } from "../../src/host/host_plan.ts";
 import { planTunMtu, tunMtu } from "../../src/host/plan/tun.ts";
 import { BY_HAND, commands, host, settingsOf, tunByHand, TWO_CARDS } from "../support/host_state.ts";
+import assert from "node:assert/strict";
 
 const BARE = host(TWO_CARDS);
 /** A TUN interface that was made by hand. */

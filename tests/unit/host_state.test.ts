@@ -1,9 +1,9 @@
 /**
  * Output of `ip -d -N -json`, recorded from iproute2 6.1 in a network namespace.
  */
-import assert from "node:assert/strict";
 import { parseNetwork } from "../../src/host/state.ts";
 import { formatCidr } from "../../src/ip/cidr.ts";
+import assert from "node:assert/strict";
 
 const link = (name: string, flags: string[], more: object) => ({
   ifindex: 3,

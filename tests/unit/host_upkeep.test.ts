@@ -1,6 +1,6 @@
-import assert from "node:assert/strict";
 import { type Look, Upkeep } from "../../src/host/upkeep.ts";
 import { card, host, plan, tunByHand, TWO_CARDS } from "../support/host_state.ts";
+import assert from "node:assert/strict";
 
 /** The routes of a run that is up, besides those of the cards. */
 const INTO_TUNNEL = ["18.0.0.0/8 dev tun1 table 9", "128.0.0.0/8 dev tun1 table 9"];

@@ -4,11 +4,11 @@
  * @module
  */
 import { MAX_PACKET, PacketBuffer } from "../../buffer/packet_buffer.ts";
-import type { Trace } from "../../trace/trace.ts";
+import { type Cidr, isHostOf } from "../../ip/cidr.ts";
 import { icmpFault, IcmpType, icmpType, turnIntoEchoReply } from "../../ip/icmp.ts";
 import { IPV4_HEADER, Ipv4View, Protocol, writeIpv4Header } from "../../ip/ipv4.ts";
-import { type Cidr, isHostOf } from "../../ip/cidr.ts";
 import type { Deliver, Exit } from "../../node/exit.ts";
+import type { Trace } from "../../trace/trace.ts";
 
 /** The TTL of packets that we originate (IANA "IP Option Numbers", IP TIME TO LIVE PARAMETER). */
 const TTL = 64;

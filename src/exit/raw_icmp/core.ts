@@ -12,7 +12,6 @@
  * @module
  */
 import { PacketBuffer } from "../../buffer/packet_buffer.ts";
-import type { Trace } from "../../trace/trace.ts";
 import { type IpAddress, isHostAddress } from "../../ip/address.ts";
 import {
   echoIdentifier,
@@ -33,8 +32,9 @@ import {
   quotedSource,
 } from "../../ip/ipv4.ts";
 import { replaceAddress } from "../../ip/rewrite.ts";
-import { turnIntoReply } from "../echo/core.ts";
 import type { Deliver, Exit, World } from "../../node/exit.ts";
+import type { Trace } from "../../trace/trace.ts";
+import { turnIntoReply } from "../echo/core.ts";
 import {
   IcmpTranslator,
   type IdentifierShare,

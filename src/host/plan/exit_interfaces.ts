@@ -6,14 +6,14 @@
  */
 import type { ExitChoice, Settings } from "../../config/settings.ts";
 import { ConfigError, OperatorError } from "../../errors.ts";
+import { formatIp, type IpAddress } from "../../ip/address.ts";
+import { formatCidr, parseCidr } from "../../ip/cidr.ts";
 import { planAddress, planUp, refuseTakenBlock, sourceOf } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import { planLooseFilter } from "./reverse_path.ts";
 import { byPreference, defaultRoute, planRoute } from "./routes.ts";
 import { CAPTURE_MARK, findRule, planRule } from "./rules.ts";
 import { type HostState, type Interface, type Route, Table } from "./state.ts";
-import { formatIp, type IpAddress } from "../../ip/address.ts";
-import { formatCidr, parseCidr } from "../../ip/cidr.ts";
 
 /** The interface that one router leaves by. */
 export interface ExitInterface {

@@ -5,8 +5,8 @@
  * @module
  */
 import { type Cidr, formatCidr } from "../../ip/cidr.ts";
-import { isSame } from "./addresses.ts";
 import { command } from "./action.ts";
+import { isSame } from "./addresses.ts";
 import type { Change, NeededRoute } from "./change.ts";
 import { type Route, Table } from "./state.ts";
 

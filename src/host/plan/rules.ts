@@ -4,10 +4,10 @@
  * @module
  */
 import { OperatorError } from "../../errors.ts";
+import { formatIp, type IpAddress } from "../../ip/address.ts";
 import { command } from "./action.ts";
 import type { Change } from "./change.ts";
 import { type Rule, Table } from "./state.ts";
-import { formatIp, type IpAddress } from "../../ip/address.ts";
 
 /** The priority of the kernel's own rule for the main table. A rule after it has no effect. */
 const MAIN_PRIORITY = 32_766;
