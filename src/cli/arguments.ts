@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { readConfigFile } from "../config/file.ts";
+import { isAbsent, readConfigFile } from "../config/file.ts";
 import type { RawOptions } from "../config/options.ts";
 import type { Settings } from "../config/settings.ts";
 import { validate } from "../config/validate.ts";
@@ -12,9 +12,9 @@ import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import type { LabCommand } from "./lab_arguments.ts";
 import { nearest } from "./nearest.ts";
-import { asksFor, parseWords } from "./parse.ts";
+import { parseWords } from "./parse.ts";
 import { versionText } from "./version.ts";
-import { COMMANDS, findCommand } from "./words.ts";
+import { COMMANDS, findCommand, HELP, VERSION } from "./words.ts";
 
 /** What `main.ts` is to do. */
 export type Command =
@@ -36,14 +36,16 @@ export type Command =
 export async function parseArguments(argv: readonly string[]): Promise<Command> {
   if (argv.length === 0) return { kind: "usage", text: (await import("./help.ts")).usageText() };
   const isHelp = argv[0] === "help";
-  const named = findCommand(isHelp ? argv.slice(1) : argv);
-  if (isHelp || asksFor(named, "--help", "-h")) {
-    const { pageText } = await import("./help.ts");
-    return { kind: "print", text: pageText(named) };
+  const command = findCommand(isHelp ? argv.slice(1) : argv);
+  const { options, operands, end, fault } = parseWords(command);
+  const asksFor = (flags: readonly string[]) =>
+    command.words.slice(0, end).some((word) => flags.includes(word));
+  if (isHelp || asksFor(HELP)) {
+    return { kind: "print", text: (await import("./help.ts")).pageText(command) };
   }
-  if (asksFor(named, "--version", "-V")) return { kind: "print", text: versionText() };
-  const { options, operands } = parseWords(named);
-  switch (named.name) {
+  if (asksFor(VERSION)) return { kind: "print", text: versionText() };
+  if (fault !== undefined) throw fault;
+  switch (command.name) {
     case "onion lab up":
       return { kind: "lab", command: (await import("./lab_arguments.ts")).readUp(options) };
     case "onion lab exec":
@@ -84,8 +86,7 @@ async function requireDirectory(path: string): Promise<void> {
   const refused = (reason: string) =>
     new ConfigError(`--log-dir ${show(path)}: ${reason}`, "create it, or choose another");
   const info = await Deno.stat(path).catch((cause) => {
-    const absent = cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory;
-    throw refused(absent ? "no such directory" : cause.message);
+    throw refused(isAbsent(cause) ? "no such directory" : cause.message);
   });
   if (!info.isDirectory) throw refused("not a directory");
 }

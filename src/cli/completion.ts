@@ -7,12 +7,12 @@
  *
  * @module
  */
-import type { Flag, Offers } from "../config/options.ts";
+import type { Offers } from "../config/options.ts";
 import { show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import { PARTIES } from "./lab_arguments.ts";
-import { optionsOf, optionWords } from "./parse.ts";
-import { findCommand, RUN, SHELLS } from "./words.ts";
+import { optionsOf, parseWords } from "./parse.ts";
+import { findCommand, HELP, RUN, SHELLS, VERSION } from "./words.ts";
 
 const FILES = "__FILE__:file:";
 const DIRECTORIES = "__FILE__:directory:";
@@ -39,31 +39,34 @@ export function completion([name, ...line]: readonly string[]): string {
 
 function suggestions(line: readonly string[]): Suggestion[] {
   const last = line.at(-1)!;
-  const { row, words } = findCommand(line.slice(0, -1));
-  const { end, lacking } = optionWords(row, words);
+  const command = findCommand(line.slice(0, -1));
+  const { row, words } = command;
+  const { options, operands, end, lacking } = parseWords(command);
   if (lacking !== undefined) return offered(lacking.offers, last);
 
-  const operands = offered(row.operands?.offers, last);
-  if (end < words.length) return row.operands?.count === "one" ? operands : [];
-  const options = Object.values(optionsOf(row));
-  const equals = last.indexOf("=");
-  if (last.startsWith("-") && equals > 0) {
-    const option = options.find(({ flag }) => flag === last.slice(0, equals));
-    const values = offered(option?.offers, last.slice(equals + 1));
-    return values.map(([word]) => [word.startsWith("__") ? word : `${last.slice(0, equals + 1)}${word}`]);
+  const asOperand = operands.length > 0 ? [] : offered(row.operands?.offers, last);
+  if (end < words.length) return asOperand;
+  const known = optionsOf(row);
+  const [, flag, value] = /^(-[^=]*)=(.*)$/s.exec(last) ?? [];
+  if (flag !== undefined) {
+    const values = offered(known.find((option) => option.flag === flag)?.offers, value);
+    return values.map(([word]) => [word.startsWith("__") ? word : `${flag}=${word}`]);
   }
-  const isGiven = ({ flag }: Flag) => words.some((word) => word === flag || word.startsWith(`${flag}=`));
-  const flags = last.startsWith("-")
-    ? options.filter((option) => !isGiven(option)).map(({ flag, help }): Suggestion => [flag, help])
-    : [];
-  const first: Suggestion[] = words.length > 0 ? [] : [
-    ...Object.entries(row.commands ?? {}).map(([word, { help }]): Suggestion => [word, help]),
-    ...row === RUN ? [["--help", "print the help"], ["--version", "print the version"]] as const : [],
+  const first = words.length > 0 ? [] : Object.entries(row.commands ?? {});
+  const questions: Suggestion[] = words.length > 0 || row !== RUN ? [] : [
+    [HELP[0], "print the help"],
+    [VERSION[0], "print the version"],
   ];
-  return [...[...first, ...flags].filter(([word]) => word.startsWith(last)), ...operands];
+  const flags = last.startsWith("-") ? known.filter(({ name }) => !Object.hasOwn(options, name)) : [];
+  const suggested = [
+    ...first.map(([word, { help }]): Suggestion => [word, help]),
+    ...questions,
+    ...flags.map(({ flag, help }): Suggestion => [flag, help]),
+  ];
+  return [...suggested.filter(([word]) => word.startsWith(last)), ...asOperand];
 }
 
-function offered(offers: Offers = [], prefix: string): Suggestion[] {
+function offered(offers: Offers = [], prefix = ""): Suggestion[] {
   if (offers === "files") return [[FILES]];
   if (offers === "directories") return [[DIRECTORIES]];
   const words = offers === "parties" ? PARTIES : offers;

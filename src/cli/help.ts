@@ -4,7 +4,7 @@
  * @module
  */
 import { WORDS as CONFIG_WORDS } from "../config/file.ts";
-import { type Before, FLAGS, stageList } from "../config/options.ts";
+import { type Before, flagOf, FLAGS, stageList } from "../config/options.ts";
 import { type Stage, STAGES } from "../config/stages.ts";
 import { ExitCode } from "../errors.ts";
 import { optionsOf } from "./parse.ts";
@@ -92,11 +92,14 @@ export function pageText({ name, row }: NamedCommand): string {
 }
 
 /** Every command, each followed by its own commands. */
-export function allCommands(name = "onion", row: CommandRow = RUN): NamedCommand[] {
-  return Object.entries(row.commands ?? {}).flatMap(([word, row]) => [
-    { name: `${name} ${word}`, row, words: [] },
-    ...allCommands(`${name} ${word}`, row),
-  ]);
+export function allCommands(row: CommandRow = RUN, name = "onion"): NamedCommand[] {
+  return commandsOf(name, row).flatMap((command) => [command, ...allCommands(command.row, command.name)]);
+}
+
+/** The commands of a command. */
+function commandsOf(name: string, row: CommandRow): NamedCommand[] {
+  const commands = Object.entries(row.commands ?? {});
+  return commands.map(([word, row]) => ({ name: `${name} ${word}`, row, words: [] }));
 }
 
 /** A command with its operands and options. */
@@ -114,8 +117,7 @@ export function commandSections(name: string, row: CommandRow): Section[] {
 }
 
 function commandRows(name: string, row: CommandRow): Section["rows"] {
-  const commands = Object.entries(row.commands ?? {});
-  return commands.map(([word, row]) => [commandLine(`${name} ${word}`, row), row.help]);
+  return commandsOf(name, row).map(({ name, row }) => [commandLine(name, row), row.help]);
 }
 
 function usage(): Section["rows"] {
@@ -130,7 +132,7 @@ function usage(): Section["rows"] {
 }
 
 function optionRows(row: CommandRow): Section["rows"] {
-  return Object.values(optionsOf(row)).map(({ flag, short, metavar, help, default: value, meantFor }) => {
+  return optionsOf(row).map(({ flag, short, metavar, help, default: value, meantFor }) => {
     const term = [short === undefined ? flag : `${short}, ${flag}`, metavar].join(" ").trimEnd();
     // A switch is off by default.
     if (metavar === undefined || value === undefined) return [term, help];
@@ -139,21 +141,17 @@ function optionRows(row: CommandRow): Section["rows"] {
 }
 
 /** The default of each stage, e.g. `1 in stages 1, 2 and 3; 4 in stage 4`. */
-function byStage(
-  value: (stage: Stage, before: Before) => string,
-  meantFor: (stage: Stage) => boolean = () => true,
-): string {
-  const values = Map.groupBy(
-    STAGES.filter(meantFor),
-    (stage) => value(stage, { routers: stage.routers.default }),
-  );
+function byStage(value: (before: Before) => string, meantFor = (_: Stage) => true): string {
+  const defaultIn = (stage: Stage) => value({ stage, routers: stage.routers.default });
+  const values = Map.groupBy(STAGES.filter(meantFor), defaultIn);
   return [...values].map(([value, stages]) => `${value} in ${stageList(stages)}`).join("; ");
 }
 
+/** The words that this version knows an option for. */
 function configFile(): Section["rows"] {
   const lines = Object.entries(CONFIG_WORDS).flatMap(([word, { option, from }]) => {
     const meant = option !== undefined && STAGES.some((stage) => stage.number >= from);
-    return meant ? [[`${word} ${FLAGS[option].metavar}`, `as ${FLAGS[option].flag}`] as const] : [];
+    return meant ? [[`${word} ${FLAGS[option].metavar}`, `as ${flagOf(option)}`] as const] : [];
   });
   return [...lines, ["# TEXT", "a comment, on its own line"]];
 }
@@ -175,13 +173,7 @@ function paragraph(text: string): string {
   return wrap(text, WIDTH).join("\n");
 }
 
+/** Breaks a text at spaces. A word longer than a line gets a line of its own. */
 function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1);
-    if (line !== undefined && line.length + 1 + word.length <= width) {
-      lines[lines.length - 1] = `${line} ${word}`;
-    } else lines.push(word);
-  }
-  return lines;
+  return text.match(new RegExp(`\\S.{0,${width - 1}}(?!\\S)|\\S+`, "g")) ?? [];
 }

@@ -8,6 +8,7 @@ import { type Given, refuse } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import type { DemoOptions } from "../lab/demo.ts";
 import { type Faults, NO_FAULTS, topology, VM } from "../lab/topology.ts";
+import type { Parsed } from "./parse.ts";
 
 /** What `onion lab` is to do. */
 export type LabCommand =
@@ -16,8 +17,7 @@ export type LabCommand =
   | { readonly verb: "demo" } & DemoOptions
   | { readonly verb: "down" };
 
-/** The given options, by name. */
-type Options<Name extends string> = { readonly [N in Name]?: Given };
+type Options = Parsed["options"];
 
 /** Names of the parties that `onion lab exec -n` accepts. */
 export const PARTIES: readonly string[] = topology(NO_FAULTS).parties.map(({ name }) => name);
@@ -27,9 +27,7 @@ export const PARTIES: readonly string[] = topology(NO_FAULTS).parties.map(({ nam
  *
  * @throws {ConfigError} if the loss is not a percentage
  */
-export function readUp(
-  { loss, deadRouter, smallMtu }: Options<"loss" | "deadRouter" | "smallMtu">,
-): LabCommand {
+export function readUp({ loss, deadRouter, smallMtu }: Options): LabCommand {
   const faults = {
     loss: loss === undefined ? NO_FAULTS.loss : readPercent(loss),
     deadRouter: deadRouter !== undefined,
@@ -50,14 +48,12 @@ function readPercent(given: Given): number {
  *
  * @throws {ConfigError} if the command is missing or the party unknown
  */
-export function readExec({ namespace }: Options<"namespace">, operands: readonly string[]): LabCommand {
+export function readExec({ namespace }: Options, operands: readonly string[]): LabCommand {
   const party = namespace === undefined ? VM : readParty(namespace);
   const [program, ...args] = operands;
   if (program === undefined) {
-    throw new ConfigError(
-      "onion lab exec needs a command",
-      "write e.g. onion lab exec -- ping www.csail.mit.edu",
-    );
+    const remedy = "write e.g. onion lab exec -- ping www.csail.mit.edu";
+    throw new ConfigError("onion lab exec needs a command", remedy);
   }
   return { verb: "exec", party, command: [program, ...args] };
 }
@@ -74,18 +70,14 @@ function readParty(given: Given): string {
  *
  * @throws {ConfigError} if the stage is missing, or an option is invalid for it
  */
-export function readDemo(
-  { mermaid, json, ...ofRun }: Options<
-    "stage" | "routers" | "hops" | "pcap" | "latency" | "json" | "mermaid"
-  >,
-): LabCommand {
+export function readDemo({ mermaid, ...ofRun }: Options): LabCommand {
   if (ofRun.stage === undefined) {
     throw new ConfigError("onion lab demo needs a stage", "choose one with --stage N");
   }
-  if (json !== undefined && mermaid !== undefined) {
+  const { stage, routers, hops, latency, pcap, json } = validate(ofRun);
+  if (json && mermaid !== undefined) {
     throw new ConfigError("--json and --mermaid exclude each other", "remove one of them");
   }
-  const form = json !== undefined ? "json" : mermaid !== undefined ? "mermaid" : "text";
-  const { stage, routers, hops, latency, pcap } = validate(ofRun);
+  const form = json ? "json" : mermaid !== undefined ? "mermaid" : "text";
   return { verb: "demo", form, stage, routers, hops, latency, pcap };
 }

@@ -11,12 +11,10 @@
  */
 export function nearest(typed: string, words: readonly string[], max = 3): string | undefined {
   const limit = Math.min(max, typed.length / 2);
-  const candidates = words.map((word) => ({
-    word,
-    distance: editDistance(typed.toLowerCase(), word.toLowerCase()),
-  }));
-  return candidates.filter(({ distance }) => distance <= limit).sort((a, b) => a.distance - b.distance)[0]
-    ?.word;
+  const ranked = words
+    .map((word) => ({ word, distance: editDistance(typed.toLowerCase(), word.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance);
+  return ranked.find(({ distance }) => distance <= limit)?.word;
 }
 
 /** How many letters to add, remove, replace or swap with a neighbour (optimal string alignment). */

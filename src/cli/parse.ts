@@ -8,116 +8,98 @@
  *
  * @module
  */
-import { type Flag, FLAGS } from "../config/options.ts";
+import { type Flag, flagOf, FLAGS } from "../config/options.ts";
 import { type Given, show } from "../config/values.ts";
 import { ConfigError } from "../errors.ts";
 import { nearest } from "./nearest.ts";
-import type { CommandRow, NamedCommand } from "./words.ts";
+import { type CommandRow, HELP, type NamedCommand, VERSION } from "./words.ts";
+
+/** An option of a command, with its name in the table. */
+export interface NamedFlag extends Flag {
+  readonly name: string;
+  /** Its name on the command line, e.g. `--log-dir`. */
+  readonly flag: string;
+}
 
 /** The words after a command's name. */
 export interface Parsed {
   /** The given options, by their names in the table. The value of a switch is `yes`. */
   readonly options: Readonly<Record<string, Given>>;
   readonly operands: readonly string[];
+  /** Number of words before the end of the options: before `--`, or before a command's own words. */
+  readonly end: number;
+  /** The last option, if its value is missing. */
+  readonly lacking: NamedFlag | undefined;
+  /** The first fault: it names the unexpected word, and the remedy. */
+  readonly fault: ConfigError | undefined;
 }
 
-/** Every option of a command by name, in the order of the help. */
-export function optionsOf(row: CommandRow): Readonly<Record<string, Flag>> {
-  const { runOptions: names = [] } = row;
-  if (names === "all") return FLAGS;
-  return { ...Object.fromEntries(names.map((name) => [name, FLAGS[name]])), ...row.options };
+/** Every option of a command, in the order of the help. */
+export function optionsOf({ runOptions = [], options = {} }: CommandRow): NamedFlag[] {
+  const ofRun = runOptions === "all"
+    ? FLAGS
+    : Object.fromEntries(runOptions.map((name) => [name, FLAGS[name]]));
+  const all = Object.entries<Flag>({ ...ofRun, ...options });
+  return all.map(([name, option]) => ({ ...option, name, flag: flagOf(name) }));
 }
 
-/**
- * Parses the words after a command's name.
- *
- * @throws {ConfigError} naming the unexpected word, and the remedy
- */
-export function parseWords({ name: command, row, words }: NamedCommand): Parsed {
-  if (row.commands !== undefined && row.operands === undefined) {
-    throw noCommand(command, row.commands, words[0]);
-  }
-  const known = Object.entries(optionsOf(row));
-  const seeHelp = `see ${command} --help`;
+/** Parses the words after a command's name, faulty ones too: completion reads unfinished command lines. */
+export function parseWords(command: NamedCommand): Parsed {
+  const { row, words } = command;
+  const known = optionsOf(row);
+  const maxOperands = { none: 0, one: 1, rest: Infinity }[row.operands?.count ?? "none"];
+  const seeHelp = `see ${command.name} --help`;
   const options: Record<string, Given> = {};
   const operands: string[] = [];
-  const { end } = optionWords(row, words);
+  const faults = row.commands !== undefined && row.operands === undefined ? [noCommand(command)] : [];
+  const refuse = (message: string, remedy: string) => faults.push(new ConfigError(message, remedy));
+  let lacking: NamedFlag | undefined;
 
   const addOperand = (word: string) => {
-    const max = row.operands === undefined ? 0 : row.operands.count === "one" ? 1 : Infinity;
-    if (operands.push(word) > max) throw new ConfigError(`unexpected argument ${show(word)}`, seeHelp);
+    if (operands.push(word) > maxOperands) refuse(`unexpected argument ${show(word)}`, seeHelp);
   };
-  for (let at = 0; at < end; at++) {
+  let at = 0;
+  for (; at < words.length && words[at] !== "--"; at++) {
     const word = words[at]!;
-    if (!isOption(word)) {
+    // A single dash is an operand, as in many programs.
+    if (!word.startsWith("-") || word === "-") {
+      if (row.operands?.count === "rest") break;
       addOperand(word);
       continue;
     }
     const [, dashed = word, inline] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
-    const [name, option] = known.find(([, each]) => isCalled(each, dashed)) ?? [];
-    if (name === undefined || option === undefined) {
-      const near = nearestFlag(dashed, known.map(([, { flag }]) => flag));
+    const option = known.find(({ flag, short }) => dashed === flag || dashed === short);
+    if (option === undefined) {
+      const near = nearestFlag(dashed, known);
       const remedy = near === undefined ? seeHelp : `did you mean ${near}? ${seeHelp}`;
-      throw new ConfigError(`unknown option ${show(dashed)}`, remedy);
+      refuse(`unknown option ${show(dashed)}`, remedy);
+      continue;
     }
-    const { flag, metavar } = option;
+    const { name, flag, metavar } = option;
     if (metavar === undefined && inline !== undefined) {
-      throw new ConfigError(`${flag} takes no value, but got ${show(inline)}`, `write ${flag} alone`);
+      refuse(`${flag} takes no value, but got ${show(inline)}`, `write ${flag} alone`);
     }
     const text = metavar === undefined ? "yes" : inline ?? words[++at];
-    if (text === undefined) throw new ConfigError(`${flag} needs a value`, `write ${flag} ${metavar}`);
-    if (Object.hasOwn(options, name)) {
-      throw new ConfigError(`${flag} is given twice`, "remove one of the two");
+    if (text === undefined) {
+      lacking = option;
+      refuse(`${flag} needs a value`, `write ${flag} ${metavar}`);
+      break;
     }
+    if (Object.hasOwn(options, name)) refuse(`${flag} is given twice`, "remove one of the two");
     options[name] = { text, name: flag, at: "" };
   }
-  words.slice(words[end] === "--" ? end + 1 : end).forEach(addOperand);
-  return { options, operands };
+  words.slice(words[at] === "--" ? at + 1 : at).forEach(addOperand);
+  return { options, operands, end: at, lacking, fault: faults[0] };
 }
 
 /** The error of `onion lab` without a command, or with an unknown one. */
-function noCommand(command: string, commands: object, word: string | undefined): ConfigError {
-  const cause = word === undefined ? `${command} needs a command` : `${command} has no command ${show(word)}`;
-  return new ConfigError(cause, `write ${command} ${Object.keys(commands).join("|")}`);
-}
-
-/**
- * Finds the end of the options: `--`, or the first operand if the operands may be anything.
- *
- * @returns `end`, the number of words before it, and the last option if its value is missing
- */
-export function optionWords(
-  row: CommandRow,
-  words: readonly string[],
-): { readonly end: number; readonly lacking: Flag | undefined } {
-  const options = Object.values(optionsOf(row));
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at]!;
-    if (word === "--" || row.operands?.count === "rest" && !isOption(word)) {
-      return { end: at, lacking: undefined };
-    }
-    const option = options.find((each) => isCalled(each, word));
-    if (option?.metavar !== undefined && ++at === words.length) return { end: at, lacking: option };
-  }
-  return { end: words.length, lacking: undefined };
-}
-
-/** Whether one of these flags, which override everything else, is among the options. */
-export function asksFor({ row, words }: NamedCommand, ...names: string[]): boolean {
-  return words.slice(0, optionWords(row, words).end).some((word) => names.includes(word));
-}
-
-/** A single dash is an operand, as in many programs. */
-function isOption(word: string): boolean {
-  return word.startsWith("-") && word !== "-";
-}
-
-function isCalled({ flag, short }: Flag, dashed: string): boolean {
-  return dashed === flag || dashed === short;
+function noCommand({ name, row, words: [word] }: NamedCommand): ConfigError {
+  const cause = word === undefined ? `${name} needs a command` : `${name} has no command ${show(word)}`;
+  return new ConfigError(cause, `write ${name} ${row.usage}`);
 }
 
 /** The flag that begins with the typed one, or else resembles it. */
-function nearestFlag(dashed: string, flags: readonly string[]): string | undefined {
-  const known = [...flags, "--help", "--version"].filter((flag) => flag !== dashed);
+function nearestFlag(dashed: string, options: readonly NamedFlag[]): string | undefined {
+  const known = [...options.map(({ flag }) => flag), HELP[0], VERSION[0]].filter((flag) => flag !== dashed);
   return known.find((flag) => dashed.length > 3 && flag.startsWith(dashed)) ?? nearest(dashed, known, 2);
 }

@@ -13,18 +13,14 @@ export interface Report {
 
 /** Describes an error to a user. */
 export function report(error: unknown): Report {
-  if (error instanceof OperatorError) {
-    return { line: oneLine(`onion: ${error.message}; ${error.remedy}`), exitCode: error.exitCode };
-  }
-  if (error instanceof SysError) {
-    return { line: oneLine(`onion: ${error.message}`), exitCode: ExitCode.failed };
-  }
-  if (isHostError(error)) return { line: oneLine(`onion: ${error.message}`), exitCode: ExitCode.failed };
+  if (error instanceof OperatorError) return onion(`${error.message}; ${error.remedy}`, error.exitCode);
+  if (error instanceof SysError || isHostError(error)) return onion(error.message);
   const message = error instanceof Error ? error.message || error.name : String(error);
-  return {
-    line: oneLine(`onion: internal error: ${message}; please report it with --log-level debug`),
-    exitCode: ExitCode.failed,
-  };
+  return onion(`internal error: ${message}; please report it with --log-level debug`);
+}
+
+function onion(says: string, exitCode: ExitCode = ExitCode.failed): Report {
+  return { line: oneLine(`onion: ${says}`), exitCode };
 }
 
 /** Whether the operating system refused something, e.g. a full disk. That is not a bug. */

@@ -41,13 +41,9 @@ const lab: Readonly<Record<string, CommandRow>> = {
     help: "create the practice network: a VM, gateways, an internet of routers, and hosts",
     examples: [["sudo onion lab up --loss 10", "lose every tenth packet to the hosts"]],
     options: {
-      loss: {
-        flag: "--loss",
-        metavar: "PERCENT",
-        help: "lose this share of the packets to the hosts",
-      },
-      deadRouter: { flag: "--dead-router", help: "break the last router before CSAIL" },
-      smallMtu: { flag: "--small-mtu", help: "limit packets to CSAIL to 1280 bytes" },
+      loss: { metavar: "PERCENT", help: "lose this share of the packets to the hosts" },
+      deadRouter: { help: "break the last router before CSAIL" },
+      smallMtu: { help: "limit packets to CSAIL to 1280 bytes" },
     },
   },
   exec: {
@@ -56,7 +52,6 @@ const lab: Readonly<Record<string, CommandRow>> = {
     examples: [["sudo onion lab exec -- ping www.csail.mit.edu", "ping through the lab's internet"]],
     options: {
       namespace: {
-        flag: "--namespace",
         short: "-n",
         metavar: "PARTY",
         help: "run it in another party than the VM, e.g. gw1, net2, csail",
@@ -69,26 +64,10 @@ const lab: Readonly<Record<string, CommandRow>> = {
     usage: "--stage N [--routers N] [--hops H]",
     help: "run a stage in the practice network, and show one ping on each link, and who can read what",
     examples: [["sudo onion lab demo --stage 6", "show what each of three routers can read"]],
-    runOptions: ["stage", "routers", "hops"],
-    options: {
-      pcap: {
-        flag: "--pcap",
-        metavar: "DIR",
-        help: "keep pcapng files there: the packets on each link, and what each party saw of them",
-        offers: "directories",
-      },
-      latency: {
-        flag: "--latency",
-        metavar: "MS",
-        help: "delay every cell by this time, as if the routers were far away",
-      },
-      mermaid: { flag: "--mermaid", help: "print a Mermaid sequence diagram" },
-      json: { flag: "--json", help: "print JSON lines, an object for each event" },
-    },
+    runOptions: ["stage", "routers", "hops", "latency", "pcap", "json"],
+    options: { mermaid: { help: "print a Mermaid sequence diagram" } },
   },
-  down: {
-    help: "remove the practice network without a trace",
-  },
+  down: { help: "remove the practice network without a trace" },
 };
 
 /** Every command, in the order of the help. */
@@ -102,11 +81,9 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     usage: "[--json]",
     help: "say what this host lacks for each stage, and how to fix it",
     about: "It changes nothing. It exits with 0 if every stage can run, else with 4.",
-    options: { json: { flag: "--json", help: "print one JSON object" } },
+    options: { json: { help: "print one JSON object" } },
   },
-  down: {
-    help: "undo what a killed run left on this host",
-  },
+  down: { help: "undo what a killed run left on this host" },
   completion: {
     usage: SHELLS.join("|"),
     help: "print a shell script that completes onion's command lines",
@@ -122,9 +99,6 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     examples: [["onion man >/usr/local/share/man/man1/onion.1", "install the page for man onion"]],
   },
 };
-
-/** First words that help does not list: `help COMMAND`, and `router`, which the proxy starts. */
-const HIDDEN = ["help", "router"];
 
 /** A run: a command line that names no command. */
 export const RUN: CommandRow = {
@@ -143,6 +117,12 @@ export interface NamedCommand {
   readonly words: readonly string[];
 }
 
+/** The flags that ask for the help. They override everything else on a command line. */
+export const HELP: readonly [string, string] = ["--help", "-h"];
+
+/** The flags that ask for the version, with or without other options. */
+export const VERSION: readonly [string, string] = ["--version", "-V"];
+
 /** Finds the command that a command line names, or a run. */
 export function findCommand(argv: readonly string[]): NamedCommand {
   let [name, row, words] = ["onion", RUN, argv];
@@ -157,9 +137,9 @@ export function findCommand(argv: readonly string[]): NamedCommand {
 /** Whether a command line, if it is valid, runs a stage. It is not parsed for this. */
 export function startsRun(argv: readonly string[]): boolean {
   const [word] = argv;
+  // `help` and `router`, which the proxy starts, are in no list of commands.
+  if (word === undefined || ["help", "router", ...Object.keys(COMMANDS)].includes(word)) return false;
   const end = argv.indexOf("--");
-  return word !== undefined && !Object.hasOwn(COMMANDS, word) && !HIDDEN.includes(word) &&
-    !argv.slice(0, end < 0 ? argv.length : end).some((word) =>
-      ["--help", "-h", "--version", "-V", "--print-commands"].includes(word)
-    );
+  const options = argv.slice(0, end < 0 ? argv.length : end);
+  return !options.some((word) => [...HELP, ...VERSION, "--print-commands"].includes(word));
 }

@@ -13,20 +13,24 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import type { RawOptions } from "./options.ts";
+import type { RawOptions, RunOption } from "./options.ts";
 import { LAST_STAGE } from "./stages.ts";
 import { type Given, show } from "./values.ts";
 
-/** The words that may begin a line, the option that each sets, and its first stage. */
-export const WORDS = {
+/** A word that may begin a line: the option that it sets, and its first stage. */
+interface Word {
+  readonly option?: RunOption;
+  readonly from: number;
+}
+
+/** The words of a config file. */
+export const WORDS: Readonly<Record<string, Word>> = {
   stage: { option: "stage", from: 1 },
   num_routers: { option: "routers", from: 1 },
   minitor_hops: { option: "hops", from: 5 },
   // Sets an option from stage 9 on. Before, a file with this word is refused because of its stage.
-  die_after: { option: undefined, from: LAST_STAGE },
-} as const satisfies Record<string, { option: keyof RawOptions | undefined; from: number }>;
-
-type Word = keyof typeof WORDS;
+  die_after: { from: LAST_STAGE },
+};
 
 /** The value that a line gives. */
 interface Line extends Given {
@@ -37,6 +41,9 @@ interface Line extends Given {
 /** A config file has a few lines. A larger file is not a config file. */
 const MAX_BYTES = 64 * 1024;
 
+/** Remedy for a file that is something else. */
+const ANOTHER = "name a config file";
+
 /**
  * Reads a classic config file.
  *
@@ -45,7 +52,17 @@ const MAX_BYTES = 64 * 1024;
  * @throws {ConfigError} naming file, line and reason
  */
 export async function readConfigFile(path: string, absent: string): Promise<RawOptions> {
-  return parseConfigFile(decode(await readAll(path, absent), path), path);
+  const bytes = await readStart(path).catch((cause) => {
+    throw unreadable(path, absent, cause);
+  });
+  if (bytes.length > MAX_BYTES) {
+    const limit = `the ${MAX_BYTES / 1024} KiB that a config file may have`;
+    throw new ConfigError(`${show(path)} is larger than ${limit}`, ANOTHER);
+  }
+  const text = new TextDecoder().decode(bytes);
+  // The decoder puts U+FFFD in the place of what is not UTF-8.
+  if (/[\0\ufffd]/.test(text)) throw new ConfigError(`${show(path)} is not a text file`, ANOTHER);
+  return parseConfigFile(text, path);
 }
 
 /**
@@ -55,112 +72,80 @@ export async function readConfigFile(path: string, absent: string): Promise<RawO
  * @throws {ConfigError} naming file, line and reason
  */
 export function parseConfigFile(text: string, path: string): RawOptions {
-  const given = new Map<Word, Line>();
-  for (const [index, fields] of text.split("\n").map(fieldsOf).entries()) {
-    const [word, value, ...rest] = fields;
-    if (word === undefined || word.startsWith("#")) continue;
+  const given = new Map<string, Line>();
+  for (const [index, content] of text.split("\n").entries()) {
+    // White space includes the carriage return of a Windows file.
+    const [name, value, ...rest] = content.match(/\S+/g) ?? [];
+    if (name === undefined || name.startsWith("#")) continue;
 
     const line = index + 1;
     const at = `${show(path)}:${line}: `;
-    if (!isWord(word)) {
-      throw new ConfigError(
-        `${at}unknown word ${show(word)}`,
-        `a line begins with #, ${listOf(Object.keys(WORDS))}`,
-      );
+    const refuse = (reason: string, remedy: string) => new ConfigError(`${at}${reason}`, remedy);
+    if (!Object.hasOwn(WORDS, name)) {
+      const words = new Intl.ListFormat("en-GB", { type: "disjunction" }).format([
+        "#",
+        ...Object.keys(WORDS),
+      ]);
+      throw refuse(`unknown word ${show(name)}`, `a line begins with ${words}`);
     }
-    if (value === undefined) throw new ConfigError(`${at}${word} has no value`, `write ${word} and a number`);
+    if (value === undefined) throw refuse(`${name} has no value`, `write ${name} and a number`);
     if (rest.length > 0) {
-      throw new ConfigError(
-        `${at}${word} ${show(value)} is followed by ${show(rest.join(" "))}`,
-        "a line is a word and a number; a comment needs its own line",
-      );
+      const remedy = "a line is a word and a number; a comment needs its own line";
+      throw refuse(`${name} ${show(value)} is followed by ${show(rest.join(" "))}`, remedy);
     }
-    const before = given.get(word);
+    const before = given.get(name);
     if (before !== undefined) {
-      throw new ConfigError(`${at}${word} is already in line ${before.line}`, "remove one of the two lines");
+      throw refuse(`${name} is already in line ${before.line}`, "remove one of the two lines");
     }
-    given.set(word, { text: value, name: word, at, line });
+    given.set(name, { text: value, name, at, line });
   }
-  return rawOptions(given, path);
+  return rawOptions([...given.values()], path);
 }
 
 /** Checks each line against the stage, which may stand anywhere in the file. */
-function rawOptions(given: ReadonlyMap<Word, Line>, path: string): RawOptions {
-  const stage = given.get("stage");
+function rawOptions(given: readonly Line[], path: string): RawOptions {
+  const stage = given.find(({ name }) => name === "stage");
   if (stage === undefined) {
     throw new ConfigError(`${show(path)}: no line sets the stage`, "add a line like: stage 2");
   }
-  const raw: { -readonly [Name in keyof RawOptions]: RawOptions[Name] } = {};
-  for (const [word, value] of given) {
-    const { option, from } = WORDS[word];
+  const raw: Partial<Record<RunOption, Given>> = {};
+  for (const line of given) {
+    const { option, from } = WORDS[line.name]!;
     if (Number(stage.text) < from) {
-      const stages = from === LAST_STAGE ? `is for stage ${from}` : `is for stages ${from} to ${LAST_STAGE}`;
-      throw new ConfigError(
-        `${value.at}${word} ${stages}, but line ${stage.line} says stage ${show(stage.text)}`,
-        "remove this line",
-      );
+      const stages = from === LAST_STAGE ? `stage ${from}` : `stages ${from} to ${LAST_STAGE}`;
+      const fault = `${line.name} is for ${stages}, but line ${stage.line} says stage ${show(stage.text)}`;
+      throw new ConfigError(`${line.at}${fault}`, "remove this line");
     }
-    if (option !== undefined) raw[option] = value;
+    if (option !== undefined) raw[option] = line;
   }
   return raw;
 }
 
-function isWord(text: string): text is Word {
-  return Object.hasOwn(WORDS, text);
-}
-
-/** Splits a line at white space, which includes the carriage return of a Windows file. */
-function fieldsOf(line: string): string[] {
-  return line.split(/\s+/).filter((field) => field !== "");
-}
-
-function listOf(words: readonly string[]): string {
-  return `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
-}
-
-/** Reads a file, but refuses one that is too large or, like /dev/zero, endless. */
-async function readAll(path: string, absent: string): Promise<Uint8Array> {
-  try {
-    using file = await Deno.open(path);
-    const bytes = new Uint8Array(MAX_BYTES + 1);
-    let length = 0;
-    while (length < bytes.length) {
-      const count = await file.read(bytes.subarray(length));
-      if (count === null) return bytes.subarray(0, length);
-      length += count;
-    }
-  } catch (cause) {
-    throw unreadable(path, absent, cause);
+/** Reads a file to its end, or to a byte more than it may have: it may be endless, like /dev/zero. */
+async function readStart(path: string): Promise<Uint8Array> {
+  using file = await Deno.open(path);
+  const bytes = new Uint8Array(MAX_BYTES + 1);
+  let length = 0;
+  while (length < bytes.length) {
+    const count = await file.read(bytes.subarray(length));
+    if (count === null) break;
+    length += count;
   }
-  throw new ConfigError(
-    `${show(path)} is larger than the ${MAX_BYTES / 1024} KiB that a config file may have`,
-    "name a config file",
-  );
-}
-
-function decode(bytes: Uint8Array, path: string): string {
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    if (!text.includes("\0")) return text;
-  } catch {
-    // Not UTF-8, so not a text file.
-  }
-  throw new ConfigError(`${show(path)} is not a text file`, "name a config file");
+  return bytes.subarray(0, length);
 }
 
 function unreadable(path: string, absent: string, cause: unknown): ConfigError {
-  if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) {
-    return new ConfigError(`there is no file ${show(path)}`, absent);
-  }
-  if (cause instanceof Deno.errors.IsADirectory) {
-    return new ConfigError(`${show(path)} is a directory`, "name a config file");
-  }
+  const shown = show(path);
+  if (isAbsent(cause)) return new ConfigError(`there is no file ${shown}`, absent);
+  if (cause instanceof Deno.errors.IsADirectory) return new ConfigError(`${shown} is a directory`, ANOTHER);
   if (cause instanceof Deno.errors.PermissionDenied) {
-    return new ConfigError(
-      `no permission to read ${show(path)}`,
-      `see its permissions with: ls -l ${show(path)}`,
-    );
+    return new ConfigError(`no permission to read ${shown}`, `see its permissions with: ls -l ${shown}`);
   }
   const reason = cause instanceof Error ? cause.message : `${cause}`;
-  return new ConfigError(`cannot read ${show(path)}: ${reason}`, "name a config file");
+  return new ConfigError(`cannot read ${shown}: ${reason}`, ANOTHER);
+}
+
+/** Whether an operation failed because there is no such file or directory. */
+export function isAbsent(cause: unknown): boolean {
+  return cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory;
 }

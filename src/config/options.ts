@@ -22,12 +22,11 @@ import {
   readNumber,
   readWord,
   show,
+  wholeNumber,
 } from "./values.ts";
 
-/** How an option is written and explained. */
+/** How an option is explained. {@linkcode flagOf} makes its flag from its name in the table. */
 export interface Flag {
-  /** Its name on the command line. */
-  readonly flag: `--${string}`;
   /** A short name, e.g. `-n`. */
   readonly short?: `-${string}`;
   /** Placeholder for its value in the help. A switch has none. */
@@ -35,7 +34,7 @@ export interface Flag {
   /** Meaning, in one line of help. */
   readonly help: string;
   /** Default as on the command line, perhaps by stage. Without it, the value is undefined. */
-  readonly default?: string | ((stage: Stage, before: Before) => string);
+  readonly default?: string | ((before: Before) => string);
   readonly offers?: Offers;
   /** Whether the option has an effect in a stage. Without it, it has one in every stage. */
   readonly meantFor?: (stage: Stage) => boolean;
@@ -47,34 +46,17 @@ export type Offers = readonly string[] | "files" | "directories" | "parties";
 /** One option of a run. */
 export interface Option<T> extends Flag {
   /** @throws {ConfigError} if the value is invalid */
-  readonly read: (given: Given, stage: Stage, before: Before) => T;
+  readonly read: (given: Given, before: Before) => T;
 }
 
-/** Values of the options that precede one in the table. */
-export type Before = Partial<Settings>;
+/** Values of the options that precede one in the table. The stage is the first. */
+export type Before = Pick<Settings, "stage"> & Partial<Settings>;
 
 /** Name of an option of a run. */
 export type RunOption = keyof Settings;
 
 /** Options as the user wrote them, not validated yet. */
 export type RawOptions = { readonly [Name in RunOption]?: Given };
-
-/** `--stage`. All other options depend on it. */
-export const STAGE: Omit<Option<Stage>, "read"> & { readonly read: (given: Given) => Stage } = {
-  flag: "--stage",
-  metavar: "N",
-  help: "stage to run",
-  offers: STAGES.map((stage) => `${stage.number}`),
-  read({ text, at }) {
-    const number = /^\d+$/.test(text) ? Number(text) : NaN;
-    const stage = STAGES.find((each) => each.number === number);
-    if (stage !== undefined) return stage;
-    if (number >= 1 && number <= LAST_STAGE) {
-      throw new ConfigError(`${at}stage ${number} is not in this version`, `it runs ${stageList(STAGES)}`);
-    }
-    throw new ConfigError(`${at}there is no stage ${show(text)}`, `stages go from 1 to ${LAST_STAGE}`);
-  },
-};
 
 const carriesPackets = (stage: Stage) => stage.traffic;
 const buildsCircuits = (stage: Stage) => stage.circuits !== "direct";
@@ -84,30 +66,40 @@ const captures = (stage: Stage) => stage.captures;
 const readSwitch = (given: Given) => given.text === "yes";
 
 /** The options of a run, in the order of the help. */
-export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<Settings[Name]> } = {
+export const FLAGS: { readonly [Name in RunOption]: Option<Settings[Name]> } = {
+  stage: {
+    metavar: "N",
+    help: "stage to run",
+    offers: STAGES.map((stage) => `${stage.number}`),
+    read({ text, at }) {
+      const number = wholeNumber(text);
+      const stage = STAGES.find((each) => each.number === number);
+      if (stage !== undefined) return stage;
+      if (number >= 1 && number <= LAST_STAGE) {
+        throw new ConfigError(`${at}stage ${number} is not in this version`, `it runs ${stageList(STAGES)}`);
+      }
+      throw new ConfigError(`${at}there is no stage ${show(text)}`, `stages go from 1 to ${LAST_STAGE}`);
+    },
+  },
   routers: {
-    flag: "--routers",
     metavar: "N",
     help: "number of routers to start",
-    default: (stage) => `${stage.routers.default}`,
-    read: (given, stage) => readCount(given, stage.routers, `stage ${stage.number} has`, "router"),
+    default: ({ stage }) => `${stage.routers.default}`,
+    read: (given, { stage }) => readCount(given, stage.routers, `stage ${stage.number} has`, "router"),
   },
   hops: {
-    flag: "--hops",
     metavar: "H",
     help: "number of routers on a packet's path; where circuits are built, fewer than there are routers",
-    default: (stage, before) => `${Math.min(stage.hops.default, hopRange(stage, before).max)}`,
+    default: (before) => `${Math.min(before.stage.hops.default, hopRange(before).max)}`,
     meantFor: carriesPackets,
-    read(given, stage, before) {
-      const range = hopRange(stage, before);
-      const has = range.max < stage.hops.max
-        ? `stage ${stage.number} with ${before.routers} routers has`
-        : `stage ${stage.number} has`;
-      return readCount(given, range, has, "hop");
+    read(given, before) {
+      const { stage, routers } = before;
+      const range = hopRange(before);
+      const limited = range.max < stage.hops.max ? ` with ${routers} routers` : "";
+      return readCount(given, range, `stage ${stage.number}${limited} has`, "hop");
     },
   },
   circuitLifetime: {
-    flag: "--circuit-lifetime",
     metavar: "SECONDS",
     help: "lifetime of a circuit; its replacement is ready before it ends",
     default: "600",
@@ -116,7 +108,6 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     read: (given) => readNumber(given, { min: 10, max: 604_800 }),
   },
   linkMtu: {
-    flag: "--link-mtu",
     metavar: "BYTES",
     help: "largest IP packet between neighbours; a TUN interface that onion creates gets its MTU from it",
     default: "65535",
@@ -126,7 +117,6 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     read: (given) => readNumber(given, { min: 1280, max: 65_535 }),
   },
   tun: {
-    flag: "--tun",
     metavar: "NAME",
     help: "TUN interface; onion uses an existing one and keeps it, or creates one and removes it at the end",
     default: "tun1",
@@ -134,7 +124,6 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     read: readInterface,
   },
   address: {
-    flag: "--address",
     metavar: "CIDR",
     help: "address of the TUN interface, with the block behind it",
     default: "10.5.51.2/24",
@@ -142,14 +131,12 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     read: readAddress,
   },
   from: {
-    flag: "--from",
     metavar: "IP",
     help: "capture packets from this source; unless given, the address of the default route's interface",
     meantFor: captures,
     read: readHost,
   },
   capture: {
-    flag: "--capture",
     metavar: "CIDR,…",
     help: "destinations that go into the tunnel",
     default: "18.0.0.0/8,128.0.0.0/8",
@@ -157,7 +144,6 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     read: readBlocks,
   },
   table: {
-    flag: "--table",
     metavar: "N",
     help: "routing table for captured packets",
     default: "9",
@@ -166,7 +152,6 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     read: (given) => readNumber(given, { min: 1, max: 252 }),
   },
   priority: {
-    flag: "--priority",
     metavar: "N",
     help: "priority of the rule that selects that table; the rules for the routers come just before it",
     default: "8",
@@ -175,7 +160,6 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     read: (given) => readNumber(given, { min: 2, max: 32_765 }),
   },
   exit: {
-    flag: "--exit",
     metavar: "IF[@GATEWAY],…",
     help:
       "exit interfaces: router i uses the i-th; unless given, eth1, eth2, … where they exist, else the default route's interface",
@@ -183,14 +167,12 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     read: readExits,
   },
   printCommands: {
-    flag: "--print-commands",
     help: "print the ip and nft commands of this run, and change nothing",
     default: "no",
     meantFor: captures,
     read: readSwitch,
   },
   placement: {
-    flag: "--placement",
     metavar: "WHERE",
     help:
       "auto: packet threads share a processor while packets come one at a time; free: the kernel places them",
@@ -200,7 +182,6 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     read: (given) => readWord(given, PLACEMENTS, "placement"),
   },
   latency: {
-    flag: "--latency",
     metavar: "MS",
     help: "delay every cell by this time, as if the routers were far away",
     default: "0",
@@ -208,7 +189,6 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     read: (given) => readNumber(given, { min: 0, max: 2000 }),
   },
   pcap: {
-    flag: "--pcap",
     metavar: "DIR",
     help: "write pcapng files there: the packets on each link, and what each party sees of them",
     offers: "directories",
@@ -216,7 +196,6 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     read: readDirectory,
   },
   logDir: {
-    flag: "--log-dir",
     metavar: "DIR",
     help: "directory of the log files, stageN.proxy.out and stageN.routerI.out",
     default: ".",
@@ -224,7 +203,6 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     read: readDirectory,
   },
   logLevel: {
-    flag: "--log-level",
     metavar: "LEVEL",
     help: `level of the diagnostics on stderr: ${LOG_LEVELS.join(", ")}`,
     default: "info",
@@ -232,14 +210,12 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
     read: (given) => readWord(given, LOG_LEVELS, "level"),
   },
   noPacketLog: {
-    flag: "--no-packet-log",
     help: "write no log lines for single packets",
     default: "no",
     meantFor: carriesPackets,
     read: readSwitch,
   },
   json: {
-    flag: "--json",
     help: "print events as JSON lines on stdout",
     default: "no",
     read: readSwitch,
@@ -247,17 +223,18 @@ export const OPTIONS: { readonly [Name in Exclude<RunOption, "stage">]: Option<S
 };
 
 /** Range of hops. The routers of a path are distinct, and a path leaves one router out. */
-function hopRange(stage: Stage, { routers }: Before): Range {
+function hopRange({ stage, routers }: Before): Range {
   const { min, max } = stage.hops;
   return { min, max: buildsCircuits(stage) ? Math.min(max, (routers ?? max + 1) - 1) : max };
 }
 
-/** Every option of a run by name, `--stage` included. */
-export const FLAGS = { stage: STAGE, ...OPTIONS };
+/** The flag of an option: `logDir` is `--log-dir` on the command line. */
+export function flagOf(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
 
 /** Stages in words: `stage 1`, `stages 1 and 2`, `stages 1, 2 and 3`. */
 export function stageList(stages: readonly Stage[]): string {
-  const numbers = stages.map((stage) => `${stage.number}`);
-  const last = numbers.pop();
-  return numbers.length === 0 ? `stage ${last}` : `stages ${numbers.join(", ")} and ${last}`;
+  const numbers = new Intl.ListFormat("en-GB").format(stages.map(({ number }) => `${number}`));
+  return stages.length === 1 ? `stage ${numbers}` : `stages ${numbers}`;
 }

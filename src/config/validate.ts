@@ -4,9 +4,9 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import { type Before, type Option, OPTIONS, type RawOptions, STAGE, stageList } from "./options.ts";
+import { type Before, flagOf, FLAGS, type Option, type RawOptions, stageList } from "./options.ts";
 import type { Settings } from "./settings.ts";
-import { type Stage, STAGES } from "./stages.ts";
+import { STAGES } from "./stages.ts";
 import type { Given } from "./values.ts";
 
 /**
@@ -18,31 +18,26 @@ export function validate(raw: RawOptions): Settings {
   if (raw.stage === undefined) {
     throw new ConfigError("no stage is given", `choose one with --stage N; there are ${stageList(STAGES)}`);
   }
-  const stage = STAGE.read(raw.stage);
-  const settings: Record<string, unknown> = { stage };
-  for (const [name, option] of Object.entries(OPTIONS)) {
-    settings[name] = valueOf(option, raw[name as keyof RawOptions], stage, settings);
-  }
   // The type of the table has one option, of the right type, for each field.
-  return Object.freeze(settings) as unknown as Settings;
+  const settings = {} as Record<string, unknown> & Settings;
+  for (const [name, option] of Object.entries<Option<unknown>>(FLAGS)) {
+    const given = raw[name as keyof RawOptions];
+    if (given !== undefined) requireEffect(option, given, settings);
+    const value = given ?? defaultOf(name, option, settings);
+    settings[name] = value === undefined ? undefined : option.read(value, settings);
+  }
+  return Object.freeze(settings);
 }
 
-function valueOf(
-  option: Option<unknown>,
-  given: Given | undefined,
-  stage: Stage,
-  before: Before,
-): unknown {
-  if (given === undefined) {
-    if (option.default === undefined) return undefined;
-    const text = typeof option.default === "function" ? option.default(stage, before) : option.default;
-    return option.read({ text, name: option.flag, at: "" }, stage, before);
-  }
-  // An option without effect is a misunderstanding, so say so now.
-  if (option.meantFor !== undefined && !option.meantFor(stage)) {
-    const others = STAGES.filter(option.meantFor);
-    const remedy = others.length === 0 ? "leave it out" : `leave it out, or run ${stageList(others)}`;
-    throw new ConfigError(`${given.at}${given.name} has no effect in stage ${stage.number}`, remedy);
-  }
-  return option.read(given, stage, before);
+/** Refuses an option without effect, because it is a misunderstanding. */
+function requireEffect({ meantFor }: Option<unknown>, given: Given, { stage }: Before): void {
+  if (meantFor === undefined || meantFor(stage)) return;
+  const others = STAGES.filter(meantFor);
+  const remedy = others.length === 0 ? "leave it out" : `leave it out, or run ${stageList(others)}`;
+  throw new ConfigError(`${given.at}${given.name} has no effect in stage ${stage.number}`, remedy);
+}
+
+function defaultOf(name: string, { default: value }: Option<unknown>, before: Before): Given | undefined {
+  const text = typeof value === "function" ? value(before) : value;
+  return text === undefined ? undefined : { text, name: flagOf(name), at: "" };
 }

@@ -47,13 +47,27 @@ export function refuse(given: Given, reason: string, remedy: string): ConfigErro
  * @param noun the thing, e.g. `router`
  */
 export function readCount(given: Given, { min, max }: Range, has: string, noun: string): number {
-  const count = /^\d+$/.test(given.text) ? Number(given.text) : NaN;
-  if (count >= min && count <= max) return count;
-  if (min === max) {
-    const nouns = min === 1 ? noun : `${noun}s`;
-    throw refuse(given, `${has} exactly ${min} ${nouns}`, `leave it out, or write ${given.name} ${min}`);
-  }
-  throw refuse(given, `${has} ${min} to ${max} ${noun}s`, `choose a number from ${min} to ${max}`);
+  const nouns = max === 1 ? noun : `${noun}s`;
+  const amount = min === max ? `exactly ${min}` : `${min} to ${max}`;
+  return readNumber(given, { min, max }, `${has} ${amount} ${nouns}`);
+}
+
+/**
+ * Reads a whole number.
+ *
+ * @param says what the error says. Unless given, it tells a word from a number out of range
+ */
+export function readNumber(given: Given, { min, max }: Range, says?: string): number {
+  const number = wholeNumber(given.text);
+  if (number >= min && number <= max) return number;
+  const reason = says ?? (Number.isNaN(number) ? "not a whole number" : "out of range");
+  if (min === max) throw refuse(given, reason, `leave it out, or write ${given.name} ${min}`);
+  throw refuse(given, reason, `choose a number from ${min} to ${max}`);
+}
+
+/** The value of decimal digits, or NaN. */
+export function wholeNumber(text: string): number {
+  return /^\d+$/.test(text) ? Number(text) : NaN;
 }
 
 /** Maximum bytes in the name of an interface: the kernel's IFNAMSIZ of 16 counts the final NUL. */
@@ -97,37 +111,21 @@ export function readAddress(given: Given): Cidr {
   if (block === undefined) {
     throw refuse(given, "not an IPv4 address with a prefix length", "write it like 10.5.51.2/24");
   }
-  if (block.prefix < PREFIX.min || block.prefix > PREFIX.max) {
-    const why = block.prefix > PREFIX.max
-      ? "leaves no room for another host"
-      : "covers too much of the Internet";
-    throw refuse(
-      given,
-      `a /${block.prefix} ${why}`,
-      `choose a prefix length from ${PREFIX.min} to ${PREFIX.max}`,
-    );
+  const { address: own, prefix } = block;
+  if (prefix < PREFIX.min || prefix > PREFIX.max) {
+    const why = prefix > PREFIX.max ? "leaves no room for another host" : "covers too much of the Internet";
+    const remedy = `choose a prefix length from ${PREFIX.min} to ${PREFIX.max}`;
+    throw refuse(given, `a /${prefix} ${why}`, remedy);
   }
-  if (!isHostAddress(block.address)) {
-    throw refuse(given, "no interface can have this address", HOST_ADDRESSES);
-  }
-  const [first, last] = [network(block), broadcast(block)];
-  if (block.address === first || block.address === last) {
-    const which = block.address === first ? "network" : "broadcast";
-    throw refuse(
-      given,
-      `this is the ${which} address of ${formatCidr({ address: first, prefix: block.prefix })}`,
-      `choose a host address, from ${formatIp(addressAt(block, 1))} to ${formatIp(addressAt(block, -2))}`,
-    );
+  if (!isHostAddress(own)) throw refuse(given, "no interface can have this address", HOST_ADDRESSES);
+  const first = network(block);
+  if (own === first || own === broadcast(block)) {
+    const which = own === first ? "network" : "broadcast";
+    const reason = `this is the ${which} address of ${formatCidr({ address: first, prefix })}`;
+    const [lowest, highest] = [1, -2].map((index) => formatIp(addressAt(block, index)));
+    throw refuse(given, reason, `choose a host address, from ${lowest} to ${highest}`);
   }
   return Object.freeze(block);
-}
-
-/** Reads a whole number. */
-export function readNumber(given: Given, { min, max }: Range): number {
-  const number = /^\d+$/.test(given.text) ? Number(given.text) : NaN;
-  if (number >= min && number <= max) return number;
-  const reason = Number.isNaN(number) ? "not a whole number" : "out of range";
-  throw refuse(given, reason, `choose a number from ${min} to ${max}`);
 }
 
 /** Reads the address of a host. */

@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { FLAGS } from "../../src/config/options.ts";
+import { flagOf, type FLAGS } from "../../src/config/options.ts";
 import type { Settings } from "../../src/config/settings.ts";
 import { validate } from "../../src/config/validate.ts";
 import { OperatorError } from "../../src/errors.ts";
@@ -19,7 +19,7 @@ import { EVERYWHERE, parseCidr } from "../../src/ip/cidr.ts";
 /** The settings of a stage, by default 3. Options are written as by a user. */
 export function settingsOf(options: Partial<Record<keyof typeof FLAGS, string>> = {}): Settings {
   const given = Object.entries({ stage: "3", ...options }).map(([name, text]) => {
-    return [name, { text, name: FLAGS[name as keyof typeof FLAGS].flag, at: "" }];
+    return [name, { text, name: flagOf(name), at: "" }];
   });
   return validate(Object.fromEntries(given));
 }

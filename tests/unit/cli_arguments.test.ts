@@ -199,7 +199,7 @@ Deno.test("arguments: checks the log directory before anything starts", async ()
 
 Deno.test("arguments: accepts any words, or throws a ConfigError", async () => {
   const everything = [{ name: "onion", row: RUN, words: [] }, ...allCommands()];
-  const flags = everything.flatMap(({ row }) => Object.values(optionsOf(row)))
+  const flags = everything.flatMap(({ row }) => optionsOf(row))
     .flatMap(({ flag, short }) => short === undefined ? [flag] : [flag, short]);
   const names = everything.map(({ name }) => name.split(" ").slice(1));
   const word = fc.oneof(

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FLAGS, type RawOptions, stageList } from "../../src/config/options.ts";
+import { flagOf, FLAGS, type RawOptions, stageList } from "../../src/config/options.ts";
 import { STAGES } from "../../src/config/stages.ts";
 import { validate } from "../../src/config/validate.ts";
 import { show } from "../../src/config/values.ts";
@@ -9,7 +9,7 @@ import { formatCidr } from "../../src/ip/cidr.ts";
 /** Raw options, as if given as flags. */
 function flags(texts: Partial<Record<keyof typeof FLAGS, string>>): RawOptions {
   const given = Object.entries(texts).map(([name, text]) => {
-    return [name, { text, name: FLAGS[name as keyof typeof FLAGS].flag, at: "" }];
+    return [name, { text, name: flagOf(name), at: "" }];
   });
   return Object.fromEntries(given);
 }
@@ -137,9 +137,9 @@ Deno.test("--routers: names both ends of the range", () => {
   const { read } = FLAGS.routers;
   const stage = { ...STAGES[1]!, number: 4, routers: { min: 1, max: 6, default: 6 } };
   const given = (text: string) => ({ text, name: "num_routers", at: "lab.conf:3: " });
-  assert.equal(read(given("6"), stage, {}), 6);
+  assert.equal(read(given("6"), { stage }), 6);
   assert.throws(
-    () => read(given("7"), stage, {}),
+    () => read(given("7"), { stage }),
     new ConfigError("lab.conf:3: num_routers 7: stage 4 has 1 to 6 routers", "choose a number from 1 to 6"),
   );
 });
@@ -258,7 +258,7 @@ Deno.test("settings: refuse an option without effect in the stage", () => {
     printCommands: "yes",
   };
   for (const [name, text] of Object.entries(captures)) {
-    const { flag } = FLAGS[name as keyof typeof captures];
+    const flag = flagOf(name);
     refuses(
       { stage: "2", [name]: text },
       `${flag} has no effect in stage 2`,
