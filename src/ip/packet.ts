@@ -5,7 +5,7 @@
  * @module
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
-import { formatIp } from "./address.ts";
+import { formatIp, UNSPECIFIED } from "./address.ts";
 import { echoIdentifier, echoSequence, icmpCode, icmpFault, IcmpType, icmpType } from "./icmp.ts";
 import { Ipv4View, Protocol } from "./ipv4.ts";
 
@@ -30,7 +30,7 @@ export interface Packet {
 }
 
 /** The source of a packet that must not tell its sender. */
-export const NOBODY = "0.0.0.0";
+export const NOBODY: string = formatIp(UNSPECIFIED);
 
 /** Parses an IPv4 packet. Returns undefined if the bytes are not a valid one. */
 export function parsePacket(bytes: Uint8Array): Packet | undefined {

@@ -56,7 +56,7 @@ export function replaceAddress(
 ): void {
   const { view } = packet;
   const { start, payload, end, protocol } = ip;
-  const from = ip[side];
+  const from = readAddress(view, start + ADDRESS_OFFSET[side]);
   replaceInHeader(view, start, side, to);
   if (ip.fragmentOffset > 0) return;
   if (protocol === Protocol.icmp) return replaceInQuote(view, payload, end, side, from, to);

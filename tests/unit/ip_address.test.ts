@@ -6,6 +6,7 @@ import {
   addressKey,
   formatEndpoint,
   formatIp,
+  type IpAddress,
   isHostAddress,
   LOOPBACK,
   parseIp,
@@ -38,6 +39,19 @@ Deno.test("address: is read and written in network byte order, and never negativ
     assert.equal(view.getUint8(1), addressBits(address) >>> 24);
     assert.ok(addressBits(address) >= 0);
   }));
+});
+
+Deno.test("address: does not mix with numbers, so the type checker finds every mistake", () => {
+  const one = LOOPBACK;
+  // @ts-expect-error: no number is an address
+  const zero: IpAddress = 0;
+  // @ts-expect-error: no address is a number
+  const bits: number = one;
+  // @ts-expect-error: nor can one compute with it
+  const next = one + 1;
+  // @ts-expect-error: or compare it with a number
+  assert.equal(one === 0, false);
+  assert.deepEqual([zero, bits, next], [0, 0x7f00_0001, 0x7f00_0002]);
 });
 
 Deno.test("addressKey: differs if the address or the number differs", () => {
