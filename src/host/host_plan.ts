@@ -32,10 +32,10 @@ export interface HostPlan {
 }
 
 /**
- * Plans a run. What is right already is not in the plan.
+ * Plans a run. The plan leaves out what is right already.
  *
  * @param owner our process id, which tells our firewall rules from another run's
- * @param tool makes the firewall rules; undefined if the host has none, and then no rules are made
+ * @param tool makes the firewall rules; without one, there are none
  * @param longest bytes of the longest packet that the onion carries in one piece
  * @throws {OperatorError} if the host lacks what the run needs, or something else uses it
  */
@@ -77,10 +77,9 @@ function neededLinks(exits: readonly RouterExit<unknown>[]): NeededLink[] {
 }
 
 /**
- * What of the needed changes is to be made, each once.
+ * The needed changes that are not there yet, each once.
  *
- * @throws {OperatorError} where something is there that will not stay, because another run has made
- *   it
+ * @throws {OperatorError} if something is there only because another run made it, and will undo it
  */
 function missing(needed: readonly Change[], { held }: HostState): Change[] {
   for (const { what, isThere, isOptional = false } of needed) {

@@ -1,7 +1,6 @@
 /**
- * Carries out actions. The kernel is told of an interface's own changes by netlink and of a sysctl
- * by a write, because starting a program takes longer than all of them. Everything else its program
- * does.
+ * Carries out actions. Netlink changes an interface itself, and a write changes a sysctl, because
+ * starting a program would take longer. All other actions run a program.
  *
  * @module
  */

@@ -61,7 +61,9 @@ export async function makeChanges(
   return notMade;
 }
 
-/** Groups the changes that one `ip` process can make together. Every other change is made by itself. */
+/**
+ * Groups the changes that one `ip` process can make together. Every other change is made by itself.
+ */
 function batches(changes: readonly Change[]): Change[][] {
   const batches: Change[][] = [];
   let isOpen = false;

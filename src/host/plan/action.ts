@@ -1,6 +1,6 @@
 /**
- * Actions: what can be done to the host, as data. {@linkcode toWords} gives the command that a person
- * would type, for `--print-commands` and for errors. `host/apply/actions.ts` carries an action out.
+ * Actions: what can be done to the host, as data. {@linkcode toWords} gives the command that a
+ * person would type, for `--print-commands` and for errors. `apply/actions.ts` carries actions out.
  *
  * @module
  */

@@ -83,10 +83,7 @@ export function resolveFrom(settings: Settings, { interfaces, routes }: HostStat
   return address;
 }
 
-/**
- * The rule that leads marked packets into the tunnel. The firewall marks those that the rule by
- * source misses.
- */
+/** The rule that leads packets into the tunnel that the firewall has marked. */
 export function planMarkRule({ table, priority }: Settings, rules: readonly Rule[]): Change {
   return planRule(
     `rule for marked packets to table ${table}`,
@@ -98,9 +95,9 @@ export function planMarkRule({ table, priority }: Settings, rules: readonly Rule
 }
 
 /**
- * The firewall rules that mark captured packets. The kernel routes packets of a socket without an
- * address of its own before they have a source, so the rule by source misses them, and they would
- * leave in the clear.
+ * The firewall rules that mark captured packets. The kernel routes the packets of an unbound socket
+ * before they have a source address, so the rule for that address does not match. Without a mark,
+ * they would leave in the clear.
  *
  * @param from the address whose packets are captured
  */

@@ -1,5 +1,5 @@
 /**
- * The plan for the TUN interface: MTU, address, up. What is right already is left alone.
+ * The plan for the TUN interface: its MTU, its address, and that it is up.
  *
  * @module
  */
@@ -35,10 +35,7 @@ export function tunMtu(name: string, longest: number, { interfaces }: HostState)
   return interfaces.find((each) => each.name === name)?.mtu ?? Math.min(DEFAULT_MTU, longest);
 }
 
-/**
- * The change that lowers the MTU of a new interface to what the onion carries in one piece, if
- * needed.
- */
+/** The change that lowers the MTU of a new interface to what the onion carries in one piece. */
 export function planTunMtu(name: string, longest: number, state: HostState): Change[] {
   const mtu = tunMtu(name, longest, state);
   const isThere = mtu === DEFAULT_MTU || state.interfaces.some((each) => each.name === name);
