@@ -1,12 +1,13 @@
 /**
- * The few errors of onion. Each says what was being done, and the ones an operator meets carry the remedy.
+ * The error classes of onion. Each message says what failed; errors for the operator also carry a
+ * remedy.
  *
  * @module
  */
 
-/** Exit codes of the program, as its manual lists them. */
+/** The exit codes, as in the manual. */
 export const ExitCode = {
-  /** Ended as asked, Ctrl+C and SIGTERM included. */
+  /** Ended as asked, also by Ctrl+C or SIGTERM. */
   ok: 0,
   /** Something failed. */
   failed: 1,
@@ -21,7 +22,7 @@ export const ExitCode = {
 /** One of {@linkcode ExitCode}. */
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** Bytes from a peer that are no packet, cell or message: the peer's fault. */
+/** Bytes from another party that are no valid packet, cell, or message. */
 export class WireError extends Error {
   /** The class's name. */
   override readonly name = "WireError";
@@ -33,9 +34,9 @@ export class SysError extends Error {
   override readonly name = "SysError";
 
   /**
-   * A system call that failed.
+   * The error of a failed call.
    *
-   * @param doing what was being done, e.g. `Cannot attach to TUN device "tun1"`
+   * @param doing the beginning of the message, e.g. `Cannot attach to TUN device "tun1"`
    * @param call the system call, e.g. `ioctl`
    * @param code the symbolic errno, e.g. `EBUSY`
    */
@@ -44,14 +45,14 @@ export class SysError extends Error {
   }
 }
 
-/** What the operator can mend: the message names the cause, `remedy` what to do about it. */
+/** A problem that the operator can fix: the message names the cause, `remedy` the fix. */
 export class OperatorError extends Error {
   override readonly name: string = "OperatorError";
 
   /**
    * @param message the cause, without a full stop
    * @param remedy what to do, e.g. ``run `sudo modprobe tun` ``
-   * @param exitCode what the program exits with
+   * @param exitCode the exit code of the program
    */
   constructor(
     message: string,
@@ -63,13 +64,13 @@ export class OperatorError extends Error {
   }
 }
 
-/** A flag or a config line that cannot be taken: names the option and the remedy. */
+/** An invalid option or config line. */
 export class ConfigError extends OperatorError {
   override readonly name = "ConfigError";
 
   /**
-   * @param message the option or line and what is wrong with it
-   * @param remedy what would be taken
+   * @param message the option or line, and the fault
+   * @param remedy what would be valid
    */
   constructor(message: string, remedy: string) {
     super(message, remedy, ExitCode.usage);

@@ -16,6 +16,8 @@ export class Routers implements AsyncDisposable {
   readonly #launcher: Launcher;
   readonly #handles: RouterHandle[] = [];
   readonly #failed = Promise.withResolvers<OperatorError>();
+  /** Resolves when the first router fails. */
+  readonly failed: Promise<OperatorError> = this.#failed.promise;
   #isStopping = false;
 
   /**
@@ -48,11 +50,6 @@ export class Routers implements AsyncDisposable {
       this.#handles.push(handle);
       void handle.failed.then(this.#failed.resolve);
     }
-  }
-
-  /** Resolves when the first router fails. */
-  get failed(): Promise<OperatorError> {
-    return this.#failed.promise;
   }
 
   /** The port of the proxy's end of the control channel. */

@@ -31,7 +31,7 @@ const CIRCUIT_STAGES = STAGES.filter(({ circuits }) => circuits !== "direct").ma
 }));
 
 /** The interface by which captured packets would leave without a run. */
-const ETH0: Place = { party: "vm", interface: "eth0", peer: Address.gw0 };
+const ETH0: Place = { party: "vm", interface: "eth0", answers: Address.gw0 };
 
 /** A run with its first circuit. */
 interface Built {
@@ -81,7 +81,7 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
         ]);
         const { members, path, exit } = await built(onion, stage, routers, hops);
         {
-          const place = { party: `gw${exit.number}`, interface: "vm", peer: exit.address };
+          const place = { party: `gw${exit.number}`, interface: "vm", answers: exit.address };
           await using outside = await Capture.start(vm.lab, place);
           await using eth0 = await Capture.start(vm.lab, ETH0);
           assertAllAnswered(await vm.ping(`-I ${Address.vm} -c 3 -i 0.5 ${Address.csail}`), 3);

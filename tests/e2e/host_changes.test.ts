@@ -99,7 +99,7 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     ],
     makes: ["ip route add default via 192.0.2.1 onlink dev eth1 table 901"],
   },
-  "an exit to one peer, without a gateway": {
+  "an exit on a point-to-point link, without a gateway": {
     setUp: [
       ...ETH0,
       "ip tuntap add dev ppp0 mode tun",

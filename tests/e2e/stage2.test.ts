@@ -301,10 +301,10 @@ Deno.test({
     const { id } = events[0]!;
     const passed = [1, 2].flatMap((seq) => {
       const packet = { length: 84, id, seq };
-      const [host, peer] = ["10.5.51.2", "10.5.51.3"];
+      const [host, other] = ["10.5.51.2", "10.5.51.3"];
       return [
-        { event: "icmp-from-tunnel", source: host, destination: peer, type: 8, ...packet },
-        { event: "icmp-from-port", port: routerPort, source: peer, destination: host, type: 0, ...packet },
+        { event: "icmp-from-tunnel", source: host, destination: other, type: 8, ...packet },
+        { event: "icmp-from-port", port: routerPort, source: other, destination: host, type: 0, ...packet },
       ];
     });
     assert.deepEqual(events, passed);

@@ -12,10 +12,10 @@ import { assertAllAnswered, errorsOf, hopsOf, reportOf, sentBy } from "./support
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
 /** The interface by which captured packets would leave without a run. */
-const ETH0: Place = { party: "vm", interface: "eth0", peer: Address.gw0 };
+const ETH0: Place = { party: "vm", interface: "eth0", answers: Address.gw0 };
 
 /** Outside the VM: packets of router 1, both ways. */
-const OUTSIDE: Place = { party: "gw1", interface: "vm", peer: Address.exit };
+const OUTSIDE: Place = { party: "gw1", interface: "vm", answers: Address.exit };
 
 Deno.test({
   ...needing(
@@ -104,7 +104,11 @@ Deno.test({
     await t.step("two programs with the same identifier at once", async () => {
       // Raw sockets get all replies of this host, so only the wire shows which program they are
       // for.
-      await using tunnel = await Capture.start(vm.lab, { party: "vm", interface: "tun1", peer: Address.hop });
+      await using tunnel = await Capture.start(vm.lab, {
+        party: "vm",
+        interface: "tun1",
+        answers: Address.hop,
+      });
       await using outside = await Capture.start(vm.lab, OUTSIDE);
       const pings = [Address.csail, Address.mit].map((host) => vm.ping(`-e 4711 -i 0.02 -c 20 ${host}`));
       for (const { code, stdout } of await Promise.all(pings)) assert.equal(code, 0, stdout);
@@ -285,7 +289,7 @@ Deno.test({
     await using tunnel = await Capture.start(vm.lab, {
       party: "vm",
       interface: "tun1",
-      peer: Address.hop,
+      answers: Address.hop,
       filter: "src 10.0.2.15",
     });
 

@@ -342,7 +342,7 @@ async function pathOf(vm: Vm, card: number): Promise<string[]> {
  */
 async function assertCarries(vm: Vm, card: number, path: string[], boundOnly = false): Promise<void> {
   const exit = card === 0 ? Address.vm : `192.168.20${card}.2`;
-  const place: Place = { party: `gw${card}`, interface: "vm", peer: exit };
+  const place: Place = { party: `gw${card}`, interface: "vm", answers: exit };
   {
     await using outside = await Capture.start(vm.lab, place);
     let sent = 0;

@@ -16,7 +16,7 @@ import { assertAllAnswered, assertNoneLost } from "./support/tools.ts";
 import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
 /** The interface by which captured packets would leave without a run. */
-const ETH0: Place = { party: "vm", interface: "eth0", peer: Address.gw0 };
+const ETH0: Place = { party: "vm", interface: "eth0", answers: Address.gw0 };
 
 /**
  * Hosts, the number of pings to each, and its router out of four: the address as a number, modulo
@@ -96,7 +96,7 @@ class Gateways implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const captures = [];
     for (let number = 1; number <= count; number++) {
-      const place = { party: `gw${number}`, interface: "vm", peer: `192.168.20${number}.2` };
+      const place = { party: `gw${number}`, interface: "vm", answers: `192.168.20${number}.2` };
       captures.push(stack.use(await Capture.start(lab, place)));
     }
     return new Gateways(captures, stack.move());
@@ -131,7 +131,7 @@ for (const count of [1, 6]) {
       const members = await membersOf(onion, 4, count);
       {
         // At the hosts, behind the masquerading gateways.
-        const place = { party: "csail", interface: "net3", peer: "203.0.113.9" };
+        const place = { party: "csail", interface: "net3", answers: "203.0.113.9" };
         await using world = await Capture.start(vm.lab, { ...place, filter: "icmp[icmptype] == icmp-echo" });
         for (const host of hosts) await vm.pings(1, host);
         const seen = (await world.packets()).map((line) => line.replace(/:.*$/, ""));
@@ -229,7 +229,7 @@ Deno.test({
     const before = await vm.state();
     await using onion = await vm.stage(4, "--exit eth0,eth1,eth0,eth1");
     {
-      const place = { party: "csail", interface: "net3", peer: "203.0.113.9" };
+      const place = { party: "csail", interface: "net3", answers: "203.0.113.9" };
       await using world = await Capture.start(vm.lab, { ...place, filter: "icmp[icmptype] == icmp-echo" });
       for (const { host } of SAMPLE) await vm.pings(1, `-I ${Address.vm} ${host}`);
       const seen = (await world.packets()).map((line) => line.replace(/:.*$/, ""));

@@ -34,7 +34,7 @@ for (const { stage, name, readable } of READABLE) {
       await using eth0 = await Capture.start(vm.lab, {
         party: "vm",
         interface: "eth0",
-        peer: Address.gw0,
+        answers: Address.gw0,
       });
       // The recording includes the first handshake.
       await using onion = await vm.onion(["--stage", `${stage}`, "--routers", "6", "--hops", "5"]);

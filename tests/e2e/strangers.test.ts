@@ -160,7 +160,11 @@ Deno.test({
     const { proxyPort, routers } = await membersOf(onion, 6, 2);
     const ports = [proxyPort, ...routers.map(({ port }) => port)];
     {
-      await using eth0 = await Capture.start(vm.lab, { party: "vm", interface: "eth0", peer: Address.gw0 });
+      await using eth0 = await Capture.start(vm.lab, {
+        party: "vm",
+        interface: "eth0",
+        answers: Address.gw0,
+      });
       const sent = ports.flatMap((port) =>
         garbage().slice(0, -1).map((bytes) => ({ port, hex: bytes.toHex() }))
       );

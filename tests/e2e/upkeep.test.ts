@@ -33,7 +33,7 @@ async function assertRefused(vm: Vm): Promise<void> {
 /** Asserts that no packet to or from captured blocks passes eth0 meanwhile. */
 async function withoutLeak(vm: Vm, act: () => Promise<unknown>): Promise<void> {
   const filter = "net 18.0.0.0/8 or net 128.0.0.0/8";
-  const place = { party: "gw0", interface: "vm", peer: Address.vm, filter };
+  const place = { party: "gw0", interface: "vm", answers: Address.vm, filter };
   await using outside = await Capture.start(vm.lab, place);
   await act();
   assert.deepEqual(await outside.packets(), []);

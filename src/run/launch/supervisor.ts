@@ -127,6 +127,11 @@ class SupervisedRouter implements RouterHandle {
   readonly #up = Promise.withResolvers<RouterUp>();
   readonly #ready = Promise.withResolvers<Uint8Array<ArrayBuffer> | undefined>();
   readonly #failed = Promise.withResolvers<OperatorError>();
+  readonly number: number;
+  readonly label: string;
+  readonly up: Promise<RouterUp> = this.#up.promise;
+  readonly ready: Promise<Uint8Array<ArrayBuffer> | undefined> = this.#ready.promise;
+  readonly failed: Promise<OperatorError> = this.#failed.promise;
   #isUp = false;
   #isStopping = false;
   /** When it was last heard, in ms. */
@@ -137,27 +142,9 @@ class SupervisedRouter implements RouterHandle {
   constructor(body: RouterBody, say: (message: ProxyMessage) => void) {
     this.#body = body;
     this.#say = say;
+    this.number = body.number;
+    this.label = body.label;
     void this.#failByEnd();
-  }
-
-  get number(): number {
-    return this.#body.number;
-  }
-
-  get label(): string {
-    return this.#body.label;
-  }
-
-  get up(): Promise<RouterUp> {
-    return this.#up.promise;
-  }
-
-  get ready(): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    return this.#ready.promise;
-  }
-
-  get failed(): Promise<OperatorError> {
-    return this.#failed.promise;
   }
 
   configure(settings: RouterSettings): void {

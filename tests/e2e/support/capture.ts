@@ -21,7 +21,7 @@ export interface Place {
   readonly party: string;
   readonly interface: string;
   /** A host at the other end of the link that answers pings, which mark moments. */
-  readonly peer: string;
+  readonly answers: string;
   /** A filter for pcap-filter(7); all IPv4 packets by default. */
   readonly filter?: string;
 }
@@ -63,8 +63,8 @@ export class Capture implements AsyncDisposable {
 
   /** All packets that have passed so far, as tcpdump prints them. */
   async packets(): Promise<string[]> {
-    const { party, interface: device, peer } = this.#place;
-    const mark = ["-I", device, "-c", "1", "-w", "5", "-e", `${MARK}`, peer];
+    const { party, interface: device, answers } = this.#place;
+    const mark = ["-I", device, "-c", "1", "-w", "5", "-e", `${MARK}`, answers];
     const { code, stdout, stderr } = await this.#lab.run(party, "ping", "-n", ...mark);
     assert.equal(code, 0, stdout + stderr);
     const marks = ++this.#marks;
