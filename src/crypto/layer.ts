@@ -1,13 +1,13 @@
 /**
- * One layer of the onion: what a hop and the proxy share. A cell passes several, one within the other.
+ * One layer of the onion, which a hop and the proxy share. The layers of a cell nest.
  *
  * ```
  *  | Counter, 8 bytes, little-endian | Ciphertext … | Tag, 16 bytes |
  * ```
  *
- * Each direction of a layer has a key of its own, and each layer counts for itself, from zero. Were a counter passed on
- * from layer to layer instead, the exit would choose the counters that the hops before it seal with on the way back, and could
- * make them use one twice under one key; ChaCha20-Poly1305 then gives away the contents and how to forge more.
+ * Each direction of a layer has its own key, and each layer counts its own cells from zero. If
+ * layers passed a counter on, the exit could choose the counters of the hops before it, and make
+ * them use one twice under one key. ChaCha20-Poly1305 would then reveal contents and allow forgery.
  *
  * @module
  */
@@ -22,25 +22,28 @@ const COUNTER = 8;
 /**
  * Bytes that a layer adds to a cell.
  *
- * - 8, the counter, in front
- * - 16, the tag, behind
+ * - 8 of the counter, in front
+ * - 16 of the tag, at the end
  */
 export const LAYER_OVERHEAD: number = COUNTER + TAG;
 
 /**
- * How many cells a layer may seal. Numbers in JavaScript are exact up to 2^53, and a million cells a second reach this
- * limit after nine years, so that it ends no circuit but a broken one.
+ * Maximum number of cells that a layer seals. JavaScript numbers are exact up to 2^53. At a million
+ * cells per second, a layer reaches this limit after nine years.
  */
 export const SEAL_LIMIT: number = 2 ** 48;
 
-/** Why a layer does not come off: too short to be one; its counter was seen before or is too old; not authentic. */
+/**
+ * Why a layer cannot be removed: the bytes are too few, the counter is old or seen before, or the
+ * bytes are not authentic.
+ */
 export type LayerFault = "truncated" | "replayed" | "forged";
 
-/** The two keys of a layer, as one end sees them. */
+/** The two keys of a layer, from the view of one end. */
 export interface LayerKeys {
-  /** Seals what this end sends. */
+  /** Seals the cells that this end sends. */
   readonly send: Uint8Array<ArrayBuffer>;
-  /** Opens what the other end sends. */
+  /** Opens the cells that the other end sends. */
   readonly receive: Uint8Array<ArrayBuffer>;
 }
 
@@ -53,10 +56,11 @@ export class Layer implements Disposable {
   #sent = 0;
 
   /**
-   * A layer that has sealed and peeled nothing yet.
+   * A new layer.
    *
-   * @param keys of a handshake, which belong to this layer alone; it copies them, and the caller wipes its own
-   * @param sealLimit how many cells it may seal, {@linkcode SEAL_LIMIT} at most
+   * @param keys from a handshake, for this layer only; the layer copies them, and the caller wipes
+   * its copy
+   * @param sealLimit maximum number of cells to seal, at most {@linkcode SEAL_LIMIT}
    */
   constructor(provider: CryptoProvider, keys: LayerKeys, sealLimit: number = SEAL_LIMIT) {
     this.#sealLimit = Math.min(sealLimit, SEAL_LIMIT);
@@ -64,17 +68,17 @@ export class Layer implements Disposable {
     this.#receive = provider.aead(keys.receive);
   }
 
-  /** Cells sealed so far, which is also the next counter. */
+  /** Number of cells sealed so far, which is the next counter. */
   get sent(): number {
     return this.#sent;
   }
 
   /**
-   * Puts the layer around what is in `buffer`.
+   * Seals the contents of `buffer`, in place.
    *
-   * @param type of the cell that it travels in, which is authenticated with it: 0 to 255
-   * @returns false, and nothing has been changed, where the layer has sealed as often as it may
-   * @throws {RangeError} where the buffer has no room for it, and nothing has been changed
+   * @param type the cell type, 0 to 255, which is authenticated too
+   * @returns false if the layer has reached its limit; then nothing has changed
+   * @throws {RangeError} if the buffer has no room for the layer; then nothing has changed
    */
   seal(buffer: PacketBuffer, type: number): boolean {
     if (this.#sent >= this.#sealLimit) return false;
@@ -82,7 +86,7 @@ export class Layer implements Disposable {
     if (start < COUNTER || end + TAG > bytes.length) {
       throw new RangeError(`no room for a layer around ${start} to ${end} in ${bytes.length} bytes`);
     }
-    // Used up before it is used: whatever fails, no counter is ever sealed with twice.
+    // Count first: even if sealing fails, no counter is used twice.
     const counter = this.#sent++;
     writeUint64(view, start - COUNTER, counter);
     this.#send.seal(bytes, start, end, counter, additionalOf(type));
@@ -92,15 +96,16 @@ export class Layer implements Disposable {
   }
 
   /**
-   * Takes the layer off what is in `buffer`.
+   * Removes the layer from the contents of `buffer`, in place.
    *
-   * @returns why it does not come off: the layer is then as it was, the buffer too, and its bytes may be garbage
+   * @returns why it cannot be removed, or undefined; after a fault, layer and buffer are unchanged,
+   * but the bytes may be garbage
    */
   peel(buffer: PacketBuffer, type: number): LayerFault | undefined {
     const { start, end, bytes, view } = buffer;
     if (end - start < LAYER_OVERHEAD) return "truncated";
     const counter = readUint64(view, start);
-    // Nobody who has the key seals with such a counter.
+    // The other end never seals with such a counter.
     if (counter >= SEAL_LIMIT) return "forged";
     if (!this.#window.isFresh(counter)) return "replayed";
     if (!this.#receive.open(bytes, start + COUNTER, end, counter, additionalOf(type))) return "forged";
@@ -119,7 +124,10 @@ export class Layer implements Disposable {
 
 const additional: Uint8Array<ArrayBuffer>[] = [];
 
-/** The additional data of a type: the first word of a cell's header. Circuit ids change from link to link. */
+/**
+ * The additional data for a type: the first word of the cell header. The circuit id is not part of
+ * it, because it changes on every link.
+ */
 function additionalOf(type: number): Uint8Array<ArrayBuffer> {
   return additional[type] ??= Uint8Array.of(type, 0, 0, 0);
 }

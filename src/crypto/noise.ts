@@ -1,19 +1,20 @@
 /**
- * The handshake: `Noise_NK_25519_ChaChaPoly_SHA256` of the Noise Protocol Framework, revision 34. The initiator is
- * anonymous; the responder proves that it has the static key that the initiator knows.
+ * The handshake: `Noise_NK_25519_ChaChaPoly_SHA256` of the Noise Protocol Framework, revision 34.
+ * The initiator is anonymous; the responder proves that it has the static key that the initiator
+ * knows.
  *
  * ```
  *   NK(s):
- *     <- s                    known beforehand
+ *     <- s                    known in advance
  *     ...
  *     -> e, es                | e, 32 bytes | payload … | tag, 16 bytes |
  *     <- e, ee                | e, 32 bytes | payload … | tag, 16 bytes |
  * ```
  *
- * `e` is a key pair made for this handshake, `s` the responder's static one; in a message each is its public key. `es` and
- * `ee` are what X25519 makes of the initiator's `e` and the responder's `s` or `e`. All of it ends up in two keys, one for
- * each direction. The first message alone could be replayed to the responder, whose answer is then of no use to whoever
- * did: what counts begins with the second.
+ * `e` is a key pair made for this handshake, and `s` the responder's static pair; messages carry
+ * the public keys. `es` and `ee` are the X25519 secrets of the initiator's `e` and the responder's
+ * `s` or `e`. The handshake yields two keys, one for each direction. An attacker can replay the
+ * first message, but cannot use the answer.
  *
  * @module
  */
@@ -22,67 +23,69 @@ import { concat, NOTHING, SymmetricState } from "./noise_state.ts";
 import { type CryptoProvider, KEY, type KeyPair, TAG } from "./provider.ts";
 import { wipe } from "./wipe.ts";
 
-/** Its name goes into the hash. It has just as many bytes as a hash, so it is not hashed by itself (§5.2). */
+/**
+ * The protocol name is the first hash value, unhashed, because it has the length of a hash (§5.2).
+ */
 const PROTOCOL_NAME = new TextEncoder().encode("Noise_NK_25519_ChaChaPoly_SHA256");
 
 /**
- * Bytes that either message adds to its payload, so the length of one without a payload.
+ * Bytes that a message adds to its payload.
  *
- * - 32, the public key of `e`
- * - 16, the tag
+ * - 32 of the public key of `e`
+ * - 16 of the tag
  */
 export const HANDSHAKE_OVERHEAD: number = KEY + TAG;
 
-/** What a handshake ends in. Whoever gets it wipes the keys after use. */
+/** The result of a handshake. The caller wipes the keys after use. */
 export interface TransportKeys {
-  /** Seals what this end sends. */
+  /** Seals the data that this end sends. */
   readonly send: Uint8Array<ArrayBuffer>;
-  /** Opens what the other end sends. */
+  /** Opens the data that the other end sends. */
   readonly receive: Uint8Array<ArrayBuffer>;
-  /** The same at both ends, different in every handshake, no secret: what a handshake can be named by (§11.2). */
+  /** Identifies the handshake: equal at both ends, unique, and not secret (§11.2). */
   readonly handshakeHash: Uint8Array<ArrayBuffer>;
 }
 
-/** What both ends begin with. */
+/** The options of both ends. */
 export interface HandshakeOptions {
-  /** What both ends must agree on beforehand, and is not sent. */
+  /** Bytes that both ends must agree on. They are not sent. */
   readonly prologue: Uint8Array;
-  /** What goes with this end's message; nothing unless said otherwise. */
+  /** The payload of this end's message; empty by default. */
   readonly payload?: Uint8Array;
-  /** For test vectors only: this end's `e`, which is wiped after use. */
+  /** This end's `e`, for test vectors only. It is wiped after use. */
   readonly ephemeral?: KeyPair;
 }
 
-/** What the initiator begins with. */
+/** The options of the initiator. */
 export interface InitiateOptions extends HandshakeOptions {
   /** The responder's static public key. */
   readonly remoteStatic: Uint8Array<ArrayBuffer>;
 }
 
-/** What the responder answers with. */
+/** The options of the responder. */
 export interface RespondOptions extends HandshakeOptions {
-  /** Its static key pair. */
+  /** The responder's static key pair. */
   readonly keys: KeyPair;
 }
 
 /** The initiator's result. */
 export interface Finished extends TransportKeys {
-  /** What came with the responder's message. */
+  /** The payload of the responder's message. */
   readonly payload: Uint8Array<ArrayBuffer>;
 }
 
 /** The responder's result. */
 export interface Response extends TransportKeys {
-  /** What came with the initiator's message: anybody may have written it, and sent it before. */
+  /** The payload of the initiator's message. It may be a replay, and anyone may have written it. */
   readonly payload: Uint8Array<ArrayBuffer>;
-  /** What the initiator waits for. */
+  /** The message for the initiator. */
   readonly message: Uint8Array<ArrayBuffer>;
 }
 
 /**
- * The initiator's first half: `-> e, es`.
+ * Starts a handshake as the initiator: `-> e, es`.
  *
- * @throws {WireError} where `remoteStatic` is none of X25519's good public keys
+ * @throws {WireError} if `remoteStatic` is not a valid X25519 public key
  */
 export function initiate(provider: CryptoProvider, options: InitiateOptions): Initiation {
   const { remoteStatic, prologue, payload = NOTHING } = options;
@@ -92,7 +95,7 @@ export function initiate(provider: CryptoProvider, options: InitiateOptions): In
   if (!mixSecret(provider, state, ephemeral.privateKey, remoteStatic)) {
     state[Symbol.dispose]();
     wipe(ephemeral.privateKey);
-    throw new WireError("the router's static key is no public key of X25519");
+    throw new WireError("the router's static key is not a valid X25519 public key");
   }
   const message = concat(ephemeral.publicKey, state.encryptAndHash(payload));
   return new Initiation(provider, message, state, ephemeral);
@@ -105,10 +108,10 @@ export class Initiation implements Disposable {
   readonly #ephemeral: KeyPair;
   #isOver = false;
 
-  /** What the responder waits for. */
+  /** The message for the responder. */
   readonly message: Uint8Array<ArrayBuffer>;
 
-  /** Made by {@linkcode initiate}. */
+  /** Use {@linkcode initiate}. */
   constructor(
     provider: CryptoProvider,
     message: Uint8Array<ArrayBuffer>,
@@ -122,14 +125,14 @@ export class Initiation implements Disposable {
   }
 
   /**
-   * The initiator's second half: `<- e, ee`. It ends the handshake.
+   * Finishes the handshake: `<- e, ee`.
    *
-   * @returns undefined where `reply` is not the responder's: the handshake then waits on, as if nothing had come. And where
-   * the handshake has ended
+   * @returns undefined if `reply` is not the responder's, and the handshake waits on; also
+   * undefined if the handshake has already ended
    */
   finish(reply: Uint8Array<ArrayBuffer>): Finished | undefined {
     if (this.#isOver || reply.length < HANDSHAKE_OVERHEAD) return undefined;
-    // On a copy, for the reply may be anybody's.
+    // Work on a copy, because the reply may be forged.
     using state = this.#state.clone();
     const remoteEphemeral = reply.slice(0, KEY);
     state.mixHash(remoteEphemeral);
@@ -141,7 +144,7 @@ export class Initiation implements Disposable {
     return { send, receive, handshakeHash: state.handshakeHash, payload };
   }
 
-  /** Ends the handshake, and wipes what it knows. */
+  /** Ends the handshake, and wipes its secrets. */
   [Symbol.dispose](): void {
     this.#isOver = true;
     this.#state[Symbol.dispose]();
@@ -150,9 +153,9 @@ export class Initiation implements Disposable {
 }
 
 /**
- * The responder's part: `-> e, es`, then `<- e, ee`.
+ * Answers a handshake as the responder: `-> e, es`, then `<- e, ee`.
  *
- * @returns undefined where `message` is of no initiator that knows this responder; nothing is ever answered to it
+ * @returns undefined if the initiator does not know this responder's static key
  */
 export function respond(
   provider: CryptoProvider,
@@ -178,7 +181,10 @@ export function respond(
   return { message: reply, payload, send, receive, handshakeHash: state.handshakeHash };
 }
 
-/** What both ends know before the first message: the protocol's name, the prologue, and the responder's `s` (§5.3). */
+/**
+ * The state before the first message: the protocol name, the prologue, and the responder's `s`
+ * (§5.3).
+ */
 function begin(
   provider: CryptoProvider,
   prologue: Uint8Array,
@@ -190,7 +196,10 @@ function begin(
   return state;
 }
 
-/** `MixKey(DH(…))`: whether the secret is one. Zero would be everybody's, and is refused (RFC 7748 §6.1). */
+/**
+ * `MixKey(DH(…))`. Returns false if the secret is zero, because anyone would know it (RFC 7748
+ * §6.1).
+ */
 function mixSecret(
   provider: CryptoProvider,
   state: SymmetricState,

@@ -1,23 +1,26 @@
 /**
- * The two inner objects of the Noise Protocol Framework, revision 34 §5.1 and §5.2, with the names that they have there:
- * a `CipherState` seals with one key and counts; a `SymmetricState` mixes all that both ends know into keys and a hash.
- * The functions are X25519, ChaCha20-Poly1305 and SHA-256 (§12).
+ * The inner objects of the Noise Protocol Framework, revision 34 §5.1 and §5.2, under the names of
+ * the specification. A `CipherState` seals with one key and counts. A `SymmetricState` mixes the
+ * data that both ends know into keys and a hash. The functions are X25519, ChaCha20-Poly1305 and
+ * SHA-256 (§12).
  *
  * @module
  */
 import { type CryptoProvider, TAG } from "./provider.ts";
 import { wipe } from "./wipe.ts";
 
-/** No bytes. */
+/** An empty array. */
 export const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array();
 
-/** A key and how often it has been used (§5.1). There is always a key here: NK sends nothing before its first. */
+/**
+ * A key and its nonce (§5.1). The key always exists, because NK sends nothing before its first key.
+ */
 export class CipherState implements Disposable {
   readonly #provider: CryptoProvider;
   readonly #key: Uint8Array<ArrayBuffer>;
   #nonce: number;
 
-  /** @param key its own from now on */
+  /** @param key belongs to this object from now on */
   constructor(provider: CryptoProvider, key: Uint8Array<ArrayBuffer>, nonce = 0) {
     this.#provider = provider;
     this.#key = key;
@@ -33,7 +36,10 @@ export class CipherState implements Disposable {
     return bytes;
   }
 
-  /** `DecryptWithAd(ad, ciphertext)`: undefined, and nothing has been changed, where it is not authentic. */
+  /**
+   * `DecryptWithAd(ad, ciphertext)`. Returns undefined, and changes nothing, if it is not
+   * authentic.
+   */
   decryptWithAd(
     ad: Uint8Array<ArrayBuffer>,
     ciphertext: Uint8Array,
@@ -46,7 +52,7 @@ export class CipherState implements Disposable {
     return bytes.slice(0, -TAG);
   }
 
-  /** Another one that goes on from here. */
+  /** An independent copy of the current state. */
   clone(): CipherState {
     return new CipherState(this.#provider, this.#key.slice(), this.#nonce);
   }
@@ -57,7 +63,7 @@ export class CipherState implements Disposable {
   }
 }
 
-/** A chaining key `ck`, a hash `h` of everything so far, and a cipher as soon as there is a key (§5.2). */
+/** A chaining key `ck`, a hash `h` of all data so far, and a cipher once there is a key (§5.2). */
 export class SymmetricState implements Disposable {
   readonly #provider: CryptoProvider;
   #chainingKey: Uint8Array<ArrayBuffer>;
@@ -79,13 +85,13 @@ export class SymmetricState implements Disposable {
   /**
    * `InitializeSymmetric(protocol_name)`
    *
-   * @param protocolName as long as a hash, which stands for itself then; ours is
+   * @param protocolName must have the length of a hash, so it is used unhashed
    */
   static initialize(provider: CryptoProvider, protocolName: Uint8Array<ArrayBuffer>): SymmetricState {
     return new SymmetricState(provider, protocolName.slice(), protocolName.slice());
   }
 
-  /** What `GetHandshakeHash()` returns: the same at both ends, and different in every handshake. */
+  /** `GetHandshakeHash()`: equal at both ends, and unique. */
   get handshakeHash(): Uint8Array<ArrayBuffer> {
     return this.#hash.slice();
   }
@@ -110,19 +116,21 @@ export class SymmetricState implements Disposable {
     return ciphertext;
   }
 
-  /** `DecryptAndHash(ciphertext)`: undefined, and nothing has been changed, where it is not authentic. */
+  /**
+   * `DecryptAndHash(ciphertext)`. Returns undefined, and changes nothing, if it is not authentic.
+   */
   decryptAndHash(ciphertext: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
     const plaintext = this.#keyed().decryptWithAd(this.#hash, ciphertext);
     if (plaintext !== undefined) this.mixHash(ciphertext);
     return plaintext;
   }
 
-  /** `Split()`: the keys of the initiator's direction and of the responder's. */
+  /** `Split()`: the keys for what the initiator sends, and for what the responder sends. */
   split(): [initiator: Uint8Array<ArrayBuffer>, responder: Uint8Array<ArrayBuffer>] {
     return this.#hkdf(NOTHING);
   }
 
-  /** Another one that goes on from here. */
+  /** An independent copy of the current state. */
   clone(): SymmetricState {
     return new SymmetricState(
       this.#provider,
@@ -149,12 +157,12 @@ export class SymmetricState implements Disposable {
   }
 
   #keyed(): CipherState {
-    if (this.#cipher === undefined) throw new TypeError("nothing is sealed before the first key");
+    if (this.#cipher === undefined) throw new TypeError("there is no key yet");
     return this.#cipher;
   }
 }
 
-/** One array after the other. */
+/** Joins two arrays. */
 export function concat(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(first.length + second.length);
   whole.set(first);

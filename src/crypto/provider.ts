@@ -1,11 +1,11 @@
 /**
- * What the onion needs of a cryptographic library. Everything is synchronous, because it runs in a thread that blocks
- * in `poll`.
+ * The interface to a cryptographic library. All calls are synchronous, because the packet thread
+ * blocks in `poll`.
  *
  * @module
  */
 
-/** Bytes of a key: of ChaCha20-Poly1305 (RFC 8439 §2.8), and of X25519, private or public (RFC 7748 §5). */
+/** Bytes of a ChaCha20-Poly1305 key (RFC 8439 §2.8), and of an X25519 key (RFC 7748 §5). */
 export const KEY = 32;
 
 /** Bytes of an authentication tag (RFC 8439 §2.8). */
@@ -14,23 +14,23 @@ export const TAG = 16;
 /** Bytes of a SHA-256 hash. */
 export const HASH = 32;
 
-/** Names of the libraries that there may be, the faster one first. */
+/** The names of the libraries, fastest first. */
 export const PROVIDERS = ["libcrypto", "node:crypto"] as const;
 
 /** One of {@linkcode PROVIDERS}. */
 export type ProviderName = (typeof PROVIDERS)[number];
 
 /**
- * ChaCha20-Poly1305 (RFC 8439 §2.8) with one key. A counter stands for the nonce: four zero bytes, then the counter as
- * 64 bits, little-endian (Noise revision 34 §12.3). Under one key no counter may be sealed with twice.
+ * ChaCha20-Poly1305 (RFC 8439 §2.8) with one key. The nonce is four zero bytes and a counter of 64
+ * bits, little-endian (Noise rev. 34 §12.3). Never seal with one counter twice.
  */
 export interface Aead extends Disposable {
   /**
-   * Seals `bytes[start, end)` in place, and writes the tag behind it, to `bytes[end, end + TAG)`.
+   * Seals `bytes[start, end)` in place, and writes the tag to `bytes[end, end + TAG)`.
    *
-   * @param counter a whole number, 0 to 2^53 - 1
-   * @param additional what is authenticated with it and not sent
-   * @throws {RangeError} where the tag does not fit; nothing has been written then
+   * @param counter an integer from 0 to 2^53 - 1
+   * @param additional data that is authenticated but not sent
+   * @throws {RangeError} if the tag does not fit; then nothing has been written
    */
   seal(
     bytes: Uint8Array<ArrayBuffer>,
@@ -41,9 +41,9 @@ export interface Aead extends Disposable {
   ): void;
 
   /**
-   * Opens `bytes[start, end)` in place, whose last bytes are the tag, which stays there.
+   * Opens `bytes[start, end)` in place. Its last bytes are the tag, which does not change.
    *
-   * @returns whether it is authentic; where it is not, the bytes are garbage
+   * @returns whether the message is authentic; if not, the bytes are garbage
    */
   open(
     bytes: Uint8Array<ArrayBuffer>,
@@ -53,11 +53,11 @@ export interface Aead extends Disposable {
     additional: Uint8Array<ArrayBuffer>,
   ): boolean;
 
-  /** Wipes the key, and frees memory that the garbage collector knows nothing of: nobody else does. */
+  /** Wipes the key, and frees memory that the garbage collector does not manage. */
   [Symbol.dispose](): void;
 }
 
-/** A key pair of X25519 (RFC 7748 §6.1). */
+/** An X25519 key pair (RFC 7748 §6.1). */
 export interface KeyPair {
   /** {@linkcode KEY} bytes. */
   readonly privateKey: Uint8Array<ArrayBuffer>;
@@ -65,26 +65,29 @@ export interface KeyPair {
   readonly publicKey: Uint8Array<ArrayBuffer>;
 }
 
-/** A cryptographic library. What it returns is the caller's own; what it is given it neither keeps nor changes. */
+/**
+ * A cryptographic library. It neither keeps nor changes its arguments. Results belong to the
+ * caller.
+ */
 export interface CryptoProvider {
-  /** Which one. */
+  /** The name of the library. */
   readonly name: ProviderName;
-  /** The version of what does the work, for people to read. */
+  /** The version of the implementation, for people. */
   readonly version: string;
 
-  /** ChaCha20-Poly1305 with a copy of `key`, {@linkcode KEY} bytes. */
+  /** Returns ChaCha20-Poly1305 with a copy of `key`, {@linkcode KEY} bytes. */
   aead(key: Uint8Array<ArrayBuffer>): Aead;
 
-  /** A new key pair of X25519. */
+  /** Makes an X25519 key pair. */
   generateKeyPair(): KeyPair;
 
-  /** The public key of a private one. */
+  /** Returns the public key for a private key. */
   publicKeyOf(privateKey: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
 
   /**
-   * What both ends of X25519 arrive at, {@linkcode KEY} bytes.
+   * Returns the X25519 secret of two keys, {@linkcode KEY} bytes.
    *
-   * @returns undefined for a public key that leads every private one to zero (RFC 7748 §6.1)
+   * @returns undefined if the secret is zero (RFC 7748 §6.1)
    */
   sharedSecret(
     privateKey: Uint8Array<ArrayBuffer>,

@@ -1,6 +1,6 @@
 /**
- * The replay window: which counters have been seen lately (RFC 6479: bits in a ring, so that the window slides by
- * clearing words and not by shifting them).
+ * The replay window: remembers recent counters (RFC 6479). Its bits form a ring, so the window
+ * moves by clearing words and needs no shifts.
  *
  * ```
  *        too old          |           the window           |  fresh
@@ -18,47 +18,50 @@ const WORD = 32;
 
 const WORDS = RING / WORD;
 
-/** Bits of a block that the window leaves free, as the counter under way may have cleared it: at least a word. */
+/** Bits between the newest and the oldest counter that the window leaves out: at least one word. */
 const BLOCK = 64;
 
 /**
- * How many counters below the next one are told apart: those that came from those that did not.
+ * Number of counters below the next one that the window covers.
  *
  * - 8192 bits of the ring
- * - less 64, a block
+ * - minus 64 of a block
  */
 export const REPLAY_WINDOW = RING - BLOCK;
 
-/** The counters that one direction of a layer has accepted. */
+/** The accepted counters of one direction of a layer. */
 export class ReplayWindow {
   readonly #seen = new Uint32Array(WORDS);
-  /** One more than the highest counter that was accepted. */
+  /** The highest accepted counter plus one. */
   #next = 0;
 
-  /** Whether a counter is not too old, and has not been accepted yet. */
+  /** Whether a counter is recent and not yet accepted. */
   isFresh(counter: number): boolean {
     if (counter >= this.#next) return true;
     if (counter < this.#next - REPLAY_WINDOW) return false;
     return (this.#seen[wordOf(counter) % WORDS]! & bitOf(counter)) === 0;
   }
 
-  /** Marks a fresh counter as seen. Only authentic packets come here: anybody can make up a counter. */
+  /**
+   * Marks a fresh counter as accepted. Call it for authentic cells only, because anyone can invent
+   * a counter.
+   */
   accept(counter: number): void {
     if (counter >= this.#next) this.#advance(counter);
     this.#seen[wordOf(counter) % WORDS]! |= bitOf(counter);
   }
 
-  /** Clears the words that the window slides over. */
+  /** Moves the window, and clears the words that it newly covers. */
   #advance(counter: number): void {
     const last = wordOf(counter);
-    // Where the last one has moved on by more than the ring, every word is cleared once.
+    // A jump longer than the ring clears every word once.
     const first = Math.max(wordOf(this.#next - 1) + 1, last - WORDS + 1);
     for (let word = first; word <= last; word++) this.#seen[word % WORDS] = 0;
     this.#next = counter + 1;
   }
 }
 
-/** The number of a counter's word, as if the ring were a line. */
+/** The index of a counter's word on an endless line; the ring is that line modulo its length. */
 function wordOf(counter: number): number {
   return Math.floor(counter / WORD);
 }

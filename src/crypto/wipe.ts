@@ -1,10 +1,10 @@
 /**
- * Forgetting secrets.
+ * Wipes secrets from memory.
  *
  * @module
  */
 
-/** Overwrites secrets that are no longer needed. What the garbage collector has copied before is out of reach. */
+/** Overwrites secrets. Copies that the garbage collector made earlier stay in memory. */
 export function wipe(...secrets: readonly Uint8Array[]): void {
   for (const secret of secrets) secret.fill(0);
 }

@@ -1,5 +1,5 @@
 /**
- * Which cryptographic library this host has.
+ * Chooses a cryptographic library.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { libcryptoProvider } from "./libcrypto.ts";
 import { type CryptoProvider, KEY, type ProviderName, PROVIDERS } from "../provider.ts";
 import { wipe } from "../wipe.ts";
 
-/** How each one is loaded: node:crypto only when it is wanted, as its import is slow. */
+/** Loads each library. node:crypto is imported only on demand, because that is slow. */
 const LOAD: Readonly<Record<ProviderName, () => CryptoProvider | Promise<CryptoProvider>>> = {
   libcrypto: libcryptoProvider,
   "node:crypto": async () => (await import("./node.ts")).nodeProvider(),
@@ -17,19 +17,19 @@ const LOAD: Readonly<Record<ProviderName, () => CryptoProvider | Promise<CryptoP
 let chosen: Promise<CryptoProvider> | undefined;
 
 /**
- * The fastest provider that works here: libcrypto, else node:crypto. It is looked for once.
+ * Returns the fastest provider that works on this host. Searches once.
  *
- * @throws {OperatorError} where there is none
+ * @throws {OperatorError} if there is none
  */
 export function chooseProvider(): Promise<CryptoProvider> {
   return chosen ??= findProvider();
 }
 
 /**
- * The first of some providers that works here.
+ * Returns the first provider of a list that works on this host.
  *
- * @param names in the order in which they are tried
- * @throws {OperatorError} where none does
+ * @param names the providers, in the order to try them
+ * @throws {OperatorError} if none works
  */
 export async function findProvider(names: readonly ProviderName[] = PROVIDERS): Promise<CryptoProvider> {
   const causes: unknown[] = [];
@@ -43,7 +43,7 @@ export async function findProvider(names: readonly ProviderName[] = PROVIDERS): 
     }
   }
   throw new OperatorError(
-    `nothing here can seal: ${names.join(" and ")} cannot be used`,
+    `no cryptographic library works here: tried ${names.join(" and ")}`,
     "install libssl3",
     ExitCode.hostLacks,
     { cause: new AggregateError(causes) },
@@ -51,10 +51,10 @@ export async function findProvider(names: readonly ProviderName[] = PROVIDERS): 
 }
 
 /**
- * Does once what a handshake and a cell need. A library that loads may still refuse: in FIPS mode OpenSSL has neither
- * X25519 nor ChaCha20-Poly1305.
+ * Runs the functions that handshakes and cells need. A library may load and still lack some: in
+ * FIPS mode, OpenSSL has neither X25519 nor ChaCha20-Poly1305.
  *
- * @throws where it does
+ * @throws if one fails
  */
 function tryOut(provider: CryptoProvider): void {
   const { privateKey, publicKey } = provider.generateKeyPair();

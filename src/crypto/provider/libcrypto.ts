@@ -1,5 +1,5 @@
 /**
- * The provider over OpenSSL's libcrypto, through FFI: the fast one.
+ * The provider that calls OpenSSL's libcrypto through FFI: the fast one.
  *
  * @module
  */
@@ -15,33 +15,33 @@ import { cStruct, fieldsOf, LastPointer, pointerTo } from "../../sys/pointer.ts"
 import { checkKey, checkRange, NONCE, writeCounter } from "../aead.ts";
 import { type Aead, type CryptoProvider, HASH, KEY, type KeyPair, TAG } from "../provider.ts";
 
-/** `<openssl/evp.h>`: what EVP_CIPHER_CTX_ctrl does. */
+/** Commands of EVP_CIPHER_CTX_ctrl, from `<openssl/evp.h>`. */
 const EVP_CTRL_AEAD_GET_TAG = 0x10;
 const EVP_CTRL_AEAD_SET_TAG = 0x11;
 
-/** `<openssl/obj_mac.h>`: NID_X25519, which is also EVP_PKEY_X25519. */
+/** NID_X25519 of `<openssl/obj_mac.h>`, which is also EVP_PKEY_X25519. */
 const X25519 = 1034;
 
-/** EVP_CipherInit_ex2's `enc`. */
+/** Values of the argument `enc` of EVP_CipherInit_ex2. */
 const Direction = { open: 0, seal: 1 } as const;
 
-/** Offsets below this one are those where packets begin. */
-const USUAL_STARTS = 256;
+/** Packets start below this offset in their buffers. */
+const MAX_START = 256;
 
-// Calls are synchronous, so all keys of a thread share what a call needs beside its packet. None of it is secret.
+// Calls are synchronous, so all keys of a thread share these buffers. They hold nothing secret.
 const nonce = cStruct(NONCE);
 const nonceView = fieldsOf(nonce);
 const noncePointer = pointerTo(nonce);
 const tag = cStruct(TAG);
 const tagPointer = pointerTo(tag);
-/** Where the library writes how many bytes it wrote: always as many as it was given. */
+/** The library stores the number of written bytes here. It always equals the input. */
 const written = cStruct(Int32Array.BYTES_PER_ELEMENT);
 const writtenPointer = pointerTo(written);
 
 /**
- * The provider over libcrypto, which is loaded now.
+ * Loads libcrypto and returns its provider.
  *
- * @throws where it cannot be loaded
+ * @throws if libcrypto cannot be loaded
  */
 export function libcryptoProvider(): CryptoProvider {
   return new LibcryptoProvider(libcrypto());
@@ -102,7 +102,7 @@ class LibcryptoProvider implements CryptoProvider {
     checkDone(library.EVP_PKEY_derive_set_peer(context, theirs), doing, "EVP_PKEY_derive_set_peer");
     const secret = new Uint8Array(KEY);
     if (library.EVP_PKEY_derive(context, secret, sizeOf(secret)) === 1) return secret;
-    // By now nothing can go wrong but the secret itself: the library refuses zero, and notes it as an error.
+    // After these checks, only a zero secret can fail. The library also queues an error for it.
     library.ERR_clear_error();
     return undefined;
   }
@@ -117,13 +117,14 @@ class LibcryptoProvider implements CryptoProvider {
   hmacSha256(key: Uint8Array<ArrayBuffer>, data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     const hash = new Uint8Array(HASH);
     const { HMAC, EVP_sha256 } = this.#library;
-    // An empty array has no address, and no address means the key of before. Keys are filled up with zeros anyway.
+    // An empty array has no address, and HMAC takes NULL for the previous key. A zero byte is equal
+    // to an empty key, because HMAC pads keys with zeros.
     if (key.length === 0) key = new Uint8Array(1);
     checkMade(HMAC(EVP_sha256(), key, key.length, data, data.length, hash, null), "Cannot hash", "HMAC");
     return hash;
   }
 
-  /** A private key in the library's own shape, which goes with `made`. */
+  /** Makes the library's object for a private key. `made` frees it. */
   #privateKey(privateKey: Uint8Array<ArrayBuffer>, made: DisposableStack): Pointer {
     const { EVP_PKEY_new_raw_private_key, EVP_PKEY_free } = this.#library;
     const key = EVP_PKEY_new_raw_private_key(X25519, null, privateKey, privateKey.length);
@@ -134,12 +135,12 @@ class LibcryptoProvider implements CryptoProvider {
   }
 }
 
-/** A `size_t` that holds an array's length. */
+/** A `size_t` with the length of an array. */
 function sizeOf({ length }: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(BigUint64Array.of(BigInt(length)).buffer);
 }
 
-/** One key, in a context that is set up once; a packet then costs a new nonce, and no memory. */
+/** One key in a context that is set up once. A packet then needs a new nonce, but no memory. */
 class LibcryptoAead implements Aead {
   readonly #library: Libcrypto;
   /** Undefined once the key has been wiped. */
@@ -188,7 +189,7 @@ class LibcryptoAead implements Aead {
     additional: Uint8Array<ArrayBuffer>,
   ): boolean {
     checkRange(bytes, start, end, counter);
-    const doing = "Cannot open what was sealed";
+    const doing = "Cannot open a sealed message";
     const library = this.#library;
     const text = end - TAG;
     const context = this.#begin(Direction.open, counter, additional, doing);
@@ -205,7 +206,7 @@ class LibcryptoAead implements Aead {
     this.#context = undefined;
   }
 
-  /** Begins a packet: its direction, its nonce, and what is authenticated with it. */
+  /** Sets the direction, the nonce, and the additional data of a message. */
   #begin(direction: 0 | 1, counter: number, additional: Uint8Array<ArrayBuffer>, doing: string): Pointer {
     const library = this.#library;
     const context = this.#context;
@@ -236,10 +237,11 @@ class LibcryptoAead implements Aead {
 const pointers = new WeakMap<Uint8Array, Pointer[]>();
 
 /**
- * A pointer to the byte of `bytes` at `start`. Packets begin at few places of few buffers, so these pointers are made once.
+ * Returns a pointer to `bytes[start]`. Packets start at few offsets of few buffers, so the pointers
+ * are kept.
  */
 function pointerInto(bytes: Uint8Array<ArrayBuffer>, start: number): Pointer {
-  if (start >= USUAL_STARTS) return pointerTo(bytes.subarray(start));
+  if (start >= MAX_START) return pointerTo(bytes.subarray(start));
   let known = pointers.get(bytes);
   if (known === undefined) pointers.set(bytes, known = []);
   return known[start] ??= pointerTo(bytes.subarray(start));

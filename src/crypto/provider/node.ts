@@ -1,6 +1,7 @@
 /**
- * The provider over `node:crypto`, for hosts without libcrypto: nothing to install, and several times slower. Its import
- * takes tens of milliseconds, so import this module only where it is needed.
+ * The provider that uses `node:crypto`, for hosts without libcrypto. It needs no installation, but
+ * is several times slower. Import this module only on demand, because that takes tens of
+ * milliseconds.
  *
  * @module
  */
@@ -21,7 +22,7 @@ import { wipe } from "../wipe.ts";
 const ALGORITHM = "chacha20-poly1305";
 const OPTIONS = { authTagLength: TAG } as const;
 
-/** What stands before the 32 bytes of a key of X25519 in DER (RFC 8410 §4 and §7). */
+/** The DER bytes before the 32 bytes of an X25519 key (RFC 8410 §4 and §7). */
 const Prefix = {
   // SubjectPublicKeyInfo: the algorithm 1.3.101.110, a bit string.
   spki: Uint8Array.fromHex("302a300506032b656e032100"),
@@ -29,14 +30,14 @@ const Prefix = {
   pkcs8: Uint8Array.fromHex("302e020100300506032b656e04220420"),
 } as const;
 
-/** The provider over `node:crypto`. */
+/** Returns the provider that uses `node:crypto`. */
 export function nodeProvider(): CryptoProvider {
   return new NodeProvider();
 }
 
 class NodeProvider implements CryptoProvider {
   readonly name = "node:crypto";
-  // Deno brings an implementation of its own.
+  // Deno has its own implementation.
   readonly version = `Deno ${Deno.version.deno}`;
 
   aead(key: Uint8Array<ArrayBuffer>): Aead {
@@ -61,7 +62,7 @@ class NodeProvider implements CryptoProvider {
     try {
       return own(diffieHellman(keys));
     } catch {
-      // Both keys are good ones, so it is the secret that was refused: zero.
+      // Both keys are valid, so the secret is zero.
       return undefined;
     }
   }
@@ -151,7 +152,7 @@ function der(prefix: Uint8Array, key: Uint8Array): Buffer<ArrayBuffer> {
   return Buffer.concat([prefix, key]);
 }
 
-/** A plain array of its own memory, since small Buffers share theirs. Nothing stays behind there. */
+/** Moves bytes to memory of their own, because small Buffers share theirs. */
 function own(buffer: Uint8Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(buffer);
   wipe(buffer);
