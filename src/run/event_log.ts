@@ -20,7 +20,7 @@ export async function logEvents(thread: PacketThread, file: LineFile, output?: O
   const toWallClock = output === undefined ? 0 : performance.timeOrigin + performance.now() - monotonic();
   await thread.follow((record, times) => {
     file.append(lines.of(record), times);
-    output?.event(eventObject(record.decode(), toWallClock));
+    output?.event(() => eventObject(record.decode(), toWallClock));
   }, () => {
     file.flush();
     output?.flush();

@@ -9,8 +9,11 @@ import { within } from "../sys/abort.ts";
 export interface Output {
   /** Writes a result: `text` for people, or `object` for programs. */
   result(text: string, object: Record<string, unknown>): void;
-  /** Writes an event, for programs only. */
-  event(object: Record<string, unknown>): void;
+  /**
+   * Writes an event with its own time, for programs only. Calls `make` only if there is room for
+   * the event.
+   */
+  event(make: () => Record<string, unknown>): void;
   /** Starts writing what is queued. */
   flush(): void;
   /** Writes what is queued, unless the reader has stopped reading. */
@@ -57,9 +60,9 @@ export function makeOutput({ json }: { readonly json: boolean }): Output {
       else queued += text + "\n";
       flush();
     },
-    event(object) {
+    event(make) {
       if (!json) return;
-      if (queued.length < MAX_QUEUED) line(object);
+      if (queued.length < MAX_QUEUED) queued += JSON.stringify(make()) + "\n";
       else lost++;
     },
     flush,
