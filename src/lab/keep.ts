@@ -4,9 +4,9 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import type { AddressNames, LinkType } from "../pcap/format.ts";
-import { type PcapngInterface, PcapngWriter } from "../pcap/pcapng.ts";
-import { type InterfaceItem, type PcapngItem, readPcapng } from "../pcap/pcapng_reader.ts";
+import type { AddressNames } from "../pcap/format.ts";
+import { nameBlock } from "../pcap/pcapng.ts";
+import { type PcapngItem, readPcapng, splitPcapng } from "../pcap/pcapng_reader.ts";
 import { createOwnedDirectory, createOwnedFile } from "../sys/file.ts";
 import { type Topology, VM } from "./topology.ts";
 import { parseIp } from "../ip/address.ts";
@@ -41,8 +41,9 @@ export function keepCaptures(from: string, to: string, network: Topology): void 
   trying(to, () => {
     for (const name of capturesIn(from)) {
       using file = createOwnedFile(`${to}/${name}`);
-      const items = [...readPcapng(Deno.readFileSync(`${from}/${name}`))];
-      for (const bytes of withNames(items, names)) {
+      const { header, packets } = splitPcapng(Deno.readFileSync(`${from}/${name}`));
+      // Before the packets, because some readers print while they read.
+      for (const bytes of [header, ...header.length > 0 ? [nameBlock(names)] : [], packets]) {
         for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
       }
     }
@@ -62,29 +63,6 @@ export function namesOf({ names, links }: Topology): AddressNames[] {
     address: parseIp(address)!,
     names: [name],
   }));
-}
-
-/** Writes a capture again, block by block, with more names before its first packet. */
-export function* withNames(
-  items: readonly PcapngItem[],
-  names: readonly AddressNames[],
-): Generator<Uint8Array, void, undefined> {
-  const [first, ...others] = items.filter((item) => item.kind === "interface");
-  if (first === undefined) return;
-  const writer = new PcapngWriter({
-    application: items.find((item) => item.kind === "section")?.application ?? "",
-    interfaces: [described(first), ...others.map(described)],
-    names: [...items.filter((item) => item.kind === "names"), ...names],
-  });
-  yield writer.header();
-  for (const item of items) {
-    if (item.kind !== "packet") continue;
-    yield writer.packet(item.timestamp, item.bytes, item.comments.join("\n"), item.on.id);
-  }
-}
-
-function described({ linkType, name, description }: InterfaceItem): PcapngInterface {
-  return { linkType: linkType as LinkType, name, description };
 }
 
 function capturesIn(directory: string): string[] {

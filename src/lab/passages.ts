@@ -79,12 +79,12 @@ export function passages(items: Iterable<PcapngItem>): Passage[] {
   const packets = all.filter((item) => item.kind === "packet");
   const follower = new Follower();
   for (const item of packets.toSorted((one, other) => one.timestamp - other.timestamp)) {
-    const [, party, place] = /^(.*)\.(inside|world)$/.exec(item.on.name) ?? [];
+    const [, party, place] = /^(.*)\.(inside|world)$/.exec(item.on) ?? [];
     if (place === "inside") follower.sees(partyOf(party!), item);
     else {
       const passage = place === "world"
         ? bare(item, partyOf(party!), WORLD, Note.intoWorld)
-        : item.on.name === "tunnel"
+        : item.on === "tunnel"
         ? bare(item, PING, PROXY, Note.fromHost)
         : onLink(item, names);
       if (passage !== undefined) follower.passes(passage);

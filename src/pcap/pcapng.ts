@@ -6,7 +6,7 @@
  * ```
  * header():   Section Header | Interface Description, one each | Name Resolution, if there are names
  * packet():   Enhanced Packet
- * names():    Name Resolution, for names that come up later
+ * nameBlock(): Name Resolution, for names that come up later
  * ```
  *
  * A file is valid after every block, so a killed run loses only what it was writing.
@@ -104,24 +104,7 @@ export class PcapngWriter {
         ),
       )
     );
-    return join(section, ...described, ...names.length > 0 ? [this.names(names)] : []);
-  }
-
-  /**
-   * More names, at any time. Readers apply them to the whole section.
-   *
-   * @throws {RangeError} if the names of one address are too long for a record
-   */
-  names(names: readonly AddressNames[]): Uint8Array<ArrayBuffer> {
-    const records = names.map(({ address, names }) => {
-      const texts = UTF8.encode(names.map((name) => `${name}\0`).join(""));
-      const value = new Uint8Array(4 + texts.length);
-      // An address is big-endian in any section.
-      writeAddress(new DataView(value.buffer), 0, address);
-      value.set(texts, 4);
-      return record(NameRecord.ipv4, value);
-    });
-    return block(BlockType.nameResolution, ...records, record(NameRecord.end));
+    return join(section, ...described, ...names.length > 0 ? [nameBlock(names)] : []);
   }
 
   /**
@@ -146,6 +129,23 @@ export class PcapngWriter {
       options([OptionCode.comment, comment]),
     );
   }
+}
+
+/**
+ * A block of names, for any place in a file. Readers apply them to the whole section.
+ *
+ * @throws {RangeError} if the names of one address are too long for a record
+ */
+export function nameBlock(names: readonly AddressNames[]): Uint8Array<ArrayBuffer> {
+  const records = names.map(({ address, names }) => {
+    const texts = UTF8.encode(names.map((name) => `${name}\0`).join(""));
+    const value = new Uint8Array(4 + texts.length);
+    // An address is big-endian in any section.
+    writeAddress(new DataView(value.buffer), 0, address);
+    value.set(texts, 4);
+    return record(NameRecord.ipv4, value);
+  });
+  return block(BlockType.nameResolution, ...records, record(NameRecord.end));
 }
 
 /**

@@ -9,6 +9,7 @@
  * @module
  */
 import { WireError } from "../errors.ts";
+import { readAddress } from "../ip/address.ts";
 import {
   type AddressNames,
   BLOCK_OVERHEAD,
@@ -21,35 +22,12 @@ import {
   UNITS_PER_MS,
   VERSION_1_0,
 } from "./format.ts";
-import { readAddress } from "../ip/address.ts";
 
-/** Bytes of the longest block, the limit of libpcap. A longer one is garbage. */
+/** Max length of a block in bytes, the limit of libpcap. A longer one is garbage. */
 const MAX_BLOCK = 16 * 1024 * 1024;
 
 /** Shows invalid UTF-8 as U+FFFD, as Wireshark does (§3.6.3), and keeps a byte order mark. */
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
-
-/** The start of the section. */
-interface SectionItem {
-  /** Tells it from other items. */
-  readonly kind: "section";
-  /** The program that wrote the file; empty if the file does not say. */
-  readonly application: string;
-}
-
-/** An interface of the section. */
-export interface InterfaceItem {
-  /** Tells it from other items. */
-  readonly kind: "interface";
-  /** Its index in the section. */
-  readonly id: number;
-  /** One of `LinkType`, or another. */
-  readonly linkType: number;
-  /** Empty if the file has none. */
-  readonly name: string;
-  /** Empty if the file has none. */
-  readonly description: string;
-}
 
 /** An address and its names. */
 interface NamesItem extends AddressNames {
@@ -61,13 +39,13 @@ interface NamesItem extends AddressNames {
 export interface PacketItem {
   /** Tells it from other items. */
   readonly kind: "packet";
-  /** The interface that saw it. */
-  readonly on: InterfaceItem;
+  /** Name of the interface that saw it; empty if it has none. */
+  readonly on: string;
   /** Milliseconds since the Unix epoch. */
   readonly timestamp: number;
   /** A view into the file. */
   readonly bytes: Uint8Array;
-  /** In the file's order; none if the file has none. */
+  /** In the file's order; may be empty. */
   readonly comments: readonly string[];
 }
 
@@ -80,7 +58,7 @@ interface IncompleteItem {
 }
 
 /** What a capture file holds, in the file's order. */
-export type PcapngItem = SectionItem | InterfaceItem | NamesItem | PacketItem | IncompleteItem;
+export type PcapngItem = NamesItem | PacketItem | IncompleteItem;
 
 /** The bytes between two offsets of the file. */
 interface Range {
@@ -88,14 +66,14 @@ interface Range {
   readonly end: number;
 }
 
-/** The body of a block, and its type. */
-interface Block extends Range {
-  readonly type: number;
-}
-
 /** The value of an option or a name record without its padding, and its code. */
 interface Value extends Range {
   readonly code: number;
+}
+
+/** A whole block; its range covers lengths and padding. */
+interface Block extends Range {
+  readonly type: number;
 }
 
 /**
@@ -105,24 +83,13 @@ interface Value extends Range {
  */
 export function* readPcapng(bytes: Uint8Array): Generator<PcapngItem, void, undefined> {
   const file = new CaptureFile(bytes);
-  const interfaces: InterfaceItem[] = [];
-  let at = 0;
-  do {
-    const block = file.block(at);
-    if (block === undefined) {
-      yield { kind: "incomplete", offset: at };
-      return;
-    }
+  const interfaces: string[] = [];
+  let whole = 0;
+  for (const block of file.blocks()) {
     switch (block.type) {
-      case BlockType.sectionHeader:
-        yield file.section(block);
+      case BlockType.interfaceDescription:
+        interfaces.push(file.interfaceName(block));
         break;
-      case BlockType.interfaceDescription: {
-        const described = file.interface(block, interfaces.length);
-        interfaces.push(described);
-        yield described;
-        break;
-      }
       case BlockType.nameResolution:
         yield* file.names(block);
         break;
@@ -130,8 +97,23 @@ export function* readPcapng(bytes: Uint8Array): Generator<PcapngItem, void, unde
         yield file.packet(block, interfaces);
         break;
     }
-    at = block.end + 4;
-  } while (at < bytes.length);
+    whole = block.end;
+  }
+  if (whole === 0 || whole < bytes.length) yield { kind: "incomplete", offset: whole };
+}
+
+/**
+ * Cuts a capture file before its first packet, and after its last whole block.
+ *
+ * @throws {WireError} if the file is malformed
+ */
+export function splitPcapng(
+  bytes: Uint8Array,
+): { readonly header: Uint8Array; readonly packets: Uint8Array } {
+  const blocks = [...new CaptureFile(bytes).blocks()];
+  const end = blocks.at(-1)?.end ?? 0;
+  const first = blocks.find(({ type }) => type === BlockType.enhancedPacket)?.start ?? end;
+  return { header: bytes.subarray(0, first), packets: bytes.subarray(first, end) };
 }
 
 /** The bytes of a capture file, and what is in its blocks. */
@@ -144,58 +126,49 @@ class CaptureFile {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
-  /** The block at `at`; undefined if the file ends inside it. */
-  block(at: number): Block | undefined {
-    const left = this.#bytes.length - at;
-    if (left < 4) return undefined;
-    const type = this.#word(at);
-    if ((type === BlockType.sectionHeader) !== (at === 0)) {
-      throw new WireError(
-        at === 0
-          ? "no pcapng file: it does not begin with a section header"
-          : `malformed pcapng block at byte ${at}: a second section`,
-      );
+  /** The whole blocks of the file. */
+  *blocks(): Generator<Block, void, undefined> {
+    for (let start = 0; start + 4 <= this.#bytes.length;) {
+      const left = this.#bytes.length - start;
+      const type = this.#word(start);
+      if ((type === BlockType.sectionHeader) !== (start === 0)) {
+        throw new WireError(
+          start === 0
+            ? "no pcapng file: it does not begin with a section header"
+            : `malformed pcapng block at byte ${start}: a second section`,
+        );
+      }
+      if (left < BLOCK_OVERHEAD) return;
+      if (start === 0 && this.#word(8) !== BYTE_ORDER_MAGIC) {
+        throw new WireError("malformed pcapng section: no little-endian byte-order magic");
+      }
+      const length = this.#word(start + 4);
+      if (length < BLOCK_OVERHEAD || length > MAX_BLOCK || length % 4 !== 0) {
+        throw new WireError(`malformed pcapng block at byte ${start}: a length of ${length} bytes`);
+      }
+      if (length > left) return;
+      const block = { type, start, end: start + length };
+      if (this.#word(block.end - 4) !== length) {
+        throw new WireError(`malformed pcapng block at byte ${start}: its two lengths differ`);
+      }
+      if (start === 0) this.#checkVersion(block);
+      yield block;
+      start = block.end;
     }
-    if (left < BLOCK_OVERHEAD) return undefined;
-    if (at === 0 && this.#word(8) !== BYTE_ORDER_MAGIC) {
-      throw new WireError("malformed pcapng section: no little-endian byte-order magic");
-    }
-    const length = this.#word(at + 4);
-    if (length < BLOCK_OVERHEAD || length > MAX_BLOCK || length % 4 !== 0) {
-      throw new WireError(`malformed pcapng block at byte ${at}: a length of ${length} bytes`);
-    }
-    if (length > left) return undefined;
-    if (this.#word(at + length - 4) !== length) {
-      throw new WireError(`malformed pcapng block at byte ${at}: its two lengths differ`);
-    }
-    return { type, start: at + 8, end: at + length - 4 };
   }
 
-  /** A Section Header Block (§4.1). */
-  section(block: Block): SectionItem {
-    const options = this.#behind(block, FixedFields.sectionHeader);
-    const version = this.#word(block.start + 4);
-    if (version !== VERSION_1_0) {
-      throw new WireError(`cannot read pcapng version ${version & 0xffff}.${version >>> 16}, only 1.0`);
+  /** The name in an Interface Description Block (§4.2); empty without one. */
+  interfaceName(block: Block): string {
+    let name = "";
+    for (const option of this.#values(this.#behind(block, FixedFields.interfaceDescription))) {
+      if (option.code === OptionCode.interfaceName) name = this.#text(option);
     }
-    return { kind: "section", application: this.#option(options, OptionCode.application) };
-  }
-
-  /** An Interface Description Block (§4.2). */
-  interface(block: Block, id: number): InterfaceItem {
-    const options = this.#behind(block, FixedFields.interfaceDescription);
-    return {
-      kind: "interface",
-      id,
-      linkType: this.#view.getUint16(block.start, true),
-      name: this.#option(options, OptionCode.interfaceName),
-      description: this.#option(options, OptionCode.interfaceDescription),
-    };
+    return name;
   }
 
   /** A Name Resolution Block (§4.5). */
   *names(block: Block): Generator<NamesItem, void, undefined> {
-    for (const { code, start, end } of this.#values(block)) {
+    for (const { code, start, end } of this.#values(this.#behind(block, 0))) {
       if (code !== NameRecord.ipv4) continue;
       const texts = start + 4;
       if (end <= texts || this.#bytes[end - 1] !== 0) {
@@ -207,38 +180,38 @@ class CaptureFile {
   }
 
   /** An Enhanced Packet Block (§4.3). */
-  packet(block: Block, interfaces: readonly InterfaceItem[]): PacketItem {
+  packet(block: Block, interfaces: readonly string[]): PacketItem {
     const { start, end } = this.#behind(block, FixedFields.enhancedPacket);
-    const on = interfaces[this.#word(block.start)];
+    const [id, high, low, captured] = [20, 16, 12, 8].map((back) => this.#word(start - back));
+    const on = interfaces[id!];
     if (on === undefined) {
-      throw new WireError(
-        `malformed pcapng packet at byte ${block.start}: no interface ${this.#word(block.start)}`,
-      );
+      throw new WireError(`malformed pcapng packet at byte ${block.start}: no interface ${id}`);
     }
-    const captured = this.#word(block.start + 12);
-    if (captured > end - start) {
+    if (captured! > end - start) {
       throw new WireError(`malformed pcapng packet at byte ${block.start}: it is longer than its block`);
     }
     const comments: string[] = [];
-    for (const option of this.#values({ start: start + padded(captured), end })) {
+    for (const option of this.#values({ start: start + padded(captured!), end })) {
       if (option.code === OptionCode.comment) comments.push(this.#text(option));
     }
-    return {
-      kind: "packet",
-      on,
-      // Microseconds, in a high and a low word.
-      timestamp: (this.#word(block.start + 4) * 2 ** 32 + this.#word(block.start + 8)) / UNITS_PER_MS,
-      bytes: this.#bytes.subarray(start, start + captured),
-      comments,
-    };
+    const bytes = this.#bytes.subarray(start, start + captured!);
+    return { kind: "packet", on, timestamp: (high! * 2 ** 32 + low!) / UNITS_PER_MS, bytes, comments };
+  }
+
+  /** Asserts that a Section Header Block is of the known version (§4.1). */
+  #checkVersion(block: Block): void {
+    const version = this.#word(this.#behind(block, FixedFields.sectionHeader).start - 12);
+    if (version === VERSION_1_0) return;
+    throw new WireError(`cannot read pcapng version ${version & 0xffff}.${version >>> 16}, only 1.0`);
   }
 
   /** What follows a block's fixed fields. */
-  #behind({ start, end }: Block, fields: number): Range {
-    if (end - start < fields) {
-      throw new WireError(`malformed pcapng block at byte ${start - 8}: no room for its fields`);
+  #behind(block: Block, fields: number): Range {
+    const start = block.start + 8 + fields, end = block.end - 4;
+    if (start > end) {
+      throw new WireError(`malformed pcapng block at byte ${block.start}: no room for its fields`);
     }
-    return { start: start + fields, end };
+    return { start, end };
   }
 
   /** Options or records, up to the end of their list or of the block (§3.5). */
@@ -253,13 +226,6 @@ class CaptureFile {
       yield value;
       at += 4 + padded(value.end - value.start);
     }
-  }
-
-  /** The text of the last option with this code; empty without one. */
-  #option(options: Range, code: number): string {
-    let text = "";
-    for (const option of this.#values(options)) if (option.code === code) text = this.#text(option);
-    return text;
   }
 
   /** The text of an option, up to its first zero byte, if any (§3.5). */

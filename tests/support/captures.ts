@@ -46,10 +46,15 @@ export class Captures {
     this.#path = path;
   }
 
+  /** The files by name, in the order of their first records. */
+  files(): [name: string, bytes: Uint8Array<ArrayBuffer>][] {
+    return [...this.#files].map(([name, { parts }]) => [name, concat(...parts)]);
+  }
+
   /** The contents of all files, in the order of their first records, or reversed. */
   items(reversed = false): PcapngItem[] {
-    const files = [...this.#files.values()].map(({ parts }) => concat(...parts));
-    return (reversed ? files.reverse() : files).flatMap((file) => [...readPcapng(file)]);
+    const files = this.files();
+    return (reversed ? files.reverse() : files).flatMap(([, file]) => [...readPcapng(file)]);
   }
 
   /** A packet in the tunnel. */

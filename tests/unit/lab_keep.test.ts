@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { keepCaptures, namesOf, prepareKeeping, readCaptures, withNames } from "../../src/lab/keep.ts";
+import { keepCaptures, namesOf, prepareKeeping, readCaptures } from "../../src/lab/keep.ts";
 import { NO_FAULTS, topology } from "../../src/lab/topology.ts";
-import { readPcapng } from "../../src/pcap/pcapng_reader.ts";
+import { type PcapngItem, readPcapng } from "../../src/pcap/pcapng_reader.ts";
+import { scratchDirectory } from "../e2e/support/program.ts";
 import { answeredInside } from "../support/captures.ts";
-import { address, concat } from "../support/packets.ts";
+import { address } from "../support/packets.ts";
 
 const NETWORK = topology(NO_FAULTS);
 
@@ -15,43 +16,42 @@ Deno.test("lab captures: names come from the hosts file and the VM's interfaces"
   assert.equal(names.size, namesOf(NETWORK).length, "one name an address");
 });
 
-Deno.test("lab captures: adding names changes nothing else", () => {
-  // One file of those that are behind each other here.
-  const items = answeredInside().items();
-  const end = items.findIndex(({ kind }, at) => at > 0 && kind === "section");
-  const before = items.slice(0, end);
-  const after = [...readPcapng(concat(...withNames(before, namesOf(NETWORK))))];
-  assert.deepEqual(
-    after.filter(({ kind }) => kind !== "names"),
-    before.filter(({ kind }) => kind !== "names"),
-  );
-  assert.equal(after.filter(({ kind }) => kind === "names").length, namesOf(NETWORK).length);
-  assert.deepEqual([...withNames([{ kind: "incomplete", offset: 0 }], [])], []);
+Deno.test("lab captures: copies hold the lab's names before the first packet, and nothing else changes", () => {
+  using scratch = scratchDirectory();
+  const [from, to] = [`${scratch.path}/from`, `${scratch.path}/kept`];
+  Deno.mkdirSync(from);
+  const files = answeredInside().files();
+  for (const [name, bytes] of files) Deno.writeFileSync(`${from}/${name}.pcapng`, bytes);
+  prepareKeeping(to);
+  keepCaptures(from, to, NETWORK);
+  for (const [name, bytes] of files) {
+    const before = [...readPcapng(bytes)];
+    const after = [...readPcapng(Deno.readFileSync(`${to}/${name}.pcapng`))];
+    const first = before.findIndex(({ kind }) => kind === "packet");
+    const names = namesOf(NETWORK).map((names) => ({ kind: "names", ...names }));
+    assert.deepEqual(after, before.toSpliced(first, 0, ...names as typeof before), name);
+  }
 });
 
-Deno.test("lab captures: only captures are copied to the user's directory", () => {
-  const from = Deno.makeTempDirSync();
-  try {
-    const items = answeredInside().items();
-    const bytes = concat(...withNames(items.slice(0, 3), []));
-    Deno.writeFileSync(`${from}/tunnel.pcapng`, bytes);
-    // What a run that was killed has left.
-    Deno.writeFileSync(`${from}/empty.pcapng`, new Uint8Array());
-    Deno.writeTextFileSync(`${from}/stage2.proxy.out`, "proxy port: 1000\n");
-    const to = `${from}/kept`;
-    prepareKeeping(to);
-    prepareKeeping(to);
-    keepCaptures(from, to, NETWORK);
-    assert.deepEqual([...Deno.readDirSync(to)].map(({ name }) => name).sort(), [
-      "empty.pcapng",
-      "tunnel.pcapng",
-    ]);
-    const kinds = (directory: string) =>
-      readCaptures(directory).map(({ kind }) => kind).filter((kind) => kind !== "names");
-    assert.deepEqual(kinds(to), kinds(from));
-  } finally {
-    Deno.removeSync(from, { recursive: true });
-  }
+Deno.test("lab captures: only captures are copied, up to their last whole block", () => {
+  using scratch = scratchDirectory();
+  const [from, to] = [`${scratch.path}/from`, `${scratch.path}/kept`];
+  Deno.mkdirSync(from);
+  const [[, bytes]] = answeredInside().files() as [[string, Uint8Array]];
+  // Files of a killed run.
+  Deno.writeFileSync(`${from}/tunnel.pcapng`, bytes.subarray(0, -1));
+  Deno.writeFileSync(`${from}/empty.pcapng`, new Uint8Array());
+  Deno.writeTextFileSync(`${from}/stage2.proxy.out`, "proxy port: 1000\n");
+  prepareKeeping(to);
+  prepareKeeping(to);
+  keepCaptures(from, to, NETWORK);
+  assert.deepEqual([...Deno.readDirSync(to)].map(({ name }) => name).sort(), [
+    "empty.pcapng",
+    "tunnel.pcapng",
+  ]);
+  const packets = (items: readonly PcapngItem[]) => items.filter(({ kind }) => kind === "packet");
+  assert.deepEqual(packets(readCaptures(to)), packets([...readPcapng(bytes)]).slice(0, -1));
+  assert.deepEqual(Deno.readFileSync(`${to}/empty.pcapng`), new Uint8Array());
 });
 
 Deno.test("lab captures: an impossible directory gives cause and remedy", () => {
