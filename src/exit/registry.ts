@@ -1,6 +1,9 @@
 /**
  * The kinds of exits, as the control threads see them: settings, privileges, host plan, and device.
- * The packet thread reads `cores.ts` instead, so that it loads no host plans.
+ * The packet thread reads `cores.ts` instead.
+ *
+ * Every process loads this before it is ready, so a plan is given what it needs of `host/plan/`,
+ * and a device is loaded only by the router that opens it.
  *
  * A new kind gets its own folder, a row here, a case in `cores.ts`, and its name in the stage
  * table.
@@ -9,15 +12,13 @@
  */
 import type { Settings } from "../config/settings.ts";
 import type { ExitKind } from "../config/stages.ts";
+import type { ExitInterface } from "../host/plan/exit_interfaces.ts";
 import type { ExitPlan } from "../host/plan/exit_plan.ts";
-import type { HostState } from "../host/plan/state.ts";
-import type { IpAddress } from "../ip/address.ts";
 import { type JsonCodec, variant } from "../json.ts";
 import type { Capability } from "../sys/capability.ts";
 import type { Fd } from "../sys/fd.ts";
 import { planEcho } from "./echo/plan.ts";
 import { type EchoSettings, echoSettings } from "./echo/settings.ts";
-import { openRawIcmpSocket } from "./raw_icmp/device.ts";
 import { planRawIcmp, RAW_ICMP_NEEDS } from "./raw_icmp/plan.ts";
 import { type RawIcmpSettings, rawIcmpSettings } from "./raw_icmp/settings.ts";
 
@@ -46,30 +47,22 @@ interface ExitRow {
   /**
    * Plans the exits of all routers.
    *
-   * @param from the address whose packets are captured, if any
+   * @param chooseInterfaces chooses the interface that each router leaves by
    * @throws {OperatorError} if the host lacks what they need
    */
-  plan(settings: Settings, from: IpAddress | undefined, state: HostState): ExitPlan<ExitSettings>;
-  /**
-   * Opens the device that the packet thread is given; absent for a kind without one.
-   *
-   * @param bufferSize bytes that the kernel may queue in each direction
-   */
-  openDevice?(settings: ExitSettings, bufferSize: number): Fd;
+  plan(settings: Settings, chooseInterfaces: () => readonly ExitInterface[]): ExitPlan<ExitSettings>;
+  /** Loads what opens the device for the packet thread; absent for a kind without a device. */
+  loadDevice?(): Promise<DeviceModule>;
+}
+
+/** Opens the device of an exit. */
+interface DeviceModule {
+  /** @param bufferSize bytes that the kernel may queue in each direction */
+  openDevice(settings: ExitSettings, bufferSize: number): Fd;
 }
 
 /** Every kind of exit. */
 export const EXITS: Readonly<Record<ExitKind, ExitRow>> = {
   echo: { needs: [], plan: planEcho },
-  "raw-icmp": { needs: RAW_ICMP_NEEDS, plan: planRawIcmp, openDevice: openRawIcmpSocket },
+  "raw-icmp": { needs: RAW_ICMP_NEEDS, plan: planRawIcmp, loadDevice: () => import("./raw_icmp/device.ts") },
 };
-
-/** The plan for the exits of a run: empty in a stage that carries no packets. */
-export function planExits(
-  settings: Settings,
-  from: IpAddress | undefined,
-  state: HostState,
-): ExitPlan<ExitSettings> {
-  const { exit } = settings.stage;
-  return exit === undefined ? { routers: [], changes: [] } : EXITS[exit].plan(settings, from, state);
-}

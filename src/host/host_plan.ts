@@ -6,12 +6,13 @@
  */
 import type { Settings } from "../config/settings.ts";
 import { OperatorError } from "../errors.ts";
-import { type ExitSettings, planExits } from "../exit/registry.ts";
+import { EXITS, type ExitSettings } from "../exit/registry.ts";
 import type { IpAddress } from "../ip/address.ts";
 import { command, show, toWords } from "./plan/action.ts";
 import { captureRules, planCapture, planMarkRule, resolveFrom } from "./plan/capture.ts";
 import type { Change } from "./plan/change.ts";
-import type { RouterExit } from "./plan/exit_plan.ts";
+import { resolveExits } from "./plan/exit_interfaces.ts";
+import type { ExitPlan, RouterExit } from "./plan/exit_plan.ts";
 import { type FirewallTool, planFirewall } from "./plan/firewall.ts";
 import { planReassembly } from "./plan/reassembly.ts";
 import type { HostState } from "./plan/state.ts";
@@ -67,6 +68,22 @@ export function planHost(
   const links = [{ name: tun, mtu, meanwhile }, ...neededLinks(exits)];
   const routes = unique(needed).filter(({ route }) => route !== undefined);
   return { changes: missing(needed, state), exits, mtu, from, needs: { links, routes } };
+}
+
+/**
+ * Plans the exits of a run. The plan is empty in a stage that carries no packets.
+ *
+ * @param from the address whose packets are captured, if any
+ * @throws {OperatorError} if the host lacks what the exits need
+ */
+export function planExits(
+  settings: Settings,
+  from: IpAddress | undefined,
+  state: HostState,
+): ExitPlan<ExitSettings> {
+  const { exit } = settings.stage;
+  if (exit === undefined) return { routers: [], changes: [] };
+  return EXITS[exit].plan(settings, () => resolveExits(settings, from, state));
 }
 
 /** The interfaces that routers leave by, each once. */

@@ -113,7 +113,7 @@ export async function runRouter(): Promise<ExitCode> {
     const setup = setUpRouter(number, port, traffic);
     const keys = building?.hasLayers ? (await chooseProvider()).generateKeyPair() : undefined;
     const { exit } = traffic;
-    using device = EXITS[exit.kind].openDevice?.(exit, LINK_BUFFER);
+    using device = (await EXITS[exit.kind].loadDevice?.())?.openDevice(exit, LINK_BUFFER);
     const role = { kind: "router", config: setup.node, exit, keys, device: device?.number } as const;
     await thread.start(role, socket.fd.number, setup.node.neighbours, setup.thread);
     if (keys !== undefined) wipe(keys.privateKey);

@@ -1,6 +1,5 @@
 import { STAGES } from "../../src/config/stages.ts";
-import { EXITS, type ExitSettings, exitSettings, planExits } from "../../src/exit/registry.ts";
-import { host, settingsOf, TWO_CARDS } from "../support/host_state.ts";
+import { EXITS, type ExitSettings, exitSettings } from "../../src/exit/registry.ts";
 import { address } from "../support/packets.ts";
 import assert from "node:assert/strict";
 
@@ -35,26 +34,4 @@ Deno.test("exit registry: settings that do not fit are refused, by the name of t
   refuses({ mark: 0 }, /^exit\.mark must be an integer from 1/);
   refuses({ share: { index: -1, of: 1 } }, /^exit\.share\.index must be/);
   refuses({ types: [0] }, /^exit has an unknown field "types"$/);
-});
-
-Deno.test("exit registry: routers that share an address share the echo identifiers", () => {
-  const settings = settingsOf({ stage: "4", routers: "3", exit: "eth0,eth1,eth0" });
-  const { routers } = planExits(settings, address("10.0.2.15"), host(TWO_CARDS));
-  assert.deepEqual(
-    routers.map(({ settings }) =>
-      settings.kind === "raw-icmp" && [settings.device, settings.share, settings.mark]
-    ),
-    [
-      ["eth0", { index: 0, of: 2 }, 0x6f6e_0001],
-      ["eth1", { index: 0, of: 1 }, undefined],
-      ["eth0", { index: 1, of: 2 }, 0x6f6e_0003],
-    ],
-  );
-});
-
-Deno.test("exit registry: a stage that carries no packets has no exits", () => {
-  assert.deepEqual(planExits(settingsOf({ stage: "1" }), undefined, host(TWO_CARDS)), {
-    routers: [],
-    changes: [],
-  });
 });

@@ -1,4 +1,4 @@
-import { planCommands } from "../../src/host/host_plan.ts";
+import { planCommands, planExits } from "../../src/host/host_plan.ts";
 import {
   BY_HAND,
   card,
@@ -13,6 +13,7 @@ import {
   TWO_CARDS,
   undoing,
 } from "../support/host_state.ts";
+import { address } from "../support/packets.ts";
 import assert from "node:assert/strict";
 
 const FIREWALL = "nft 'table ip onion_4711 { " +
@@ -296,4 +297,26 @@ Deno.test("host plan: a run needs its interfaces, MTUs and routes, also those ma
   ]);
   assert.deepEqual(needed(ONE_CARD), [["tun1 1500", "ens3 1500"], captured]);
   assert.deepEqual(needed(TWO_CARDS, { stage: "2" }), [["tun1 1500"], []]);
+});
+
+Deno.test("host plan: routers that share an address share the echo identifiers", () => {
+  const settings = settingsOf({ stage: "4", routers: "3", exit: "eth0,eth1,eth0" });
+  const { routers } = planExits(settings, address("10.0.2.15"), host(TWO_CARDS));
+  assert.deepEqual(
+    routers.map(({ settings }) =>
+      settings.kind === "raw-icmp" && [settings.device, settings.share, settings.mark]
+    ),
+    [
+      ["eth0", { index: 0, of: 2 }, 0x6f6e_0001],
+      ["eth1", { index: 0, of: 1 }, undefined],
+      ["eth0", { index: 1, of: 2 }, 0x6f6e_0003],
+    ],
+  );
+});
+
+Deno.test("host plan: a stage that carries no packets has no exits", () => {
+  assert.deepEqual(planExits(settingsOf({ stage: "1" }), undefined, host(TWO_CARDS)), {
+    routers: [],
+    changes: [],
+  });
 });

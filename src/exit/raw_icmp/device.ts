@@ -31,7 +31,7 @@ const WORLD_TYPES = [
  * @param bufferSize bytes that the kernel may queue in each direction
  * @throws {SysError} EPERM without CAP_NET_RAW, ENODEV, EADDRNOTAVAIL
  */
-export function openRawIcmpSocket(settings: RawIcmpSettings, bufferSize: number): Fd {
+export function openDevice(settings: RawIcmpSettings, bufferSize: number): Fd {
   return openRawIcmp(bindingOf(settings), bufferSize);
 }
 

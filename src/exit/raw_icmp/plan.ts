@@ -5,11 +5,10 @@
  * @module
  */
 import type { Settings } from "../../config/settings.ts";
-import { resolveExits } from "../../host/plan/exit_interfaces.ts";
+import type { ExitInterface } from "../../host/plan/exit_interfaces.ts";
 import type { ExitPlan } from "../../host/plan/exit_plan.ts";
 import type { FirewallRules } from "../../host/plan/firewall.ts";
-import type { HostState } from "../../host/plan/state.ts";
-import { formatIp, type IpAddress } from "../../ip/address.ts";
+import { formatIp } from "../../ip/address.ts";
 import { hopOf } from "../../ip/cidr.ts";
 import type { RawIcmpSettings } from "./settings.ts";
 
@@ -21,15 +20,13 @@ export const RAW_ICMP_NEEDS = [
 /**
  * Plans the exits of all routers.
  *
- * @param from the address whose packets are captured, if any
- * @throws {OperatorError} if an exit interface or its gateway is missing
+ * @param chooseInterfaces chooses the interface that each router leaves by
  */
 export function planRawIcmp(
   settings: Settings,
-  from: IpAddress | undefined,
-  state: HostState,
+  chooseInterfaces: () => readonly ExitInterface[],
 ): ExitPlan<RawIcmpSettings> {
-  const exits = resolveExits(settings, from, state);
+  const exits = chooseInterfaces();
   const hop = hopOf(settings.address);
   return {
     routers: exits.map((leaves) => {
