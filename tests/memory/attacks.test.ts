@@ -34,7 +34,7 @@ const WINDOW = 8128;
 
 const [OUT_1, OUT_2, OUT_3, BACK_3, BACK_2, BACK_1] = WAYS as readonly [Way, Way, Way, Way, Way, Way];
 
-testEach("any bit flipped of a short cell, on any link, in either direction", (crypto) => {
+testEach("attack: a flipped bit in a short cell, on any link, both ways", (crypto) => {
   const onion = establish({ crypto });
   for (const [index, way] of WAYS.entries()) {
     const ping = { size: 0, sequence: index };
@@ -48,7 +48,7 @@ testEach("any bit flipped of a short cell, on any link, in either direction", (c
   onion.assertWorks({ sequence: 200 });
 });
 
-testEach("bits flipped of a long cell, on any link, in either direction", (crypto) => {
+testEach("attack: flipped bits in a long cell, on any link, both ways", (crypto) => {
   const onion = establish({ crypto });
   const random = new Random(4);
   for (const [index, way] of WAYS.entries()) {
@@ -64,7 +64,7 @@ testEach("bits flipped of a long cell, on any link, in either direction", (crypt
   }
 });
 
-testEach("a cell cut off after any byte, and one with bytes behind it", (crypto) => {
+testEach("attack: a cell cut off after any byte, or with extra bytes", (crypto) => {
   const onion = establish({ crypto });
   for (const [index, way] of WAYS.entries()) {
     const ping = { size: 16, sequence: index };
@@ -90,7 +90,7 @@ testEach("a cell cut off after any byte, and one with bytes behind it", (crypto)
   }
 });
 
-testEach("a cell that comes again, at once and after others", (crypto) => {
+testEach("attack: a repeated cell, at once and after others", (crypto) => {
   const onion = establish({ crypto });
   for (const [index, way] of WAYS.entries()) {
     const ping = { sequence: 1000 * index };
@@ -104,7 +104,7 @@ testEach("a cell that comes again, at once and after others", (crypto) => {
   }
 });
 
-testEach("cells in another order are all taken, each once", (crypto) => {
+testEach("attack: reordered cells, which are all accepted, once each", (crypto) => {
   const onion = establish({ crypto });
   const random = new Random(5);
   for (const way of WAYS) {
@@ -123,7 +123,7 @@ testEach("cells in another order are all taken, each once", (crypto) => {
   }
 });
 
-Deno.test("a cell that is late by as much as the replay window holds is taken; by one more, it is not", () => {
+Deno.test("attack: a late cell, accepted at the edge of the replay window and rejected beyond", () => {
   const onion = establish({ crypto: PROVIDER });
   let sequence = 0;
   const others = (count: number) => {
@@ -150,7 +150,7 @@ Deno.test("a cell that is late by as much as the replay window holds is taken; b
   onion.assertWorks();
 });
 
-testEach("a cell of one circuit with the id of another on the same link", (crypto) => {
+testEach("attack: a cell with the id of another circuit on the same link", (crypto) => {
   const [mine, other] = ["10.0.2.15", "10.0.2.16"];
   const onion = establish({ crypto });
   for (const sequence of [101, 102]) onion.assertWorks({ source: other, sequence });
@@ -169,7 +169,7 @@ testEach("a cell of one circuit with the id of another on the same link", (crypt
   }
 });
 
-testEach("a cell that is brought to another router, or by another way", (crypto) => {
+testEach("attack: a cell diverted to another router, or another link", (crypto) => {
   const onion = establish({ crypto });
   for (const [index, way] of WAYS.entries()) {
     const ping = { sequence: index };
@@ -188,7 +188,7 @@ testEach("a cell that is brought to another router, or by another way", (crypto)
   }
 });
 
-testEach("a cell that is sent back to who has sent it, as one that it waits for", (crypto) => {
+testEach("attack: a cell returned to its sender under a type that it expects", (crypto) => {
   for (const [index, way] of WAYS.entries()) {
     const dead = "18.9.22.70";
     const host = (host: IpAddress): WorldHost => host === address(dead) ? "silent" : "answers";
@@ -212,7 +212,7 @@ testEach("a cell that is sent back to who has sent it, as one that it waits for"
 });
 
 testEach(
-  "a cell with another type, any of them: a packet cannot be made to extend a circuit, or to end it",
+  "attack: a cell with another type, which can neither extend nor destroy a circuit",
   (crypto) => {
     const onion = establish({ crypto });
     for (const [index, way] of WAYS.entries()) {
@@ -234,7 +234,7 @@ testEach(
   },
 );
 
-testEach("nobody ends a circuit but its proxy: destroy cells of others, of no body and of any", (crypto) => {
+testEach("attack: a destroy cell from anyone but the proxy, with any body", (crypto) => {
   const onion = establish({ crypto });
   const ids = { [nameOf(OUT_1)]: 0x01, [nameOf(OUT_2)]: 0x101, [nameOf(OUT_3)]: 0x201 };
   for (const way of [OUT_1, OUT_2, OUT_3]) {
@@ -253,7 +253,7 @@ testEach("nobody ends a circuit but its proxy: destroy cells of others, of no bo
 });
 
 testEach(
-  "cells in the clear are not taken where circuits are sealed, with an id that is known or not",
+  "attack: a clear cell on a sealed network, with a known or an unknown id",
   (crypto) => {
     const onion = establish({ crypto });
     const packet = packetsOf(pingOf())[0]!;
@@ -283,7 +283,7 @@ testEach(
   },
 );
 
-testEach("what strangers send is not even read, be it a genuine cell", (crypto) => {
+testEach("attack: a genuine cell from a stranger, which is not even read", (crypto) => {
   const onion = establish({ crypto });
   for (const [index, way] of WAYS.entries()) {
     const ping = { sequence: index };
@@ -295,7 +295,7 @@ testEach("what strangers send is not even read, be it a genuine cell", (crypto) 
   }
 });
 
-Deno.test("noise of every length, on every link, changes nothing", () => {
+Deno.test("attack: noise of every length, on every link", () => {
   const onion = establish({ crypto: PROVIDER });
   const random = new Random(6);
   for (let length = 0; length < 200; length++) {
@@ -310,7 +310,7 @@ Deno.test("noise of every length, on every link, changes nothing", () => {
   onion.assertWorks();
 });
 
-testEach("a counter near the end of what 64 bits hold is nobody's", (crypto) => {
+testEach("attack: a counter near 2^64", (crypto) => {
   const onion = establish({ crypto });
   for (const [index, way] of WAYS.entries()) {
     const ping = { sequence: index };
@@ -325,7 +325,7 @@ testEach("a counter near the end of what 64 bits hold is nobody's", (crypto) => 
   }
 });
 
-testEach("where only some of the hops are attacked, the others' cells go on", (crypto) => {
+testEach("attack: on some hops only, which leaves the other circuits alone", (crypto) => {
   const onion = new Onion({ routers: 6, hops: 2, crypto, network: { seed: 9 } });
   const clients = Array.from({ length: 20 }, (_, index) => `10.0.3.${index + 1}`);
   for (const source of clients) onion.assertWorks({ source });

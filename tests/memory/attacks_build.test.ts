@@ -119,7 +119,7 @@ function assertCompletes(onion: Onion, { from, to, bytes }: Crossing): void {
 }
 
 testEach(
-  "any bit flipped of any cell of a build: dropped, and the build goes on with the genuine one",
+  "attack on a build: a flipped bit in any cell, after which the genuine cell still counts",
   (crypto) => {
     for (const number of CELLS) {
       const onion = begin(crypto);
@@ -133,7 +133,7 @@ testEach(
   },
 );
 
-testEach("any cell of a build cut off after any byte", (crypto) => {
+testEach("attack on a build: any cell cut off after any byte", (crypto) => {
   for (const number of CELLS) {
     const onion = begin(crypto);
     const held = hold(onion, number);
@@ -145,7 +145,7 @@ testEach("any cell of a build cut off after any byte", (crypto) => {
   }
 });
 
-Deno.test("an answer that was changed before a router, which cannot tell: the build fails, and another path is taken", () => {
+Deno.test("attack on a build: an answer changed before a router that cannot tell, so another path is taken", () => {
   for (const number of BEGUN_BEHIND) {
     // A public key of 32 bytes, a tag of 16: every bit of both would be 384 builds.
     for (let bit = 64; bit < 64 + 384; bit += 5) {
@@ -163,7 +163,7 @@ Deno.test("an answer that was changed before a router, which cannot tell: the bu
   }
 });
 
-testEach("any cell of a build lost: it is tried again, and the packet that waits is not lost", (crypto) => {
+testEach("attack on a build: any cell lost, after which the waiting packet still gets through", (crypto) => {
   for (const number of CELLS) {
     const onion = begin(crypto);
     hold(onion, number);
@@ -176,7 +176,7 @@ testEach("any cell of a build lost: it is tried again, and the packet that waits
 });
 
 testEach(
-  "any cell of a build that comes twice: the second is dropped, and the circuit is as long as it should be",
+  "attack on a build: any cell repeated, which makes the circuit no shorter",
   (crypto) => {
     for (const number of CELLS) {
       const onion = begin(crypto);
@@ -199,7 +199,7 @@ testEach(
 );
 
 testEach(
-  "a handshake that is led to another router than it is for is not answered, and another path is taken",
+  "attack on a build: a handshake diverted to another router, which does not answer",
   (crypto) => {
     for (const number of BEGIN) {
       const onion = begin(crypto);
@@ -215,7 +215,7 @@ testEach(
   },
 );
 
-testEach("a router that answers in the place of another one cannot: it does not have its key", (crypto) => {
+testEach("attack on a build: a router that answers for another one, without its key", (crypto) => {
   for (const number of [...BEGUN, ...BEGUN_BEHIND]) {
     const onion = begin(crypto);
     const held = hold(onion, number);
@@ -227,7 +227,7 @@ testEach("a router that answers in the place of another one cannot: it does not 
   }
 });
 
-testEach("the answers to two builds swapped: neither is completed by the other's", (crypto) => {
+testEach("attack on a build: swapped answers of two builds, which complete neither", (crypto) => {
   const clients = ["10.0.2.15", "10.0.2.16"];
   const onion = new Onion({ hops: 3, crypto, network: { random: LOWEST } });
   const caught = clients.map((source) =>
@@ -241,7 +241,7 @@ testEach("the answers to two builds swapped: neither is completed by the other's
 });
 
 testEach(
-  "a handshake that is sent again is of no use to whoever does it, and is forgotten in time",
+  "attack on a build: a replayed handshake, which is useless and expires",
   (crypto) => {
     const onion = begin(crypto);
     onion.watch();
@@ -263,7 +263,7 @@ testEach(
   },
 );
 
-Deno.test("a neighbour that begins more circuits than a router can hold: the others' go on, and new ones go elsewhere", () => {
+Deno.test("attack on a build: a neighbour that fills a router's table, so new circuits go elsewhere", () => {
   const onion = new Onion({ hops: 2, network: { random: LOWEST } });
   onion.assertWorks();
   const ids = new CircuitIds(4);

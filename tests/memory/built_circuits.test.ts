@@ -26,7 +26,7 @@ for (const { stage, kind, sealing } of STAGES) {
   const test = (name: string, fn: () => void) => Deno.test(`stage ${stage}: ${name}`, fn);
   const make = (options: OnionOptions = {}) => new Onion({ hops: 3, ...sealing, ...options });
 
-  test("every legal pair of routers and hops builds a circuit of distinct routers, and pings are answered", () => {
+  test("builds circuits of distinct routers for every legal pair of routers and hops", () => {
     for (const [routers, hops] of PAIRS) {
       const onion = make({ routers, hops, network: { seed: routers * 7 + hops } });
       for (let sequence = 1; sequence <= 5; sequence++) {
@@ -44,7 +44,7 @@ for (const { stage, kind, sealing } of STAGES) {
     }
   });
 
-  test("every sequence of routers is chosen, and about as often as any other", () => {
+  test("chooses every sequence of routers about equally often", () => {
     const counts = new Map<string, number>();
     for (let seed = 1; seed <= 240; seed++) {
       const onion = make({ routers: 4, hops: 2, firstClient: address("10.0.2.15"), network: { seed } });
@@ -58,7 +58,7 @@ for (const { stage, kind, sealing } of STAGES) {
     }
   });
 
-  test("the first packets wait for the circuit, all of them, and go in the order in which they came", () => {
+  test("keeps the first packets, and sends them in order once the circuit is open", () => {
     const onion = make();
     const pings = Array.from({ length: 20 }, (_, index) => pingOf({ sequence: index + 1 }));
     const heard = onion.exchange(pings.flatMap((ping) => packetsOf(ping)));
@@ -66,7 +66,7 @@ for (const { stage, kind, sealing } of STAGES) {
     pings.forEach((ping, index) => assertAnswers(heard[index]!, ping));
   });
 
-  test("a client that is known beforehand finds its circuit built", () => {
+  test("builds the first client's circuit before its first packet", () => {
     const onion = make({ firstClient: address("10.0.2.15") });
     onion.listen();
     assert.equal(onion.count("circuits-built"), 1);
@@ -74,7 +74,7 @@ for (const { stage, kind, sealing } of STAGES) {
     assert.equal(onion.count("circuits-built"), 1);
   });
 
-  test("each client has a circuit of its own, and hears its own answers only", () => {
+  test("gives each client its own circuit and only its own replies", () => {
     const onion = make({ routers: 6, hops: 3 });
     const pings = Array.from({ length: 12 }, (_, client) => pingOf({ source: `10.0.2.${15 + client}` }));
     const heard = onion.exchange(pings.flatMap((ping) => packetsOf(ping)));
@@ -85,14 +85,14 @@ for (const { stage, kind, sealing } of STAGES) {
     assert.equal(onion.count("circuits-built"), 12);
   });
 
-  test("more clients than there may be circuits hear that the network is unreachable", () => {
+  test("answers network unreachable to clients above the limit", () => {
     const onion = make({ limits: { circuits: 2 } });
     for (const client of [1, 2]) onion.assertWorks({ source: `10.0.2.${client}` });
     assert.deepEqual(onion.ping({ source: "10.0.2.3" }), [`${HOP}: net unreachable`]);
     for (const client of [1, 2]) onion.assertWorks({ source: `10.0.2.${client}`, sequence: 2 });
   });
 
-  test("traceroute: the onion is one hop however many routers it has, then come the world's own, then the host", () => {
+  test("looks like one hop to traceroute, whatever the number of routers", () => {
     for (const hops of [1, 2, 5]) {
       const onion = make({ routers: 6, hops });
       const seen = [1, 2, 3, 4, 5].map((ttl) => onion.ping({ ttl, sequence: ttl })[0]);
@@ -106,7 +106,7 @@ for (const { stage, kind, sealing } of STAGES) {
     }
   });
 
-  test("what the world complains about comes back with the packet quoted as the client sent it", () => {
+  test("returns ICMP errors that quote the client's own packet", () => {
     const routers = [
       { address: address("192.168.200.1"), longestError: 56 },
       { address: address("100.64.1.1"), mtu: 1000 },
@@ -128,7 +128,7 @@ for (const { stage, kind, sealing } of STAGES) {
     assertQuotes(error!, large);
   });
 
-  test("the exit itself can be pinged, by its own address and by the onion's", () => {
+  test("answers pings to the exit's own address and to the hop's", () => {
     const onion = make({ network: { random: LOWEST } });
     for (const destination of [exitOf(3), HOP]) {
       assert.deepEqual(onion.ping({ destination }), [`reply from ${destination}: id 7, seq 1, ttl 64`]);
@@ -136,7 +136,7 @@ for (const { stage, kind, sealing } of STAGES) {
     assert.deepEqual(onion.left().flat(), []);
   });
 
-  test("pings of every length, up to 65,507 bytes, are carried by circuits of every length", () => {
+  test("carries pings of every length over circuits of every length", () => {
     for (const hops of [1, 3, 5]) {
       const onion = make({ routers: 6, hops });
       for (const size of [0, 1, 56, 1371, 1372, 1472, 1473, 8000, 65_400, 65_507]) {
@@ -146,7 +146,7 @@ for (const { stage, kind, sealing } of STAGES) {
     }
   });
 
-  test("fragments of two clients that look alike are never put together, though they leave by one exit", () => {
+  test("never joins fragments of two clients at one exit", () => {
     const onion = make({ network: { random: LOWEST } });
     const pings = ["10.0.2.15", "10.0.2.16"].map((source, index) => pingOf({ source, size: 4000 + index }));
     const [mine, other] = pings.map((ping) => packetsOf(ping));
@@ -160,13 +160,13 @@ for (const { stage, kind, sealing } of STAGES) {
     assert.deepEqual(onion.dropped(), []);
   });
 
-  test("a packet as long as a packet can be goes in pieces where the layers leave it no room", () => {
+  test("fragments the longest packet where layers leave too little room", () => {
     const onion = make({ network: { mtu: 65_535 } });
     onion.assertWorks({ size: 65_507 });
     assert.deepEqual(onion.dropped(), []);
   });
 
-  test("links of every length: no datagram is ever longer than they take, and nothing is lost", () => {
+  test("never exceeds the link MTU, and loses nothing", () => {
     for (const linkMtu of [576, 1280, 1492, 1500, 9000]) {
       for (const hops of [1, 3, 5]) {
         const onion = make({ routers: 6, hops, network: { linkMtu } });
@@ -182,7 +182,7 @@ for (const { stage, kind, sealing } of STAGES) {
     }
   });
 
-  test("TUN interfaces of every length: what comes back is cut to what they take", () => {
+  test("fragments replies to the MTU of the TUN interface", () => {
     for (const mtu of [576, 1280, 1500, 9000]) {
       const onion = make({ routers: 6, hops: 5, network: { mtu, linkMtu: 1500 } });
       // Whatever is longer than the interface is noticed when it is heard.
@@ -191,7 +191,7 @@ for (const { stage, kind, sealing } of STAGES) {
     }
   });
 
-  test("don't fragment: what does not fit is told exactly the MTU that does, and that passes whole", () => {
+  test("reports the exact MTU if don't-fragment is set, and passes what fits", () => {
     for (const linkMtu of [576, 1280, 1500]) {
       for (const hops of [1, 2, 3, 4, 5]) {
         const onion = make({ routers: 6, hops, network: { linkMtu } });
@@ -210,7 +210,7 @@ for (const { stage, kind, sealing } of STAGES) {
     }
   });
 
-  test("don't fragment: where it is the exit's own link that is too small, its MTU is told", () => {
+  test("reports the MTU of the exit's link if that is the smaller one", () => {
     const onion = make({ world: { mtu: 1000 } });
     assert.deepEqual(onion.ping({ size: 1400, dontFragment: true }), [
       `${HOP}: fragmentation needed, mtu 1000`,
@@ -218,7 +218,7 @@ for (const { stage, kind, sealing } of STAGES) {
     onion.assertWorks({ size: 972, dontFragment: true });
   });
 
-  test("an answer that comes when its circuit has ended goes nowhere", () => {
+  test("drops a reply whose circuit has ended", () => {
     const limits = { lifetime: 5000, draining: 0 };
     const onion = make({ limits, world: { host: () => "silent" }, network: { random: LOWEST } });
     assert.deepEqual(onion.ping(), []);
@@ -233,7 +233,7 @@ for (const { stage, kind, sealing } of STAGES) {
     assert.deepEqual(drops, [[3, "unknown-circuit", 1]]);
   });
 
-  test("cells between routers only go along the path", () => {
+  test("sends cells between routers only along the path", () => {
     const onion = make({ network: { random: LOWEST } });
     onion.watch();
     onion.assertWorks();

@@ -122,7 +122,7 @@ class Onion {
 
 // ── Stage 4 ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-Deno.test("stage 4: the destination says by which router a packet leaves", () => {
+Deno.test("stage 4: chooses the router by the destination", () => {
   const onion = new Onion({ kind: "direct" });
   for (let host = 0; host < 8; host++) {
     const destination = `128.30.2.${152 + host}`;
@@ -133,7 +133,7 @@ Deno.test("stage 4: the destination says by which router a packet leaves", () =>
   assert.deepEqual(onion.dropped(), {});
 });
 
-Deno.test("stage 4: a router's own address is answered by that router, and by no other", () => {
+Deno.test("stage 4: answers a ping to a router's address at that router only", () => {
   const onion = new Onion({ kind: "direct" });
   for (const number of [1, 2, 3, 4]) {
     const destination = `192.168.20${number}.2`;
@@ -146,7 +146,7 @@ Deno.test("stage 4: a router's own address is answered by that router, and by no
   }
 });
 
-Deno.test("stage 4, the classic log: the port tells which router", () => {
+Deno.test("stage 4: names the router in the classic log by its port", () => {
   const onion = new Onion({ kind: "direct" });
   onion.ping();
   // 128.30.2.155 counts to the fourth of four.
@@ -162,7 +162,7 @@ Deno.test("stage 4, the classic log: the port tells which router", () => {
 
 // ── Stages 5 and 6 ──────────────────────────────────────────────────────────────────────────────────────────────
 
-Deno.test("stage 5: the classic log of a first ping, line by line", () => {
+Deno.test("stage 5: writes the classic log of a first ping", () => {
   const onion = new Onion({ kind: "plain" });
   onion.ping();
   const [path] = onion.paths as [[number, number, number]];
@@ -202,7 +202,7 @@ Deno.test("stage 5: the classic log of a first ping, line by line", () => {
   ]);
 });
 
-Deno.test("stage 6: the classic log of a first ping, in which only the ends know the packet", () => {
+Deno.test("stage 6: writes addresses only into the classic logs of both ends", () => {
   const onion = new Onion({ kind: "sealed" });
   onion.ping();
   const [path] = onion.paths as [[number, number, number]];
@@ -228,7 +228,7 @@ Deno.test("stage 6: the classic log of a first ping, in which only the ends know
   ]);
 });
 
-Deno.test("without a packet log, the circuits are still told", () => {
+Deno.test("network: still logs circuits without a packet log", () => {
   const proxy = new EventMemory("circuits");
   const onion = new Onion({ kind: "sealed", network: { events: { proxy } } });
   onion.ping();
@@ -236,7 +236,7 @@ Deno.test("without a packet log, the circuits are still told", () => {
   assert.deepEqual(proxy.events.map(({ kind }) => kind), kinds);
 });
 
-Deno.test("any ping over any circuit comes to what it comes to by one router: the hops are for the onion to know", () => {
+Deno.test("network: any ping over any circuit has the same outcome as over one router", () => {
   const anyPing = fc.record({
     destination: fc.constantFrom(CSAIL, MIT, DEAD, NOBODY, HOP, "100.64.1.1"),
     source: fc.constantFrom(VM, "10.0.2.16"),
@@ -272,7 +272,7 @@ Deno.test("any ping over any circuit comes to what it comes to by one router: th
 });
 
 for (const kind of ["plain", "sealed"] as const) {
-  Deno.test(`${kind}: traceroute shows the onion as one hop, however many there are`, () => {
+  Deno.test(`${kind}: looks like one hop to traceroute`, () => {
     for (const hops of [1, 3, 5]) {
       const onion = new Onion({ kind, routers: 6, hops });
       const heard = [1, 2, 3, 4].map((ttl) => onion.ping({ ttl, sequence: ttl }).join());
@@ -285,7 +285,7 @@ for (const kind of ["plain", "sealed"] as const) {
     }
   });
 
-  Deno.test(`${kind}: the longest ping that there is, and links of Ethernet's size on which nothing is ever too long`, () => {
+  Deno.test(`${kind}: carries the longest ping over links of 1500 bytes`, () => {
     const long = new Onion({ kind });
     assert.equal(long.ping({ size: 65_507 }).length, 1);
     const onion = new Onion({ kind, network: { linkMtu: 1500 } });
@@ -302,7 +302,7 @@ for (const kind of ["plain", "sealed"] as const) {
     assert.equal(onion.ping({ dontFragment: true, size: fits - 28 }).length, 1);
   });
 
-  Deno.test(`${kind}: a ping a second for an hour is answered every second, by one circuit after the other`, () => {
+  Deno.test(`${kind}: answers a ping per second for an hour, over changing circuits`, () => {
     const onion = new Onion({ kind });
     for (let second = 0; second < 3600; second++) {
       onion.until(1000 * second);
@@ -316,7 +316,7 @@ for (const kind of ["plain", "sealed"] as const) {
     assert.equal(onion.network.deadline, Infinity, "and then nobody remembers anything");
   });
 
-  Deno.test(`${kind}: a router that is dead is avoided: pings wait, and are answered by another path`, () => {
+  Deno.test(`${kind}: avoids a dead router while pings wait`, () => {
     for (const silent of [1, 2, 3, 4]) {
       const onion = new Onion({ kind });
       const { medium, ports } = onion.network;
@@ -333,7 +333,7 @@ for (const kind of ["plain", "sealed"] as const) {
     }
   });
 
-  Deno.test(`${kind}: where nobody answers, the host hears so within fifteen seconds, once for each packet`, () => {
+  Deno.test(`${kind}: reports every waiting packet within 15 s if no router answers`, () => {
     const onion = new Onion({ kind });
     onion.network.medium.tamper = () => [];
     assert.deepEqual(onion.ping(), []);
@@ -344,7 +344,7 @@ for (const kind of ["plain", "sealed"] as const) {
     assert.deepEqual(onion.dropped(), { "no-circuit": 1 });
   });
 
-  Deno.test(`${kind}: two clients with the same pings each hear their own`, () => {
+  Deno.test(`${kind}: keeps two clients with equal pings apart`, () => {
     const onion = new Onion({ kind });
     const pings = [VM, "10.0.2.16"].map((source) => pingOf({ source }));
     const heard = onion.exchange(pings.flatMap((ping) => packetsOf(ping)));
@@ -353,7 +353,7 @@ for (const kind of ["plain", "sealed"] as const) {
     assert.equal(onion.network.counters.proxy.get("circuits-built"), 2);
   });
 
-  Deno.test(`${kind}: over links that drop, double, reorder and damage, whatever reaches the VM is true, and most of it does`, () => {
+  Deno.test(`${kind}: delivers only true packets over faulty links, and most of them`, () => {
     for (let seed = 1; seed <= 4; seed++) {
       const faults = { drop: 0.01, duplicate: 0.03, reorder: 0.05, flip: 0.01 };
       const onion = new Onion({ kind, network: { faults, seed } });
@@ -386,7 +386,7 @@ for (const kind of ["plain", "sealed"] as const) {
   });
 }
 
-Deno.test("sealed: who owns every link of the first hop can neither read nor change nor repeat anything unnoticed", () => {
+Deno.test("sealed: detects reading, changes and replays on all links of the first hop", () => {
   const onion = new Onion({ kind: "sealed" });
   const { medium, ports } = onion.network;
   const seen: string[] = [];
@@ -416,7 +416,7 @@ Deno.test("sealed: who owns every link of the first hop can neither read nor cha
   assert.equal(onion.ping({ sequence: 2 }).length, 1, "and the circuit goes on");
 });
 
-Deno.test("everything is drawn from what is injected: the same seed, the same paths", () => {
+Deno.test("network: chooses the same paths from the same seed", () => {
   const pathsOf = (seed: number) => {
     const onion = new Onion({ kind: "plain", network: { seed } });
     for (let client = 1; client <= 10; client++) {
@@ -428,7 +428,7 @@ Deno.test("everything is drawn from what is injected: the same seed, the same pa
   assert.notDeepEqual(pathsOf(1), pathsOf(2));
 });
 
-Deno.test("a router's own address is answered at the exit that has it, and by the world elsewhere, to whom asked", () => {
+Deno.test("network: answers a ping to a router's address at the exit that has it, otherwise by the world", () => {
   for (const kind of ["plain", "sealed"] as const) {
     const onion = new Onion({ kind });
     onion.ping();

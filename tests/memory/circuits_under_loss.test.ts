@@ -44,7 +44,7 @@ function arrivals(onion: Onion, ways: readonly Way[], overhead: number): Map<num
 }
 
 for (const { stage, kind, sealing } of STAGES) {
-  Deno.test(`stage ${stage}: 10,000 pings by three hops, 5 % of all cells lost, doubled, reordered: exactly the lost ones are missing`, () => {
+  Deno.test(`stage ${stage}: loses exactly the pings whose cells are lost, of 10,000 over three hops`, () => {
     const onion = new Onion({ hops: 3, ...sealing, firstClient: address(VM), network: { faults: FAULTS } });
     onion.pass(15_000);
     assert.equal(onion.count("circuits-built"), 1, "in spite of the faults");
@@ -92,7 +92,7 @@ for (const { stage, kind, sealing } of STAGES) {
     assert.deepEqual(drops, wanted.map(([party, count]) => [party, "replayed", count]).sort());
   });
 
-  Deno.test(`stage ${stage}: over links like these circuits get built, from any seed, and of the routers that were chosen`, () => {
+  Deno.test(`stage ${stage}: builds circuits over faulty links from any seed`, () => {
     for (let seed = 1; seed <= 60; seed++) {
       const onion = new Onion({
         hops: 3,
@@ -108,7 +108,7 @@ for (const { stage, kind, sealing } of STAGES) {
     }
   });
 
-  Deno.test(`stage ${stage}: packets that wait while a build is lost again and again are all answered, once, in order`, () => {
+  Deno.test(`stage ${stage}: answers waiting packets once and in order after repeated losses`, () => {
     for (let seed = 1; seed <= 40; seed++) {
       const onion = new Onion({ hops: 3, ...sealing, network: { seed } });
       const random = new Random(seed);
@@ -125,7 +125,7 @@ for (const { stage, kind, sealing } of STAGES) {
     }
   });
 
-  Deno.test(`stage ${stage}: whatever the loss, a packet is answered or refused, and nothing waits for ever`, () => {
+  Deno.test(`stage ${stage}: answers or refuses every packet under any loss`, () => {
     let refused = 0;
     for (let seed = 1; seed <= 40; seed++) {
       const onion = new Onion({ hops: 3, ...sealing, network: { seed } });
@@ -147,7 +147,7 @@ for (const { stage, kind, sealing } of STAGES) {
     assert.ok(refused > 5 && refused < 35, `${refused} of 40 refused`);
   });
 
-  Deno.test(`stage ${stage}: whoever decides what arrives when, how often and whether at all: no answer is made up, and in the end nothing is left`, () => {
+  Deno.test(`stage ${stage}: makes no reply up, and leaves nothing behind, under any delivery`, () => {
     for (let seed = 1; seed <= 15; seed++) {
       const random = new Random(seed);
       const limits = { lifetime: 5000, draining: 500 };

@@ -208,12 +208,12 @@ function onlyDrops(counters: Counters): Dropped {
 }
 
 for (const [reason, meaning] of Object.entries(DROP_REASONS)) {
-  Deno.test(`${reason}: ${meaning}`, () => {
+  Deno.test(`drop reason ${reason}: ${meaning}`, () => {
     assert.deepEqual(WAYS[reason as DropReason](), { [reason]: 1 });
   });
 }
 
-Deno.test("and a ping over the same networks drops nothing", () => {
+Deno.test("drop reasons: a ping over the same networks causes none", () => {
   assert.deepEqual(fromHost(REQUEST), {});
   assert.deepEqual(fromHost(FIRST, ...REST), {});
   assert.deepEqual(intoWorld(new MemoryWorld({ address: EXIT }), outside()), {});

@@ -41,7 +41,7 @@ function makePings(count: number, longest: number, random: Random) {
 for (const faults of FAULTS) {
   const name = Object.entries(faults).map(([fault, share]) => `${fault} ${share}`).join(", ");
 
-  Deno.test(`pings of one cell, ${name}: every answer right, every cell accounted for`, () => {
+  Deno.test(`echo network, ${name}: answers pings of one cell correctly, and counts every cell`, () => {
     for (const seed of SEEDS) {
       const network = makeNetwork({ faults, seed });
       const pings = makePings(1000, 100, new Random(seed));
@@ -75,7 +75,7 @@ for (const faults of FAULTS) {
     }
   });
 
-  Deno.test(`pings in fragments, ${name}: no wrong answer, nothing waits for ever`, () => {
+  Deno.test(`echo network, ${name}: answers fragmented pings correctly, and keeps nothing for ever`, () => {
     for (const seed of SEEDS) {
       const network = makeNetwork({ faults, seed });
       const random = new Random(seed);
@@ -101,7 +101,7 @@ for (const faults of FAULTS) {
   });
 }
 
-Deno.test("the same seed gives the same run, another seed another one", () => {
+Deno.test("echo network: runs the same from the same seed", () => {
   const run = (seed: number) => {
     const network = makeNetwork({ faults: FAULTS[4]!, seed });
     const requests = Array.from({ length: 500 }, (_, id) => ipv4({ id }, echo()));
@@ -111,7 +111,7 @@ Deno.test("the same seed gives the same run, another seed another one", () => {
   assert.notDeepEqual(run(1), run(2));
 });
 
-Deno.test("a link that drops everything: nothing comes back, and the host hears nothing from anybody else", () => {
+Deno.test("echo network: returns nothing over a link that drops everything", () => {
   const network = makeNetwork({ faults: { drop: 1 } });
   assert.deepEqual(exchange(network, ...Array.from({ length: 100 }, () => ipv4({}, echo()))), []);
   assert.deepEqual(network.counters.proxy.snapshot(), { "tun-in": 100, "link-out": 100 });

@@ -30,7 +30,7 @@ function makeLoggedNetwork(records = 1024) {
   };
 }
 
-Deno.test("ping -c 4 10.5.51.3: both files, line by line", () => {
+Deno.test("echo network: writes both classic logs for ping -c 4", () => {
   const { network, proxyLines, routerLines } = makeLoggedNetwork();
   const { proxy, router } = network.ports;
   for (let sequence = 1; sequence <= 4; sequence++) {
@@ -59,7 +59,7 @@ Deno.test("ping -c 4 10.5.51.3: both files, line by line", () => {
   ]);
 });
 
-Deno.test("a ping in fragments is one line at the router, however many pieces it has", () => {
+Deno.test("echo network: logs a fragmented ping in one line at the router", () => {
   const { network, proxyLines, routerLines } = makeLoggedNetwork();
   const first = ipv4({ moreFragments: true }, echo({ data: pattern(16) }).subarray(0, 16));
   const last = ipv4({ offset: 16 }, echo({ data: pattern(16) }).subarray(16));
@@ -68,7 +68,7 @@ Deno.test("a ping in fragments is one line at the router, however many pieces it
   assert.equal(routerLines().length, 1);
 });
 
-Deno.test("what is dropped leaves no line, but an unknown circuit does", () => {
+Deno.test("echo network: logs unknown circuits, and no other drops", () => {
   const { network, proxyLines, routerLines } = makeLoggedNetwork();
   exchange(network, ipv4({}, echo({ checksum: 1 })), ipv4({ protocol: 17 }, pattern(8)), pattern(50));
   assert.deepEqual([proxyLines(), routerLines()], [[], []]);
@@ -81,7 +81,7 @@ Deno.test("what is dropped leaves no line, but an unknown circuit does", () => {
   assert.deepEqual(routerLines(), ["unknown incoming circuit: 0xab, src: 0.0.0.0, dst: 0.0.0.0"]);
 });
 
-Deno.test("a flood loses lines, never packets, and says how many", () => {
+Deno.test("echo network: loses log lines in a flood, but no packets, and counts them", () => {
   const { network, lost, proxyLines, routerLines } = makeLoggedNetwork(64);
   const count = 1000;
   const requests = Array.from(

@@ -184,7 +184,7 @@ const IPV4_FAULTS = [
 const CELL_FAULTS = ["bad-cell", "unexpected-cell", "unknown-circuit"] as const;
 const REASSEMBLY_FAULTS = ["fragment-overlap", "reassembly-full"] as const;
 
-Deno.test("250,000 packets from the host: each goes out or is dropped, and each refusal is told once at most", () => {
+Deno.test("malformed input: 250,000 packets from the host, each sent, dropped, or refused once", () => {
   for (const refuseAs of [undefined, address("10.5.51.1")]) {
     const malformed = new Malformed(new Random(1));
     const counted = storm(
@@ -201,7 +201,7 @@ Deno.test("250,000 packets from the host: each goes out or is dropped, and each 
   }
 });
 
-Deno.test("200,000 datagrams from a router: each goes to the host or is dropped", () => {
+Deno.test("malformed input: 200,000 datagrams from a router, each delivered or dropped", () => {
   const malformed = new Malformed(new Random(2));
   const counted = storm(
     200_000,
@@ -213,7 +213,7 @@ Deno.test("200,000 datagrams from a router: each goes to the host or is dropped"
   assertReached(counted, ...IPV4_FAULTS, ...CELL_FAULTS, "not-a-reply", "tun-out");
 });
 
-Deno.test("250,000 datagrams for a router that answers: each is answered, waits, or is dropped", () => {
+Deno.test("malformed input: 250,000 datagrams for a router, each answered, kept, or dropped", () => {
   const malformed = new Malformed(new Random(3));
   const bench = makeRouter("echo");
   const counted = storm(
@@ -236,7 +236,7 @@ Deno.test("250,000 datagrams for a router that answers: each is answered, waits,
   assert.equal(bench.core.deadline, Infinity);
 });
 
-Deno.test("200,000 packets to and from the world: each leaves, comes home, waits, or is dropped", () => {
+Deno.test("malformed input: 200,000 packets to and from the world, each sent, delivered, kept, or dropped", () => {
   const random = new Random(4);
   const malformed = new Malformed(random);
   const bench = makeRouter("raw-icmp");
@@ -351,7 +351,7 @@ function isSense(json: unknown): boolean {
   }
 }
 
-Deno.test("100,000 control datagrams: each is refused, foreign, known, an answer, or a message, in its turn", async () => {
+Deno.test("malformed input: 100,000 control datagrams, each rejected, repeated, or taken in order", async () => {
   const key = new Uint8Array(32).fill(7);
   const codec = await FrameCodec.of(key);
   const expected: Expected = { message: 1, acknowledgement: 1 };

@@ -385,7 +385,7 @@ const IN_BOTH = [
 ] as const;
 
 for (const isSealed of [false, true]) {
-  Deno.test(`500,000 inputs to a ${isSealed ? "sealed" : "plain"} network: of each becomes one thing, and in the end nothing is left`, () => {
+  Deno.test(`malformed input: 500,000 to a ${isSealed ? "sealed" : "plain"} network, each with one outcome, and nothing left in the end`, () => {
     const mesh = new Mesh(isSealed, isSealed ? 6 : 7);
     while (mesh.inputs < 500_000) mesh.step();
     const routers = mesh.countedByRouters();

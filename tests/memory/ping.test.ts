@@ -31,7 +31,7 @@ const PEER = "10.5.51.7";
 /** A port that belongs to none of the parties. */
 const STRANGER = 9999;
 
-Deno.test("every address of the block answers but the tunnel's own, the first and the last", () => {
+Deno.test("echo network: answers for every address of the block but its own, the first and the last", () => {
   const network = makeNetwork();
   const answering: number[] = [];
   for (let last = 0; last < 256; last++) {
@@ -58,7 +58,7 @@ Deno.test("every address of the block answers but the tunnel's own, the first an
   });
 });
 
-Deno.test("addresses outside the block do not answer, and are counted", () => {
+Deno.test("echo network: counts pings outside the block, and does not answer", () => {
   const outside = [
     "10.5.50.255",
     "10.5.52.0",
@@ -76,7 +76,7 @@ Deno.test("addresses outside the block do not answer, and are counted", () => {
   assertDropped(network, { "bad-destination": outside.length });
 });
 
-Deno.test("ping -s 65507: the longest there is, in fragments both ways", () => {
+Deno.test("echo network: answers the longest ping, fragmented both ways", () => {
   const network = makeNetwork();
   const data = pattern(65_507);
   const answers = exchange(network, ...cutPlainly({ id: 9 }, echo({ data }), 1480));
@@ -87,7 +87,7 @@ Deno.test("ping -s 65507: the longest there is, in fragments both ways", () => {
   assert.deepEqual(network.counters.router.snapshot(), { "link-in": 45, "link-out": 45 });
 });
 
-Deno.test("any size over any MTU, in fragments that come in any order and some of them twice", () => {
+Deno.test("echo network: answers any size over any MTU, with fragments reordered and repeated", () => {
   const size = fc.oneof(fc.nat(200), fc.nat(3000), fc.constant(65_507));
   fc.assert(
     fc.property(size, fc.integer({ min: 68, max: 9000 }), fc.integer(), (length, mtu, seed) => {
@@ -107,7 +107,7 @@ Deno.test("any size over any MTU, in fragments that come in any order and some o
   );
 });
 
-Deno.test("what comes back: type of service and identification, a fresh TTL, no options, no don't-fragment", () => {
+Deno.test("echo network: replies with the request's type of service and identification, a new TTL, and no options", () => {
   const network = makeNetwork();
   const recordRoute = concat(hex("07 27 04"), new Uint8Array(36), hex("00"));
   const [answer] = exchange(
@@ -126,7 +126,7 @@ Deno.test("what comes back: type of service and identification, a fresh TTL, no 
   );
 });
 
-Deno.test("a request of nothing but zeros is answered, and its answer gets home", () => {
+Deno.test("echo network: answers a request of zeros with a correct checksum", () => {
   const [answer] = exchange(makeNetwork(), ipv4({}, echo({ id: 0, sequence: 0, data: new Uint8Array(56) })));
   assert.deepEqual(
     readIpv4(answer!).payload,
@@ -134,7 +134,7 @@ Deno.test("a request of nothing but zeros is answered, and its answer gets home"
   );
 });
 
-Deno.test("damaged requests are not answered, and counted by what is wrong with them", () => {
+Deno.test("echo network: counts damaged requests by reason, and does not answer", () => {
   const cases: [what: string, packet: Uint8Array, reason: string][] = [
     ["a wrong header checksum", ipv4({ checksum: 0xdead }, echo()), "header-checksum"],
     ["a wrong ICMP checksum", ipv4({}, echo({ checksum: 0xdead })), "icmp-checksum"],
@@ -149,14 +149,14 @@ Deno.test("damaged requests are not answered, and counted by what is wrong with 
   }
 });
 
-Deno.test("damage that only shows when the pieces are together", () => {
+Deno.test("echo network: detects damage that shows only after reassembly", () => {
   const network = makeNetwork();
   const message = echo({ data: pattern(3000), checksum: 0xdead });
   assert.deepEqual(exchange(network, ...cutPlainly({}, message, 1480)), []);
   assertDropped(network, { "icmp-checksum": 1 });
 });
 
-Deno.test("ping -f: ten thousand requests that wait at once are each answered once, in order", () => {
+Deno.test("echo network: answers ten thousand waiting requests once and in order", () => {
   const network = makeNetwork();
   const requests = Array.from(
     { length: 10_000 },
@@ -171,7 +171,7 @@ Deno.test("ping -f: ten thousand requests that wait at once are each answered on
   assertDropped(network, {});
 });
 
-Deno.test("fping: many hosts and sizes at once, their fragments mixed", () => {
+Deno.test("echo network: answers many hosts and sizes at once, with mixed fragments", () => {
   const network = makeNetwork();
   const random = new Random(11);
   const pings = Array.from({ length: 60 }, (_, number) => ({
@@ -193,7 +193,7 @@ Deno.test("fping: many hosts and sizes at once, their fragments mixed", () => {
   assertDropped(network, {});
 });
 
-Deno.test("time: fragments that wait in vain are given up after 30 s, and a ping afterwards is answered", () => {
+Deno.test("echo network: drops incomplete datagrams after 30 s, and then still answers", () => {
   const network = makeNetwork();
   const [first, second] = cutPlainly({}, echo({ data: pattern(2000) }), 1480) as [Uint8Array, Uint8Array];
   assert.deepEqual(exchange(network, first), []);
@@ -210,7 +210,7 @@ Deno.test("time: fragments that wait in vain are given up after 30 s, and a ping
  *   stranger ──► proxy        A socket on loopback is open to every local program.
  *   stranger ──► router
  */
-Deno.test("strangers on the medium are counted and not answered, whatever they send", () => {
+Deno.test("echo network: counts datagrams of strangers, and does not answer", () => {
   const network = makeNetwork();
   const peers = [network.ports.proxy, network.ports.router];
   const cells = [

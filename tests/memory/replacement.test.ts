@@ -51,7 +51,7 @@ for (const { stage, sealing } of STAGES) {
   const test = (name: string, fn: () => void) => Deno.test(`stage ${stage}: ${name}`, fn);
   const make = (options: OnionOptions = {}) => new Onion({ hops: 3, routers: 5, ...sealing, ...options });
 
-  test("continuous pings across a hundred lifetimes: none is lost, none is doubled, none even waits", () => {
+  test("answers continuous pings across a hundred lifetimes, once each and without delay", () => {
     const onion = make({ limits: { lifetime: 2000, draining: 300 } });
     onion.assertWorks();
     pingFor(onion, 200_000, 137);
@@ -62,7 +62,7 @@ for (const { stage, sealing } of STAGES) {
     assert.ok(sum(onion.network.circuits) <= 6, "the one in use, and perhaps the one before it");
   });
 
-  test("cells that build and end circuits get lost across fifty lifetimes: every ping is answered, once", () => {
+  test("answers every ping once while cells that build and destroy circuits get lost", () => {
     const onion = make({ limits: { lifetime: 4000, draining: 300 } });
     const random = new Random(stage);
     // Whatever carries no packet.
@@ -80,7 +80,7 @@ for (const { stage, sealing } of STAGES) {
     assert.deepEqual(onion.network.circuits, [0, 0, 0, 0, 0]);
   });
 
-  test("a circuit is replaced after nine tenths of its life, and drains before it is closed", () => {
+  test("replaces a circuit after nine tenths of its lifetime, and drains it", () => {
     const onion = make({ limits: { lifetime: 10_000, draining: 1000 } });
     onion.assertWorks();
     onion.pass(8000);
@@ -98,7 +98,7 @@ for (const { stage, sealing } of STAGES) {
     assert.deepEqual(onion.dropped(), []);
   });
 
-  test("an answer that is under way when its circuit is replaced still comes, as long as it drains", () => {
+  test("accepts a reply that is under way while its circuit drains", () => {
     for (const [late, comes] of [[999, true], [1000, false]] as const) {
       const onion = make({ limits: { lifetime: 10_000, draining: 1000 }, network: { random: LOWEST } });
       onion.assertWorks();
@@ -114,7 +114,7 @@ for (const { stage, sealing } of STAGES) {
     }
   });
 
-  test("a circuit that nobody has used in the second half of its life is not replaced, and ends", () => {
+  test("closes a circuit that is unused in the second half of its lifetime", () => {
     const onion = make({ limits: { lifetime: 10_000 } });
     onion.assertWorks();
     onion.pass(5000);
@@ -127,7 +127,7 @@ for (const { stage, sealing } of STAGES) {
     assert.equal(onion.count("circuits-built"), 2, "who comes back gets another");
   });
 
-  test("where a replacement cannot be built the old circuit is used to its end, and not a moment longer", () => {
+  test("uses the old circuit to its end if a replacement cannot be built", () => {
     const onion = make({ limits: { lifetime: 10_000, building: 2000 } });
     onion.assertWorks();
     onion.pass(8000);
@@ -148,7 +148,7 @@ for (const { stage, sealing } of STAGES) {
     assertAnswers(heard[0]!, ping);
   });
 
-  test("a router that answers nothing is left out, and the packets that wait are not lost", () => {
+  test("leaves out a silent router, and loses no waiting packet", () => {
     for (let dead = 1; dead <= 5; dead++) {
       const onion = make({ network: { random: LOWEST } });
       silence(onion, dead);
@@ -162,7 +162,7 @@ for (const { stage, sealing } of STAGES) {
     }
   });
 
-  test("of two dead routers the paths go round in time, too", () => {
+  test("avoids two dead routers in time", () => {
     for (let seed = 1; seed <= 20; seed++) {
       const onion = make({ network: { seed } });
       silence(onion, 2, 4);
@@ -173,7 +173,7 @@ for (const { stage, sealing } of STAGES) {
     }
   });
 
-  test("all routers dead: the host hears so after the overall limit, and the network recovers when they come back", () => {
+  test("reports failure if all routers are dead, and recovers with them", () => {
     const onion = make();
     silence(onion, 1, 2, 3, 4, 5);
     const pings = [1, 2, 3].map((sequence) => pingOf({ sequence }));
@@ -193,7 +193,7 @@ for (const { stage, sealing } of STAGES) {
     onion.assertWorks({ sequence: 4 });
   });
 
-  test("so many packets may wait for a circuit; what is more is refused at once, and the others are still answered", () => {
+  test("refuses packets above the waiting limit, and answers the others", () => {
     const onion = make();
     silence(onion, 1, 2, 3, 4, 5);
     const pings = Array.from({ length: 300 }, (_, sequence) => pingOf({ sequence }));
@@ -207,7 +207,7 @@ for (const { stage, sealing } of STAGES) {
     assert.deepEqual(drops, [[0, "queue-full", 300 - 256]]);
   });
 
-  test("a router that dies while it carries a circuit: the next circuit goes round it", () => {
+  test("avoids a router that dies while it carries a circuit", () => {
     const onion = make({ limits: { lifetime: 10_000 }, network: { random: LOWEST } });
     onion.assertWorks();
     silence(onion, 2);
@@ -218,7 +218,7 @@ for (const { stage, sealing } of STAGES) {
     assert.ok(!onion.path.includes(2));
   });
 
-  test("routers forget what nobody has used for a lifetime and a minute, where no destroy cell came", () => {
+  test("removes idle circuits at routers that got no destroy cell", () => {
     const onion = make({ limits: { lifetime: 10_000 }, network: { random: LOWEST } });
     onion.assertWorks();
     onion.network.medium.tamper = (_from, _to, bytes) => bytes[0] === CellType.destroy ? [] : [bytes];
@@ -229,7 +229,7 @@ for (const { stage, sealing } of STAGES) {
     assert.equal(onion.network.deadline, Infinity);
   });
 
-  test("many clients come and go, and nothing is left of any of them", () => {
+  test("keeps nothing of clients that come and go", () => {
     const onion = make({ limits: { lifetime: 10_000 } });
     for (let round = 0; round < 5; round++) {
       for (let client = 1; client <= 30; client++) onion.assertWorks({ source: `10.0.${round}.${client}` });
@@ -242,7 +242,7 @@ for (const { stage, sealing } of STAGES) {
 }
 
 testEach(
-  "every key is wiped when its circuit ends, at both ends, and of a build that failed, too",
+  "replacement: wipes every key of an ended circuit and of a failed build, at both ends",
   (crypto) => {
     const witness = new Witness(crypto);
     const onion = new Onion({
@@ -272,7 +272,7 @@ testEach(
 );
 
 testEach(
-  "a circuit that has ended seals nothing any more: least of all does it let packets out unsealed",
+  "replacement: an ended circuit seals nothing, and sends nothing in the clear",
   (crypto) => {
     const key = () => globalThis.crypto.getRandomValues(new Uint8Array(32));
     const circuit = new OriginCircuit(1, 0, CIRCUIT_KINDS.sealed, addressFromBits(7));
@@ -286,14 +286,14 @@ testEach(
   },
 );
 
-testEach("a key that has sealed as many cells as it should is replaced, before its time", (crypto) => {
+testEach("replacement: replaces a circuit early if its key has sealed its share", (crypto) => {
   const onion = new Onion({ hops: 3, crypto, limits: { cells: 100 } });
   for (let sequence = 1; sequence <= 1000; sequence++) onion.assertWorks({ sequence });
   const built = onion.count("circuits-built");
   assert.ok(built >= 10 && built <= 12, `${built} circuits for 1000 pings and what built them`);
 });
 
-Deno.test("a client that is known beforehand gets its circuit at once, and one only, whoever comes first", () => {
+Deno.test("replacement: builds the first client's circuit at once, and only once", () => {
   for (const comes of [[], ["10.0.2.15"], ["10.0.2.16"], ["10.0.2.16", "10.0.2.15"]]) {
     const begun: number[] = [];
     const owner = { send: (to: number) => void begun.push(to), opened: () => {}, failed: () => {} };

@@ -20,7 +20,7 @@ import { Random } from "../support/random.ts";
 import { CSAIL, DEAD, EXIT, HOP, MIT, NOBODY, Stage3, total, VM } from "../support/stage3.ts";
 import { addressFromBits, type IpAddress } from "../../src/ip/address.ts";
 
-Deno.test("any ping over any path: what comes back is what the path says, and ping knows it for its own", () => {
+Deno.test("raw ICMP network: any ping over any path returns what the path says, as ping's own", () => {
   const anyPing = fc.record({
     destination: fc.constantFrom(CSAIL, MIT, DEAD, NOBODY, "100.64.0.2"),
     source: fc.constantFrom(VM, "10.0.2.16"),
@@ -72,7 +72,7 @@ Deno.test("any ping over any path: what comes back is what the path says, and pi
   }
 });
 
-Deno.test("any bytes from the world: nothing breaks, and each packet either answers a request or is counted", () => {
+Deno.test("raw ICMP network: any bytes from the world answer a request or are counted", () => {
   const stage = new Stage3();
   const pings = [pingOf({ destination: DEAD }), pingOf({ destination: DEAD, id: 8, size: 1400 })];
   pings.forEach((ping) => stage.exchange(packetsOf(ping)));
@@ -146,7 +146,7 @@ Deno.test("any bytes from the world: nothing breaks, and each packet either answ
   assert.equal(stage.ping().length, 1, "and it still works");
 });
 
-Deno.test("links that drop, duplicate, reorder and damage: whatever reaches the VM is true, and most of it does", () => {
+Deno.test("raw ICMP network: delivers only true packets over faulty links, and most of them", () => {
   for (let seed = 1; seed <= 5; seed++) {
     const faults = { drop: 0.05, duplicate: 0.05, reorder: 0.1, flip: 0.05 };
     const stage = new Stage3({ network: { faults, seed } });
@@ -190,7 +190,7 @@ function padded(quote: Uint8Array): Uint8Array {
   return whole;
 }
 
-Deno.test("long pings over faulty links: a datagram comes through whole and true or not at all", () => {
+Deno.test("raw ICMP network: delivers a long datagram whole or not at all", () => {
   const stage = new Stage3({
     network: { faults: { drop: 0.01, duplicate: 0.02, reorder: 0.1, flip: 0.01 }, seed: 3 },
   });

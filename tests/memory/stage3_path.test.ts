@@ -9,7 +9,7 @@ import { CSAIL, DEAD, EXIT, HOP, NOBODY, Stage3, WORLD } from "../support/stage3
 
 // ── Hops ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-Deno.test("traceroute: the onion is one hop, then come the world's own, then the host", () => {
+Deno.test("raw ICMP network: looks like one hop to traceroute", () => {
   const stage = new Stage3();
   const hops = Array.from(
     { length: 6 },
@@ -26,19 +26,19 @@ Deno.test("traceroute: the onion is one hop, then come the world's own, then the
   assert.equal(stage.count("ttl-expired"), 1, "the onion's own");
 });
 
-Deno.test("ping -t 1 never leaves the onion", () => {
+Deno.test("raw ICMP network: keeps ping -t 1 inside the onion", () => {
   const stage = new Stage3();
   for (const ttl of [1, 0]) assert.deepEqual(stage.ping({ ttl }), [`${HOP}: time exceeded`]);
   assert.deepEqual(stage.world.take(), []);
 });
 
-Deno.test("a router of the world can be pinged, too, as mtr does", () => {
+Deno.test("raw ICMP network: pings a router of the world, as mtr does", () => {
   assert.deepEqual(new Stage3().ping({ destination: "100.64.1.1" }), [
     "reply from 100.64.1.1: id 7, seq 1, ttl 62",
   ]);
 });
 
-Deno.test("a router that quotes 8 bytes, and one that quotes 548: ping knows its request in both", () => {
+Deno.test("raw ICMP network: returns quotes of 8 and of 548 bytes that ping recognises", () => {
   const routers = [{ address: address("192.168.201.1"), longestError: 56 }, {
     address: address("100.64.1.1"),
   }];
@@ -47,7 +47,7 @@ Deno.test("a router that quotes 8 bytes, and one that quotes 548: ping knows its
   assert.deepEqual(stage.ping({ ttl: 3, size: 1400 }), ["100.64.1.1: time exceeded"]);
 });
 
-Deno.test("what stands behind a quote comes along: the labels that mtr -e shows (RFC 4950)", () => {
+Deno.test("raw ICMP network: returns the extensions after a quote, such as MPLS labels (RFC 4950)", () => {
   const stage = new Stage3();
   const ping = pingOf({ destination: DEAD });
   stage.exchange(packetsOf(ping));
@@ -60,11 +60,11 @@ Deno.test("what stands behind a quote comes along: the labels that mtr -e shows 
   assert.deepEqual(heard!.payload.subarray(8 + 128), labels);
 });
 
-Deno.test("of a host that is not there, its last router tells", () => {
+Deno.test("raw ICMP network: returns host unreachable from the last router", () => {
   assert.deepEqual(new Stage3().ping({ destination: NOBODY }), ["100.64.2.1: host unreachable"]);
 });
 
-Deno.test("a reply whose time to live is over at the onion ends there", () => {
+Deno.test("raw ICMP network: drops a reply whose TTL ends at the onion", () => {
   const stage = new Stage3();
   stage.ping({ destination: DEAD });
   const reply = echo({ type: 0, id: stage.externalIdentifier });
@@ -76,7 +76,7 @@ Deno.test("a reply whose time to live is over at the onion ends there", () => {
 
 // ── Length ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-Deno.test("ping -M do: too long for the exit's own link, the onion says so; for a later one, its router does", () => {
+Deno.test("raw ICMP network: reports the MTU of the exit's link, and returns that of a later one", () => {
   const dontFragment = true;
   const routers = WORLD.routers!.map((router, index) => index === 1 ? { ...router, mtu: 1280 } : router);
   const stage = new Stage3({ world: { mtu: 1400, routers } });
@@ -93,7 +93,7 @@ Deno.test("ping -M do: too long for the exit's own link, the onion says so; for 
   );
 });
 
-Deno.test("ping -s 20000: put together at the router, sent as one, and back in fragments that the tunnel takes", () => {
+Deno.test("raw ICMP network: reassembles ping -s 20000 at the router, and returns fragments", () => {
   for (const mtu of [1500, 1400, 576, 68]) {
     const stage = new Stage3({ network: { mtu } });
     assert.deepEqual(
@@ -106,17 +106,17 @@ Deno.test("ping -s 20000: put together at the router, sent as one, and back in f
   }
 });
 
-Deno.test("the longest ping that there is", () => {
+Deno.test("raw ICMP network: carries the longest ping", () => {
   assert.equal(new Stage3().ping({ size: 65_507 }).length, 1);
 });
 
-Deno.test("a long ping whose time to live is over is complained about once, in one piece", () => {
+Deno.test("raw ICMP network: reports time exceeded for a long ping once", () => {
   const stage = new Stage3();
   assert.deepEqual(stage.ping({ size: 20_000, ttl: 1 }), [`${HOP}: time exceeded`]);
   assert.deepEqual(stage.ping({ size: 20_000, ttl: 2 }), ["192.168.201.1: time exceeded"]);
 });
 
-Deno.test("fragments that never become whole are given up, and never leave", () => {
+Deno.test("raw ICMP network: drops incomplete datagrams inside", () => {
   const stage = new Stage3();
   const fragments = packetsOf(pingOf({ size: 4000 }));
   assert.deepEqual(stage.exchange(fragments.slice(1)), []);

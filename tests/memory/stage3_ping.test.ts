@@ -10,7 +10,7 @@ import { CSAIL, EXIT, HOP, Stage3, VM } from "../support/stage3.ts";
 
 // ── Out and back ────────────────────────────────────────────────────────────────────────────────────────────────
 
-Deno.test("a ping is answered by the world, with the world's TTL less the onion's one hop", () => {
+Deno.test("raw ICMP network: returns the world's reply, with its TTL minus one hop", () => {
   const stage = new Stage3();
   // 64 from the host, less three routers, less the onion.
   assert.deepEqual(stage.ping(), [`reply from ${CSAIL}: id 7, seq 1, ttl 60`]);
@@ -27,7 +27,7 @@ Deno.test("a ping is answered by the world, with the world's TTL less the onion'
   assert.deepEqual(stage.dropped(), {});
 });
 
-Deno.test("ping -c 4: the classic log, line by line", () => {
+Deno.test("raw ICMP network: writes the classic log for ping -c 4", () => {
   const stage = new Stage3();
   for (let sequence = 1; sequence <= 4; sequence++) stage.ping({ sequence });
   assert.deepEqual(
@@ -46,7 +46,7 @@ Deno.test("ping -c 4: the classic log, line by line", () => {
   );
 });
 
-Deno.test("the classic log of an error names who complains, and of what is not ours it says nothing", () => {
+Deno.test("raw ICMP network: logs the sender of an ICMP error, and nothing of what is not ours", () => {
   const stage = new Stage3();
   stage.ping({ ttl: 3 });
   assert.equal(stage.lines.router[1], `ICMP from raw sock, src: 100.64.1.1, dst: ${EXIT}, type: 11`);
@@ -55,7 +55,7 @@ Deno.test("the classic log of an error names who complains, and of what is not o
   assert.equal(stage.lines.router.length, 2);
 });
 
-Deno.test("type of service, don't fragment and time to live are carried", () => {
+Deno.test("raw ICMP network: keeps type of service, don't-fragment and TTL", () => {
   const stage = new Stage3();
   for (
     const fields of [{ tos: 0xb8, dontFragment: true, ttl: 255 }, { tos: 0, dontFragment: false, ttl: 5 }]
@@ -66,7 +66,7 @@ Deno.test("type of service, don't fragment and time to live are carried", () => 
   }
 });
 
-Deno.test("header options of a request end at the exit; its answer comes all the same", () => {
+Deno.test("raw ICMP network: removes header options at the exit, and still returns the reply", () => {
   const stage = new Stage3();
   const options = concat(hex("07 27 04"), new Uint8Array(37)); // ping -R: record the route, nine hops of it
   assert.equal(stage.ping({ options }).length, 1);
@@ -75,7 +75,7 @@ Deno.test("header options of a request end at the exit; its answer comes all the
 
 // ── The router itself ───────────────────────────────────────────────────────────────────────────────────────────
 
-Deno.test("a ping of the router itself, by either of its addresses, is answered there, once", () => {
+Deno.test("raw ICMP network: answers a ping to the router's own addresses once", () => {
   const stage = new Stage3();
   for (const destination of [EXIT, HOP]) {
     assert.deepEqual(stage.ping({ destination }), [`reply from ${destination}: id 7, seq 1, ttl 64`]);
@@ -87,13 +87,13 @@ Deno.test("a ping of the router itself, by either of its addresses, is answered 
   assert.deepEqual(stage.world.take(), []);
 });
 
-Deno.test("the world pings the exit's address: that is the kernel's to answer, and comes to nobody else", () => {
+Deno.test("raw ICMP network: leaves pings from the world to the kernel", () => {
   const stage = new Stage3();
   assert.deepEqual(stage.fromWorld(ipv4({ source: CSAIL, destination: EXIT }, echo())), []);
   assert.equal(stage.count("not-ours"), 1);
 });
 
-Deno.test("a network without a world is stage 2 as it was: it answers for every host of its block, and refuses nothing", () => {
+Deno.test("echo network: answers for the whole block without a world, and refuses nothing", () => {
   const network = new MemoryNetwork({ address: { address: address("10.5.51.2"), prefix: 24 } });
   const ping = pingOf({ source: "10.5.51.2", destination: "10.5.51.3" });
   for (const packet of packetsOf(ping)) network.tun.inject(packet);

@@ -10,7 +10,7 @@ import { CSAIL, DEAD, EXIT, HOP, Stage3, VM } from "../support/stage3.ts";
 
 // ── What is not carried ─────────────────────────────────────────────────────────────────────────────────────────
 
-Deno.test("what no exit carries is refused as a router refuses it, counted, and never sent", () => {
+Deno.test("raw ICMP network: refuses and counts what no exit carries", () => {
   const cases: [name: string, packet: Uint8Array, reason: DropReason][] = [
     [
       "TCP",
@@ -54,7 +54,7 @@ Deno.test("what no exit carries is refused as a router refuses it, counted, and 
   }
 });
 
-Deno.test("nothing is said where RFC 1122 §3.2.2 forbids it, but everything is counted", () => {
+Deno.test("raw ICMP network: counts drops silently where RFC 1122 §3.2.2 forbids an error", () => {
   const udp = (header: Parameters<typeof ipv4>[0]) =>
     ipv4({ source: VM, destination: CSAIL, protocol: 17, ...header }, pattern(16));
   const icmp = (type: number) => ipv4({ source: VM, destination: CSAIL }, echo({ type, data: pattern(28) }));
@@ -86,7 +86,7 @@ Deno.test("nothing is said where RFC 1122 §3.2.2 forbids it, but everything is 
   }
 });
 
-Deno.test("a router does not rely on what a proxy should have seen to", () => {
+Deno.test("raw ICMP network: a router repeats the checks of the proxy", () => {
   const cases: [name: string, packet: Uint8Array, reason: DropReason][] = [
     ["UDP", ipv4({ source: VM, destination: CSAIL, protocol: 17 }, pattern(8)), "not-carried"],
     ["an echo reply", ipv4({ source: VM, destination: CSAIL }, echo({ type: 0 })), "not-echo-request"],
@@ -106,7 +106,7 @@ Deno.test("a router does not rely on what a proxy should have seen to", () => {
   }
 });
 
-Deno.test("what the kernel does not take for the world is counted, and the next one goes", () => {
+Deno.test("raw ICMP network: counts what the kernel refuses, and sends the next packet", () => {
   const stage = new Stage3();
   stage.world.isUp = false;
   assert.deepEqual(stage.ping(), []);
@@ -117,7 +117,7 @@ Deno.test("what the kernel does not take for the world is counted, and the next 
 
 // ── What the world sends unasked ────────────────────────────────────────────────────────────────────────────────
 
-Deno.test("only an answer to a request of ours comes in; whatever else the world sends is dropped and counted", () => {
+Deno.test("raw ICMP network: accepts only answers to its own requests from the world", () => {
   const stage = new Stage3();
   stage.ping({ destination: DEAD });
   const id = stage.externalIdentifier;
@@ -183,7 +183,7 @@ Deno.test("only an answer to a request of ours comes in; whatever else the world
   assert.deepEqual(stage.fromWorld(error(request.subarray(0, 28))).map(tell), ["100.64.1.1: time exceeded"]);
 });
 
-Deno.test("two answers to one request are two answers: whoever sees DUP! sees what the world sent", () => {
+Deno.test("raw ICMP network: returns both of two replies to one request", () => {
   const stage = new Stage3();
   stage.ping({ destination: DEAD });
   const reply = ipv4({ source: DEAD, destination: EXIT }, echo({ type: 0, id: stage.externalIdentifier }));

@@ -9,7 +9,7 @@ import { assertAnswers, dotted, packetsOf, pingOf } from "../support/ping.ts";
 import { CSAIL, DEAD, EXIT, MIT, Stage3, VM } from "../support/stage3.ts";
 import { addressFromBits } from "../../src/ip/address.ts";
 
-Deno.test("two pings with the same identifier, to two hosts and from two clients, each hear their own", () => {
+Deno.test("echo sessions: keep pings with one identifier apart, by host and by client", () => {
   const stage = new Stage3();
   const pings = [
     pingOf({ destination: CSAIL }),
@@ -27,7 +27,7 @@ Deno.test("two pings with the same identifier, to two hosts and from two clients
   assert.equal(new Set(external).size, 4, "four sessions, four identifiers");
 });
 
-Deno.test("200 destinations at once: every one answers, once", () => {
+Deno.test("echo sessions: answer 200 destinations at once", () => {
   const stage = new Stage3();
   const sent = Array.from(
     { length: 200 },
@@ -39,7 +39,7 @@ Deno.test("200 destinations at once: every one answers, once", () => {
   assert.deepEqual(stage.dropped(), {});
 });
 
-Deno.test("a dead host stays dead, whoever else answers: no reply is ever made up", () => {
+Deno.test("echo sessions: make no reply up for a dead host", () => {
   const stage = new Stage3();
   for (let sequence = 1; sequence <= 10; sequence++) {
     assert.deepEqual(stage.ping({ destination: DEAD, sequence }), []);
@@ -49,7 +49,7 @@ Deno.test("a dead host stays dead, whoever else answers: no reply is ever made u
   assert.equal(stage.world.take().length, 20, "it was asked every time");
 });
 
-Deno.test("an answer may take as long as a session lives, and not a millisecond longer", () => {
+Deno.test("echo sessions: accept a reply until the exact end of a session", () => {
   for (
     const [wait, comes] of [[TRANSLATOR_LIMITS.idle - 1, true], [TRANSLATOR_LIMITS.idle, false]] as const
   ) {
@@ -62,7 +62,7 @@ Deno.test("an answer may take as long as a session lives, and not a millisecond 
   }
 });
 
-Deno.test("a table full of sessions that wait for an answer takes no more, and says so in its counter", () => {
+Deno.test("echo sessions: refuse and count new ones while the table is full", () => {
   const stage = new Stage3({ world: { host: () => "silent" } });
   const { sessions, grace } = TRANSLATOR_LIMITS;
   const ping = (host: number) =>
@@ -78,7 +78,7 @@ Deno.test("a table full of sessions that wait for an answer takes no more, and s
   );
 });
 
-Deno.test("everything is drawn from what is injected: the same seed, the same packets", () => {
+Deno.test("echo sessions: choose the same identifiers from the same seed", () => {
   const bytes = (random?: () => number) => {
     const stage = new Stage3(random === undefined ? {} : { network: { random } });
     stage.ping();
@@ -94,7 +94,7 @@ Deno.test("everything is drawn from what is injected: the same seed, the same pa
  *   ping A, id 100 ──► TUN … exit, id X ──► world ──► id X ──┬──► exit … TUN ──► id 100 ──► ping A
  *   ping B, id 200 ──► TUN … exit, id Y ──► world            └──► A and B, who must not know X for theirs
  */
-Deno.test("on a host with one card no answer of the world looks like the answer to another ping of the host", () => {
+Deno.test("echo sessions: never match a reply to another ping of the host", () => {
   const stage = new Stage3({ world: { address: address(VM) }, network: { random: () => 200 / 65_536 } });
   const heard = (id: number) => stage.ping({ id }).length;
   assert.equal(heard(100), 1);

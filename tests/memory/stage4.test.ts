@@ -11,7 +11,7 @@ import { dotted, packetsOf, pingOf } from "../support/ping.ts";
 /** The course's sample: as numbers, the addresses leave 2, 3 and 0 when divided by 4. */
 const SAMPLE = [["128.30.2.102", 3], ["128.30.2.103", 4], ["128.30.2.104", 1]] as const;
 
-Deno.test("stage 4, the classic sample: 4 routers, three destinations, routers 3, 4 and 1, and router 2 sees nothing", () => {
+Deno.test("stage 4: the classic sample uses routers 3, 4 and 1, and not 2", () => {
   const onion = new Onion();
   for (const [destination, router] of SAMPLE) {
     assert.deepEqual(onion.ping({ destination }), [`reply from ${destination}: id 7, seq 1, ttl 60`]);
@@ -23,7 +23,7 @@ Deno.test("stage 4, the classic sample: 4 routers, three destinations, routers 3
   assert.deepEqual(onion.dropped(), []);
 });
 
-Deno.test("stage 4, the classic sample: the log of every party, line by line", () => {
+Deno.test("stage 4: writes the classic logs of the classic sample", () => {
   const onion = new Onion();
   for (const [destination] of SAMPLE) onion.ping({ destination });
   assert.deepEqual(
@@ -41,7 +41,7 @@ Deno.test("stage 4, the classic sample: the log of every party, line by line", (
   }
 });
 
-Deno.test("stage 4: a destination goes by the same router every time, whoever asks", () => {
+Deno.test("stage 4: sends a destination to the same router every time", () => {
   const onion = new Onion({ routers: 6 });
   for (let round = 0; round < 3; round++) {
     for (let host = 1; host <= 60; host++) {
@@ -54,7 +54,7 @@ Deno.test("stage 4: a destination goes by the same router every time, whoever as
   assert.deepEqual(onion.dropped(), []);
 });
 
-Deno.test("stage 4: a router's own address goes to that router, which answers itself", () => {
+Deno.test("stage 4: sends a router's own address to that router, which answers", () => {
   for (const routers of [1, 2, 3, 4, 5, 6]) {
     const onion = new Onion({ routers });
     for (let number = 1; number <= routers; number++) {
@@ -68,7 +68,7 @@ Deno.test("stage 4: a router's own address goes to that router, which answers it
   }
 });
 
-Deno.test("stage 4: traceroute shows the onion as one hop, and then the world behind the destination's router", () => {
+Deno.test("stage 4: looks like one hop to traceroute", () => {
   for (const [destination, router] of SAMPLE) {
     const onion = new Onion();
     const hops = [1, 2, 3, 4, 5].map((ttl) => onion.ping({ destination, ttl, sequence: ttl })[0]);
@@ -82,7 +82,7 @@ Deno.test("stage 4: traceroute shows the onion as one hop, and then the world be
   }
 });
 
-Deno.test("stage 4: each circuit is of one router only, whose cells nobody else can send", () => {
+Deno.test("stage 4: accepts a circuit's cells from its own router only", () => {
   const onion = new Onion();
   const ping = packetsOf(pingOf({ destination: "128.30.2.102" }))[0]!;
   onion.watch();
@@ -103,7 +103,7 @@ Deno.test("stage 4: each circuit is of one router only, whose cells nobody else 
   assert.equal(onion.left().flat().length, 1);
 });
 
-Deno.test("stage 4: routers whose worlds are down or silent do not harm the others", () => {
+Deno.test("stage 4: keeps working when the worlds of other routers are down or silent", () => {
   const onion = new Onion();
   onion.worlds[2]!.isUp = false;
   assert.deepEqual(onion.ping({ destination: "128.30.2.102" }), []);
@@ -113,7 +113,7 @@ Deno.test("stage 4: routers whose worlds are down or silent do not harm the othe
   assert.deepEqual(onion.dropped(), [[3, "exit-refused", 1]]);
 });
 
-Deno.test("stage 4: what is no ping is refused before any router sees it", () => {
+Deno.test("stage 4: refuses anything but pings before a router sees it", () => {
   const onion = new Onion();
   const udp = ipv4({ source: VM, destination: "128.30.2.102", protocol: 17 }, new Uint8Array(12));
   const [heard] = onion.exchange([udp]);

@@ -19,7 +19,7 @@ const make = () => new Onion({ hops: 3, network: { random: LOWEST } });
 const extendTo = (router: number) =>
   concat(hex("7f000001"), Uint8Array.of(portOf(router) >> 8, portOf(router)));
 
-Deno.test("stage 5: the log of every party for one ping by three hops, line by line", () => {
+Deno.test("stage 5: writes the classic logs of every party for one ping", () => {
   const onion = make();
   onion.ping();
   assert.deepEqual(onion.lines.proxy, [
@@ -57,7 +57,7 @@ Deno.test("stage 5: the log of every party for one ping by three hops, line by l
   ]);
 });
 
-Deno.test("stage 5: everybody on the way can read the packet, and sees only who handed it over", () => {
+Deno.test("stage 5: every router can read the packet, but sees only the previous hop", () => {
   const onion = make();
   onion.assertWorks();
   onion.watch();
@@ -78,7 +78,7 @@ Deno.test("stage 5: everybody on the way can read the packet, and sees only who 
   ]);
 });
 
-Deno.test("stage 5: a circuit is built by these cells", () => {
+Deno.test("stage 5: builds a circuit with exactly these cells", () => {
   const onion = new Onion({ hops: 3, network: { random: LOWEST }, firstClient: address(VM) });
   onion.watch();
   onion.listen();
@@ -109,7 +109,7 @@ Deno.test("stage 5: a circuit is built by these cells", () => {
   ]);
 });
 
-Deno.test("stage 5: cells that come twice while a circuit is built make it no shorter", () => {
+Deno.test("stage 5: repeated cells make a circuit no shorter", () => {
   for (let which = 0; which < 12; which++) {
     const onion = new Onion({ hops: 3, network: { random: LOWEST }, firstClient: address(VM) });
     let count = 0;
@@ -121,7 +121,7 @@ Deno.test("stage 5: cells that come twice while a circuit is built make it no sh
   }
 });
 
-Deno.test("stage 5: an answer for another router than was asked is none", () => {
+Deno.test("stage 5: refuses an answer of another router", () => {
   const onion = new Onion({ hops: 3, network: { random: LOWEST }, firstClient: address(VM) });
   const caught = onion.intercept(portOf(1), PROXY, () => onion.listen());
   assert.deepEqual(caught, [cell(0x53, 0x01, NOTHING)]);
@@ -137,7 +137,7 @@ Deno.test("stage 5: an answer for another router than was asked is none", () => 
   onion.assertWorks();
 });
 
-Deno.test("stage 5: an extend cell for nobody, for oneself, for the proxy or backwards is dropped where it is read", () => {
+Deno.test("stage 5: drops an extend cell to an unknown router, itself, the proxy, or back", () => {
   const onion = new Onion({ hops: 1, network: { random: LOWEST } });
   onion.assertWorks();
   const bodies = [
@@ -166,7 +166,7 @@ Deno.test("stage 5: an extend cell for nobody, for oneself, for the proxy or bac
   longer.assertWorks({ sequence: 2 });
 });
 
-Deno.test("stage 5: a packet that comes before the next router has answered is not passed on", () => {
+Deno.test("stage 5: passes no packet on before the next router has answered", () => {
   const onion = new Onion({ hops: 2, network: { random: LOWEST }, firstClient: address(VM) });
   const [answer] = onion.intercept(portOf(2), portOf(1), () => onion.listen());
   const early = cell(0x51, 0x01, packetsOf(pingOf())[0]!);
@@ -176,7 +176,7 @@ Deno.test("stage 5: a packet that comes before the next router has answered is n
   onion.assertWorks();
 });
 
-Deno.test("stage 5: a reply that is for another router's address than this one's is dropped", () => {
+Deno.test("stage 5: drops a reply to another router's address", () => {
   const onion = make();
   onion.assertWorks();
   const [reply] = onion.intercept(portOf(3), portOf(2), () => onion.ping({ sequence: 2 }));
@@ -192,7 +192,7 @@ Deno.test("stage 5: a reply that is for another router's address than this one's
   onion.assertWorks({ sequence: 3 });
 });
 
-Deno.test("stage 5: cells of the sealed dialect and of no dialect are not taken", () => {
+Deno.test("stage 5: drops sealed cells and cells of unknown types", () => {
   const onion = make();
   onion.assertWorks();
   const types = [0x00, 0x50, 0x55, 0x61, 0x62, 0x63, 0x64, 0x65, 0x91, 0x92, 0xff];

@@ -41,7 +41,7 @@ function assertHidden(needles: Readonly<Record<string, Uint8Array>>, crossings: 
 /** The bytes of an address. */
 const octets = (text: string) => Uint8Array.from(text.split("."), Number);
 
-testEach("stage 6: the log of every party for one ping by three hops, line by line", (crypto) => {
+testEach("stage 6: writes the classic logs of every party for one ping", (crypto) => {
   const onion = make(crypto);
   onion.ping();
   assert.deepEqual(onion.lines.proxy, [
@@ -75,7 +75,7 @@ testEach("stage 6: the log of every party for one ping by three hops, line by li
   ]);
 });
 
-testEach("stage 6: nothing of a ping can be seen on any link, in no direction", (crypto) => {
+testEach("stage 6: shows nothing of a ping on any link, both ways", (crypto) => {
   for (const size of [8, 56, 1400, 4000]) {
     const onion = make(crypto, { network: { seed: size } });
     onion.watch();
@@ -110,7 +110,7 @@ testEach("stage 6: nothing of a ping can be seen on any link, in no direction", 
   }
 });
 
-testEach("stage 6: nobody on a link sees which routers come next", (crypto) => {
+testEach("stage 6: hides the next routers from observers of a link", (crypto) => {
   const onion = make(crypto, { firstClient: address(VM) });
   onion.watch();
   onion.listen();
@@ -119,7 +119,7 @@ testEach("stage 6: nobody on a link sees which routers come next", (crypto) => {
   assertHidden({ "router 2": place(2), "router 3": place(3) }, onion.crossed());
 });
 
-testEach("stage 6: no secret ever crosses a link, and whoever has finished with one wipes it", (crypto) => {
+testEach("stage 6: sends no secret over a link, and wipes every secret after use", (crypto) => {
   const witness = new Witness(crypto);
   const onion = make(witness, { firstClient: address(VM) });
   const before = witness.unwiped;
@@ -141,7 +141,7 @@ testEach("stage 6: no secret ever crosses a link, and whoever has finished with 
 });
 
 testEach(
-  "stage 6: only the exit sees the packet, and not from whom; the others see no more than its length",
+  "stage 6: only the exit sees the packet, without its source",
   (crypto) => {
     const witness = new Witness(crypto);
     const onion = make(witness);
@@ -177,7 +177,7 @@ testEach(
   },
 );
 
-testEach("stage 6: a packet in the world is the exit's own", (crypto) => {
+testEach("stage 6: sends packets to the world from the exit's own address", (crypto) => {
   const onion = make(crypto);
   onion.assertWorks({ ttl: 17 });
   const [packets, ...others] = onion.left().toReversed().slice(1);
@@ -188,7 +188,7 @@ testEach("stage 6: a packet in the world is the exit's own", (crypto) => {
 });
 
 testEach(
-  "stage 6: two identical pings look different on every link, and what comes back does, too",
+  "stage 6: makes identical pings look different on every link, both ways",
   (crypto) => {
     const onion = make(crypto);
     onion.assertWorks();
@@ -209,7 +209,7 @@ testEach(
 );
 
 testEach(
-  "stage 6: a cell shrinks by 24 bytes with every hop on its way out, and grows by as much on its way back",
+  "stage 6: shrinks a cell by 24 bytes per hop outward, and grows it homeward",
   (crypto) => {
     for (const hops of [1, 2, 3, 5]) {
       const onion = make(crypto, { routers: 6, hops });
@@ -226,7 +226,7 @@ testEach(
 );
 
 testEach(
-  "stage 6: the counter in front of a layer goes up by one, and no counter comes twice under one key",
+  "stage 6: increments a layer's counter by one, and never repeats it under one key",
   (crypto) => {
     const onion = make(crypto);
     onion.watch();
@@ -252,7 +252,7 @@ testEach(
 );
 
 testEach(
-  "stage 6: circuits share no key and no handshake, even of the same client by the same path",
+  "stage 6: shares no key or handshake between circuits",
   (crypto) => {
     const witness = new Witness(crypto);
     const onion = make(witness, { limits: { lifetime: 1000, draining: 0 } });
@@ -271,7 +271,7 @@ testEach(
 );
 
 testEach(
-  "stage 6: an error from the world is quoted to the client as it sent the packet, and hidden like any other",
+  "stage 6: returns ICMP errors that quote the client's packet, sealed like any other",
   (crypto) => {
     const onion = make(crypto);
     onion.assertWorks();
@@ -285,7 +285,7 @@ testEach(
 );
 
 testEach(
-  "stage 6: an answer that is none is dropped by the proxy, although an exit has sealed it",
+  "stage 6: drops a packet that is not a reply at the proxy, even from an exit",
   (crypto) => {
     const onion = make(crypto, { world: { host: () => "silent" } });
     onion.ping();

@@ -16,17 +16,17 @@ Deno.test("circuit kind: each has the cell types of docs/protocol.md", () => {
   ]);
 });
 
-Deno.test("circuit kind: no cell type but destroy means something in the clear and sealed", () => {
+Deno.test("circuit kind: clear and sealed cells share no type but destroy", () => {
   assert.deepEqual([...plain.cells.intersection(sealed.cells)], [CellType.destroy]);
   assert.deepEqual(direct.cells, plain.cells);
 });
 
-Deno.test("circuit kind: a proxy takes answers to create and extend and what comes back, of every kind", () => {
+Deno.test("circuit kind: created, extended and back cells travel towards the proxy", () => {
   const types = Array.from({ length: 256 }, (_, type) => type).filter(isHomeward);
   assert.deepEqual(types, [0x53, 0x54, 0x63, 0x64, 0x65]);
 });
 
-Deno.test("golden: the longest packet, the link's MTU less every header and every layer", () => {
+Deno.test("circuit kind: the longest packet is the link MTU minus every header and layer", () => {
   const cases: [linkMtu: number, kind: CircuitKindName, hops: number, longest: number][] = [
     // 20 of IPv4, 8 of UDP, 8 of the cell.
     [65_535, "plain", 1, 65_499],

@@ -38,7 +38,7 @@ function asked(build: CircuitBuilder): Uint8Array<ArrayBuffer> {
 
 const take = (build: CircuitBuilder, answer: Uint8Array) => build.take(poisoned(answer));
 
-Deno.test("plain: the first hop is asked to begin, then each is told of the next by address and port", () => {
+Deno.test("circuit builder, plain: sends create to the first hop, then extend with each next hop's endpoint", () => {
   const build = makeBuild([3, 0, 2], "plain");
   assert.deepEqual([build.next, build.awaited], [3, EXTEND_DONE]);
   assert.deepEqual(asked(build), hex("52 000000 00000007"));
@@ -54,7 +54,7 @@ Deno.test("plain: the first hop is asked to begin, then each is told of the next
   assert.equal(build.next, undefined, "built");
 });
 
-Deno.test("plain: an answer that says more than yes is none", () => {
+Deno.test("circuit builder, plain: refuses a created cell with a body", () => {
   const build = makeBuild([0, 1], "plain");
   asked(build);
   assert.equal(take(build, hex("53 000000 00000007 00")), "unexpected-cell");
@@ -62,7 +62,7 @@ Deno.test("plain: an answer that says more than yes is none", () => {
   assert.equal(take(build, hex("53 000000 00000007")), undefined);
 });
 
-Deno.test("sealed, by hand: a handshake with the first hop, and with the second one within the first one's layer", () => {
+Deno.test("circuit builder, sealed: does the second handshake inside the first layer", () => {
   const keys = LINKS.map(() => PROVIDER.generateKeyPair());
   const build = makeBuild([1, 3], "sealed", keys);
   assert.equal(build.awaited, HANDSHAKE);
@@ -87,7 +87,7 @@ Deno.test("sealed, by hand: a handshake with the first hop, and with the second 
   assert.equal(build.next, undefined);
 });
 
-Deno.test("sealed: what is not the hop's own answer is refused, and the build waits as before", () => {
+Deno.test("circuit builder, sealed: refuses a forged answer, and still waits for the genuine one", () => {
   const keys = LINKS.map(() => PROVIDER.generateKeyPair());
   const build = makeBuild([1, 3], "sealed", keys);
   const first = asked(build).slice(8);
@@ -118,14 +118,14 @@ Deno.test("sealed: what is not the hop's own answer is refused, and the build wa
   assert.equal(build.next, 3);
 });
 
-Deno.test("each question is a handshake of its own: two builds by one path have nothing in common", () => {
+Deno.test("circuit builder, sealed: makes a new handshake for every cell", () => {
   const keys = LINKS.map(() => PROVIDER.generateKeyPair());
   const [one, other] = [1, 2].map(() => asked(makeBuild([1], "sealed", keys)));
   assert.notDeepEqual(one, other);
 });
 
 for (const kind of ["plain", "sealed"] as const) {
-  Deno.test(`${kind}: real routers answer, up to five of them`, () => {
+  Deno.test(`circuit builder, ${kind}: builds circuits of one to five real routers`, () => {
     for (let hops = 1; hops <= 5; hops++) {
       const routers = new Routers(5, kind);
       const path = [4, 2, 0, 3, 1].slice(0, hops);

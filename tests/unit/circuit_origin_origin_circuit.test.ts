@@ -35,7 +35,7 @@ function layerPlainly(key: Uint8Array, counter: number, type: number, body: Uint
   return concat(nonce.subarray(4), sealPlainly(key, nonce, Uint8Array.of(type, 0, 0, 0), body));
 }
 
-Deno.test("golden: the last hop's layer is the innermost, the first hop's the outermost, and the header comes before all", () => {
+Deno.test("origin circuit: seals the last hop's layer first, and adds the cell header last", () => {
   const { circuit } = makeCircuit(3);
   for (const counter of [0, 1]) {
     const buffer = poisoned(BODY);
@@ -47,7 +47,7 @@ Deno.test("golden: the last hop's layer is the innermost, the first hop's the ou
   }
 });
 
-Deno.test("golden: what the hops have sealed on its way back comes off again, the first hop's layer first", () => {
+Deno.test("origin circuit: removes the first hop's layer first", () => {
   const { circuit } = makeCircuit(3);
   const onion = [2, 1, 0].reduce((body: Uint8Array, hop) => {
     return layerPlainly(keysOf(hop)[1], 5, returnSealed, body);
@@ -57,7 +57,7 @@ Deno.test("golden: what the hops have sealed on its way back comes off again, th
   assert.deepEqual(buffer.copy(), BODY);
 });
 
-Deno.test("a plain circuit is a header", () => {
+Deno.test("origin circuit: adds only a cell header if there are no layers", () => {
   const circuit = new OriginCircuit(ID, 0, CIRCUIT_KINDS.plain, addressFromBits(0));
   const buffer = poisoned(BODY);
   assert.equal(circuit.seal(buffer, CellType.relayData), true);
@@ -67,7 +67,7 @@ Deno.test("a plain circuit is a header", () => {
   assert.equal(circuit.sent, 0);
 });
 
-Deno.test("every hop takes its own layer off, in order, and adds it on the way back", () => {
+Deno.test("origin circuit: each hop removes its layer outward, and adds it homeward", () => {
   const anyHops = fc.integer({ min: 1, max: 5 });
   fc.assert(fc.property(anyHops, fc.nat(1500), (hops, length) => {
     const { circuit, ends } = makeCircuit(hops);
@@ -89,7 +89,7 @@ Deno.test("every hop takes its own layer off, in order, and adds it on the way b
   }));
 });
 
-Deno.test("what a hop alone has sealed, or sealed in the wrong order, or as another type, is not authentic", () => {
+Deno.test("origin circuit: refuses replies with missing layers, in the wrong order, or of another type", () => {
   const wrong: [what: string, order: readonly number[], type: CellType][] = [
     ["the first hop by itself", [0], returnSealed],
     ["without the last hop", [1, 0], returnSealed],
@@ -105,7 +105,7 @@ Deno.test("what a hop alone has sealed, or sealed in the wrong order, or as anot
   }
 });
 
-Deno.test("each truncation of a cell: too short for its layers, or not authentic", () => {
+Deno.test("origin circuit: refuses each truncation of a cell", () => {
   const { circuit, ends } = makeCircuit(2);
   const buffer = poisoned(BODY);
   for (const end of ends.toReversed()) end.seal(buffer, returnSealed);
@@ -118,7 +118,7 @@ Deno.test("each truncation of a cell: too short for its layers, or not authentic
   assert.equal(circuit.peel(poisoned(whole), returnSealed), "replayed");
 });
 
-Deno.test("the longest packet fits a buffer with all its layers", () => {
+Deno.test("origin circuit: seals the longest packet within one buffer", () => {
   const { circuit } = makeCircuit(5);
   const longest = longestPacket(MAX_PACKET, "sealed", 5);
   const buffer = poisoned(pattern(longest));
@@ -126,7 +126,7 @@ Deno.test("the longest packet fits a buffer with all its layers", () => {
   assert.equal(buffer.length, 65_507, "the longest datagram that UDP takes");
 });
 
-Deno.test("the first hop's key has sealed most: it is what counts", () => {
+Deno.test("origin circuit: counts the cells sealed with the first hop's key", () => {
   const { circuit } = makeCircuit(1);
   circuit.seal(poisoned(BODY), relaySealed);
   circuit.addLayer(new Layer(PROVIDER, { send: pattern(KEY), receive: pattern(KEY, 1) }));
@@ -134,7 +134,7 @@ Deno.test("the first hop's key has sealed most: it is what counts", () => {
   assert.equal(circuit.sent, 2);
 });
 
-Deno.test("a key that may seal no more seals nothing, whichever hop's it is", () => {
+Deno.test("origin circuit: seals nothing once the key of any hop has reached its limit", () => {
   for (const worn of [0, 1, 2]) {
     const circuit = new OriginCircuit(ID, 0, CIRCUIT_KINDS.sealed, addressFromBits(0));
     for (const hop of [0, 1, 2]) {
@@ -147,7 +147,7 @@ Deno.test("a key that may seal no more seals nothing, whichever hop's it is", ()
   }
 });
 
-Deno.test("closed, a circuit has no layers any more", () => {
+Deno.test("origin circuit: can be disposed of twice", () => {
   const { circuit } = makeCircuit(2);
   circuit[Symbol.dispose]();
   assert.equal(circuit.sent, 0);

@@ -14,7 +14,7 @@ const anyNetwork = fc.integer({ min: 1, max: 12 }).chain((count) =>
   fc.record({ count: fc.constant(count), hops: fc.integer({ min: 1, max: count }), seed: fc.nat() })
 );
 
-Deno.test("a path has as many hops as it should, all of them routers that there are, each once", () => {
+Deno.test("path: has the wanted number of distinct routers", () => {
   fc.assert(fc.property(anyNetwork, ({ count, hops, seed }) => {
     const path = choosePath(count, hops, randomFrom(seed));
     assert.equal(path.length, hops);
@@ -23,7 +23,7 @@ Deno.test("a path has as many hops as it should, all of them routers that there 
   }));
 });
 
-Deno.test("every sequence is as likely as any other", () => {
+Deno.test("path: all sequences are equally likely", () => {
   const [count, hops, draws] = [4, 3, 48_000];
   const random = randomFrom(1);
   const times = new Map<string, number>();
@@ -38,12 +38,12 @@ Deno.test("every sequence is as likely as any other", () => {
   assert.ok(squared < 49.7, `chi squared is ${squared}`);
 });
 
-Deno.test("the ends of what may be drawn are routers, too", () => {
+Deno.test("path: handles the smallest and the largest random number", () => {
   assert.deepEqual(choosePath(4, 4, () => 0), [0, 1, 2, 3]);
   assert.deepEqual(choosePath(4, 4, () => 1 - 2 ** -53), [3, 0, 1, 2]);
 });
 
-Deno.test("a router is avoided where there are enough others, and only there", () => {
+Deno.test("path: avoids a router if there are enough others", () => {
   fc.assert(fc.property(anyNetwork, fc.nat(), ({ count, hops, seed }, nth) => {
     const avoid = nth % count;
     const path = choosePath(count, hops, randomFrom(seed), avoid);
@@ -52,7 +52,7 @@ Deno.test("a router is avoided where there are enough others, and only there", (
   }));
 });
 
-Deno.test("a destination that is a router's own address is that router's; any other counts to one", () => {
+Deno.test("path: assigns a destination to the router with that address, otherwise by its number", () => {
   const addresses = ["192.168.201.2", "192.168.202.2", "192.168.203.2", "192.168.204.2"].map(address);
   const cases: [destination: string, router: number][] = [
     ["192.168.201.2", 0],

@@ -160,7 +160,7 @@ function open(options: Options = {}): Rig {
   return rig;
 }
 
-Deno.test("the usual limits: ten minutes to live, as Tor's; half a second to answer; fifteen seconds to try", () => {
+Deno.test("circuit pool: has the documented limits", () => {
   assert.deepEqual(CIRCUIT_LIMITS, {
     lifetime: 600_000,
     answer: 500,
@@ -173,7 +173,7 @@ Deno.test("the usual limits: ten minutes to live, as Tor's; half a second to ans
   });
 });
 
-Deno.test("nothing to trying: a client's first packet begins a circuit, and every packet waits until it is open", () => {
+Deno.test("circuit pool: starts to build at the first packet, and lets packets wait", () => {
   const rig = new Rig();
   assert.equal(rig.pool.deadline, Infinity);
   assert.equal(rig.packet(), "wait");
@@ -188,7 +188,7 @@ Deno.test("nothing to trying: a client's first packet begins a circuit, and ever
   assert.equal(rig.pool.answer(other, 1, answer, 0), "unknown-circuit", "another router's circuit");
 });
 
-Deno.test("trying to open: each answer leads to the next question, and the last one opens the circuit", () => {
+Deno.test("circuit pool: extends at each answer, and opens the circuit at the last", () => {
   const rig = new Rig({ hops: 3 });
   rig.packet();
   const first = rig.sentCells()[0]!.to;
@@ -221,7 +221,7 @@ Deno.test("trying to open: each answer leads to the next question, and the last 
   assert.equal(hops[0], first + 1);
 });
 
-Deno.test("building to pausing: without an answer the circuit is given up, and its id forgotten", () => {
+Deno.test("circuit pool: gives an attempt up without an answer, and forgets its id", () => {
   const rig = new Rig();
   rig.packet();
   rig.sent();
@@ -237,7 +237,7 @@ Deno.test("building to pausing: without an answer the circuit is given up, and i
   assert.deepEqual(rig.counters.snapshot(), { "builds-failed": 1 });
 });
 
-Deno.test("pausing to building: by another circuit, and by a path without the router that was silent", () => {
+Deno.test("circuit pool: avoids the silent router in the next attempt", () => {
   for (let seed = 0; seed < 100; seed++) {
     for (const answers of [0, 1, 2]) {
       const rig = new Rig({ hops: 3, seed });
@@ -254,7 +254,7 @@ Deno.test("pausing to building: by another circuit, and by a path without the ro
   }
 });
 
-Deno.test("trying to gone: pauses double up to two seconds, and fifteen seconds after the first try there is no other", () => {
+Deno.test("circuit pool: doubles pauses up to 2 s, and stops 15 s after the first attempt", () => {
   const rig = new Rig();
   rig.packet();
   const begun: number[] = [];
@@ -270,7 +270,7 @@ Deno.test("trying to gone: pauses double up to two seconds, and fifteen seconds 
   for (let id = 1; id <= 9; id++) assert.ok(!rig.isBuilding(id));
 });
 
-Deno.test("gone, a client may come again: it is tried anew, from the first pause on", () => {
+Deno.test("circuit pool: tries anew for a key whose circuit failed", () => {
   const rig = new Rig();
   rig.packet();
   rig.until(20_000);
@@ -282,7 +282,7 @@ Deno.test("gone, a client may come again: it is tried anew, from the first pause
   assert.equal(rig.pool.deadline, 20_000 + ANSWER + PAUSE);
 });
 
-Deno.test("open to replacing: a circuit that is in use is replaced before it ends, and meanwhile goes on carrying", () => {
+Deno.test("circuit pool: starts to replace a circuit in use, which still carries packets", () => {
   const rig = open();
   rig.until(REPLACE_AT - 1);
   assert.equal(rig.packet(), 1);
@@ -293,7 +293,7 @@ Deno.test("open to replacing: a circuit that is in use is replaced before it end
   assert.equal(rig.pool.deadline, REPLACE_AT + ANSWER);
 });
 
-Deno.test("replacing to open: packets take the new circuit, answers come in by the old one for ten seconds more", () => {
+Deno.test("circuit pool: uses the new circuit, and drains the old one for 10 s", () => {
   const rig = open();
   rig.until(REPLACE_AT - 1).packet();
   rig.until(REPLACE_AT + 10).build(2);
@@ -311,7 +311,7 @@ Deno.test("replacing to open: packets take the new circuit, answers come in by t
   assert.equal(rig.pool.deadline, 2 * REPLACE_AT + 10, "the new one lives as long as the old one did");
 });
 
-Deno.test("replacing, a build that fails is tried again until the circuit's own end", () => {
+Deno.test("circuit pool: repeats a failed replacement until the circuit ends", () => {
   const rig = open();
   rig.until(REPLACE_AT - 1).packet();
   rig.until(LIFETIME - 1);
@@ -320,7 +320,7 @@ Deno.test("replacing, a build that fails is tried again until the circuit's own 
   assert.ok(rig.counters.get("builds-failed") > 20);
 });
 
-Deno.test("replacing to trying: a circuit's time is a promise, and what comes then waits for the next one", () => {
+Deno.test("circuit pool: closes a circuit at the end of its lifetime, replaced or not", () => {
   const rig = open();
   rig.until(REPLACE_AT - 1).packet();
   rig.until(LIFETIME - 1).sent();
@@ -339,7 +339,7 @@ Deno.test("replacing to trying: a circuit's time is a promise, and what comes th
   assert.equal(rig.packet(), building.id);
 });
 
-Deno.test("replacing to trying: the attempt goes on from where it stands, be it a pause or a question", () => {
+Deno.test("circuit pool: continues the attempt when the old circuit closes", () => {
   const cases: [lifetime: number, begun: number][] = [
     // Replaced from 4950 on: given up at 5450, and tried again at 5550, after its end at 5500.
     [5500, 5550],
@@ -360,7 +360,7 @@ Deno.test("replacing to trying: the attempt goes on from where it stands, be it 
   }
 });
 
-Deno.test("open to gone: a circuit that nobody has used in the second half of its life is not missed", () => {
+Deno.test("circuit pool: closes a circuit unused in the second half of its lifetime", () => {
   const rig = open();
   rig.until(LIFETIME / 2).packet();
   rig.until(REPLACE_AT);
@@ -376,7 +376,7 @@ Deno.test("open to gone: a circuit that nobody has used in the second half of it
   assert.deepEqual(used.sent(), ["52 2"]);
 });
 
-Deno.test("open to gone: nobody looked until its time was over, used or not", () => {
+Deno.test("circuit pool: closes a circuit if nobody calls it until its lifetime is over", () => {
   const rig = open();
   rig.until(REPLACE_AT - 1).packet();
   rig.now = LIFETIME;
@@ -385,7 +385,7 @@ Deno.test("open to gone: nobody looked until its time was over, used or not", ()
   assert.equal(rig.packet(), "wait");
 });
 
-Deno.test("a circuit whose key has sealed its share is replaced, however young it is", () => {
+Deno.test("circuit pool: replaces a circuit whose key has sealed its share of cells", () => {
   const routers = new Routers(4, "sealed");
   const rig = new Rig({ kind: "sealed", routers, hops: 1, limits: { cells: 3 } });
   /** Real routers answer what was sent last. */
@@ -408,7 +408,7 @@ Deno.test("a circuit whose key has sealed its share is replaced, however young i
   assert.equal(rig.pool.deadline, DRAINING);
 });
 
-Deno.test("each client has a circuit of its own", () => {
+Deno.test("circuit pool: gives each client a circuit", () => {
   const rig = new Rig();
   rig.packet(ALICE);
   rig.packet(BOB);
@@ -420,7 +420,7 @@ Deno.test("each client has a circuit of its own", () => {
   assert.deepEqual([rig.find(1)!.replyTo, rig.find(2)!.replyTo], [ALICE, BOB]);
 });
 
-Deno.test("no more clients than there may be; who is gone makes room", () => {
+Deno.test("circuit pool: refuses circuits above the limit, and accepts one when another is gone", () => {
   const rig = new Rig({ limits: { circuits: 1 } });
   rig.packet(ALICE);
   assert.equal(rig.packet(BOB), "full");
@@ -430,7 +430,7 @@ Deno.test("no more clients than there may be; who is gone makes room", () => {
   assert.equal(rig.packet(BOB), "wait");
 });
 
-Deno.test("a client that will certainly come has its circuit built before its first packet", () => {
+Deno.test("circuit pool: builds the first client's circuit before its first packet", () => {
   const rig = new Rig({ first: ALICE });
   assert.equal(rig.pool.deadline, -Infinity);
   rig.pool.expire(0);
@@ -440,7 +440,7 @@ Deno.test("a client that will certainly come has its circuit built before its fi
   assert.equal(rig.packet(), 1);
 });
 
-Deno.test("and only once, where its first packet was faster; somebody else's is not in its way", () => {
+Deno.test("circuit pool: builds the first client's circuit only once", () => {
   const fast = new Rig({ first: ALICE });
   fast.packet(ALICE);
   fast.build(1).sent();
@@ -457,7 +457,7 @@ Deno.test("and only once, where its first packet was faster; somebody else's is 
   assert.deepEqual([other.find(1)!.replyTo, other.find(2)!.replyTo], [BOB, ALICE]);
 });
 
-Deno.test("what is no answer is dropped, and changes nothing", () => {
+Deno.test("circuit pool: drops a cell that is not the expected answer", () => {
   const wrong: [what: string, type: number, body: string][] = [
     ["a packet", 0x54, "45"],
     ["a question", EXTEND, ""],
@@ -478,7 +478,7 @@ Deno.test("what is no answer is dropped, and changes nothing", () => {
   }
 });
 
-Deno.test("circuit pool: drops an answer by a circuit that was given up, and knows open circuits from others", () => {
+Deno.test("circuit pool: drops answers on circuits that are open or given up", () => {
   const rig = open();
   assert.equal(rig.hears(1), "unknown-circuit", "open: nothing is being built");
   rig.until(REPLACE_AT - 1).packet();
@@ -492,7 +492,7 @@ Deno.test("circuit pool: drops an answer by a circuit that was given up, and kno
   assert.ok(rig.find(3));
 });
 
-Deno.test("the end of all: every hop of every circuit is told, be it open, draining or half built", () => {
+Deno.test("circuit pool: tears down open, draining and half-built circuits", () => {
   const rig = open();
   rig.until(REPLACE_AT - 1).packet();
   rig.until(REPLACE_AT).build(2);
@@ -504,7 +504,7 @@ Deno.test("the end of all: every hop of every circuit is told, be it open, drain
   for (const id of [1, 2, 3]) assert.ok(!rig.find(id) && !rig.isBuilding(id));
 });
 
-Deno.test("whatever happens in whatever order, each circuit is ended once and none is left behind", () => {
+Deno.test("circuit pool: tears down every circuit exactly once, in any order of events", () => {
   const step = fc.oneof(
     {
       weight: 4,
@@ -556,7 +556,7 @@ Deno.test("whatever happens in whatever order, each circuit is ended once and no
   );
 });
 
-Deno.test("circuit pool: direct circuits are open from the start, one for each router", () => {
+Deno.test("circuit pool: has one open direct circuit for each router from the start", () => {
   const rig = new Rig({ kind: "direct", hops: 1, keyOf: () => 0 });
   assert.equal(rig.pool.deadline, Infinity);
   assert.equal(rig.packet(), 1);
@@ -569,7 +569,7 @@ Deno.test("circuit pool: direct circuits are open from the start, one for each r
   assert.equal(rig.pool.find(0, 5), undefined);
 });
 
-Deno.test("circuit pool: direct circuits are never built and never end", () => {
+Deno.test("circuit pool: never builds or tears down a direct circuit", () => {
   const rig = new Rig({ kind: "direct", hops: 1, keyOf: () => 2, first: ALICE });
   rig.pool.expire(1e9);
   assert.equal(rig.packet(), 3);
@@ -579,7 +579,7 @@ Deno.test("circuit pool: direct circuits are never built and never end", () => {
   assert.deepEqual(rig.sent(), [], "no router is told");
 });
 
-Deno.test("circuit pool: takes any key, and one client's packets may have several circuits", () => {
+Deno.test("circuit pool: accepts any key, so one client can have several circuits", () => {
   const rig = new Rig({ keyOf: (packet) => `${formatIp(packet.source)} ${formatIp(packet.destination)}` });
   rig.packet(ALICE, "18.9.22.69");
   rig.packet(ALICE, "18.9.22.70");

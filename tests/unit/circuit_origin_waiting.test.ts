@@ -5,7 +5,7 @@ import { addressFromBits } from "../../src/ip/address.ts";
 
 const [ALICE, BOB] = [0x0a00_020f, 0x0a00_0210];
 
-Deno.test("what has waited comes out in order, for each client by itself, and once", () => {
+Deno.test("waiting room: returns the packets of each key once, in order", () => {
   const room = new WaitingRoom();
   for (const [client, bytes] of [[ALICE, "01"], [BOB, "02"], [ALICE, "03"], [ALICE, ""]] as const) {
     assert.equal(room.add(addressFromBits(client), poisoned(hex(bytes))), true);
@@ -16,7 +16,7 @@ Deno.test("what has waited comes out in order, for each client by itself, and on
   assert.deepEqual(room.take(addressFromBits(0)), [], "somebody who was never here");
 });
 
-Deno.test("a packet waits as a copy: its buffer is used again", () => {
+Deno.test("waiting room: copies packets", () => {
   const room = new WaitingRoom();
   const buffer = poisoned(hex("01 02"));
   room.add(addressFromBits(ALICE), buffer);
@@ -24,7 +24,7 @@ Deno.test("a packet waits as a copy: its buffer is used again", () => {
   assert.deepEqual(room.take(addressFromBits(ALICE)), [hex("01 02")]);
 });
 
-Deno.test("256 packets may wait, whoever's they are; who leaves makes room", () => {
+Deno.test("waiting room: holds 256 packets of all keys together", () => {
   const room = new WaitingRoom();
   for (let packet = 0; packet < 256; packet++) {
     assert.equal(room.add(addressFromBits(packet % 2 === 0 ? ALICE : BOB), poisoned(hex("00"), 1)), true);
@@ -42,7 +42,7 @@ Deno.test("256 packets may wait, whoever's they are; who leaves makes room", () 
   assert.equal(room.add(addressFromBits(ALICE), poisoned(hex("00"))), false);
 });
 
-Deno.test("1 MiB may wait, to the byte", () => {
+Deno.test("waiting room: holds exactly 1 MiB", () => {
   const room = new WaitingRoom();
   for (let packet = 0; packet < 16; packet++) {
     assert.equal(room.add(addressFromBits(ALICE), poisoned(pattern(65_535))), true);

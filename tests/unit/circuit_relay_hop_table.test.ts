@@ -19,7 +19,7 @@ function add(table: HopTable, neighbour: number, id: number, now = 0) {
   return table.add(neighbour, id, undefined, now);
 }
 
-Deno.test("a circuit is found from both sides, by the neighbour and the id on the link to it", () => {
+Deno.test("hop table: finds a circuit from both sides, by neighbour and id", () => {
   const hops = table();
   const circuit = add(hops, PROXY, 0x01);
   assert.equal(hops.incoming(PROXY, 0x01), circuit);
@@ -36,14 +36,14 @@ Deno.test("a circuit is found from both sides, by the neighbour and the id on th
   assert.equal(hops.incoming(PROXY, 0x01), circuit, "still");
 });
 
-Deno.test("one id on several links is several circuits", () => {
+Deno.test("hop table: keeps circuits apart that have one id on several links", () => {
   const hops = table();
   const circuits = [PROXY, ONE, TWO].map((neighbour) => add(hops, neighbour, 0x101));
   assert.deepEqual([PROXY, ONE, TWO].map((neighbour) => hops.incoming(neighbour, 0x101)), circuits);
   assert.equal(hops.size, 3);
 });
 
-Deno.test("every circuit has a handle of its own, and none gets one that another has had", () => {
+Deno.test("hop table: never gives a handle twice", () => {
   const hops = table();
   const first = add(hops, PROXY, 0x01);
   hops.remove(first);
@@ -54,7 +54,7 @@ Deno.test("every circuit has a handle of its own, and none gets one that another
   assert.equal(hops.byHandle(first.handle), undefined);
 });
 
-Deno.test("a circuit that is removed is gone from both sides, and its keys with it", () => {
+Deno.test("hop table: removes a circuit from both sides, and wipes its keys", () => {
   const hops = table();
   const [send, receive] = [pattern(KEY, 1), pattern(KEY, 2)];
   const layer = new Layer(PROVIDER, { send, receive });
@@ -67,13 +67,13 @@ Deno.test("a circuit that is removed is gone from both sides, and its keys with 
   assert.throws(() => layer.seal(poisoned(), 0x64), "a key that has been wiped seals nothing");
 });
 
-Deno.test("ids on a link outwards are the router's own, and none is taken that is in use", () => {
+Deno.test("hop table: chooses free ids with the router's number", () => {
   const hops = table();
   const circuits = [0x01, 0x02, 0x03].map((id) => add(hops, PROXY, id));
   assert.deepEqual(circuits.map((circuit) => hops.extend(circuit, TWO).id), [0x301, 0x302, 0x303]);
 });
 
-Deno.test("a table is full when it holds as many as it may, fixed ones too", () => {
+Deno.test("hop table: is full at its limit, direct circuits included", () => {
   const hops = table(2);
   hops.addDirect(PROXY, 0x01);
   assert.equal(hops.isFull, false);
@@ -84,7 +84,7 @@ Deno.test("a table is full when it holds as many as it may, fixed ones too", () 
   assert.deepEqual(HOP_LIMITS, { circuits: 4096, idle: 660_000 });
 });
 
-Deno.test("hop table: forgets a circuit that has been idle as long as it may, and no other", () => {
+Deno.test("hop table: removes a circuit that has been idle too long", () => {
   const hops = table();
   assert.equal(hops.deadline, Infinity);
   const used = add(hops, PROXY, 0x01, 0);
@@ -104,7 +104,7 @@ Deno.test("hop table: forgets a circuit that has been idle as long as it may, an
   assert.equal(hops.deadline, Infinity, "and then there is nothing to look at");
 });
 
-Deno.test("to the millisecond: idle is as long as the limit, and not a moment less", () => {
+Deno.test("hop table: removes an idle circuit on the exact millisecond", () => {
   for (const [now, left] of [[IDLE + 99, 1], [IDLE + 100, 0]] as const) {
     const hops = table();
     add(hops, PROXY, 0x01, 0).usedAt = 100;
@@ -113,7 +113,7 @@ Deno.test("to the millisecond: idle is as long as the limit, and not a moment le
   }
 });
 
-Deno.test("hop table: never forgets a circuit that is fixed", () => {
+Deno.test("hop table: never removes a direct circuit", () => {
   const hops = table();
   hops.addDirect(PROXY, 0x01);
   assert.equal(hops.deadline, Infinity);
@@ -123,7 +123,7 @@ Deno.test("hop table: never forgets a circuit that is fixed", () => {
   assert.equal(hops.deadline, Infinity);
 });
 
-Deno.test("agrees with a plain list, whatever happens in whatever order", () => {
+Deno.test("hop table: agrees with a plain list in any order of events", () => {
   interface Plain {
     readonly circuit: HopCircuit;
     readonly previous: number;

@@ -13,7 +13,7 @@ function place(text: Uint8Array, start: number): Uint8Array<ArrayBuffer> {
   return concat(new Uint8Array(start).fill(0xa5), text, new Uint8Array(TAG + 7).fill(0xa5));
 }
 
-Deno.test("the plain reference: the two examples of RFC 8439", () => {
+Deno.test("plain AEAD: matches the two examples of RFC 8439", () => {
   const sunscreen = new TextEncoder().encode(
     "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it.",
   );
@@ -57,7 +57,7 @@ Deno.test("the plain reference: the two examples of RFC 8439", () => {
   );
 });
 
-testEach("seals as the plain reference, in place, wherever it lies, and opens it again", (provider) => {
+testEach("AEAD: seals like the plain reference, in place, at any offset, and opens it", (provider) => {
   const anyCounter = fc.oneof(
     fc.nat(300),
     fc.maxSafeNat(),
@@ -88,7 +88,7 @@ testEach("seals as the plain reference, in place, wherever it lies, and opens it
   ));
 });
 
-Deno.test("all providers agree on long packets", () => {
+Deno.test("AEAD: all providers agree on long packets", () => {
   const key = pattern(KEY, 5);
   for (const length of [1400, 16_000, 65_535]) {
     const sealed = AVAILABLE.map((provider) => {
@@ -101,7 +101,7 @@ Deno.test("all providers agree on long packets", () => {
   }
 });
 
-testEach("one bit of key, counter, additional data, ciphertext or tag makes it a forgery", (provider) => {
+testEach("AEAD: detects one changed bit of key, counter, additional data, ciphertext or tag", (provider) => {
   const [key, additional, counter] = [pattern(KEY), hex("61000000"), 77];
   const sealed = sealPlainly(key, nonceOf(counter), additional, hex("01020304"));
   const opens = (
@@ -129,7 +129,7 @@ testEach("one bit of key, counter, additional data, ciphertext or tag makes it a
   assert.equal(opens({ bytes: sealed.slice(0, -1) }), false);
 });
 
-testEach("after a forgery the key goes on working, and in both directions by turns", (provider) => {
+testEach("AEAD: still works after a forgery, in alternating directions", (provider) => {
   using aead = provider.aead(pattern(KEY));
   for (let counter = 0; counter < 5; counter++) {
     const bytes = place(pattern(9, counter), 3);
@@ -140,7 +140,7 @@ testEach("after a forgery the key goes on working, and in both directions by tur
   }
 });
 
-testEach("two keys in turn do not get into each other's way", (provider) => {
+testEach("AEAD: keeps two keys apart that are used by turns", (provider) => {
   const keys = [pattern(KEY, 1), pattern(KEY, 2)];
   const aeads = keys.map((key) => provider.aead(key));
   for (let counter = 0; counter < 4; counter++) {
@@ -155,7 +155,7 @@ testEach("two keys in turn do not get into each other's way", (provider) => {
   for (const aead of aeads) aead[Symbol.dispose]();
 });
 
-testEach("what lies outside the array is refused before anything is written", (provider) => {
+testEach("AEAD: refuses a range outside the array before it writes", (provider) => {
   using aead = provider.aead(pattern(KEY));
   const bytes = pattern(64);
   const before = bytes.slice();
@@ -179,7 +179,7 @@ testEach("what lies outside the array is refused before anything is written", (p
   assert.deepEqual(bytes, before);
 });
 
-testEach("a key has 32 bytes, and is of no use once it is wiped", (provider) => {
+testEach("AEAD: takes 32-byte keys, and fails once the key is wiped", (provider) => {
   for (const length of [0, KEY - 1, KEY + 1]) assert.throws(() => provider.aead(pattern(length)), RangeError);
   const key = pattern(KEY);
   const aead = provider.aead(key);
@@ -190,7 +190,7 @@ testEach("a key has 32 bytes, and is of no use once it is wiped", (provider) => 
   assert.throws(() => aead.open(pattern(32), 0, 32, 0, NO_BYTES), /wiped/);
 });
 
-testEach("what a packet needs is the caller's: key and bytes may change between calls", (provider) => {
+testEach("AEAD: lets the caller change key and bytes between calls", (provider) => {
   const key = pattern(KEY);
   using aead = provider.aead(key);
   key.fill(0);

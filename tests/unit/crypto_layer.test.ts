@@ -37,7 +37,7 @@ function peeled(layer: Layer, bytes: Uint8Array, type = OUT): Uint8Array | strin
   return fault;
 }
 
-testEach("golden: counter, ciphertext and tag, by the plain reference", (provider) => {
+testEach("layer: adds counter, ciphertext and tag like the plain reference", (provider) => {
   const [proxy] = ends(provider);
   for (let counter = 0; counter < 300; counter++) {
     const bytes = sealed(proxy);
@@ -49,7 +49,7 @@ testEach("golden: counter, ciphertext and tag, by the plain reference", (provide
   assert.equal(proxy.sent, 300);
 });
 
-testEach("put on and taken off in place, with not a byte touched outside", (provider) => {
+testEach("layer: seals and peels in place, and touches no other byte", (provider) => {
   const [proxy, hop] = ends(provider);
   fc.assert(fc.property(fc.nat(1500), fc.constantFrom(OUT, BACK), (length, type) => {
     const packet = pattern(length);
@@ -65,7 +65,7 @@ testEach("put on and taken off in place, with not a byte touched outside", (prov
   }));
 });
 
-Deno.test("both directions, by turns", () => {
+Deno.test("layer: works in both directions by turns", () => {
   const [proxy, hop] = ends();
   for (let turn = 0; turn < 3; turn++) {
     assert.deepEqual(peeled(hop, sealed(proxy)), BODY);
@@ -74,7 +74,7 @@ Deno.test("both directions, by turns", () => {
   assert.deepEqual([proxy.sent, hop.sent], [3, 3]);
 });
 
-testEach("every bit of a short cell counts", (provider) => {
+testEach("layer: detects every flipped bit of a short cell", (provider) => {
   const [proxy, hop] = ends(provider);
   const bytes = sealed(proxy);
   for (let bit = 0; bit < 8 * bytes.length; bit++) {
@@ -83,7 +83,7 @@ testEach("every bit of a short cell counts", (provider) => {
   assert.deepEqual(peeled(hop, bytes), BODY, "and no forgery has moved the window");
 });
 
-Deno.test("each truncation: too short to be one, or forged", () => {
+Deno.test("layer: refuses each truncation", () => {
   const [proxy, hop] = ends();
   const bytes = sealed(proxy);
   for (let length = 0; length < bytes.length; length++) {
@@ -94,14 +94,14 @@ Deno.test("each truncation: too short to be one, or forged", () => {
   assert.deepEqual(peeled(hop, bytes), BODY);
 });
 
-Deno.test("a layer around nothing is a layer", () => {
+Deno.test("layer: seals an empty body", () => {
   const [proxy, hop] = ends();
   const bytes = sealed(proxy, hex(""));
   assert.equal(bytes.length, LAYER_OVERHEAD);
   assert.deepEqual(peeled(hop, bytes), hex(""));
 });
 
-Deno.test("a cell that comes again is replayed, and so is one that is too old", () => {
+Deno.test("layer: refuses a repeated cell, and one that is too old", () => {
   const [proxy, hop] = ends();
   const [first, second, third] = [sealed(proxy), sealed(proxy), sealed(proxy)];
   assert.deepEqual(peeled(hop, third), BODY);
@@ -112,7 +112,7 @@ Deno.test("a cell that comes again is replayed, and so is one that is too old", 
   assert.equal(peeled(hop, second), "replayed", "it never came, but is out of the window");
 });
 
-Deno.test("a forged counter, however high, does not move the window", () => {
+Deno.test("layer: does not move the window for a forged counter", () => {
   const [proxy, hop] = ends();
   const bytes = sealed(proxy);
   for (const counter of ["0010000000000000", "ffffffff00000000", "0000000000000100", "ffffffffffffffff"]) {
@@ -121,13 +121,13 @@ Deno.test("a forged counter, however high, does not move the window", () => {
   assert.deepEqual(peeled(hop, bytes), BODY);
 });
 
-Deno.test("one's own cell, sent back, is forged: each direction has its key", () => {
+Deno.test("layer: refuses its own cell, because each direction has its key", () => {
   const [proxy, hop] = ends();
   assert.equal(peeled(proxy, sealed(proxy)), "forged");
   assert.equal(peeled(hop, sealed(hop)), "forged");
 });
 
-Deno.test("the type is authenticated, and another circuit's key opens nothing", () => {
+Deno.test("layer: refuses another type, and the cell of another circuit", () => {
   const [proxy, hop] = ends();
   const bytes = sealed(proxy);
   for (let type = 0; type < 256; type++) {
@@ -137,7 +137,7 @@ Deno.test("the type is authenticated, and another circuit's key opens nothing", 
   assert.deepEqual(peeled(hop, bytes), BODY);
 });
 
-testEach("five layers, one within the other, peeled hop by hop", (provider) => {
+testEach("layer: nests five deep, peeled hop by hop", (provider) => {
   const path = Array.from(
     { length: 5 },
     (_, hop) => ends(provider, pattern(KEY, hop), pattern(KEY, 100 + hop)),
@@ -164,7 +164,7 @@ testEach("five layers, one within the other, peeled hop by hop", (provider) => {
   assert.deepEqual(buffer.copy(), packet);
 });
 
-Deno.test("a buffer without room is refused, and no counter is used up", () => {
+Deno.test("layer: refuses a buffer without room, and uses no counter", () => {
   const [proxy, hop] = ends();
   const buffer = new PacketBuffer();
   const longest = MAX_PACKET - TAG;
@@ -187,7 +187,7 @@ Deno.test("a buffer without room is refused, and no counter is used up", () => {
   assert.equal(buffer.start, 0);
 });
 
-Deno.test("a layer that has sealed as often as it may leaves the buffer alone, and peels on", () => {
+Deno.test("layer: leaves the buffer alone at its limit, and still peels", () => {
   const [, hop] = ends();
   const proxy = new Layer(PROVIDER, { send: FORTH_KEY, receive: BACK_KEY }, 2);
   for (let count = 0; count < 2; count++) assert.deepEqual(peeled(hop, sealed(proxy)), BODY);
@@ -200,7 +200,7 @@ Deno.test("a layer that has sealed as often as it may leaves the buffer alone, a
   assert.deepEqual(peeled(proxy, sealed(hop)), BODY);
 });
 
-Deno.test("a layer that is gone seals and peels no more", () => {
+Deno.test("layer: neither seals nor peels once disposed of", () => {
   const [proxy, hop] = ends();
   const bytes = sealed(proxy);
   for (const layer of [proxy, hop]) layer[Symbol.dispose]();

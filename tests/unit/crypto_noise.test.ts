@@ -24,7 +24,7 @@ function sealWith(provider: CryptoProvider, key: Uint8Array<ArrayBuffer>, counte
   return bytes;
 }
 
-testEach("the vectors of cacophony, with their transport messages", (provider) => {
+testEach("handshake: matches the cacophony vectors, with their transport messages", (provider) => {
   assert.ok(file.vectors.length > 0);
   for (const vector of file.vectors) {
     assert.equal(vector.protocol_name, "Noise_NK_25519_ChaChaPoly_SHA256");
@@ -62,14 +62,14 @@ testEach("the vectors of cacophony, with their transport messages", (provider) =
   }
 });
 
-Deno.test("messages without a payload have 48 bytes", () => {
+Deno.test("handshake: messages without payload have 48 bytes", () => {
   assert.equal(HANDSHAKE_OVERHEAD, 48);
   const { initiation, response } = handshake(PROVIDER);
   assert.equal(initiation.message.length, HANDSHAKE_OVERHEAD);
   assert.equal(response.message.length, HANDSHAKE_OVERHEAD);
 });
 
-Deno.test("any provider at one end, any at the other", () => {
+Deno.test("handshake: works between any two providers", () => {
   for (const initiator of AVAILABLE) {
     for (const responder of AVAILABLE) {
       const { initiation, response } = handshake(initiator, responder);
@@ -82,7 +82,7 @@ Deno.test("any provider at one end, any at the other", () => {
   }
 });
 
-Deno.test("payloads travel in both directions", () => {
+Deno.test("handshake: carries payloads in both directions", () => {
   const keys = PROVIDER.generateKeyPair();
   const [question, answer] = [pattern(500), pattern(300, 1)];
   const options = { prologue: PROLOGUE };
@@ -93,7 +93,7 @@ Deno.test("payloads travel in both directions", () => {
   assert.deepEqual(initiation.finish(response.message)?.payload, answer);
 });
 
-Deno.test("every bit of the first message counts, and its length", () => {
+Deno.test("handshake: refuses a first message with a flipped bit or another length", () => {
   const { keys, initiation } = handshake(PROVIDER);
   const answers = (message: Uint8Array<ArrayBuffer>) =>
     respond(PROVIDER, { keys, prologue: PROLOGUE }, message);
@@ -108,7 +108,7 @@ Deno.test("every bit of the first message counts, and its length", () => {
   assert.notEqual(answers(message), undefined);
 });
 
-Deno.test("every bit of the second message counts, and its length; what is refused changes nothing", () => {
+Deno.test("handshake: refuses a second message with a flipped bit or another length, and still waits", () => {
   const { initiation, response } = handshake(PROVIDER);
   const { message } = response;
   for (let bit = 0; bit < 8 * message.length; bit++) {
@@ -123,7 +123,7 @@ Deno.test("every bit of the second message counts, and its length; what is refus
   assert.deepEqual(initiation.finish(message)?.send, response.receive);
 });
 
-Deno.test("another prologue, another static key and another handshake are refused", () => {
+Deno.test("handshake: refuses another prologue, static key, or handshake", () => {
   const { keys, initiation, response } = handshake(PROVIDER);
   const another = handshake(PROVIDER);
   assert.equal(respond(PROVIDER, { keys, prologue: hex("0251") }, initiation.message), undefined);
@@ -132,14 +132,14 @@ Deno.test("another prologue, another static key and another handshake are refuse
   assert.notDeepEqual(response.handshakeHash, another.response.handshakeHash);
 });
 
-Deno.test("a first message that comes again is answered with other keys", () => {
+Deno.test("handshake: answers a repeated first message with other keys", () => {
   const { keys, initiation, response } = handshake(PROVIDER);
   const again = respond(PROVIDER, { keys, prologue: PROLOGUE }, initiation.message)!;
   assert.notDeepEqual(again.message, response.message);
   assert.notDeepEqual(again.send, response.send);
 });
 
-Deno.test("a public key that leads to zero is no router's, and no proxy's", () => {
+Deno.test("handshake: refuses public keys that lead to a zero secret", () => {
   const zero = new Uint8Array(32);
   assert.throws(() => initiate(PROVIDER, { remoteStatic: zero, prologue: PROLOGUE }), WireError);
   const keys = PROVIDER.generateKeyPair();
@@ -149,7 +149,7 @@ Deno.test("a public key that leads to zero is no router's, and no proxy's", () =
   );
 });
 
-Deno.test("a handshake ends once: by its reply, or because it was given up", () => {
+Deno.test("handshake: ends once, by its reply or when disposed of", () => {
   const { initiation, response } = handshake(PROVIDER);
   assert.notEqual(initiation.finish(response.message), undefined);
   assert.equal(initiation.finish(response.message), undefined);
@@ -159,7 +159,7 @@ Deno.test("a handshake ends once: by its reply, or because it was given up", () 
   assert.equal(given.initiation.finish(given.response.message), undefined);
 });
 
-Deno.test("what is secret is wiped after use, and what belongs to the caller is left alone", () => {
+Deno.test("handshake: wipes its secrets after use, and leaves the caller's alone", () => {
   const zero = new Uint8Array(32);
   const [mine, theirs]: [KeyPair, KeyPair] = [PROVIDER.generateKeyPair(), PROVIDER.generateKeyPair()];
   const keys = PROVIDER.generateKeyPair();

@@ -5,7 +5,7 @@ import { ExitCode, OperatorError } from "../../src/errors.ts";
 import { PROVIDER, testEach } from "../support/crypto.ts";
 import { hex, pattern } from "../support/packets.ts";
 
-testEach("X25519: the examples of RFC 7748", (provider) => {
+testEach("provider: X25519 matches the examples of RFC 7748", (provider) => {
   // §5.2
   const products: [scalar: string, u: string, product: string][] = [
     [
@@ -45,7 +45,7 @@ function iterated(provider: CryptoProvider, times: number): Uint8Array {
   return k;
 }
 
-testEach("X25519, iterated as in RFC 7748 §5.2: once, and a thousand times", (provider) => {
+testEach("provider: X25519 matches RFC 7748 §5.2, once and after a thousand iterations", (provider) => {
   const results: [times: number, k: string][] = [
     [1, "422c8e7a6227d7bca1350b3e2bb7279f 7897b87bb6854b783c60e80311ae3079"],
     [1000, "684cf59ba83309552800ef566f2f4d3c 1c3887c49360e3875f2eb94d99532c51"],
@@ -53,7 +53,7 @@ testEach("X25519, iterated as in RFC 7748 §5.2: once, and a thousand times", (p
   for (const [times, k] of results) assert.deepEqual(iterated(provider, times), hex(k));
 });
 
-testEach("X25519: public keys that lead to zero are refused", (provider) => {
+testEach("provider: X25519 refuses public keys that lead to zero", (provider) => {
   const { privateKey } = provider.generateKeyPair();
   // Points of order 1, 2, 4 and 8, and 0 and 1 once more with the prime added, which RFC 7748 §5 takes as them.
   const points = [
@@ -74,7 +74,7 @@ testEach("X25519: public keys that lead to zero are refused", (provider) => {
   }
 });
 
-testEach("new key pairs differ, fit together, and agree with one another", (provider) => {
+testEach("provider: makes different key pairs that agree with each other", (provider) => {
   const [mine, theirs] = [provider.generateKeyPair(), provider.generateKeyPair()];
   assert.notDeepEqual(mine.privateKey, theirs.privateKey);
   assert.deepEqual(provider.publicKeyOf(mine.privateKey), mine.publicKey);
@@ -83,7 +83,7 @@ testEach("new key pairs differ, fit together, and agree with one another", (prov
   assert.deepEqual(provider.sharedSecret(theirs.privateKey, mine.publicKey), secret);
 });
 
-testEach("keys of another length are refused", (provider) => {
+testEach("provider: refuses keys of another length", (provider) => {
   const { privateKey, publicKey } = provider.generateKeyPair();
   for (const length of [0, KEY - 1, KEY + 1]) {
     assert.throws(() => provider.publicKeyOf(pattern(length)), RangeError);
@@ -92,7 +92,7 @@ testEach("keys of another length are refused", (provider) => {
   }
 });
 
-testEach("SHA-256 of nothing, and of FIPS 180-4's abc", (provider) => {
+testEach("provider: SHA-256 matches FIPS 180-4", (provider) => {
   assert.deepEqual(
     provider.sha256(hex("")),
     hex("e3b0c44298fc1c149afbf4c8996fb924 27ae41e4649b934ca495991b7852b855"),
@@ -103,7 +103,7 @@ testEach("SHA-256 of nothing, and of FIPS 180-4's abc", (provider) => {
   );
 });
 
-testEach("HMAC-SHA-256: RFC 4231, the first two examples, and nothing with no key", (provider) => {
+testEach("provider: HMAC-SHA-256 matches RFC 4231, and accepts an empty key", (provider) => {
   const text = (words: string) => new TextEncoder().encode(words);
   const cases: [key: Uint8Array<ArrayBuffer>, data: Uint8Array<ArrayBuffer>, hash: string][] = [
     // §4.2
@@ -123,7 +123,7 @@ testEach("HMAC-SHA-256: RFC 4231, the first two examples, and nothing with no ke
   for (const [key, data, hash] of cases) assert.deepEqual(provider.hmacSha256(key, data), hex(hash));
 });
 
-testEach("what it returns is the caller's own", (provider) => {
+testEach("provider: returns arrays that belong to the caller", (provider) => {
   const results = () => [provider.sha256(hex("01")), provider.hmacSha256(hex("01"), hex("02"))];
   const [first, second] = [results(), results()];
   for (const each of first) each.fill(0);
@@ -131,14 +131,14 @@ testEach("what it returns is the caller's own", (provider) => {
   for (const each of results()) assert.equal(each.buffer.byteLength, each.length, "memory of its own");
 });
 
-Deno.test("the fastest is chosen, once", async () => {
+Deno.test("provider: chooses the fastest library, once", async () => {
   const [first, second] = await Promise.all([chooseProvider(), chooseProvider()]);
   assert.equal(first, second);
   assert.equal(first.name, PROVIDER.name);
   assert.match(first.version, /^(Deno )?\d+\.\d+\.\d+/);
 });
 
-Deno.test("where none can be had, the operator is told what to install", async () => {
+Deno.test("provider: tells the operator what to install if no library works", async () => {
   await assert.rejects(findProvider([]), (error) => {
     assert.ok(error instanceof OperatorError);
     assert.equal(error.remedy, "install libssl3");

@@ -9,9 +9,9 @@ function take(window: ReplayWindow, counter: number): boolean {
   return isFresh;
 }
 
-Deno.test("the window has 8128 counters", () => assert.equal(REPLAY_WINDOW, 8128));
+Deno.test("replay window: covers 8128 counters", () => assert.equal(REPLAY_WINDOW, 8128));
 
-Deno.test("the edges of the window, one after the other", () => {
+Deno.test("replay window: accepts and rejects counters at every edge of the window", () => {
   const W = REPLAY_WINDOW;
   const FAR = 2 ** 48;
   const steps: [number: number, counter: number, isFresh: boolean, why: string][] = [
@@ -62,7 +62,7 @@ Deno.test("the edges of the window, one after the other", () => {
   }
 });
 
-Deno.test("a whole window forwards, backwards, and with its first one last", () => {
+Deno.test("replay window: accepts a whole window in any order, each counter once", () => {
   const forwards = Array.from({ length: REPLAY_WINDOW }, (_, counter) => counter);
   for (const order of [forwards, forwards.toReversed(), [...forwards.slice(1), 0]]) {
     const window = new ReplayWindow();
@@ -71,7 +71,7 @@ Deno.test("a whole window forwards, backwards, and with its first one last", () 
   }
 });
 
-Deno.test("to ask changes nothing", () => {
+Deno.test("replay window: does not change when asked", () => {
   const window = new ReplayWindow();
   window.accept(5);
   for (let round = 0; round < 2; round++) {
@@ -81,7 +81,7 @@ Deno.test("to ask changes nothing", () => {
   }
 });
 
-Deno.test("the same as a set that forgets nothing, for any order of counters", () => {
+Deno.test("replay window: agrees with a set that forgets nothing", () => {
   const near = fc.integer({ min: -9000, max: 200 }).map((step) => (top: number) => top + step);
   const ahead = fc.integer({ min: 1, max: 20_000 }).map((step) => (top: number) => top + step);
   const edge = fc.constantFrom(

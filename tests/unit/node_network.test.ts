@@ -25,7 +25,7 @@ function network(circuits: CircuitPlan, linkMtu = 65_535): Network {
   };
 }
 
-Deno.test("everybody agrees on who is whose neighbour: the proxy comes first, then the others in order", () => {
+Deno.test("network: lists the proxy and then the other routers as a router's neighbours", () => {
   for (const number of [1, 2, 3]) {
     const config = routerConfig(network(SEALED), number);
     const others = [1, 2, 3].filter((other) => other !== number);
@@ -59,7 +59,7 @@ Deno.test("network: proxy and routers agree on the kind of built circuits, which
   }
 });
 
-Deno.test("the longest packet follows from the links and the hops, and nothing longer comes back to the tunnel", () => {
+Deno.test("network: limits replies to the longest packet and the TUN MTU", () => {
   const cases: [circuits: CircuitPlan, linkMtu: number, longest: number, back: number][] = [
     [DIRECT, 65_535, 65_499, 1500],
     [DIRECT, 1500, 1464, 1464],
@@ -74,7 +74,7 @@ Deno.test("the longest packet follows from the links and the hops, and nothing l
   }
 });
 
-Deno.test("who refuses aloud is told by whom", () => {
+Deno.test("network: passes the address for ICMP errors to the proxy", () => {
   assert.equal(proxyConfig(network(SEALED), address("10.5.51.1")).refuseAs, address("10.5.51.1"));
   assert.ok(!("refuseAs" in proxyConfig(network(SEALED))));
 });

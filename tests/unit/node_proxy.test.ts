@@ -73,7 +73,7 @@ function cell(packet: Uint8Array, type: number = CellType.returnData, circuit = 
 const REQUEST = ipv4({}, echo({ data: pattern(56) }));
 const REPLY = ipv4({ source: PEER, destination: HOST }, echo({ type: 0, data: pattern(56) }));
 
-Deno.test("a ping goes out as one cell, as it is, and is logged", () => {
+Deno.test("proxy: sends a ping unchanged in one cell, and logs it", () => {
   const proxy = makeProxy();
   proxy.fromTun(REQUEST);
   assert.deepEqual(proxy.toRouter, [concat(hex("51 000000 00000001"), REQUEST)]);
@@ -84,7 +84,7 @@ Deno.test("a ping goes out as one cell, as it is, and is logged", () => {
   ]);
 });
 
-Deno.test("its answer goes to the host, as it is, and is logged", () => {
+Deno.test("proxy: sends the reply unchanged to the host, and logs it", () => {
   const proxy = makeProxy();
   proxy.fromLink(cell(REPLY));
   assert.deepEqual(proxy.toTun, [REPLY]);
@@ -95,7 +95,7 @@ Deno.test("its answer goes to the host, as it is, and is logged", () => {
   ]);
 });
 
-Deno.test("fragments pass one by one, and only the first is logged", () => {
+Deno.test("proxy: passes fragments one by one, and logs only the first", () => {
   const proxy = makeProxy();
   const data = pattern(100);
   const first = ipv4({ moreFragments: true }, echo({ data }).subarray(0, 48));
@@ -106,7 +106,7 @@ Deno.test("fragments pass one by one, and only the first is logged", () => {
   assert.equal(proxy.events.length, 1);
 });
 
-Deno.test("what is wrong with a packet of the host is counted, and nothing else happens", () => {
+Deno.test("proxy: counts and drops malformed packets of the host", () => {
   const cases: [what: string, packet: Uint8Array, reason: keyof Snapshot][] = [
     ["an IPv6 router solicitation, a new TUN's first packet", concat(hex("60"), pattern(55)), "not-ipv4"],
     ["nothing", hex(""), "not-ipv4"],
@@ -136,7 +136,7 @@ Deno.test("what is wrong with a packet of the host is counted, and nothing else 
   }
 });
 
-Deno.test("what is wrong with a datagram of the router is counted, and nothing reaches the host", () => {
+Deno.test("proxy: counts and drops malformed datagrams of a router", () => {
   const cases: [what: string, datagram: Uint8Array, reason: keyof Snapshot][] = [
     ["nothing", hex(""), "bad-cell"],
     ["half a cell header", cell(hex("")).subarray(0, 7), "bad-cell"],
@@ -163,7 +163,7 @@ Deno.test("what is wrong with a datagram of the router is counted, and nothing r
   }
 });
 
-Deno.test("reports about a request come back as replies do: unreachable, time exceeded, parameter problem", () => {
+Deno.test("proxy: passes ICMP errors to the host", () => {
   for (const type of [3, 11, 12]) {
     const proxy = makeProxy();
     const report = ipv4({ source: "192.0.2.1", destination: HOST }, echo({ type, data: REQUEST }));
@@ -172,7 +172,7 @@ Deno.test("reports about a request come back as replies do: unreachable, time ex
   }
 });
 
-Deno.test("an unknown circuit is logged with its id and the port it came from", () => {
+Deno.test("proxy: logs an unknown circuit with its id and port", () => {
   const proxy = makeProxy();
   proxy.fromLink(cell(REPLY, CellType.returnData, 0xdead_beef));
   assert.deepEqual(proxy.events, [
@@ -185,7 +185,7 @@ Deno.test("an unknown circuit is logged with its id and the port it came from", 
   ]);
 });
 
-Deno.test("a packet longer than a cell carries goes out in fragments, each a cell, each counted", () => {
+Deno.test("proxy: fragments a packet that is too long for a cell", () => {
   const proxy = makeProxy();
   const message = echo({ data: pattern(65_535 - 28) });
   proxy.fromTun(ipv4({}, message));
@@ -200,7 +200,7 @@ Deno.test("a packet longer than a cell carries goes out in fragments, each a cel
   assert.deepEqual(proxy.toRouter.map((sent) => sent.length), [65_507]);
 });
 
-Deno.test("what the kernel does not take is counted, each fragment of it", () => {
+Deno.test("proxy: counts each fragment that the kernel refuses", () => {
   const proxy = makeProxy({}, false);
   proxy.fromTun(REQUEST);
   proxy.fromTun(ipv4({}, echo({ data: pattern(65_500) })));
@@ -208,7 +208,7 @@ Deno.test("what the kernel does not take is counted, each fragment of it", () =>
   assert.deepEqual(proxy.counted(), { "tun-in": 2, "link-in": 1, "link-refused": 3, "tun-refused": 1 });
 });
 
-Deno.test("refusing aloud: the host is told at once what is not carried, where errors may be told at all", () => {
+Deno.test("proxy: sends ICMP errors to the host where RFC 1122 allows it", () => {
   const hop = "10.5.51.1";
   const told: [what: string, packet: Uint8Array, reason: keyof Snapshot][] = [
     ["UDP", ipv4({ protocol: 17 }, pattern(8)), "not-carried"],
@@ -240,7 +240,7 @@ Deno.test("refusing aloud: the host is told at once what is not carried, where e
   }
 });
 
-Deno.test("a packet too long for a cell is cut, unless it says that it must not be: then the host hears what would fit", () => {
+Deno.test("proxy: reports its MTU if don't-fragment is set, and otherwise fragments", () => {
   const long = { destination: "10.5.51.7" };
   const whole = ipv4(long, echo({ data: pattern(65_507) }));
   assert.equal(whole.length, 65_535);

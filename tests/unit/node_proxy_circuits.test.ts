@@ -177,7 +177,7 @@ function told(packet: Uint8Array) {
 for (const isSealed of [false, true]) {
   const kind = isSealed ? "sealed" : "plain";
 
-  Deno.test(`${kind}: packets wait for the first circuit, and then go in the order in which they came, none lost`, () => {
+  Deno.test(`proxy, ${kind}: lets packets wait for the first circuit, and sends them in order`, () => {
     const rig = new Rig({ isSealed });
     rig.isJoined = false;
     rig.fromTun(ping(1), ping(2), ping(3));
@@ -191,7 +191,7 @@ for (const isSealed of [false, true]) {
     assert.equal(rig.counted()["circuits-built"], 1);
   });
 
-  Deno.test(`${kind}: an answer comes to the client that asked, from whom was asked, and is logged with its circuit`, () => {
+  Deno.test(`proxy, ${kind}: delivers a reply to its client, and logs it with its circuit`, () => {
     const rig = new Rig({ isSealed });
     rig.fromTun(ping(1));
     const { id } = rig.circuit;
@@ -206,7 +206,7 @@ for (const isSealed of [false, true]) {
     ]);
   });
 
-  Deno.test(`${kind}: an error quotes the packet as the client has sent it`, () => {
+  Deno.test(`proxy, ${kind}: delivers an ICMP error that quotes the client's packet`, () => {
     const rig = new Rig({ isSealed });
     const sent = ping(1);
     rig.fromTun(sent);
@@ -217,7 +217,7 @@ for (const isSealed of [false, true]) {
     assert.deepEqual(payload, echo({ type: 11, id: 0, sequence: 0, data: sent }));
   });
 
-  Deno.test(`${kind}: two clients have a circuit each, and each gets its own answers`, () => {
+  Deno.test(`proxy, ${kind}: gives two clients a circuit each`, () => {
     const rig = new Rig({ isSealed });
     rig.fromTun(ping(1, ALICE), ping(2, BOB));
     assert.equal(rig.counted()["circuits-built"], 2);
@@ -230,7 +230,7 @@ for (const isSealed of [false, true]) {
     assert.deepEqual(rig.toTun.map((packet) => readIpv4(packet).destination), [ALICE, BOB].map(address));
   });
 
-  Deno.test(`${kind}: a packet that is too long is cut for the tunnel, and the exit gets it whole`, () => {
+  Deno.test(`proxy, ${kind}: fragments a long packet, which the exit reassembles`, () => {
     const hops = 3;
     const rig = new Rig({ isSealed, linkMtu: 1500, hops });
     const [message, longest] = [
@@ -245,7 +245,7 @@ for (const isSealed of [false, true]) {
     assert.deepEqual(rig.dropped(), {});
   });
 
-  Deno.test(`${kind}: fragments of the host wait like any packet, and are put together at the exit`, () => {
+  Deno.test(`proxy, ${kind}: lets fragments wait like any packet`, () => {
     const rig = new Rig({ isSealed });
     const message = echo({ data: pattern(4000) });
     rig.fromTun(...cutPlainly({ source: ALICE, destination: CSAIL }, message, 1480));
@@ -253,7 +253,7 @@ for (const isSealed of [false, true]) {
     assert.equal(rig.log.events.filter(({ kind }) => kind === "icmp-from-tunnel").length, 1);
   });
 
-  Deno.test(`${kind}: the answer to a packet of the old circuit still comes in when there is a new one`, () => {
+  Deno.test(`proxy, ${kind}: still accepts replies on a circuit that was replaced`, () => {
     const rig = new Rig({ isSealed, limits: { lifetime: 10_000 } });
     rig.fromTun(ping(1));
     const [at] = rig.routers.atExit as [AtExit];
@@ -268,7 +268,7 @@ for (const isSealed of [false, true]) {
     assert.deepEqual(rig.toTun, [], "later nobody knows it any more");
   });
 
-  Deno.test(`${kind}: where no circuit can be built, the host is told of each packet that has waited`, () => {
+  Deno.test(`proxy, ${kind}: reports every waiting packet if no circuit can be built`, () => {
     for (const isLoud of [true, false]) {
       const rig = new Rig({ isSealed, isLoud });
       rig.isJoined = false;
@@ -281,7 +281,7 @@ for (const isSealed of [false, true]) {
     }
   });
 
-  Deno.test(`${kind}: the 257th packet that waits is one too many, and the host is told`, () => {
+  Deno.test(`proxy, ${kind}: refuses the 257th waiting packet, and tells the host`, () => {
     const rig = new Rig({ isSealed, isLoud: true });
     rig.isJoined = false;
     for (let sequence = 0; sequence < 257; sequence++) rig.fromTun(ping(sequence & 0xff, ALICE, hex("")));
@@ -292,7 +292,7 @@ for (const isSealed of [false, true]) {
     assert.equal(rig.arrived.length, 256, "and those before it are carried");
   });
 
-  Deno.test(`${kind}: a client too many is told so at once`, () => {
+  Deno.test(`proxy, ${kind}: refuses a client above the limit at once`, () => {
     const rig = new Rig({ isSealed, isLoud: true, limits: { circuits: 1 } });
     rig.fromTun(ping(1, ALICE), ping(2, BOB));
     assert.deepEqual(rig.dropped(), { "circuits-full": 1 });
@@ -300,7 +300,7 @@ for (const isSealed of [false, true]) {
     assert.deepEqual(rig.arrived, [1]);
   });
 
-  Deno.test(`${kind}: a packet that must not be cut and does not fit is refused with the MTU that would`, () => {
+  Deno.test(`proxy, ${kind}: reports its MTU for a long packet with don't-fragment`, () => {
     const rig = new Rig({ isSealed, isLoud: true, linkMtu: 1500 });
     const longest = isSealed ? 1392 : 1464;
     const header = { source: ALICE, destination: CSAIL, dontFragment: true };
@@ -314,7 +314,7 @@ for (const isSealed of [false, true]) {
     assert.equal(rig.arrived.length, 1);
   });
 
-  Deno.test(`${kind}: what is no answer to the host is dropped at the end of its circuit`, () => {
+  Deno.test(`proxy, ${kind}: drops a packet that is not a reply`, () => {
     const cases: [what: string, message: Uint8Array, protocol: number, reason: keyof Snapshot][] = [
       ["a request", echo(), 1, "not-a-reply"],
       ["a redirect", echo({ type: 5 }), 1, "not-a-reply"],
@@ -333,7 +333,7 @@ for (const isSealed of [false, true]) {
     }
   });
 
-  Deno.test(`${kind}: a cell in the wrong state, of the wrong dialect, or of a type that no proxy takes`, () => {
+  Deno.test(`proxy, ${kind}: drops every cell type in every state that does not expect it`, () => {
     const back = isSealed ? CellType.returnSealed : CellType.returnData;
     for (let type = 0; type < 256; type++) {
       const what = `0x${type.toString(16)}`;
@@ -358,7 +358,7 @@ for (const isSealed of [false, true]) {
     }
   });
 
-  Deno.test(`${kind}: a circuit that there is not, or that is another router's, is logged with its id and the port`, () => {
+  Deno.test(`proxy, ${kind}: logs an unknown circuit, or that of another router, with id and port`, () => {
     const rig = new Rig({ isSealed, hops: 1 });
     rig.fromTun(ping(1));
     const { id, router } = rig.circuit;
@@ -385,7 +385,7 @@ for (const isSealed of [false, true]) {
   });
 }
 
-Deno.test("sealed: the client's address does not leave the proxy, not even under all layers", () => {
+Deno.test("proxy, sealed: blanks the client's address before it seals", () => {
   const rig = new Rig({ hops: 1 });
   rig.isJoined = false;
   rig.fromTun(ping(1));
@@ -396,14 +396,14 @@ Deno.test("sealed: the client's address does not leave the proxy, not even under
   assert.deepEqual(sources, [0, 0], "those that have waited, too");
 });
 
-Deno.test("plain: the first router knows the client, as it says in its log", () => {
+Deno.test("proxy, plain: shows the client's address to the first router", () => {
   const rig = new Rig({ isSealed: false, hops: 1 });
   rig.fromTun(ping(1));
   const events = rig.routers.logs.flatMap(({ events }) => events);
   assert.deepEqual(events.map((event) => "source" in event && event.source), [address(ALICE)]);
 });
 
-Deno.test("sealed: what is not authentic, has come before, or is too short never reaches the host", () => {
+Deno.test("proxy, sealed: drops forged, replayed and truncated cells", () => {
   const ways: [reason: keyof Snapshot, tamper: (cell: Uint8Array) => Uint8Array[], arrive: number][] = [
     ["forged", (bytes) => [flip(bytes, 8 * bytes.length - 1)], 0],
     ["replayed", (bytes) => [bytes, bytes], 1],
@@ -420,7 +420,7 @@ Deno.test("sealed: what is not authentic, has come before, or is too short never
   }
 });
 
-Deno.test("sealed: an answer to a handshake that is not the router's own is as good as none", () => {
+Deno.test("proxy, sealed: ignores a forged handshake answer", () => {
   const rig = new Rig();
   rig.tamper = (bytes) =>
     bytes[0] === CellType.handshake ? [concat(bytes.subarray(0, 8), pattern(48))] : [bytes];
@@ -431,7 +431,7 @@ Deno.test("sealed: an answer to a handshake that is not the router's own is as g
   assert.deepEqual(rig.arrived, [1], "by another circuit");
 });
 
-Deno.test("a client that will certainly come finds its circuit open", () => {
+Deno.test("proxy: opens the circuit of the first client at once", () => {
   const rig = new Rig({ firstClient: ALICE });
   assert.equal(rig.core.deadline, -Infinity);
   rig.until(0);
@@ -442,7 +442,7 @@ Deno.test("a client that will certainly come finds its circuit open", () => {
   assert.deepEqual(rig.arrived, [1]);
 });
 
-Deno.test("what a link or the host does not take is counted", () => {
+Deno.test("proxy: counts what the link or the host refuses", () => {
   const rig = new Rig({ isSealed: false, hops: 1 });
   rig.takes = false;
   rig.fromTun(ping(1));
@@ -451,7 +451,7 @@ Deno.test("what a link or the host does not take is counted", () => {
   assert.deepEqual([cells, packets], [2, 1]);
 });
 
-Deno.test("pieces of an answer come to the host one by one, each redirected", () => {
+Deno.test("proxy, sealed: delivers the fragments of a reply one by one", () => {
   for (const isSealed of [false, true]) {
     const rig = new Rig({ isSealed });
     rig.fromTun(ping(1));

@@ -90,7 +90,7 @@ function cell(packet: Uint8Array, type: number = CellType.relayData, circuit = C
 
 const REQUEST = ipv4({}, echo({ data: pattern(56) }));
 
-Deno.test("a packet comes to the exit as it is, with the router's number for the circuit that it came by, and is logged", () => {
+Deno.test("router: hands a packet to its exit unchanged, with the circuit's handle, and logs it", () => {
   const router = makeRouter();
   router.fromLink(cell(REQUEST));
   assert.deepEqual(router.atExit, [[HANDLE, REQUEST]]);
@@ -105,14 +105,14 @@ Deno.test("a packet comes to the exit as it is, with the router's number for the
   ]);
 });
 
-Deno.test("what the exit delivers goes back as one cell", () => {
+Deno.test("router: sends a reply of the exit back in one cell", () => {
   const router = makeRouter();
   router.fromExit(REQUEST);
   assert.deepEqual(router.toNeighbour, [concat(hex("54 000000 00000051"), REQUEST)]);
   assert.deepEqual(router.counted(), { "link-out": 1 });
 });
 
-Deno.test("what is too long for the way back is cut to its MTU, each piece a cell", () => {
+Deno.test("router: fragments a reply to the MTU, one cell for each fragment", () => {
   const router = makeRouter();
   const message = echo({ type: 0, data: pattern(5000) });
   router.fromExit(ipv4({}, message));
@@ -122,13 +122,13 @@ Deno.test("what is too long for the way back is cut to its MTU, each piece a cel
   assert.deepEqual(router.counted(), { "link-out": 4 });
 });
 
-Deno.test("what the kernel does not take is counted", () => {
+Deno.test("router: counts what the kernel refuses", () => {
   const router = makeRouter(false);
   router.fromExit(REQUEST);
   assert.deepEqual(router.counted(), { "link-refused": 1 });
 });
 
-Deno.test("fragments wait for each other: the exit sees the whole datagram, and the log one line", () => {
+Deno.test("router: reassembles fragments before the exit, and logs one line", () => {
   const router = makeRouter();
   const message = echo({ data: pattern(5000) });
   const fragments = cutPlainly({}, message, 1480);
@@ -142,7 +142,7 @@ Deno.test("fragments wait for each other: the exit sees the whole datagram, and 
   assert.equal(router.core.deadline, Infinity);
 });
 
-Deno.test("what is wrong with a datagram is counted, and nothing comes to the exit", () => {
+Deno.test("router: counts and drops malformed datagrams", () => {
   const cases: [what: string, datagram: Uint8Array, reason: keyof Snapshot][] = [
     ["nothing", hex(""), "bad-cell"],
     ["half a cell header", cell(hex("")).subarray(0, 7), "bad-cell"],
@@ -168,7 +168,7 @@ Deno.test("what is wrong with a datagram is counted, and nothing comes to the ex
   }
 });
 
-Deno.test("a datagram that is whole but damaged is counted once, not once for each of its pieces", () => {
+Deno.test("router: counts a damaged datagram once, and not for each fragment", () => {
   const router = makeRouter();
   const message = echo({ data: pattern(100) });
   message[50]! ^= 1;
@@ -177,7 +177,7 @@ Deno.test("a datagram that is whole but damaged is counted once, not once for ea
   assert.deepEqual(router.counted(), { "link-in": 3, "icmp-checksum": 1 });
 });
 
-Deno.test("fragments that contradict, that are too many, or that wait in vain are counted", () => {
+Deno.test("router: counts contradicting, excess and late fragments", () => {
   const router = makeRouter();
   const [first] = cutPlainly({ id: 1 }, echo({ data: pattern(100) }), 48) as [Uint8Array];
   const other = first.slice();
@@ -198,7 +198,7 @@ Deno.test("fragments that contradict, that are too many, or that wait in vain ar
   assert.equal(router.core.deadline, Infinity);
 });
 
-Deno.test("an unknown circuit is logged with its id, the port it came from, and whose packet it is where that can be read", () => {
+Deno.test("router: logs an unknown circuit with its id, port and readable addresses", () => {
   const id = { circuit: 0xdead_beef, port: PORT };
   const nobody = { source: UNSPECIFIED, destination: UNSPECIFIED };
   const addresses = { source: address("10.5.51.2"), destination: address("10.5.51.7") };
@@ -215,7 +215,7 @@ Deno.test("an unknown circuit is logged with its id, the port it came from, and 
   }
 });
 
-Deno.test("a given circuit carries packets, and nothing else: it cannot be extended, begun or ended", () => {
+Deno.test("router: takes only packets on a direct circuit", () => {
   for (let type = 0; type < 256; type++) {
     if (type === CellType.relayData) continue;
     const router = makeRouter();
@@ -225,7 +225,7 @@ Deno.test("a given circuit carries packets, and nothing else: it cannot be exten
   }
 });
 
-Deno.test("where circuits are given, none can be begun", () => {
+Deno.test("router: creates no circuits if they are direct", () => {
   const router = makeRouter();
   router.fromLink(cell(hex(""), CellType.extend, CIRCUIT + 1));
   router.fromLink(cell(pattern(48), CellType.handshake, CIRCUIT + 1));
@@ -233,7 +233,7 @@ Deno.test("where circuits are given, none can be begun", () => {
   assert.deepEqual([router.core.circuits, router.toNeighbour], [1, []]);
 });
 
-Deno.test("what the world says to a given circuit is logged with the router's own address; what the exit says itself is not", () => {
+Deno.test("router: logs a reply from the world with its own address, and its exit's own replies not at all", () => {
   const router = makeRouter();
   const answer = ipv4({ source: "10.5.51.7", destination: "10.5.51.2" }, echo({ type: 11 }));
   router.fromExit(answer, HANDLE, false);
@@ -247,14 +247,14 @@ Deno.test("what the world says to a given circuit is logged with the router's ow
   assert.deepEqual(router.toNeighbour.map((sent) => sent.subarray(8)), [answer, answer], "as it is");
 });
 
-Deno.test("an answer to a circuit that there is not is dropped", () => {
+Deno.test("router: drops a reply to an unknown circuit", () => {
   const router = makeRouter();
   router.fromExit(REQUEST, HANDLE + 1);
   assert.deepEqual(router.counted(), { "unknown-circuit": 1 });
   assert.deepEqual(router.toNeighbour, []);
 });
 
-Deno.test("the exit's own deadline is kept too", () => {
+Deno.test("router: keeps the deadline of its exit", () => {
   const router = makeRouter();
   router.exit.deadline = 500;
   assert.equal(router.core.deadline, 500);

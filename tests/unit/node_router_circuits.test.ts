@@ -84,7 +84,7 @@ function dropped(routers: Routers, router: number): Snapshot {
 for (const kind of ["plain", "sealed"] as const) {
   const isSealed = kind === "sealed";
 
-  Deno.test(`${kind}: a packet comes to the exit with the last router's address, and its answer to whom it asked`, () => {
+  Deno.test(`router, ${kind}: the exit gets packets from the last router's address, and the client gets the reply`, () => {
     const routers = new Routers(4, kind);
     const circuit = routers.build([1, 2, 3]);
     assert.deepEqual(routers.send(1, [sealed(circuit, REQUEST)]), []);
@@ -100,7 +100,7 @@ for (const kind of ["plain", "sealed"] as const) {
     for (const each of [1, 2, 3, 4]) assert.deepEqual(dropped(routers, each), {});
   });
 
-  Deno.test(`${kind}: an error quotes the packet as its sender knows it, whoever sent it on; every checksum stays right`, () => {
+  Deno.test(`router, ${kind}: restores the client's packet in the quote of an ICMP error`, () => {
     for (const path of [[2], [2, 1], [4, 2, 1, 3]]) {
       const routers = new Routers(4, kind);
       const circuit = routers.build(path);
@@ -116,7 +116,7 @@ for (const kind of ["plain", "sealed"] as const) {
     }
   });
 
-  Deno.test(`${kind}: an error that quotes somebody else is left as it is, but for whom it is for`, () => {
+  Deno.test(`router, ${kind}: leaves the quote of another sender's packet alone`, () => {
     const routers = new Routers(2, kind);
     const circuit = routers.build([1]);
     routers.send(1, [sealed(circuit, REQUEST)]);
@@ -127,7 +127,7 @@ for (const kind of ["plain", "sealed"] as const) {
     assert.equal(readIpv4(back!).destination, address(VM));
   });
 
-  Deno.test(`${kind}: fragments wait for each other at the exit, and answers that are too long are cut, each piece a cell`, () => {
+  Deno.test(`router, ${kind}: reassembles at the exit, and fragments long replies`, () => {
     const routers = new Routers(3, kind);
     const circuit = routers.build([1, 2]);
     const message = echo({ data: pattern(4000) });
@@ -146,7 +146,7 @@ for (const kind of ["plain", "sealed"] as const) {
     assert.deepEqual(joinPlainly(pieces), message);
   });
 
-  Deno.test(`${kind}: fragments that look alike but came by two circuits are not put together`, () => {
+  Deno.test(`router, ${kind}: never joins fragments of two circuits`, () => {
     const routers = new Routers(3, kind);
     const [one, other] = [routers.build([1, 2], 1), routers.build([1, 2], 2)];
     const header = { source: VM, destination: CSAIL, id: 7 };
@@ -160,7 +160,7 @@ for (const kind of ["plain", "sealed"] as const) {
     assert.notEqual(routers.atExit[0]!.handle, routers.atExit[1]!.handle);
   });
 
-  Deno.test(`${kind}: an end goes to every hop, and then none of them knows the circuit`, () => {
+  Deno.test(`router, ${kind}: passes destroy to every hop, and each removes the circuit`, () => {
     const routers = new Routers(3, kind);
     const circuit = routers.build([1, 2, 3]);
     const late = sealed(circuit, REQUEST);
@@ -175,7 +175,7 @@ for (const kind of ["plain", "sealed"] as const) {
     assert.deepEqual(dropped(routers, 3), { "unknown-circuit": 1 });
   });
 
-  Deno.test(`${kind}: a circuit that is extended ends beyond the one who has asked for it`, () => {
+  Deno.test(`router, ${kind}: refuses an extend cell to itself, the proxy, or an unknown router`, () => {
     const routers = new Routers(3, kind);
     const circuit = routers.build([1, 2]);
     const body = isSealed ? concat(to(1), pattern(48)) : to(1);
@@ -195,7 +195,7 @@ for (const kind of ["plain", "sealed"] as const) {
     }
   });
 
-  Deno.test(`${kind}: while the next router has not answered, nothing goes on to it, nor to another one`, () => {
+  Deno.test(`router, ${kind}: passes nothing on before the next hop has answered`, () => {
     const routers = new Routers(3, kind);
     const circuit = routers.build([1]);
     routers.isDeaf = (router) => router === 2;
@@ -213,7 +213,7 @@ for (const kind of ["plain", "sealed"] as const) {
     assert.deepEqual([routers.carried, routers.atExit], [[], []]);
   });
 
-  Deno.test(`${kind}: a router takes as many circuits as it may, and one more when one has ended`, () => {
+  Deno.test(`router, ${kind}: refuses circuits above its limit`, () => {
     const routers = new Routers(2, kind, { limits: { ...HOP_LIMITS, circuits: 2 } });
     const circuit = routers.build([1], 1);
     routers.build([1], 2);
@@ -223,7 +223,7 @@ for (const kind of ["plain", "sealed"] as const) {
     routers.build([1], 3);
   });
 
-  Deno.test(`${kind}: a circuit that nobody uses is forgotten; what comes for it from the exit does not count as use`, () => {
+  Deno.test(`router, ${kind}: removes an idle circuit, even if replies for it arrive`, () => {
     const routers = new Routers(2, kind);
     const { idle } = routers.configs[0]!.limits;
     assert.equal(idle, 660_000, "its lifetime, and a minute");
@@ -247,7 +247,7 @@ function logs(routers: Routers): Timeless[][] {
   return routers.logs.slice(0, 3).map(({ events }) => events);
 }
 
-Deno.test("plain, logged: who extends, who forwards, and by which ids", () => {
+Deno.test("router, plain: logs extend cells with ids and ports", () => {
   const routers = new Routers(3, "plain");
   routers.send(1, [cell(EXTEND, 1, NOTHING)]);
   assert.deepEqual(logs(routers), [[], [], []], "a beginning is not told");
@@ -276,7 +276,7 @@ Deno.test("plain, logged: who extends, who forwards, and by which ids", () => {
   ]);
 });
 
-Deno.test("plain, logged: each hop puts its own address in the place of the source, and back what was there before", () => {
+Deno.test("router, plain: logs the addresses that each hop replaces and restores", () => {
   const routers = new Routers(3, "plain");
   const circuit = routers.build([1, 2, 3]);
   routers.send(1, [sealed(circuit, REQUEST)]);
@@ -329,7 +329,7 @@ Deno.test("plain, logged: each hop puts its own address in the place of the sour
   assert.deepEqual(destinations, [TWO, ONE, vm]);
 });
 
-Deno.test("sealed, logged: only the last hop can say more than by which ids a cell went", () => {
+Deno.test("router, sealed: logs addresses only at the exit", () => {
   const routers = new Routers(3, "sealed");
   const circuit = routers.build([1, 2, 3]);
   // The proxy has blanked the source.
@@ -360,7 +360,7 @@ Deno.test("sealed, logged: only the last hop can say more than by which ids a ce
   ]);
 });
 
-Deno.test("what the exit says itself did not come from the world, and is not logged as if it had", () => {
+Deno.test("router: does not log a reply of the exit itself as coming from the world", () => {
   for (const kind of ["plain", "sealed"] as const) {
     const routers = new Routers(2, kind);
     const circuit = routers.build([1]);
@@ -375,7 +375,7 @@ Deno.test("what the exit says itself did not come from the world, and is not log
   }
 });
 
-Deno.test("plain: begun once more, because the answer was lost, is answered once more and is the same circuit", () => {
+Deno.test("router, plain: answers a repeated create, and keeps the circuit", () => {
   const routers = new Routers(2, "plain");
   for (let time = 0; time < 3; time++) {
     assert.deepEqual(routers.send(1, [cell(EXTEND, 1, NOTHING)]), [cell(EXTEND_DONE, 1, NOTHING)]);
@@ -384,7 +384,7 @@ Deno.test("plain: begun once more, because the answer was lost, is answered once
   assert.deepEqual(dropped(routers, 1), {});
 });
 
-Deno.test("plain: what every state does with every cell, from the one neighbour and from the other", () => {
+Deno.test("router, plain: handles every cell type in every state, from both neighbours", () => {
   /** Neither a packet nor an extension. */
   const junk = hex("00");
   /** From the proxy by circuit 1, in each state of it; `…` where nothing is dropped. */
@@ -426,7 +426,7 @@ Deno.test("plain: what every state does with every cell, from the one neighbour 
   }
 });
 
-Deno.test("sealed: what every state does with every cell that is not authentic", () => {
+Deno.test("router, sealed: drops every unauthentic cell in every state", () => {
   const junk = pattern(100);
   const outward: Record<string, Partial<Record<number, keyof Snapshot>>> = {
     none: {
@@ -468,7 +468,7 @@ Deno.test("sealed: what every state does with every cell that is not authentic",
   ]]);
 });
 
-Deno.test("sealed: a forged beginning is refused, and a handshake for another router, and one on a circuit that there is", () => {
+Deno.test("router, sealed: refuses a forged handshake, one for another router, and one on a used id", () => {
   const routers = new Routers(2, "sealed");
   const circuit = routers.build([1]);
   const keyOf = (router: number) => routers.descriptions[router - 1]!.key!;
@@ -492,7 +492,7 @@ Deno.test("sealed: a forged beginning is refused, and a handshake for another ro
   assert.equal(routers.send(1, [cell(handshake, 7, begin(1, PROLOGUE))]).length, 1);
 });
 
-Deno.test("sealed: every flipped bit and every repetition is found out by the next hop, and goes no further", () => {
+Deno.test("router, sealed: detects every flipped bit and every repetition at the next hop", () => {
   const routers = new Routers(2, "sealed");
   const circuit = routers.build([1, 2]);
   const bytes = sealed(circuit, REQUEST);
@@ -514,7 +514,7 @@ Deno.test("sealed: every flipped bit and every repetition is found out by the ne
   assert.equal(routers.atExit.length, 1);
 });
 
-Deno.test("sealed: a key that may seal no more ends what would go back by it, and is counted", () => {
+Deno.test("router, sealed: drops and counts replies once its key has reached the limit", () => {
   const routers = new Routers(2, "sealed");
   const circuit = routers.build([1]);
   routers.send(1, [sealed(circuit, REQUEST)]);
@@ -530,7 +530,7 @@ Deno.test("sealed: a key that may seal no more ends what would go back by it, an
   assert.deepEqual(dropped(routers, 1), { "worn-out": 1 });
 });
 
-Deno.test("sealed: a cell of one type is not authentic as another", () => {
+Deno.test("router, sealed: refuses a cell under another type", () => {
   const routers = new Routers(2, "sealed");
   const circuit = routers.build([1]);
   const bytes = sealed(circuit, REQUEST);
@@ -540,7 +540,7 @@ Deno.test("sealed: a cell of one type is not authentic as another", () => {
   assert.equal(routers.cores[0]!.circuits, 1);
 });
 
-Deno.test("sealed: no link but the exit's carries anything of the packet", () => {
+Deno.test("router, sealed: no link but the exit's carries readable packet bytes", () => {
   const routers = new Routers(3, "sealed");
   const circuit = routers.build([1, 2, 3]);
   const first = sealed(circuit, REQUEST);
@@ -558,7 +558,7 @@ Deno.test("sealed: no link but the exit's carries anything of the packet", () =>
   }
 });
 
-Deno.test("plain: an answer for another address than the router's own is nobody's", () => {
+Deno.test("router, plain: drops a reply to another address than its own", () => {
   const routers = new Routers(2, "plain");
   routers.build([1, 2]);
   const answer = ipv4({ source: CSAIL, destination: "192.168.202.2" }, echo({ type: 0 }));
@@ -566,7 +566,7 @@ Deno.test("plain: an answer for another address than the router's own is nobody'
   assert.deepEqual(dropped(routers, 1), { "bad-destination": 1 });
 });
 
-Deno.test("the same id on two links is two circuits: one neighbour cannot reach into another's", () => {
+Deno.test("router: keeps circuits apart that have one id on two links", () => {
   const routers = new Routers(2, "plain");
   routers.build([1], 0x201);
   assert.deepEqual(routers.send(1, [cell(EXTEND, 0x201, NOTHING)], 2), []);
