@@ -80,7 +80,7 @@ Deno.test("translator: accepts an answer only from the request's destination, wi
   translator.outbound(1, CLIENT, 7, CSAIL, 0);
   assert.equal(translator.inbound(5000, MIT, 0), undefined, "another host");
   assert.equal(translator.inbound(7, CSAIL, 0), undefined, "the client's own identifier");
-  assert.equal(translator.inbound(5001, CSAIL, 0), undefined, "an identifier of nobody");
+  assert.equal(translator.inbound(5001, CSAIL, 0), undefined, "an identifier that nobody has");
   assert.ok(translator.inbound(5000, CSAIL, 0));
 });
 
@@ -90,9 +90,9 @@ Deno.test("translator: a session ends after its idle time, to the millisecond, a
   translator.outbound(1, CLIENT, 7, CSAIL, 10);
   assert.equal(translator.deadline, 10 + IDLE);
   assert.ok(translator.inbound(5000, CSAIL, 10 + IDLE - 1));
-  assert.equal(translator.inbound(5000, CSAIL, 10 + IDLE), undefined, "over, though not yet swept out");
+  assert.equal(translator.inbound(5000, CSAIL, 10 + IDLE), undefined, "expired, but still in the table");
   const next = translator.outbound(1, CLIENT, 7, CSAIL, 10 + IDLE)!;
-  assert.equal(next.externalIdentifier, 6000, "a new one, by a new identifier");
+  assert.equal(next.externalIdentifier, 6000, "a new session has a new identifier");
   assert.equal(translator.size, 1);
 });
 
@@ -128,7 +128,7 @@ Deno.test("translator: a full table drops the session unused longest, unless its
   translator.outbound(1, CLIENT, 2, CSAIL, 100);
   translator.outbound(1, CLIENT, 1, CSAIL, 200); // now the other one is the oldest
   assert.equal(translator.outbound(1, CLIENT, 3, CSAIL, 100 + GRACE - 1), undefined);
-  assert.ok(translator.inbound(6000, CSAIL, 100 + GRACE - 1), "refused without harm to the others");
+  assert.ok(translator.inbound(6000, CSAIL, 100 + GRACE - 1), "a refusal does not harm the others");
   assert.ok(translator.outbound(1, CLIENT, 3, CSAIL, 100 + GRACE));
   assert.equal(translator.inbound(6000, CSAIL, 100 + GRACE), undefined, "gave way");
   assert.ok(translator.inbound(5000, CSAIL, 100 + GRACE), "used later, so kept");
@@ -170,7 +170,7 @@ Deno.test("translator: draws another identifier if one is taken, or is the clien
   assert.equal(
     translator.outbound(1, CLIENT, 3, addressFromBits(1 << 24), 0)!.externalIdentifier,
     1,
-    "on past the end: 0 is own",
+    "wraps around: 0 is the client's own",
   );
 });
 
@@ -193,7 +193,7 @@ Deno.test("translator: the world never sees an identifier that a client uses", (
   const moved = translator.outbound(1, CLIENT, 100, CSAIL, 20)!;
   assert.notEqual(moved, a);
   assert.notEqual(moved.externalIdentifier, 200);
-  assert.equal(translator.inbound(200, CSAIL, 30), a, "an answer that was under way still comes home");
+  assert.equal(translator.inbound(200, CSAIL, 30), a, "an answer that was on its way is still accepted");
   assert.equal(translator.outbound(1, CLIENT, 100, CSAIL, 40), moved);
 
   // The old session stays only for late answers, until it expires.

@@ -128,7 +128,7 @@ Deno.test("journal: undoes changes in reverse order, and leaves nothing", async 
 
 Deno.test("journal: records a batch in one go, and undoes only what was done if it fails", async () => {
   using scratch = new Scratch();
-  const failure = new OperatorError("the third failed", "mend it");
+  const failure = new OperatorError("the third failed", "fix it");
   for (const [done, left] of [[0, []], [2, ["a"]], [3, ["a", "c"]], [undefined, ["a", "c", "d"]]] as const) {
     const journal = new Journal(scratch.dir);
     let seen: string[] = [];
@@ -222,7 +222,7 @@ Deno.test("making changes: reports an optional change that fails, and goes on", 
   assert.deepEqual(
     [...changesOfLiveRuns(scratch.dir).keys()],
     ["b"],
-    "if this run were killed, nobody undid a",
+    "if this run were killed, nobody would undo a",
   );
   assert.deepEqual((await journal.undo()).map(({ change }) => change), ["b"]);
   assert.deepEqual(scratch.said(), ["make-b", "undo-b"]);

@@ -79,7 +79,7 @@ Deno.test("programs: a batch names the command that failed, and how many succeed
   await assert.rejects(
     executeBatch([["ip", "link", "show", "lo"], ["ip", "address", "add", "300.1.1.1/24", "dev", "lo"]]),
     (error) => error instanceof BatchError && error.done === undefined && /300\.1\.1\.1/.test(error.message),
-    "what it cannot parse, it leaves at once for",
+    "`ip` quits at once if it cannot parse a command",
   );
   await assert.rejects(
     executeBatch([["ip", "link", "show", "onion-none"]]),

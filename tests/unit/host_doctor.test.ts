@@ -31,7 +31,7 @@ function facts(but: Partial<Facts> = {}): Facts {
   };
 }
 
-/** Findings as `mark name: says; mend`. */
+/** Findings as `mark name: says; remedy`. */
 function told(but: Partial<Facts>, ...names: string[]): string[] {
   return diagnose(facts(but)).findings.filter(({ name }) => names.length === 0 || names.includes(name)).map(
     line,

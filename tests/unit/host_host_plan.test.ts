@@ -181,7 +181,7 @@ Deno.test("host plan: completes what was half made by hand", () => {
   assert.deepEqual(
     commands(changes),
     ["ip address add 10.5.51.2/24 dev tun1"],
-    "another prefix, another address",
+    "another prefix makes it another address",
   );
   assert.equal(mtu, 9000);
 });

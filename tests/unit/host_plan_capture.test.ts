@@ -19,7 +19,7 @@ Deno.test("capture: a rule with other conditions is another rule", () => {
     );
   assert.ok(!withRule(rule("5: from 10.0.2.15 table 9")), "the same at another priority");
   assert.ok(!withRule(rule("32765: from 10.0.2.15 table 9")));
-  assert.ok(withRule(rule("32767: from 10.0.2.15 table 9")), "behind the main table's it has nothing to say");
+  assert.ok(withRule(rule("32767: from 10.0.2.15 table 9")), "a rule after the main table's has no effect");
   assert.ok(withRule(rule("5: from 10.0.2.15 table 9", "iif")));
   assert.ok(withRule(rule("5: from 10.0.2.15 fwmark 0x1 table 9")));
   assert.ok(withRule(rule("8: from 10.0.2.0/24 table 9")));
@@ -96,7 +96,7 @@ Deno.test("capture: routes that stay refuse its blocks while the tunnel is down"
     return plan(state, { capture: "18.0.0.0/8" }).changes.filter(({ what }) => what.startsWith("refusal"));
   };
   const [refusal] = refusals();
-  assert.equal(refusal?.goesWithTun, undefined, "written down, for the kernel does not take it away");
+  assert.equal(refusal?.goesWithTun, undefined, "recorded, because the kernel does not remove it");
   assert.deepEqual(refusals("prohibit 18.0.0.0/8 table 9 metric 4096"), [], "made by hand");
   // Each would come before the route into the tunnel, refuse something else, or not refuse.
   for (

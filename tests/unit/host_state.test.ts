@@ -110,7 +110,7 @@ Deno.test("host state: rules", () => {
     { priority: 12, src: "10.0.2.15", others: ["action"] },
     { priority: 13, src: "10.0.2.15", others: ["goto"] },
   ]);
-  assert.deepEqual(routes, [], "one by destination is no route");
+  assert.deepEqual(routes, [], "a rule with a destination is no route");
 });
 
 Deno.test("host state: routes", () => {
