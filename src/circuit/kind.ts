@@ -288,6 +288,16 @@ export const CIRCUIT_KINDS: Readonly<Record<CircuitKindName, CircuitKind>> = {
   sealed: SEALED,
 };
 
+/** Whether circuits of a kind are built, and not there from the start. */
+export function isBuilt(kind: CircuitKindName): boolean {
+  return CIRCUIT_KINDS[kind].building !== undefined;
+}
+
+/** Whether circuits of a kind have layers, so that routers need keys. */
+export function hasLayers(kind: CircuitKindName): boolean {
+  return CIRCUIT_KINDS[kind].building?.hasLayers ?? false;
+}
+
 /** The cell types that travel towards the proxy, of all kinds. */
 const HOMEWARD: ReadonlySet<number> = new Set(
   Object.values(CIRCUIT_KINDS).flatMap(({ back, building }) =>

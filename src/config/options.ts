@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { isBuilt } from "../circuit/kind.ts";
 import { ConfigError } from "../errors.ts";
 import { LOG_LEVELS, PLACEMENTS, type Settings } from "./settings.ts";
 import { LAST_STAGE, type Stage, STAGES } from "./stages.ts";
@@ -59,7 +60,7 @@ export type RunOption = keyof Settings;
 export type RawOptions = { readonly [Name in RunOption]?: Given };
 
 const carriesPackets = (stage: Stage) => stage.traffic;
-const buildsCircuits = (stage: Stage) => stage.circuits !== "direct";
+const buildsCircuits = (stage: Stage) => isBuilt(stage.circuits);
 const captures = (stage: Stage) => stage.captures;
 
 /** Reads a switch: given, it is `yes`. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { hasLayers } from "../circuit/kind.ts";
 import type { Settings } from "../config/settings.ts";
 import { type Stage, STAGES } from "../config/stages.ts";
 import { validate } from "../config/validate.ts";
@@ -72,7 +73,7 @@ const CHECKS: readonly Check[] = [
 ];
 
 /** The first stage whose cells are sealed. */
-const FIRST_SEALED = STAGES.find(({ circuits }) => circuits === "sealed")!.number;
+const FIRST_SEALED = STAGES.find(({ circuits }) => hasLayers(circuits))!.number;
 
 /** Diagnoses the host, for runs without options. */
 export function diagnose(facts: Facts, stages: readonly Stage[] = STAGES): Diagnosis {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hasLayers, isBuilt } from "../circuit/kind.ts";
 import { CELL_HEADER } from "../cell/cell.ts";
 import type { Stage } from "../config/stages.ts";
 import { IcmpType } from "../ip/icmp.ts";
@@ -32,7 +33,7 @@ function sentence(
       `The kernel routes the packet into the tunnel, to ${the(to)}.`;
   }
   if (to === PING) {
-    const opened = stage.circuits === "sealed" ? `removes ${layers(path)}, ` : "";
+    const opened = hasLayers(stage.circuits) ? `removes ${layers(path)}, ` : "";
     const joined = opened === "" ? "writes it" : "writes the packet";
     return `${The(from)} ${opened}${joined} to the tunnel, and the kernel delivers it to ping.`;
   }
@@ -41,12 +42,12 @@ function sentence(
     const says = type === IcmpType.echoReply ? "answers" : `reports "${kindOf(packet!)}"`;
     return `${source} ${says}, and ${the(to)} receives that, addressed to ${destination}.`;
   }
-  if (stage.circuits === "sealed") return sealedSentence(leg, path);
+  if (hasLayers(stage.circuits)) return sealedSentence(leg, path);
   if (to === WORLD) {
     return `${The(from)} sends it to the world through its own interface, as ${packet!.source}.`;
   }
   if (way === "out") {
-    return from === PROXY || stage.circuits === "direct"
+    return from === PROXY || !isBuilt(stage.circuits)
       ? `${The(from)} sends it to ${the(to)}.`
       : `${The(from)} reads it, replaces the source by its own address ${packet?.source}, ` +
         `and sends it to ${the(to)}.`;
@@ -99,7 +100,7 @@ export function moral(
   path: readonly string[],
   { circuits }: Stage,
 ): string[] {
-  if (circuits !== "sealed") {
+  if (!hasLayers(circuits)) {
     return ["Nothing is sealed: every router, and anyone who watches a link, can read everything."];
   }
   return [

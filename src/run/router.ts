@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CIRCUIT_KINDS } from "../circuit/kind.ts";
+import { hasLayers, isBuilt } from "../circuit/kind.ts";
 import { ControlChannel } from "../control/channel.ts";
 import { FrameCodec, PROXY, SESSION_KEY } from "../control/frame.ts";
 import {
@@ -103,15 +103,16 @@ export async function runRouter(): Promise<ExitCode> {
     await using log = LineFile.create(logFile, console.error);
     // Without packets, the only traffic to be seen is that of the control channel.
     const seen = traffic === undefined ? channel.port : port;
-    const building = traffic && CIRCUIT_KINDS[traffic.circuits].building;
-    log.line(routerLine(number, Deno.pid, seen, building && traffic.address));
+    log.line(
+      routerLine(number, Deno.pid, seen, traffic && isBuilt(traffic.circuits) ? traffic.address : undefined),
+    );
     log.flush();
     if (traffic === undefined) {
       channel.say(PROXY, { type: "ready" });
       return await end;
     }
     const setup = setUpRouter(number, port, traffic);
-    const keys = building?.hasLayers ? (await chooseProvider()).generateKeyPair() : undefined;
+    const keys = hasLayers(traffic.circuits) ? (await chooseProvider()).generateKeyPair() : undefined;
     const { exit } = traffic;
     using device = (await EXITS[exit.kind].loadDevice?.())?.openDevice(exit, LINK_BUFFER);
     const role = { kind: "router", config: setup.node, exit, keys, device: device?.number } as const;

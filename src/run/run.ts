@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { hasLayers, isBuilt } from "../circuit/kind.ts";
 import type { Settings } from "../config/settings.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { hasCapability } from "../sys/capability.ts";
@@ -245,7 +246,7 @@ class Run {
     const known = network.routers.map((router, index) => {
       const key = keys[index];
       if (key !== undefined) return { ...router, key };
-      if (stage.circuits !== "sealed") return router;
+      if (!hasLayers(stage.circuits)) return router;
       const remedy = "start again, with --log-level debug to see more";
       throw new OperatorError(`router ${index + 1} sent no key`, remedy);
     });
@@ -305,7 +306,7 @@ class Run {
   }
 
   #introduce(number: number, pid: number, port: number, address?: IpAddress): void {
-    const isNamedByAddress = this.#settings.stage.circuits !== "direct";
+    const isNamedByAddress = isBuilt(this.#settings.stage.circuits);
     this.#file.line(routerLine(number, pid, port, isNamedByAddress ? address : undefined));
     this.#file.flush();
   }

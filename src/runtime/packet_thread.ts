@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { CIRCUIT_KINDS } from "../circuit/kind.ts";
+import { hasLayers } from "../circuit/kind.ts";
 import { chooseProvider } from "../crypto/provider/choose.ts";
 import type { KeyPair } from "../crypto/provider.ts";
 import { DelayLink } from "../device/delay_link.ts";
@@ -160,8 +160,7 @@ async function start(
   const placement = placementOn(order.options.cpu);
   switch (role.kind) {
     case "proxy": {
-      const { building } = CIRCUIT_KINDS[role.config.circuits.kind];
-      const crypto = building?.hasLayers ? await chooseProvider() : undefined;
+      const crypto = hasLayers(role.config.circuits.kind) ? await chooseProvider() : undefined;
       const linux = new LinuxTun(role.tun);
       const node = proxyNode(role.config, taps?.tun(linux) ?? linux, link, trace, crypto);
       return { node, ring, doorbell, placement };

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { CellType } from "../../src/cell/cell.ts";
-import { CIRCUIT_KINDS, type CircuitKindName, isHomeward, longestPacket } from "../../src/circuit/kind.ts";
+import {
+  CIRCUIT_KINDS,
+  type CircuitKindName,
+  hasLayers,
+  isBuilt,
+  isHomeward,
+  longestPacket,
+} from "../../src/circuit/kind.ts";
 
 const { direct, plain, sealed } = CIRCUIT_KINDS;
 
@@ -19,6 +26,12 @@ Deno.test("circuit kind: each has the cell types of docs/protocol.md", () => {
 Deno.test("circuit kind: clear and sealed cells share no type but destroy", () => {
   assert.deepEqual([...plain.cells.intersection(sealed.cells)], [CellType.destroy]);
   assert.deepEqual(direct.cells, plain.cells);
+});
+
+Deno.test("circuit kind: plain and sealed circuits are built, and only sealed ones have layers", () => {
+  const names: CircuitKindName[] = ["direct", "plain", "sealed"];
+  assert.deepEqual(names.map(isBuilt), [false, true, true]);
+  assert.deepEqual(names.map(hasLayers), [false, false, true]);
 });
 
 Deno.test("circuit kind: created, extended and back cells travel towards the proxy", () => {
