@@ -35,11 +35,6 @@ function maskOf(prefix: number): number {
   return prefix === 0 ? 0 : -1 << (32 - prefix);
 }
 
-/** The netmask of a prefix length, e.g. 255.255.255.0 for 24. */
-export function netmask(prefix: number): IpAddress {
-  return addressFromBits(maskOf(prefix) >>> 0);
-}
-
 /** The address at a place of the block: 0 is the first, -1 the last. The block must have it. */
 export function addressAt(block: Cidr, place: number): IpAddress {
   const bits = addressBits(block.address);

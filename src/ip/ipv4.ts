@@ -57,9 +57,6 @@ const Fragment = { dontFragment: 0x4000, moreFragments: 0x2000, offset: 0x1fff }
 /** Length of a header without options, in bytes. */
 export const IPV4_HEADER = 20;
 
-/** Max length of a header, in bytes: IHL counts up to 15 words. */
-export const MAX_IPV4_HEADER = 60;
-
 /** Min MTU of a network, in bytes (RFC 791 §3.2): the longest header and 8 bytes of data. */
 export const MIN_MTU = 68;
 

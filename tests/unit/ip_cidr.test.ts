@@ -9,7 +9,6 @@ import {
   EVERYWHERE,
   formatCidr,
   isHostOf,
-  netmask,
   network,
   overlaps,
   parseCidr,
@@ -29,18 +28,17 @@ function rangeOf(block: Cidr): [first: number, last: number] {
 const anyAddress = fc.integer({ min: 0, max: 0xffff_ffff }).map(addressFromBits);
 const anyCidr = fc.record({ address: anyAddress, prefix: fc.integer({ min: 0, max: 32 }) });
 
-Deno.test("cidr: computes the netmask and the first and last address", () => {
-  const cases: [block: string, mask: string, first: string, last: string][] = [
-    ["10.5.51.2/24", "255.255.255.0", "10.5.51.0", "10.5.51.255"],
-    ["10.5.51.2/32", "255.255.255.255", "10.5.51.2", "10.5.51.2"],
-    ["10.5.51.2/31", "255.255.255.254", "10.5.51.2", "10.5.51.3"],
-    ["172.16.5.9/12", "255.240.0.0", "172.16.0.0", "172.31.255.255"],
-    ["200.0.0.1/1", "128.0.0.0", "128.0.0.0", "255.255.255.255"],
-    ["200.0.0.1/0", "0.0.0.0", "0.0.0.0", "255.255.255.255"],
+Deno.test("cidr: computes the first and the last address", () => {
+  const cases: [block: string, first: string, last: string][] = [
+    ["10.5.51.2/24", "10.5.51.0", "10.5.51.255"],
+    ["10.5.51.2/32", "10.5.51.2", "10.5.51.2"],
+    ["10.5.51.2/31", "10.5.51.2", "10.5.51.3"],
+    ["172.16.5.9/12", "172.16.0.0", "172.31.255.255"],
+    ["200.0.0.1/1", "128.0.0.0", "255.255.255.255"],
+    ["200.0.0.1/0", "0.0.0.0", "255.255.255.255"],
   ];
-  for (const [text, mask, first, last] of cases) {
+  for (const [text, first, last] of cases) {
     const block = cidr(text);
-    assert.equal(formatIp(netmask(block.prefix)), mask, text);
     assert.equal(formatIp(network(block)), first, text);
     assert.equal(formatIp(broadcast(block)), last, text);
   }
