@@ -1,5 +1,5 @@
 /**
- * The tools of somebody who owns a link, and the proof that they are of no use.
+ * The tools of an attacker who owns a link, and assertions that they are useless.
  *
  * @module
  */
@@ -9,22 +9,22 @@ import { LOWEST, Onion, type OnionOptions, portOf, PROXY } from "./circuits.ts";
 import { assertAnswers, packetsOf, type Ping, pingOf } from "./ping.ts";
 
 /**
- * A link in one direction, and where what is wrong inside a sealed cell on it can first be noticed.
+ * One direction of a link, and the first party that notices a fault inside a sealed cell on it.
  */
 export interface Way {
   readonly from: number;
   readonly to: number;
-  /** Who receives: 0 for the proxy, or a router's number. */
+  /** The receiver: 0 for the proxy, or a router's number. */
   readonly receiver: number;
   /**
-   * Who can tell that a body is not authentic. Towards the exit it is who receives it. Towards the
-   * proxy it is the proxy, for the hops before it have no key for what they add their layers to.
+   * The party that can tell that a body is not authentic. Towards the exit, it is the receiver.
+   * Towards the proxy, it is the proxy, because the hops before it have no key for what they seal.
    */
   readonly opener: number;
   readonly isOutward: boolean;
 }
 
-/** The ways of a circuit by these routers: out, and back. */
+/** Both directions of each link of a circuit through these routers. */
 export function waysOf(path: readonly number[]): Way[] {
   const parties = [0, ...path];
   const out = path.map((router, hop): Way => {
@@ -42,13 +42,13 @@ export function waysOf(path: readonly number[]): Way[] {
   return [...out, ...back];
 }
 
-/** The ways of a circuit by routers 1, 2 and 3. */
+/** Both directions of each link of a circuit through routers 1, 2 and 3. */
 export const WAYS: readonly Way[] = waysOf([1, 2, 3]);
 
-/** How a way is called where a test fails. */
+/** The name of a direction in failures. */
 export const nameOf = ({ from, to }: Way) => `${from} → ${to}`;
 
-/** A network with a circuit by routers 1, 2 and 3, of four, that has carried a ping or two. */
+/** A network with a circuit through routers 1, 2 and 3, of four, that has carried some pings. */
 export function establish(options: OnionOptions): Onion {
   const onion = new Onion({ hops: 3, network: { random: LOWEST }, ...options });
   for (const sequence of [101, 102]) onion.assertWorks({ sequence });
@@ -58,7 +58,7 @@ export function establish(options: OnionOptions): Onion {
   return onion;
 }
 
-/** Takes the cell of one ping out of a link. */
+/** Intercepts the cell of one ping on a link. */
 export function catchOne(onion: Onion, way: Way, ping: Partial<Ping>): Uint8Array {
   const caught = onion.intercept(way.from, way.to, () => {
     assert.deepEqual(onion.exchange(packetsOf(pingOf(ping))), []);
@@ -69,7 +69,7 @@ export function catchOne(onion: Onion, way: Way, ping: Partial<Ping>): Uint8Arra
 }
 
 /**
- * Lets a cell that was taken out arrive after all: it is as good as ever, and its ping is answered.
+ * Delivers an intercepted cell after all, and asserts that its ping is answered.
  */
 export function assertGenuine(onion: Onion, way: Way, cell: Uint8Array, ping: Partial<Ping>): void {
   const heard = onion.arrive(way.from, way.to, cell);
@@ -79,8 +79,8 @@ export function assertGenuine(onion: Onion, way: Way, cell: Uint8Array, ping: Pa
 }
 
 /**
- * Asserts that a datagram does nothing but move one counter: nothing of it reaches host or world,
- * nobody answers it, no circuit comes or goes.
+ * Asserts that a datagram only moves one counter: nothing reaches the host or the world, no party
+ * answers, and no circuit changes.
  */
 export function assertUseless(
   onion: Onion,
@@ -108,7 +108,7 @@ export function counterOf(cell: Uint8Array): bigint {
 }
 
 /**
- * What is noticed first of a sealed cell with one bit flipped, before which every counter has come.
+ * The drop reason of a sealed cell with one flipped bit, after all earlier counters have arrived.
  */
 export function flawOf(way: Way, cell: Uint8Array, flipped: Uint8Array): [party: number, reason: DropReason] {
   const at = cell.findIndex((byte, index) => byte !== flipped[index]);

@@ -1,12 +1,12 @@
 /**
- * Networks of several routers, each with a world of its own behind it, and everything that a test
- * wants to see of them: what each party logs and counts, and what crosses which link.
+ * Networks of several routers, each with its own world. A test can read what each party logs and
+ * counts, and what crosses which link.
  *
  * ```
  *      VM           onion, one hop                                worlds, one behind each router
  *                ┌──────────────────────────┐
  *   10.0.2.15 ──TUN── proxy ═ routers 1 … N ──── 192.168.20N.1 ── 100.64.1.1 ── 100.64.2.1 ──┬─ 128.30.2.155
- *                └ 10.5.51.1    192.168.20N.2                                                └─ whoever answers
+ *                └ 10.5.51.1    192.168.20N.2                                                └─ hosts that answer
  * ```
  *
  * @module
@@ -23,32 +23,31 @@ import { address } from "./packets.ts";
 import { assertAnswers, assertQuotes, hear, type Heard, packetsOf, type Ping, pingOf, tell } from "./ping.ts";
 import type { IpAddress } from "../../src/ip/address.ts";
 
-/** Who pings, unless somebody else does. */
+/** The default client. */
 export const VM = "10.0.2.15";
 
-/** What traceroute shows of the onion. */
+/** The hop's address, which traceroute shows. */
 export const HOP = "10.5.51.1";
 
-/** The port of the proxy; router i has the i-th after it. */
+/** Port of the proxy; router i has the i-th port after it. */
 export const PROXY = 40_000;
 
-/** The port of a router, by its number. */
+/** Port of a router, by its number. */
 export const portOf = (router: number) => PROXY + router;
 
 /** The address that a router leaves by, by its number. */
 export const exitOf = (router: number) => `192.168.20${router}.2`;
 
 /**
- * Always the lowest of what there is to choose from, so that every path is router 1, router 2, and
- * so on.
+ * Random numbers that make every path router 1, router 2, and so on.
  */
 export const LOWEST = () => 0;
 
-/** What an {@linkcode Onion} is made of. */
+/** The parts of an {@linkcode Onion}. */
 export interface OnionOptions {
   /** 4 unless given. */
   readonly routers?: number;
-  /** Routers on a path; without it, one circuit to each router is there from the start. */
+  /** Routers on a path. Without it, each router has a direct circuit. */
   readonly hops?: number;
   /** Seals the circuits. */
   readonly crypto?: CryptoProvider;
@@ -58,7 +57,7 @@ export interface OnionOptions {
   readonly network?: Partial<MemoryNetworkOptions>;
 }
 
-/** A datagram on a link, as it was sent. */
+/** A datagram as it was sent on a link. */
 export interface Crossing {
   readonly from: number;
   readonly to: number;
@@ -66,12 +65,11 @@ export interface Crossing {
 }
 
 /**
- * A drop that somebody counted: the party, 0 for the proxy or a router's number, the reason, and
- * how often.
+ * A counted drop: the party (0 for the proxy, or a router's number), the reason, and the count.
  */
 type Drop = readonly [party: number, reason: DropReason, count: number];
 
-/** A network that has just come up. */
+/** A network that is up. */
 export class Onion {
   readonly worlds: readonly MemoryWorld[];
   readonly network: MemoryNetwork;
@@ -111,7 +109,7 @@ export class Onion {
     this.mtu = network?.mtu ?? 1500;
   }
 
-  /** Remembers from now on what crosses the links. */
+  /** Records from now on what crosses the links. */
   watch(): void {
     this.network.medium.tamper = (from, to, bytes) => {
       this.crossings.push({ from, to, bytes });
@@ -119,21 +117,20 @@ export class Onion {
     };
   }
 
-  /** What has crossed the links since it was last asked, while watched. */
+  /** Returns what has crossed the watched links since the last call. */
   crossed(): Crossing[] {
     const { crossings } = this;
     this.crossings = [];
     return crossings;
   }
 
-  /** Makes the links honest again. */
+  /** Stops watching and tampering. */
   unwatch(): void {
     this.network.medium.tamper = (_from, _to, bytes) => [bytes];
   }
 
   /**
-   * Takes the datagrams of one link out of it while `act` goes on: nobody gets them, and they are
-   * handed back. Those of other links go through.
+   * Intercepts the datagrams of one link during `act`, and returns them. Those of other links pass.
    */
   intercept(from: number, to: number, act: () => void): Uint8Array[] {
     const caught: Uint8Array[] = [];
@@ -149,28 +146,29 @@ export class Onion {
     return caught;
   }
 
-  /** Lets a datagram arrive as if `from` had sent it, and moves whatever that sets going. */
+  /** Delivers a datagram as if `from` had sent it, and lets everything move. */
   arrive(from: number, to: number, bytes: Uint8Array): Heard[] {
     this.network.medium.deliver(from, to, bytes);
     return this.listen();
   }
 
   /**
-   * Sends packets as the host, and hands back what comes to it once everything has come to rest.
+   * Sends packets as the host, and returns what the host receives once all has moved.
    */
   exchange(packets: readonly Uint8Array[], elapsed = 0): Heard[] {
     for (const packet of packets) this.network.tun.inject(packet);
     return this.listen(elapsed);
   }
 
-  /** Lets some time pass; what comes to the host. */
+  /** Lets time pass, and returns what the host receives. */
   listen(elapsed = 0): Heard[] {
     this.network.run(elapsed);
     return hear(this.network.tun.take(), this.mtu);
   }
 
   /**
-   * Lets time pass from one deadline to the next, as the packet threads do; what comes to the host.
+   * Lets time pass from deadline to deadline, as packet threads do, and returns what the host
+   * receives.
    */
   pass(ms: number): Heard[] {
     const heard: Heard[] = [];
@@ -182,8 +180,8 @@ export class Onion {
   }
 
   /**
-   * Sends one request, and tells what came back as `ping` would, after proving that it would know
-   * it for its own.
+   * Sends one request, and returns the replies as `ping` prints them, after checking that it would
+   * recognise them.
    */
   ping(ping: Partial<Ping> = {}): string[] {
     const sent = pingOf(ping);
@@ -194,7 +192,7 @@ export class Onion {
     });
   }
 
-  /** Asserts that a ping is answered, once, by whom it was sent to. */
+  /** Asserts that a ping gets one answer, from its destination. */
   assertWorks(ping: Partial<Ping> = {}): void {
     const sent = pingOf(ping);
     const heard = this.exchange(packetsOf(sent, this.mtu));
@@ -202,17 +200,17 @@ export class Onion {
     assertAnswers(heard[0]!, sent);
   }
 
-  /** Packets that have left into each world since last asked. */
+  /** The packets that have left to each world since the last call. */
   left(): Uint8Array[][] {
     return this.worlds.map((world) => world.take());
   }
 
-  /** The classic logs, the routers' in order. */
+  /** The classic logs, those of the routers in order. */
   get lines(): { readonly proxy: string[]; readonly routers: string[][] } {
     return { proxy: this.#logs.proxy.lines, routers: this.#logs.routers.map(({ lines }) => lines) };
   }
 
-  /** The router numbers of the path that was chosen last. */
+  /** Numbers of the routers of the latest path. */
   get path(): number[] {
     const hops = this.lines.proxy.flatMap((line) => {
       const [, hop, router] = /^hop: (\d+), router: (\d+)$/.exec(line) ?? [];
@@ -221,13 +219,13 @@ export class Onion {
     return hops.slice(hops.findLastIndex(([hop]) => hop === 1)).map(([, router]) => router);
   }
 
-  /** A count of the proxy, 0, or of a router by its number. */
+  /** A counter of the proxy (0) or of a router (its number). */
   count(name: CounterName | DropReason, party = 0): number {
     const { proxy, routers } = this.network.counters;
     return (party === 0 ? proxy : routers[party - 1]!).get(name);
   }
 
-  /** Everything that has been dropped, by whom, and why. */
+  /** All drops, by party and reason. */
   dropped(): Drop[] {
     const { proxy, routers } = this.network.counters;
     return [proxy, ...routers].flatMap((counters, party) =>
@@ -235,7 +233,7 @@ export class Onion {
     );
   }
 
-  /** What is dropped while `act` goes on. */
+  /** The drops during `act`. */
   dropsIn(act: () => void): Drop[] {
     const before = new Map(this.dropped().map(([party, reason, count]) => [`${party} ${reason}`, count]));
     act();
@@ -246,7 +244,7 @@ export class Onion {
   }
 }
 
-/** Every legal pair of stages 5 and 6: routers, and hops fewer than these. */
+/** Every legal pair for stages 5 and 6: the number of routers, and fewer hops. */
 export const PAIRS: readonly (readonly [routers: number, hops: number])[] = [2, 3, 4, 5, 6].flatMap((
   routers,
 ) => Array.from({ length: routers - 1 }, (_, index) => [routers, index + 1] as const));

@@ -1,5 +1,5 @@
 /**
- * Real routers joined to each other, and the test in the proxy's place:
+ * Real routers joined to each other, with the test in the proxy's place:
  *
  * ```
  *   test ── cell ──► router 1 ◄──► router 2 …    all are each other's neighbours
@@ -23,7 +23,7 @@ import { EventMemory } from "./events.ts";
 import { address, poisoned } from "./packets.ts";
 import { addressFromBits } from "../../src/ip/address.ts";
 
-/** What came to an exit. */
+/** A packet that reached an exit. */
 export interface AtExit {
   /** The router's number, from 1. */
   readonly router: number;
@@ -32,25 +32,27 @@ export interface AtExit {
   readonly packet: Uint8Array;
 }
 
-/** The UDP port of the proxy; the routers' come behind it. */
+/** UDP port of the proxy; the routers have the ports after it. */
 const PROXY_PORT = 40_000;
 
-/** Routers of plain or sealed circuits. Router I has the address 192.168.20I.2 and the port 40000 + I. */
+/**
+ * Routers of plain or sealed circuits. Router I has the address 192.168.20I.2 and port 40000 + I.
+ */
 export class Routers {
-  /** As a proxy has to know them, in order. */
+  /** The routers as the proxy knows them, in order. */
   readonly descriptions: readonly RouterDescription[];
   readonly cores: readonly RouterCore[];
   readonly configs: readonly RouterConfig[];
-  /** What they log, by router. */
+  /** What each router logs. */
   readonly logs: readonly EventMemory[];
   readonly atExit: AtExit[] = [];
   /** Every cell that a router has sent, in order; the proxy is 0. */
   readonly carried: { readonly from: number; readonly to: number; readonly cell: Uint8Array }[] = [];
-  /** Cells that a router is not to get: it does not answer. */
+  /** Whether a router gets no cells, and so does not answer. */
   isDeaf: (router: number) => boolean = () => false;
   readonly #counters: readonly Counters[];
   readonly #delivers: Deliver[] = [];
-  /** Cells under way; the proxy is 0. */
+  /** Cells on their way; the proxy is 0. */
   readonly #underWay: { readonly from: number; readonly to: number; readonly cell: Uint8Array }[] = [];
 
   constructor(count: number, kind: "plain" | "sealed", change: Partial<RouterConfig> = {}) {
@@ -97,15 +99,14 @@ export class Routers {
   }
 
   /**
-   * Sends cells to a router as another party, the proxy unless told otherwise: what comes to the
-   * proxy of them.
+   * Sends cells to a router, by default as the proxy. Returns what the proxy receives.
    */
   send(router: number, cells: readonly Uint8Array[], from = 0, now = 0): Uint8Array[] {
     for (const cell of cells) this.#underWay.push({ from, to: router, cell });
     return this.#settle(now);
   }
 
-  /** Builds a circuit by these routers. */
+  /** Builds a circuit through these routers. */
   build(path: readonly number[], id = 1): OriginCircuit {
     const kind = CIRCUIT_KINDS[this.configs[0]!.circuits];
     const indices = path.map((router) => router - 1);
@@ -123,7 +124,7 @@ export class Routers {
     return circuit;
   }
 
-  /** An exit delivers an answer: what comes to the proxy of it. */
+  /** Delivers an answer from an exit. Returns what the proxy receives. */
   answer(
     { router, handle }: Pick<AtExit, "router" | "handle">,
     packet: Uint8Array,
@@ -133,7 +134,7 @@ export class Routers {
     return this.#settle(0);
   }
 
-  /** What a router has counted. */
+  /** The counters of a router. */
   counted(router: number): Snapshot {
     return this.#counters[router - 1]!.snapshot();
   }
@@ -150,7 +151,7 @@ export class Routers {
     return toProxy;
   }
 
-  /** The numbers of a router's neighbours, in the order of its link's neighbours. */
+  /** Numbers of a router's neighbours, in the order of its link. */
   #partiesFrom(router: number): number[] {
     return [0, ...this.cores.keys().map((index) => index + 1)].filter((party) => party !== router);
   }

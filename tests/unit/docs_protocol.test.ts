@@ -1,6 +1,6 @@
 /**
- * docs/protocol.md is not only prose: its bytes come from the code, and so do its tables of numbers. This holds both to
- * it. What a block of bytes should be stands in the failure, ready to be copied.
+ * Compares docs/protocol.md with the code: its blocks of bytes and its tables of numbers. A failure
+ * prints the right bytes, ready to be copied.
  *
  * @module
  */
@@ -34,7 +34,10 @@ import { nonceOf, sealPlainly } from "../support/plain_aead.ts";
 
 const DOCUMENT = Deno.readTextFileSync(new URL("../../docs/protocol.md", import.meta.url));
 
-/** The private keys of the example, in hex: the routers' static ones, and everybody's `e` in the order of the hops. */
+/**
+ * The private keys of the example in hex: the routers' static keys, and the ephemeral keys in the
+ * order of the hops.
+ */
 const KEYS = {
   static: ["11".repeat(32), "22".repeat(32)],
   proxy: ["a1".repeat(32), "a2".repeat(32)],
@@ -54,7 +57,7 @@ const PING = echoRequest({
   data: new TextEncoder().encode("onion"),
 });
 
-/** A provider whose key pairs are those of a list, and no surprise. */
+/** A provider that generates the key pairs of a list. */
 function withKeyPairs(provider: CryptoProvider, privateKeys: readonly string[]): CryptoProvider {
   const pairs = privateKeys.map((key) => keyPair(provider, key));
   return new Proxy(provider, {
@@ -66,7 +69,9 @@ function withKeyPairs(provider: CryptoProvider, privateKeys: readonly string[]):
   });
 }
 
-/** What passes over each link, and what comes to the exit and back to the host, when one ping passes `hops` routers. */
+/**
+ * What crosses each link, and reaches the exit and the host, when one ping passes `hops` routers.
+ */
 function passages(provider: CryptoProvider, hops: number): readonly (readonly [string, Uint8Array])[] {
   const seen: (readonly [string, Uint8Array])[] = [];
   const parties = ["proxy", "1", "2"];
@@ -142,13 +147,13 @@ function passages(provider: CryptoProvider, hops: number): readonly (readonly [s
     const { from, to, cell } = next;
     buffer.load(cell);
     if (to === 0) proxy.fromLink(from - 1, buffer, 0);
-    // Of a router's neighbours the proxy is the first; of the other routers there is one.
+    // A router's first neighbour is the proxy. The other router is the second.
     else routers[to - 1]!.fromLink(from === 0 ? 0 : 1, buffer, 0);
   }
   return seen;
 }
 
-/** What a handshake with fixed keys comes to, by itself. */
+/** The result of a handshake with fixed keys. */
 function handshake(provider: CryptoProvider, hop: number) {
   const pair = (key: string): KeyPair => keyPair(provider, key);
   const keys = pair(KEYS.static[hop]!);
@@ -167,7 +172,7 @@ function handshake(provider: CryptoProvider, hop: number) {
   return { first: initiation.message, second: response.message, out: finished.send, back: finished.receive };
 }
 
-/** Every block of bytes that the document has to have, by its name. */
+/** Every block of bytes that the document must have, by name. */
 function blocks(provider: CryptoProvider): Map<string, Uint8Array> {
   const blocks = new Map<string, Uint8Array>();
   const name = (name: string, bytes: Uint8Array) => blocks.set(name, bytes);
@@ -186,7 +191,10 @@ function blocks(provider: CryptoProvider): Map<string, Uint8Array> {
   return blocks;
 }
 
-/** The document's blocks of bytes: fenced, named behind `bytes`, and in each line hex up to a bar, then words. */
+/**
+ * The document's blocks of bytes: a fence with `bytes` and a name, and lines of hex, a bar, and
+ * words.
+ */
 function documented(): Map<string, string> {
   return new Map([...DOCUMENT.matchAll(/^```bytes ([^\n]+)\n([^`]*)^```/gm)].map(([, name, text]) => {
     const lines = text!.trimEnd().split("\n").map((line) => line.split("|")[0]!);
@@ -194,12 +202,12 @@ function documented(): Map<string, string> {
   }));
 }
 
-/** Bytes as the document writes them: 16 a line, in words of four. */
+/** Bytes as in the document: 16 a line, in words of four. */
 function written(bytes: Uint8Array): string {
   return bytes.toHex().replace(/.{8}/g, "$& ").replace(/(?:.{9}){4}/g, "$&\n").replace(/ +$/gm, "").trim();
 }
 
-testEach("the bytes in docs/protocol.md are those of the code", (provider) => {
+testEach("protocol.md: bytes match the code", (provider) => {
   const found = documented();
   const expected = blocks(provider);
   const complaints = [...expected].flatMap(([name, bytes]) =>
@@ -213,7 +221,7 @@ testEach("the bytes in docs/protocol.md are those of the code", (provider) => {
   );
 });
 
-Deno.test("the layers in docs/protocol.md are what RFC 8439 makes of the packets, by the plain reference", () => {
+Deno.test("protocol.md: layers match a plain RFC 8439", () => {
   const { out, back } = handshake(PROVIDER, 0);
   const cells = new Map(
     passages(PROVIDER, 1).map(([where, bytes]) => [`${where} ${bytes[0]!.toString(16)}`, bytes]),
@@ -235,7 +243,7 @@ Deno.test("the layers in docs/protocol.md are what RFC 8439 makes of the packets
   );
 });
 
-Deno.test("the longest packets in docs/protocol.md are those of the code", () => {
+Deno.test("protocol.md: longest packets match the code", () => {
   const rows = [...DOCUMENT.matchAll(/^\| (plain|sealed) +\| ([\d,]+) +\|((?: *[\d,]+ *\|){5})$/gm)];
   const number = (text: string) => Number(text.replaceAll(",", ""));
   for (const [row, kind, mtu, cells] of rows) {
@@ -248,7 +256,7 @@ Deno.test("the longest packets in docs/protocol.md are those of the code", () =>
   assert.equal(rows.length, 4);
 });
 
-Deno.test("the limits in docs/protocol.md are those of the code", () => {
+Deno.test("protocol.md: limits match the code", () => {
   const limits: Record<string, number> = {
     CELL_HEADER,
     LAYER_OVERHEAD,
@@ -272,13 +280,13 @@ Deno.test("the limits in docs/protocol.md are those of the code", () => {
   for (const [name, limit] of Object.entries(limits)) assert.equal(valueOf(found.get(name)), limit, name);
 });
 
-Deno.test("every drop reason that docs/protocol.md names is one", () => {
+Deno.test("protocol.md: every bold name is a drop reason", () => {
   const named = [...DOCUMENT.matchAll(/\*\*([a-z0-9]+(?:-[a-z0-9]+)*)\*\*/g)].map(([, reason]) => reason!);
   assert.ok(named.length > 0);
   assert.deepEqual(named.filter((reason) => !(reason in DROP_REASONS)), []);
 });
 
-/** Offsets of the addresses, and of the checksum, in an IPv4 header (RFC 791 §3.1). */
+/** Offsets of the checksum and the addresses in an IPv4 header (RFC 791 §3.1). */
 const [IPV4_CHECKSUM, IPV4_SOURCE, IPV4_DESTINATION] = [10, 12, 16];
 
 /** A packet with an address of zeros. */
@@ -292,7 +300,7 @@ function withPrefix(prefix: string, limits: object): Record<string, number> {
   return Object.fromEntries(Object.entries(limits).map(([name, limit]) => [`${prefix}.${name}`, limit]));
 }
 
-/** A limit as the document writes it, in ms where it is a time: `2^32 cells`, `15 s`, `4 MiB`, `8,128`. */
+/** Parses a limit of the document, e.g. `2^32 cells`, `15 s` (as ms), `4 MiB`, `8,128`. */
 function valueOf(text: string | undefined): number {
   const [, digits = "", exponent, unit = ""] = /^([\d,]+)(?:\^(\d+))?(?: ([\w/]+))?/.exec(text ?? "") ?? [];
   const base = Number(digits.replaceAll(",", "") || NaN);

@@ -1,5 +1,5 @@
 /**
- * A claim of docs/security.md is worth as much as the test that holds it: each test that it names is there.
+ * A claim of docs/security.md is worth as much as its tests, so each test that it names must exist.
  *
  * @module
  */
@@ -10,15 +10,15 @@ const DOCUMENT = Deno.readTextFileSync(new URL("../../docs/security.md", import.
   " ",
 );
 
-/** The text of a file of tests, with every name in one piece. */
+/** The text of a test file, with every name on one line. */
 function testsIn(file: string): string {
   return Deno.readTextFileSync(new URL(`../${file}.test.ts`, import.meta.url)).replace(/\s+/g, " ");
 }
 
-/** Files, and what the names of their tests begin with; a stage's number in front may be put there by a loop. */
+/** Test files, and the beginnings of test names. A loop may put a stage's number in front. */
 const NAMED = /`((?:unit|memory|e2e)\/\w+)`: ((?:"[^"]+"(?:, )?)+)/g;
 
-Deno.test("every test that docs/security.md names is there", () => {
+Deno.test("security.md: every named test exists", () => {
   const missing: string[] = [];
   let count = 0;
   for (const [, file, names] of DOCUMENT.matchAll(NAMED)) {
@@ -34,7 +34,7 @@ Deno.test("every test that docs/security.md names is there", () => {
   assert.deepEqual(missing, []);
 });
 
-Deno.test("claims are numbered without a gap, and each names its tests", () => {
+Deno.test("security.md: claims are numbered without a gap and name tests", () => {
   const claims = DOCUMENT.split(/(?=\*\*S\d+\.)/).slice(1).map((text) => text.split(" ## ")[0]!);
   claims.forEach((claim, index) => {
     assert.ok(claim.startsWith(`**S${index + 1}.`), claim);

@@ -1,14 +1,15 @@
 /**
- * The rooms and the directions of their imports, as docs/architecture.md draws them. An import of a type counts as any other.
+ * The rooms and the directions of their imports, as in docs/architecture.md. An import of a type
+ * counts, too.
  *
  * @module
  */
 import assert from "node:assert/strict";
 
 /**
- * What each room may import. From the top: the rooms that know nothing, those that know bytes, the cores, the devices,
- * the thread that joins them, and the program around it. A room may have rooms in it, one level deep; each has a row of
- * its own. Write a new room or a new arrow down here first.
+ * What each room may import, from the rooms that know nothing to the program around them. A room
+ * may contain rooms, one level deep, each with its own row. Enter a new room or a new arrow here
+ * first.
  */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   buffer: [],
@@ -59,7 +60,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
 
   config: ["circuit", "errors", "ip"],
-  // The settings of an exit, and a router's counters. Its channel waits by the timers of sys.
+  // The settings of an exit, and a router's counters. Its channel uses the timers of sys.
   control: ["errors", "exit", "ip", "json", "sys", "trace"],
   "host/plan": ["config", "errors", "ip"],
   // A kind of exit: its core, settings, device, and host plan. The registry holds all kinds.
@@ -79,7 +80,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "ip",
     "sys",
   ],
-  // A line of the log for each event. A log file belongs to the user behind sudo, so its owner is set through sys.
+  // A line for each event. A log file belongs to the user behind sudo, so sys sets its owner.
   log: ["cell", "config", "errors", "ip", "sys", "trace"],
   "run/launch": ["control", "crypto", "errors", "ip", "log", "sys", "trace"],
   // Joins everything below it into a run.
@@ -103,7 +104,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "sys",
     "trace",
   ],
-  // A demo reads what a run has recorded. The files that it keeps belong to the user behind sudo.
+  // A demo reads what a run recorded. The files that it keeps belong to the user behind sudo.
   lab: [
     "buffer",
     "cell",
@@ -119,7 +120,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: ["config", "errors", "host", "host/apply", "lab", "run", "sys"],
   main: ["cli", "errors", "run", "sys"],
-  // The library surface: nothing of the program around the packet's way.
+  // The library: nothing of the program around the packet's way.
   mod: [
     "buffer",
     "cell",
@@ -136,13 +137,16 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Packages from npm, and who may import them. Of Node's, only what stands in for libcrypto. */
+/**
+ * Packages from npm, and the rooms that may import them. Of Node's, only the stand-in for
+ * libcrypto.
+ */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "crypto/provider": ["node:crypto"],
   log: ["@logtape/logtape", "@logtape/pretty"],
 };
 
-/** Rooms that get bytes and the time and do no I/O, and in them the few files that are the door to the outside. */
+/** Rooms without I/O, and the few files in them that are the door to the outside. */
 const PURE: Readonly<Record<string, readonly string[]>> = {
   buffer: [],
   json: [],
@@ -164,10 +168,10 @@ const PURE: Readonly<Record<string, readonly string[]>> = {
   control: ["channel.ts"],
 };
 
-/** What a pure file does without: it is given the time, its chances and its devices. */
+/** What a pure file does not use, because it is given time, randomness and devices. */
 const OUTSIDE = /\b(?:Deno|Date|performance|Math\.random|setTimeout|setInterval|console|fetch|globalThis)\b/;
 
-/** Imports and re-exports, for their effect only, and later on. */
+/** Imports and re-exports, imports for their effect, and dynamic imports. */
 const IMPORT = /^(?:import|export)\b[^;"]*\bfrom\s*"([^"]+)"|^import\s*"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
 
 const ROOT = new URL("../../", import.meta.url);
@@ -180,19 +184,19 @@ interface Source {
   readonly name: string;
   /** Its text without comments. */
   readonly code: string;
-  /** Whatever it imports, as it is written there. */
+  /** What it imports, as written. */
   readonly specifiers: readonly string[];
 }
 
 function read(path: string): Source {
   const text = Deno.readTextFileSync(new URL(path, ROOT));
-  // Comments begin a line or follow a blank, which a string of ours with `//` in it, an URL, does not.
+  // A comment starts a line or follows a blank; a URL in a string does neither.
   const code = text.replace(/^\s*\/\*[\s\S]*?\*\//gm, "").replace(/(^|\s)\/\/.*$/gm, "");
   const specifiers = [...code.matchAll(IMPORT)].map((groups) => groups.slice(1).find((name) => name)!);
   return { path, room: roomOfPath(path), name: path.split("/").at(-1)!, code, specifiers };
 }
 
-/** The room of a file: its folder below `src/`; a file that lies in none is a room by itself. */
+/** The room of a file: its folder below `src/`, or the file itself if it is in none. */
 function roomOfPath(path: string): string {
   const inside = path.replace(/^src\//, "");
   const slash = inside.lastIndexOf("/");
@@ -221,7 +225,10 @@ function targetOf(source: Source, specifier: string): string | undefined {
   return new URL(specifier, new URL(source.path, ROOT)).href.slice(ROOT.href.length);
 }
 
-/** The room that a file imports by a relative path; undefined where it stays in its own or leaves the source tree. */
+/**
+ * The room that a relative specifier leads to; undefined for the same room and outside of the
+ * sources.
+ */
 function roomOf(source: Source, specifier: string): string | undefined {
   const target = targetOf(source, specifier);
   if (target === undefined) return undefined;
@@ -234,16 +241,16 @@ function assertNone(complaints: readonly string[]): void {
   assert.ok(complaints.length === 0, `\n  ${complaints.join("\n  ")}\n`);
 }
 
-Deno.test("every room is in the table", () => {
+Deno.test("rooms: every room is in the table", () => {
   const rooms = new Set(SOURCES.map(({ room }) => room));
   assertNone(
     [...rooms].filter((room) => !(room in ROOMS)).map((room) =>
-      `src/${room} is a new room: write down in this test which rooms it may import`
+      `src/${room} is a new room: enter its imports in this test`
     ),
   );
 });
 
-Deno.test("rooms import only what the table allows", () => {
+Deno.test("rooms: import only what the table allows", () => {
   const complaints: string[] = [];
   for (const source of SOURCES) {
     for (const specifier of source.specifiers) {
@@ -260,7 +267,7 @@ Deno.test("rooms import only what the table allows", () => {
   assertNone(complaints);
 });
 
-Deno.test("no room imports itself by way of others: in the table, and in the source", () => {
+Deno.test("rooms: no circles between rooms, in the table and in the source", () => {
   const drawn = Object.entries(ROOMS).flatMap(([from, rooms]) => rooms.map((to) => ({ from, to, by: "" })));
   const built = SOURCES.flatMap((source) =>
     source.specifiers.flatMap((specifier) => {
@@ -284,7 +291,7 @@ Deno.test("no room imports itself by way of others: in the table, and in the sou
   }
 });
 
-Deno.test("files: no two import each other, not even by way of others", () => {
+Deno.test("rooms: no circles between files", () => {
   const files = new Map(SOURCES.map((source) => [source.path, source]));
   const done = new Set<string>();
   const visit = (path: string, way: readonly string[]): void => {
@@ -304,7 +311,7 @@ Deno.test("files: no two import each other, not even by way of others", () => {
   for (const path of files.keys()) visit(path, []);
 });
 
-Deno.test("packages come in where they are expected, and nowhere else", () => {
+Deno.test("rooms: packages are imported only where expected", () => {
   const complaints: string[] = [];
   for (const { path, room, specifiers } of SOURCES) {
     for (const specifier of specifiers) {
@@ -317,8 +324,8 @@ Deno.test("packages come in where they are expected, and nowhere else", () => {
   assertNone(complaints);
 });
 
-Deno.test("what is imported can be read off the source", () => {
-  // Only so can this test, the bundler and `deno compile` see it.
+Deno.test("rooms: no module has a computed name", () => {
+  // Otherwise neither this test, the bundler nor `deno compile` could see it.
   assertNone(
     SOURCES.filter(({ code }) => /\bimport\s*\((?!\s*")/.test(code)).map(({ path }) =>
       `${path} imports a module whose name is computed`
@@ -326,7 +333,7 @@ Deno.test("what is imported can be read off the source", () => {
   );
 });
 
-Deno.test("unsafe is src/sys, and nothing else is", () => {
+Deno.test("rooms: FFI stays in src/sys", () => {
   const everywhere = ["scripts", "bench"].flatMap((folder) =>
     [...Deno.readDirSync(new URL(`${folder}/`, ROOT))]
       .filter(({ name, isFile }) => isFile && name.endsWith(".ts"))
@@ -335,11 +342,11 @@ Deno.test("unsafe is src/sys, and nothing else is", () => {
   assertNone(
     [...SOURCES, ...everywhere]
       .filter(({ path, code }) => !path.startsWith("src/sys/") && /\bDeno\.(?:dlopen|Unsafe)/.test(code))
-      .map(({ path }) => `${path} calls foreign functions: that is for src/sys`),
+      .map(({ path }) => `${path} calls foreign functions, which only src/sys may`),
   );
 });
 
-Deno.test("pure rooms know no clock, no chance and no system", () => {
+Deno.test("rooms: pure rooms use no clock, randomness or system", () => {
   const complaints: string[] = [];
   for (const { path, room, name, code, specifiers } of SOURCES) {
     const doors = PURE[room];
@@ -349,7 +356,7 @@ Deno.test("pure rooms know no clock, no chance and no system", () => {
     const forbidden = specifiers.find((specifier) =>
       /^(?:\.\.\/)+(?:sys|host(?!\/plan)|run)\//.test(specifier)
     );
-    // A type of sys is bytes' business too; what counts is that nothing of it runs here.
+    // A type of sys is allowed, because nothing of it runs here.
     if (forbidden !== undefined && !new RegExp(`import type [^;]*"${forbidden}"`).test(code)) {
       complaints.push(`${path} is pure, but imports "${forbidden}"`);
     }
@@ -357,13 +364,13 @@ Deno.test("pure rooms know no clock, no chance and no system", () => {
   assertNone(complaints);
 });
 
-Deno.test("doors that are gone are not in the table any more", () => {
+Deno.test("rooms: every door in the table exists", () => {
   const paths = new Set(SOURCES.map(({ path }) => path));
   const doors = Object.entries(PURE).flatMap(([room, names]) => names.map((name) => `src/${room}/${name}`));
   assertNone(doors.filter((door) => !paths.has(door)).map((door) => `${door} is no file`));
 });
 
-Deno.test("mod.ts re-exports, and does nothing else", () => {
+Deno.test("rooms: mod.ts only re-exports", () => {
   const { code } = SOURCES.find(({ path }) => path === "mod.ts")!;
   const rest = code.replace(/export (?:type )?\{[^}]*\} from "[^"]+";/g, "").trim();
   assert.equal(rest, "");

@@ -4,7 +4,7 @@ import { NOTHING, STRANGER } from "../../src/device/link.ts";
 import { MemoryMedium } from "../../src/sim/link.ts";
 import { hex, pattern, poisoned } from "../support/packets.ts";
 
-/** A link that misbehaves towards a link that does not, and everything that arrives there. */
+/** A link with faults, its neighbour without faults, and what arrives there. */
 function makeBench(faults: Faults, seed = 1) {
   const medium = new MemoryMedium();
   const sender = medium.link(1);
@@ -16,7 +16,7 @@ function makeBench(faults: Faults, seed = 1) {
   return {
     medium,
     link,
-    /** Sends datagrams that consist of these numbers. */
+    /** Sends datagrams with these numbers. */
     send(...numbers: readonly number[]): void {
       for (const number of numbers) {
         buffer.load(Uint8Array.of(number >>> 8, number));
@@ -47,7 +47,7 @@ Deno.test("fault link: each fault at probability 1", () => {
   const cases: [faults: Faults, want: number[]][] = [
     [{ drop: 1 }, []],
     [{ duplicate: 1 }, [0, 0, 1, 1, 2, 2, 3, 3]],
-    // One waits until the next has gone, which therefore goes at once.
+    // One waits until the next has left, which therefore leaves at once.
     [{ reorder: 1 }, [1, 0, 3, 2]],
     [{ reorder: 1, duplicate: 1 }, [1, 1, 0, 3, 3, 2]],
     [{ drop: 1, duplicate: 1, reorder: 1, flip: 1 }, []],

@@ -84,7 +84,7 @@ Deno.test("memory medium: tamper sees sender and receiver, and changes what arri
 
 Deno.test("memory medium: deliver bypasses tamper", () => {
   const { medium, third } = makeLinks();
-  medium.tamper = () => assert.fail("nobody asked");
+  medium.tamper = () => assert.fail("tamper was called");
   medium.deliver(1, 3, hex("01"));
   assert.equal(third.receive(poisoned()), 0);
 });

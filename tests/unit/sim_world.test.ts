@@ -1,5 +1,5 @@
 /**
- * The world in memory: the test plays the exit.
+ * The world in memory. The test plays the exit.
  *
  * ```
  *   192.168.201.2 ──1500── 192.168.201.1 ──1400── 100.64.1.1 ──1280── 100.64.2.1 ── hosts
@@ -38,7 +38,7 @@ function exitInto(options: Partial<MemoryWorldOptions> = {}) {
     for (const into = poisoned(); world.receive(into);) received.push(into.copy());
     return hear(received, 65_535);
   };
-  /** Sends as the exit and tells what came back, proven to be about what was sent. */
+  /** Sends as the exit and returns the answers, after checking that they are about the request. */
   const ping = (ping: Partial<Ping>) => {
     const sent = pingOf({ source: EXIT, ...ping });
     assert.equal(send(sent), "sent");
@@ -91,7 +91,7 @@ Deno.test("world: an error quotes the packet as the router had it", () => {
     const quote = receive()[0]!.payload.subarray(8);
     const whole = new Uint8Array(quote[2]! << 8 | quote[3]!);
     whole.set(quote);
-    assert.equal(readIpv4(whole).ttl, ttl, name); // which has proven the header checksum, too
+    assert.equal(readIpv4(whole).ttl, ttl, name); // readIpv4 asserts the header checksum
   }
 });
 
