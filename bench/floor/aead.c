@@ -1,14 +1,16 @@
 /*
  * aead SIZE SECONDS
  *
- * What sealing and opening a packet of SIZE bytes costs with libcrypto called from C, in the way that onion calls it:
- * ChaCha20-Poly1305 in place, one context a key, a new nonce and four bytes of additional data a packet. Prints one line
- * of JSON: nanoseconds per operation, and the first packet's tag in hex, by which the bench knows that both do the same.
+ * Measures sealing and opening a packet of SIZE bytes with libcrypto called from C, in the way that
+ * onion calls it: ChaCha20-Poly1305 in place, one context a key, a new nonce and four bytes of
+ * additional data a packet. Prints one line of JSON: nanoseconds per operation, and the first
+ * packet's tag in hex, which shows that both do the same.
  *
- * A batch of packets is sealed, then opened: each packet in a buffer of its own, as large as onion's, so that both find
- * as much in the processor's caches. The median batch counts: on a busy machine some of them are interrupted.
+ * Seals a batch of packets, then opens it. Each packet has its own buffer, as large as onion's, so
+ * that both use the processor's caches alike. The median batch counts, because a busy machine
+ * interrupts some.
  *
- * The prototypes stand here because the library is there on every host that onion seals on, and its headers are not.
+ * The prototypes are here because every host that seals has the library, but not its headers.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -33,7 +35,7 @@ enum { KEY = 32, NONCE = 12, TAG = 16, COUNTER_AT = 4 };
 enum { HEADROOM = 128, CAPACITY = HEADROOM + 65535 };
 /* As in bench/aead.ts. */
 enum { BATCH = 16 };
-/* Batches that are remembered. */
+/* Batches that are stored. */
 enum { BATCHES_MAX = 1 << 20 };
 
 static const unsigned char additional[] = { 0x61, 0, 0, 0 };
@@ -55,7 +57,7 @@ static void check(bool done, const char *what)
 		fail(what);
 }
 
-/* The byte at `at` of everything that both sides know: the key, and the packets. */
+/* The byte at `at` of what both sides know: the key and the packets. */
 static unsigned char pattern(unsigned at)
 {
 	return (unsigned char)(at * 31 + (at >> 8) * 7);
@@ -128,7 +130,7 @@ int main(int argc, char **argv)
 		for (unsigned at = 0; at < (unsigned)size; at++)
 			packets[packet][HEADROOM + at] = pattern(at);
 
-	/* A key for each direction, and the same bytes: onion's two ends have a context each. */
+	/* A key for each direction with the same bytes: onion's two ends have a context each. */
 	EVP_CIPHER_CTX *sealer = make_context(), *opener = make_context();
 	unsigned char first_tag[TAG];
 	uint64_t counter = 0, start = now_ns();

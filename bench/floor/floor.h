@@ -1,6 +1,6 @@
 /*
- * What the floor programs share: making a TUN device, and the checks and the answer that onion gives to an
- * echo request. Everything is static inline, so each program is still one translation unit.
+ * What the floor programs share: making a TUN device, and onion's checks and answers for echo
+ * requests. Everything is static inline, so each program is one translation unit.
  */
 #ifndef FLOOR_H
 #define FLOOR_H
@@ -29,10 +29,10 @@ static inline void die(const char *doing)
 }
 
 /*
- * Makes the TUN device `name`, packets without a leading protocol word, with `address` (of a /24 block, unless it ends
- * in another prefix length) and sets it up.
- * It goes when its file descriptor is closed. (One that is there before and stays behind would lose its carrier with
- * each program that ends; the kernel notices up to a second later, and then drops the next program's packets.)
+ * Makes the TUN device `name`, without a protocol word before packets, gives it `address` (in a /24
+ * block unless it has another prefix length), and sets it up. The device ends with its file
+ * descriptor. A persistent one would lose its carrier with each program, and the kernel would
+ * notice that up to a second later and drop the next program's packets.
  */
 static inline int tun_make(const char *name, const char *address, int open_flags)
 {
@@ -68,7 +68,7 @@ static inline int tun_make(const char *name, const char *address, int open_flags
 	return tun;
 }
 
-/* Tells the bench that packets are answered from now on. */
+/* Tells the bench that packets are answered now. */
 static inline void say_ready(void)
 {
 	puts("ready");
@@ -76,8 +76,9 @@ static inline void say_ready(void)
 }
 
 /*
- * RFC 1071 checksum. The sum is the same in either byte order, so words are added as they lie in memory, four
- * bytes at a time, and the result is stored as it is. Over bytes that hold a right checksum it is 0.
+ * RFC 1071 checksum. The sum is the same in either byte order, so words are added as they lie in
+ * memory, four bytes at a time, and the result is stored unchanged. It is 0 over bytes with a valid
+ * checksum.
  */
 static inline uint16_t checksum(const uint8_t *bytes, size_t length)
 {
@@ -102,7 +103,7 @@ static inline size_t word_at(const uint8_t *bytes)
 	return (size_t)bytes[0] << 8 | bytes[1];
 }
 
-/* The header length of a sound IPv4 packet; 0 for anything else. */
+/* The header length of a valid IPv4 packet; 0 for anything else. */
 static inline size_t ipv4_check(const uint8_t *packet, size_t length)
 {
 	if (length < 20 || packet[0] >> 4 != 4)
@@ -114,7 +115,7 @@ static inline size_t ipv4_check(const uint8_t *packet, size_t length)
 	return checksum(packet, header) == 0 ? header : 0;
 }
 
-/* Whether the sound IPv4 packet with this header holds a whole, sound ICMP message. */
+/* Whether the valid IPv4 packet with this header holds a whole, valid ICMP message. */
 static inline bool icmp_check(const uint8_t *packet, size_t header)
 {
 	size_t total = word_at(packet + 2);
@@ -122,7 +123,10 @@ static inline bool icmp_check(const uint8_t *packet, size_t header)
 	       total >= header + 8 && checksum(packet + header, total - header) == 0;
 }
 
-/* Replaces the 16-bit word at `at` and mends the checksum at `check`: HC' = ~(~HC + ~m + m') (RFC 1624 section 3). */
+/*
+ * Replaces the 16-bit word at `at` and updates the checksum at `check`: HC' = ~(~HC + ~m + m') (RFC
+ * 1624 section 3).
+ */
 static inline void replace_word(uint8_t *at, size_t word, uint8_t *check)
 {
 	size_t sum = (~word_at(check) & 0xffff) + (~word_at(at) & 0xffff) + word;
@@ -135,8 +139,8 @@ static inline void replace_word(uint8_t *at, size_t word, uint8_t *check)
 }
 
 /*
- * Turns an echo request into its reply, in place (RFC 792): addresses swapped, type 0, the rest as it came.
- * Returns the reply's length; 0 if the packet is no sound, whole echo request.
+ * Turns an echo request into its reply, in place (RFC 792): addresses swapped, type 0, the rest
+ * unchanged. Returns the reply's length; 0 if the packet is not a valid, whole echo request.
  */
 static inline size_t echo_answer(uint8_t *packet, size_t length)
 {

@@ -1,18 +1,19 @@
 /*
  * load TARGET [--flows N] [--size BYTES] [--window PACKETS] [--pause MS] [--seconds S] [--warmup S] [--watch PID]...
  *
- * Keeps `window` echo requests of `size` payload bytes on the way to TARGET (an IPv4 address) and the `flows` - 1
- * addresses that follow it, in turn, each answered one replaced by the next, and prints one line of JSON. With a window of 1 that measures the round trip, with a
- * larger one the packet rate. ping does the same at several times the cost a packet, and would measure itself.
+ * Keeps `window` echo requests of `size` payload bytes in flight to TARGET (an IPv4 address) and
+ * the `flows` - 1 addresses after it, in turn. Each reply starts the next request. Prints one line
+ * of JSON. A window of 1 measures the round trip, a larger one the packet rate. ping would measure
+ * itself, because it costs several times as much a packet.
  *
- * - The clock that counts starts after `warmup` seconds and stops after `seconds` more; rate, round trips and CPU
- *   time are of that span, while lost, duplicated and damaged packets are counted from the first to the last.
- * - The CPU time is that of the --watch processes, all their threads included, read at both ends of the span.
- * - Every reply is compared byte for byte with the one that is due, checksum included.
- * - A round trip starts before the system call that sends the packet and ends after the one that receives the
- *   reply, so it holds this program's own wake-up, as it would in any application.
- * - With a pause, it sleeps while nothing is on the way, for `pause` milliseconds on average, from half to half as much
- *   again by chance: nobody can know when the next packet comes.
+ * - Measurement starts after `warmup` seconds and lasts `seconds`. Rate, round trips and CPU time
+ *   are of that span. Lost, duplicated and damaged packets are counted from first to last.
+ * - The CPU time is that of the --watch processes with all threads, read at both ends of the span.
+ * - Every reply is compared byte for byte with the right one, including the checksum.
+ * - A round trip starts before the system call that sends the packet and ends after the one that
+ *   receives the reply. So it includes this program's own wake-up, as in any application.
+ * - With a pause, it sleeps while nothing is in flight, for `pause` ms on average, at random from
+ *   half of that to one and a half times as long. So the next packet cannot be predicted.
  */
 #define _GNU_SOURCE /* sendmmsg, recvmmsg */
 #include <arpa/inet.h>
@@ -29,21 +30,23 @@
 
 enum {
 	ICMP_HEADER = 8,
-	/* Payload bytes that hold the packet's 64-bit number; the 16 bits of ICMP come round too soon. */
+	/* Payload bytes that hold the packet's 64-bit number; the 16 bits of ICMP repeat too soon. */
 	NUMBER = 8,
-	/* The largest IPv4 packet less an IPv4 and an ICMP header. */
+	/* The largest IPv4 packet without an IPv4 and an ICMP header. */
 	SIZE_MAX_ICMP = 65507,
 	/* The longest IPv4 header. */
 	IP_HEADER_MAX = 60,
 	/* Packets in one sendmmsg() or recvmmsg() call. */
 	BATCH = 64,
-	/* Packets that may lie between the oldest unanswered one and the next; as many as ICMP can tell apart. */
+	/*
+	 * Max packets between the oldest unanswered one and the next; as many as ICMP can distinguish.
+	 */
 	SLOTS = 65536,
 };
 
-/* A packet that has not come back after this long is lost. */
+/* A packet without a reply for this long is lost. */
 #define LOST_AFTER_NS 1000000000ull
-/* How long one receive waits before the clock and the lost ones are looked at. */
+/* Max wait of a receive before the clock and lost packets are checked. */
 #define LOOK_UP_US 20000
 
 typedef struct {
@@ -64,7 +67,7 @@ static uint64_t next_number, oldest; /* every packet before `oldest` is answered
 static unsigned outstanding;
 static uint64_t answered, lost, late, duplicates, damaged;
 
-/* The ICMP message as it is sent and as it is due back, without the fields that differ from packet to packet. */
+/* The ICMP message as sent and as expected back, without the fields that differ between packets. */
 static uint8_t request[BATCH][ICMP_HEADER + SIZE_MAX_ICMP];
 static uint8_t reply[BATCH][IP_HEADER_MAX + ICMP_HEADER + SIZE_MAX_ICMP];
 static uint64_t request_sum, reply_sum;
@@ -78,7 +81,7 @@ static void usage(void)
 	exit(2);
 }
 
-/* The RFC 1071 sum of 16-bit words as they lie in memory, not yet folded. */
+/* The RFC 1071 sum of 16-bit words in memory order, not folded yet. */
 static uint64_t sum_words(const uint8_t *bytes, size_t length)
 {
 	uint64_t sum = 0;
@@ -98,7 +101,7 @@ static uint16_t fold(uint64_t sum)
 	return (uint16_t)~sum;
 }
 
-/* Writes into a message the fields of packet `number`; `sum` is that of all the others. */
+/* Writes the fields of packet `number` into a message; `sum` is that of all other fields. */
 static void number_message(uint8_t *message, uint64_t number, uint64_t sum)
 {
 	uint16_t sequence = htons((uint16_t)number);
@@ -126,7 +129,7 @@ static void prepare_messages(void)
 	request[0][0] = ICMP_ECHO;
 }
 
-/* Whether a message is the reply to packet `number`, every byte of it. */
+/* Whether every byte of a message is that of the reply to packet `number`. */
 static bool is_reply_to(const uint8_t *message, size_t length, uint64_t number)
 {
 	uint8_t due[ICMP_HEADER + NUMBER] = { ICMP_ECHOREPLY };
@@ -172,12 +175,12 @@ static int open_socket(void)
 	    setsockopt(raw, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0 ||
 	    setsockopt(raw, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
 		die("setsockopt");
-	/* A router on this host has replies of its own, to other addresses. Bound, this socket does not see them. */
+	/* A router on this host gets replies for other addresses. A bound socket does not see them. */
 	bind_source(raw);
 	return raw;
 }
 
-/* Sleeps for a time that nobody can know. */
+/* Sleeps for a random time. */
 static void pause_a_while(void)
 {
 	double seconds = options.pause * (0.5 + drand48()) / 1000;
@@ -186,7 +189,7 @@ static void pause_a_while(void)
 	nanosleep(&time, NULL);
 }
 
-/* Sends what the window has room for, one batch at most. */
+/* Sends what the window has room for, at most one batch. */
 static void send_some(int raw)
 {
 	static struct mmsghdr messages[BATCH];
@@ -195,7 +198,7 @@ static void send_some(int raw)
 	unsigned count = options.window - outstanding;
 	if (count > BATCH)
 		count = BATCH;
-	/* The slot that a new packet takes must not belong to one that is still waited for. */
+	/* The slot of a new packet must not belong to one without a reply. */
 	if (next_number + count - oldest > SLOTS)
 		count = (unsigned)(SLOTS - (next_number - oldest));
 	for (unsigned i = 0; i < count; i++) {
@@ -257,7 +260,7 @@ static void take_reply(const uint8_t *bytes, size_t length, uint64_t now, bool c
 		record_round_trip(now - mine->sent_ns);
 }
 
-/* Waits for replies, LOOK_UP_US at most, and takes one batch of them. Returns the time after it. */
+/* Waits for replies, at most LOOK_UP_US, and receives one batch. Returns the time after it. */
 static uint64_t receive_some(int raw, bool counting)
 {
 	static struct mmsghdr messages[BATCH];
@@ -275,14 +278,17 @@ static uint64_t receive_some(int raw, bool counting)
 	return now;
 }
 
-/* Moves `oldest` on, past what is answered and what is overdue. */
+/* Moves `oldest` past answered and overdue packets. */
 static void give_up_lost(uint64_t now)
 {
 	for (; oldest < next_number; oldest++) {
 		slot *it = &slots[oldest % SLOTS];
 		if (it->state != WAITING)
 			continue;
-		/* It also goes when the slots are used up: thousands of later packets have come back by then. */
+		/*
+		 * It also moves when the slots are used up, because thousands of later packets have returned by
+		 * then.
+		 */
 		if (now - it->sent_ns < LOST_AFTER_NS && next_number - oldest < SLOTS)
 			return;
 		it->state = LOST;

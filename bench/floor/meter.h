@@ -1,5 +1,6 @@
 /*
- * What the load generators measure with: clocks, the CPU time of other processes, and a histogram of round trips.
+ * Tools of the load generators: clocks, the CPU time of other processes, and a histogram of round
+ * trips.
  */
 #ifndef METER_H
 #define METER_H
@@ -12,8 +13,8 @@
 #include <unistd.h>
 
 /*
- * Round trips in nanoseconds, in buckets of constant relative width: values below 256 have one each, and every
- * power of two above that has 128, so a value is known to 0.8 %.
+ * Round trips in nanoseconds, in buckets of constant relative width: each value below 256 has its
+ * own, and every power of two above has 128, so a value is exact to 0.8 %.
  */
 enum { SUB_BITS = 7, SUB = 1 << SUB_BITS, BUCKETS = SUB * (64 - SUB_BITS + 1) };
 
@@ -42,7 +43,7 @@ static inline uint64_t now_ns(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
-/* The CPU clocks of the processes that are measured. */
+/* The CPU clocks of the watched processes. */
 enum { WATCHED_MAX = 64 };
 static clockid_t watched_clocks[WATCHED_MAX];
 static unsigned watched_count;
@@ -57,7 +58,7 @@ static inline void watch(pid_t pid)
 		die("clock_getcpuclockid");
 }
 
-/* CPU nanoseconds that the watched processes have used, threads that ended included. */
+/* CPU nanoseconds that the watched processes have used, including ended threads. */
 static inline uint64_t watched_cpu_ns(void)
 {
 	uint64_t sum = 0;
@@ -66,7 +67,7 @@ static inline uint64_t watched_cpu_ns(void)
 	return sum;
 }
 
-/* The number that `text` is, within bounds. */
+/* Parses `text` as a number within bounds. */
 static inline double number_argument(const char *text, double least, double most)
 {
 	char *end;
@@ -107,7 +108,7 @@ static inline void record_round_trip(uint64_t nanoseconds)
 		round_trips.most = nanoseconds;
 }
 
-/* The round trip, in microseconds, that `share` of the packets did not exceed. */
+/* The round trip in microseconds that `share` of the packets did not exceed. */
 static inline double percentile(double share)
 {
 	uint64_t seen = 0;
@@ -122,8 +123,8 @@ static inline double percentile(double share)
 }
 
 /*
- * The mean of the middle half, in microseconds. Where the scheduler makes two heaps of the round trips, one core
- * and two cores, the median jumps from one heap to the other; this moves with their weights.
+ * The mean of the middle half in microseconds. If the scheduler makes two heaps of round trips, for
+ * one core and two, the median jumps between them. This mean moves with their weights.
  */
 static inline double midmean(void)
 {

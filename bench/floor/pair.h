@@ -1,14 +1,17 @@
 /*
- * What the floors of two processes share: the proxy, the cells, and the life of both. The program brings its own router.
+ * What the floors of two processes share: the proxy, the cells, and the life of both. Each program
+ * adds its own router.
  *
  *              proxy                             router
  *     kernel ── TUN ── read ─► send ── UDP, 127.0.0.1 ── recv ─► …
  *     kernel ── TUN ── write ◄─ recv ── UDP, 127.0.0.1 ── send ◄─ …
  *
- * Each waits in poll() for its sources and a doorbell (an eventfd), then drains every ready source by
- * non-blocking calls, one packet a call. A packet travels as a cell: eight bytes of header, then the packet.
+ * Each waits in poll() for its sources and a doorbell (an eventfd), then drains every ready source
+ * by non-blocking calls, one packet a call. A packet travels as a cell: a header of eight bytes,
+ * then the packet.
  *
- * SIGTERM and SIGINT ring the doorbell, and the loop returns. The router goes with the proxy, however that ends.
+ * SIGTERM and SIGINT ring the doorbell, and the loop returns. The router ends with the proxy,
+ * however that ends.
  */
 #ifndef PAIR_H
 #define PAIR_H
@@ -23,16 +26,16 @@
 
 #include "floor.h"
 
-/* A cell's header: type, three zero bytes, circuit id in network order. */
+/* A cell header: type, three zero bytes, circuit id in network order. */
 enum { CELL_HEADER = 8, RELAY = 0x51, RETURN = 0x54, CIRCUIT = 1 };
 
-/* Packets taken from one source before the others get their turn. */
+/* Packets taken from one source before the others have a turn. */
 enum { BUDGET = 64 };
 
-/* What queues between the two processes while one of them waits for a core. */
+/* Bytes that queue between the two processes while one of them waits for a core. */
 enum { RECEIVE_BUFFER = 4 << 20 };
 
-/* A packet, with the header's room in front of it, so that no byte is ever copied. */
+/* A packet, with room for the header in front of it, so that nothing is copied. */
 static uint8_t cell[CELL_HEADER + PACKET_MAX];
 static uint8_t *const packet = cell + CELL_HEADER;
 
@@ -75,7 +78,7 @@ static int udp_bind(struct sockaddr_in *address)
 	return udp;
 }
 
-/* Whether a non-blocking call that failed only means "not now", or one lost packet, rather than a broken loop. */
+/* Whether a failed non-blocking call means "not now" or one lost packet, and not a broken loop. */
 static bool passing(int error)
 {
 	return error == EAGAIN || error == EINTR || error == ENOBUFS || error == EMSGSIZE ||
@@ -98,7 +101,10 @@ static void send_cell(int udp, uint8_t type, size_t length)
 		die("send");
 }
 
-/* Receives one cell into `cell`. Returns its body's length, 0 for a cell to ignore, -1 when there is none. */
+/*
+ * Receives one cell into `cell`. Returns the length of its body, 0 for a cell to ignore, -1 if
+ * there is none.
+ */
 static ssize_t receive_cell(int udp, uint8_t type)
 {
 	ssize_t length = recv(udp, cell, sizeof cell, 0);
@@ -143,7 +149,7 @@ static void link_to_tun(int udp, int tun)
 	}
 }
 
-/* Waits until a source is readable. Returns false once the doorbell, the last of them, has rung. */
+/* Waits until a source is readable. Returns false once the doorbell, the last source, has rung. */
 static bool wait_for(struct pollfd *sources, nfds_t count)
 {
 	while (poll(sources, count, -1) < 0)
@@ -168,8 +174,8 @@ static void proxy(int tun, int udp)
 }
 
 /*
- * Runs both: `router` in a child process, given its end of the link, and the proxy with the TUN device `name` in this
- * one. Returns what main() shall.
+ * Runs both: `router` in a child process with its end of the link, and here the proxy with the TUN
+ * device `name`. Returns main()'s result.
  */
 static int run_pair(const char *name, const char *address, void (*router)(int udp))
 {
@@ -182,7 +188,7 @@ static int run_pair(const char *name, const char *address, void (*router)(int ud
 	pid_t parent = getpid(), child = fork();
 	if (child < 0)
 		die("fork");
-	/* Made after the fork: an eventfd made before it would be one doorbell for both. */
+	/* Made after the fork, because an earlier eventfd would be one doorbell for both. */
 	hang_doorbell();
 	if (child == 0) {
 		close(proxy_udp);

@@ -1,12 +1,13 @@
 /*
- * raw_pair TUN ADDRESS DEVICE EXIT: the floor for a proxy and a router with a raw ICMP exit. Two processes with the
- * system calls of onion's packet threads, one packet a call, and nothing else; pair.h draws the rest.
+ * raw_pair TUN ADDRESS DEVICE EXIT: the floor for a proxy and a router with a raw ICMP exit. Two
+ * processes make the system calls of onion's packet threads, one packet a call, and nothing else.
+ * pair.h draws the rest.
  *
  *     ── UDP ── recv ─► session, TTL ─► sendto ── raw socket on DEVICE, bound to EXIT ──► world
  *     ── UDP ── send ◄─ session, TTL ◄─ read ──── raw socket on DEVICE, bound to EXIT ◄── world
  *
- * Echo requests go out with an identifier of the exit's own, as by a NAT (RFC 5508), and replies come back with the
- * client's. Who leads packets into the TUN device is the caller's business.
+ * Echo requests leave with the exit's own identifier, as from a NAT (RFC 5508), and replies return
+ * with the client's. The caller leads packets into the TUN device.
  */
 #include <linux/icmp.h>
 #include <netinet/in.h>
@@ -24,14 +25,14 @@ struct session {
 	struct session *next; /* in its chain */
 };
 
-/* By the identifier that the world sees, and in chains by a hash of what the client chose. */
+/* By the identifier that the world sees, and in chains by a hash of the client's choices. */
 static struct session sessions[IDENTIFIERS];
 static struct session *chains[IDENTIFIERS];
 static uint16_t next_external;
 
 static int world;
 
-/* What the socket was told last; it is told again only what has changed. */
+/* The last options of the socket. Only changes are set again. */
 static int ttl_set = -1, tos_set = -1, discover_set = -1;
 
 static struct session **chain_of(uint32_t client, uint16_t identifier, uint32_t destination)
@@ -42,7 +43,10 @@ static struct session **chain_of(uint32_t client, uint16_t identifier, uint32_t 
 
 static struct session *open_session(uint32_t client, uint16_t identifier, uint32_t destination)
 {
-	/* Never the client's own: it may live on this host, where it would see the world's replies, too. */
+	/*
+	 * Never the client's own identifier, because a client on this host would see the world's replies,
+	 * too.
+	 */
 	if (next_external == identifier)
 		next_external++;
 	struct session *it = &sessions[next_external++];
@@ -151,7 +155,7 @@ static void open_world(const char *device, const char *address)
 	world = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMP);
 	if (world < 0)
 		die("raw ICMP socket");
-	/* The types that come in are those of ours: a reply, and the three errors. */
+	/* The incoming types that can be ours: a reply and the three errors. */
 	struct icmp_filter filter = {
 		.data = ~(1u << ICMP_ECHOREPLY | 1u << ICMP_DEST_UNREACH | 1u << ICMP_TIME_EXCEEDED |
 			  1u << ICMP_PARAMETERPROB),

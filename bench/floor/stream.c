@@ -4,18 +4,21 @@
  * stream bulk     ADDRESS PORT [--socks PORT]                   [--seconds S] [--warmup S] [--watch PID]...
  * stream datagrams ADDRESS PORT                                 [--seconds S] [--warmup S] [--watch PID]...
  *
- * Measures a way that carries TCP streams, and UDP perhaps, and prints one line of JSON.
+ * Measures a way for TCP streams, and perhaps UDP, and prints one line of JSON.
  *
- * - `serve` answers at ADDRESS and PORT, each connection in a process of its own, and says `ready`.
- * - `messages` sends 64 bytes over one open stream and waits until they have come back, then sends the next: at once,
- *   or `every` so many seconds. A round trip holds what a ping has not: the server's wake-up, and TCP.
- * - `bulk` takes what the server sends as fast as it can.
- * - `datagrams` takes what arrives of datagrams that the server sends as fast as it can, for as long as a stream is open by
- *   which they were asked for. One that comes twice counts twice: no way that is measured here does that.
- * - With --socks the stream is asked for at a SOCKS5 proxy (RFC 1928) on 127.0.0.1.
+ * - `serve` answers at ADDRESS and PORT, each connection in its own process, and prints `ready`.
+ * - `messages` sends 64 bytes over one open stream, waits until they return, and sends the next: at
+ *   once, or every `every` seconds. Unlike a ping, a round trip includes the server's wake-up and
+ *   TCP.
+ * - `bulk` receives what the server sends as fast as it can.
+ * - `datagrams` receives datagrams that the server sends as fast as it can, while the stream that
+ *   asked for them is open. Doubled datagrams count twice; no way that is measured here doubles
+ *   them.
+ * - With --socks a SOCKS5 proxy (RFC 1928) on 127.0.0.1 opens the stream.
  *
- * The clock that counts starts after `warmup` seconds and stops after `seconds` more. The CPU time is that of the --watch
- * processes over the same span. Every byte is compared with the one that is due; the first wrong one ends the run.
+ * Measurement starts after `warmup` seconds and lasts `seconds`. The CPU time is that of the
+ * --watch processes over the same span. Every byte is compared with the right one, and the first
+ * wrong one ends the run.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -36,17 +39,17 @@ enum {
 	CHUNK = 256 << 10,
 	/* Bytes of a datagram. */
 	DATAGRAM = 1400,
-	/* Datagrams between two looks at whether they are still wanted. */
+	/* Datagrams between two checks whether they are still wanted. */
 	DATAGRAMS_AT_ONCE = 64,
-	/* The pattern in bulk repeats after so many bytes. */
+	/* The pattern in bulk repeats after this many bytes. */
 	PERIOD = 256,
-	/* Nothing has come for so long: the way is dead. */
+	/* Without data for this long, the way is dead. */
 	PATIENCE_S = 20,
-	/* Datagrams are sent for no longer, should nothing tell that the other end has gone: the way may be dead. */
+	/* Max time to send datagrams, in case the way is dead and no end is noticed. */
 	DATAGRAMS_FOR_S = 60,
 };
 
-/* The first byte of a stream says what the server shall do with it. */
+/* The first byte of a stream tells the server what to do. */
 enum { ECHO_MODE = 'e', BULK_MODE = 'b', DATAGRAM_MODE = 'd' };
 
 static struct {
@@ -118,7 +121,7 @@ static void set_up(int stream)
 		die("setsockopt");
 }
 
-/* A UDP socket at the address of `stream`'s own end. */
+/* A UDP socket at the address of this end of `stream`. */
 static int open_datagrams(int stream)
 {
 	struct sockaddr_in own;
@@ -129,12 +132,14 @@ static int open_datagrams(int stream)
 	int room = 4 << 20, udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (udp < 0 || bind(udp, (struct sockaddr *)&own, sizeof own) < 0)
 		die("open a UDP socket");
-	/* As root beyond the system's limit. */
+	/* As root, this may exceed the system's limit. */
 	setsockopt(udp, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
 	return udp;
 }
 
-/* Sends datagrams to the port that the other end of `stream` names, until it closes the stream. */
+/*
+ * Sends datagrams to the port that the other end of `stream` names, until that closes the stream.
+ */
 static void send_datagrams(int stream)
 {
 	struct sockaddr_in to;
@@ -147,12 +152,12 @@ static void send_datagrams(int stream)
 	uint64_t until = now_ns() + DATAGRAMS_FOR_S * 1000000000ull;
 	for (char none;
 	     now_ns() < until && recv(stream, &none, 1, MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR);)
-		/* What does not go is lost, as on its way. */
+		/* A refused datagram is lost, as on its way. */
 		for (int sent = 0; sent < DATAGRAMS_AT_ONCE; sent++)
 			send(udp, pattern, DATAGRAM, 0);
 }
 
-/* Serves one stream until its other end has gone, which is nothing to complain about. */
+/* Serves one stream until its other end closes, which is no error. */
 static void serve_one(int stream)
 {
 	char mode;
@@ -161,7 +166,7 @@ static void serve_one(int stream)
 	if (read(stream, &mode, 1) != 1)
 		return;
 	if (mode == BULK_MODE) {
-		/* What a partial write leaves must not shift the pattern. */
+		/* The rest of a partial write must not shift the pattern. */
 		for (size_t at = 0;; at %= PERIOD) {
 			ssize_t count = write(stream, pattern + at, CHUNK);
 			if (count < 0)
@@ -248,7 +253,7 @@ static struct {
 	double seconds;
 } span;
 
-/* Opens the span when the warm-up is over. Returns false, with the span closed, when it is over itself. */
+/* Starts the span after the warm-up. Ends it in time, and then returns false. */
 static bool go_on(uint64_t begun_ns)
 {
 	uint64_t now = now_ns();

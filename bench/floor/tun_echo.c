@@ -1,10 +1,11 @@
 /*
- * tun_echo TUN ADDRESS: the least that any user-space answer to ping through a TUN device costs. One process, one
- * thread, two system calls a packet:
+ * tun_echo TUN ADDRESS: the minimum cost of a user-space answer to ping through a TUN device. One
+ * process, one thread, two system calls a packet:
  *
  *     kernel ── TUN ── read ─► answer in place ─► write ── TUN ── kernel
  *
- * SIGTERM ends it by its default action: nothing needs undoing but the file descriptor, which the kernel closes.
+ * SIGTERM ends it by default. Nothing needs undoing but the file descriptor, which the kernel
+ * closes.
  */
 #include <errno.h>
 
@@ -28,7 +29,7 @@ int main(int argc, char **argv)
 			die("read from TUN");
 		}
 		size_t reply = echo_answer(packet, (size_t)length);
-		/* A write that fails drops this packet only, as an interface that is down would. */
+		/* A failed write drops only this packet, as an interface that is down would. */
 		if (reply > 0 && write(tun, packet, reply) < 0 && errno != EIO && errno != EINVAL)
 			die("write to TUN");
 	}

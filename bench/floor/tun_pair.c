@@ -1,6 +1,6 @@
 /*
- * tun_pair TUN ADDRESS: the floor for a proxy and a router that answers. Two processes with the system calls of onion's
- * packet threads and nothing else; pair.h draws them.
+ * tun_pair TUN ADDRESS: the floor for a proxy and a router that answers. Two processes make the
+ * system calls of onion's packet threads and nothing else; pair.h draws them.
  *
  *     ── UDP ── recv ─► answer in place ─► send ── UDP ──
  */
