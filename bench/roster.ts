@@ -183,6 +183,6 @@ function stageEntry(setting: Pick<StageSetting, "name" | "stage" | "options">, g
 }
 
 function built(onion: string | undefined): string {
-  if (onion === undefined) throw new TypeError("somebody takes part who needs onion, but it was not built");
+  if (onion === undefined) throw new TypeError("a contender needs onion, but it was not built");
   return onion;
 }

@@ -21,7 +21,7 @@ export interface JsonCodec<T> {
 }
 
 /** A codec for a field that may be missing. */
-export interface OptionalCodec<T> extends JsonCodec<T> {
+interface OptionalCodec<T> extends JsonCodec<T> {
   /** Tells it from other codecs. */
   readonly isOptional: true;
 }

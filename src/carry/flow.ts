@@ -26,7 +26,7 @@ import { CARRY_TABLE } from "./table.ts";
 export type Direction = "outward" | "homeward";
 
 /** Identifies a flow. A string, because a `Map` compares no other key of 104 bits by value. */
-export type FlowKey = string;
+type FlowKey = string;
 
 /**
  * The flow of a checked packet.

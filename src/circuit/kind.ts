@@ -74,7 +74,7 @@ export interface Building {
 }
 
 /** What a kind does at the proxy. */
-export interface ProxySide {
+interface ProxySide {
   /**
    * Prepares a packet for the circuit.
    *
@@ -119,7 +119,7 @@ export interface RouterContext {
 /**
  * What a kind does at a hop in the middle. Both functions return why a packet is dropped, if it is.
  */
-export interface MiddleSide {
+interface MiddleSide {
   /** @param next the circuit's id on the link to the next hop */
   outward(
     packet: PacketBuffer,
@@ -139,7 +139,7 @@ export interface MiddleSide {
 }
 
 /** What a kind does at the last hop. */
-export interface ExitSide {
+interface ExitSide {
   /**
    * Prepares a packet for the exit. The router's view already shows it, and it is whole.
    *

@@ -15,7 +15,7 @@ import { nearest } from "./nearest.ts";
 import { type CommandRow, HELP, type NamedCommand, VERSION } from "./words.ts";
 
 /** An option of a command, with its name in the table. */
-export interface NamedFlag extends Flag {
+interface NamedFlag extends Flag {
   readonly name: string;
   /** Its name on the command line, e.g. `--log-dir`. */
   readonly flag: string;

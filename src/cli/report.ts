@@ -6,7 +6,7 @@
 import { ExitCode, OperatorError, SysError } from "../errors.ts";
 
 /** The line for stderr, and the exit code. */
-export interface Report {
+interface Report {
   readonly line: string;
   readonly exitCode: ExitCode;
 }

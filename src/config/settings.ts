@@ -19,7 +19,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const PLACEMENTS = ["auto", "free"] as const;
 
 /** One of {@linkcode PLACEMENTS}. */
-export type PlacementKind = (typeof PLACEMENTS)[number];
+type PlacementKind = (typeof PLACEMENTS)[number];
 
 /** An exit interface as the user chose it. */
 export interface ExitChoice {

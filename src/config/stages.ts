@@ -10,7 +10,7 @@ import type { ProtocolName } from "../ip/ipv4.ts";
 export type ExitKind = "echo" | "raw-icmp";
 
 /** Minimum, maximum and default of a number. */
-export interface Count {
+interface Count {
   readonly min: number;
   readonly max: number;
   readonly default: number;

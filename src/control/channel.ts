@@ -21,7 +21,7 @@ interface Party {
 }
 
 /** How a channel encodes messages and reports them. */
-export interface ChannelOptions<Mine, Theirs> {
+interface ChannelOptions<Mine, Theirs> {
   /** Our own number, see {@linkcode Frame}. */
   readonly self: number;
   /** Writes our messages. */

@@ -14,7 +14,7 @@ export const FIRST_REPEAT = 100;
 export const LAST_REPEAT = 1000;
 
 /** What a received frame turned out to be. */
-export type Arrival<Message> =
+type Arrival<Message> =
   /** A new message. */
   | { readonly kind: "message"; readonly message: Message }
   /** The acknowledgement of the current message. */

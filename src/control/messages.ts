@@ -44,7 +44,7 @@ export type RouterMessage =
   | { readonly type: "failed"; readonly message: string };
 
 /** What a router has counted so far. */
-export interface RouterCounts {
+interface RouterCounts {
   readonly counters: Snapshot;
   /** Control datagrams that it has rejected. */
   readonly rejected: number;

@@ -15,7 +15,7 @@ export const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array();
 /**
  * A key and its nonce (§5.1). The key always exists, because NK sends nothing before its first key.
  */
-export class CipherState implements Disposable {
+class CipherState implements Disposable {
   readonly #provider: CryptoProvider;
   readonly #key: Uint8Array<ArrayBuffer>;
   #nonce: number;

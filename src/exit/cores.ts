@@ -11,7 +11,7 @@ import { RawIcmpSocket } from "./raw_icmp/device.ts";
 import type { ExitSettings } from "./registry.ts";
 
 /** Records what passes an exit's device. */
-export interface ExitTap {
+interface ExitTap {
   /** A socket that records what passes `inner`, which is bound to an address. */
   socket(inner: IcmpSocket, address: IpAddress): IcmpSocket;
 }

@@ -9,7 +9,7 @@ import { type Stage, STAGES } from "../config/stages.ts";
  * The verdict of a finding: all right; the host lacks something, so stages cannot run; worth
  * knowing; or not visible to us.
  */
-export type Mark = "ok" | "lacks" | "note" | "unknown";
+type Mark = "ok" | "lacks" | "note" | "unknown";
 
 /** The result of one check. */
 export interface Finding {
@@ -31,7 +31,7 @@ export interface Diagnosis {
 }
 
 /** Whether a stage can run. */
-export interface StageVerdict {
+interface StageVerdict {
   readonly stage: number;
   readonly canRun: boolean;
   /** The names of the findings that prevent it from running. */

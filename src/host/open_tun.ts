@@ -10,7 +10,7 @@ import { sleep } from "../sys/timer.ts";
 import { attachTun } from "../sys/tun.ts";
 
 /** A TUN interface that this process is attached to. */
-export interface AttachedTun extends Disposable {
+interface AttachedTun extends Disposable {
   readonly fd: Fd;
   readonly name: string;
   /** Whether it existed before. Such an interface stays when this process detaches. */

@@ -6,7 +6,7 @@
  */
 
 /** The ports that the kernel chooses from. */
-export interface PortChoice {
+interface PortChoice {
   /** The range, e.g. `32768 to 60999`. */
   readonly range: string;
   /** The number of ports in it that are not reserved. */

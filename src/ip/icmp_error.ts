@@ -90,7 +90,7 @@ export function writeIcmpError(
 }
 
 /** The position of a quoted packet in the error's buffer. */
-export interface Quote {
+interface Quote {
   /** Offset of the quoted IPv4 header. */
   readonly header: number;
   /** Offset of the quoted payload, of which at least 8 bytes are there. */

@@ -58,7 +58,7 @@ const Fragment = { dontFragment: 0x4000, moreFragments: 0x2000, offset: 0x1fff }
 export const IPV4_HEADER = 20;
 
 /** Min MTU of a network, in bytes (RFC 791 §3.2): the longest header and 8 bytes of data. */
-export const MIN_MTU = 68;
+const MIN_MTU = 68;
 
 /** Protocol numbers (IANA "Assigned Internet Protocol Numbers"). */
 export const Protocol = {

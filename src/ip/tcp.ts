@@ -39,7 +39,7 @@ const At = {
 export const TCP_CHECKSUM: number = At.checksum;
 
 /** Length of a header without options, in bytes. */
-export const TCP_HEADER = 20;
+const TCP_HEADER = 20;
 
 /** Bits of {@linkcode TcpView.flags}. */
 export const TcpFlag = {

@@ -7,10 +7,10 @@ import type { LogRecord } from "@logtape/logtape";
 import type { LogLevel } from "../config/settings.ts";
 
 /** Writes a message. `values` fill the places in braces. */
-export type Say = (text: string, values?: Record<string, unknown>) => void;
+type Say = (text: string, values?: Record<string, unknown>) => void;
 
 /** The diagnostics of one part of onion. */
-export type Diagnostics = Readonly<Record<"debug" | "info" | "warn" | "error", Say>>;
+type Diagnostics = Readonly<Record<"debug" | "info" | "warn" | "error", Say>>;
 
 const encoder = new TextEncoder();
 

@@ -12,7 +12,7 @@ import type { CircuitPlan, ProxyConfig } from "./proxy.ts";
 import type { RouterConfig } from "./router.ts";
 
 /** A router of a network. */
-export interface NetworkRouter extends RouterDescription {
+interface NetworkRouter extends RouterDescription {
   /** Its address in the world; undefined if its packets stay inside. */
   readonly address: IpAddress | undefined;
 }

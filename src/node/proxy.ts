@@ -34,7 +34,7 @@ import { type IcmpError, mayCauseError, writeIcmpError } from "../ip/icmp_error.
 import { fragmentIpv4, Ipv4View, type ProtocolName } from "../ip/ipv4.ts";
 
 /** A router, as the proxy knows it. */
-export interface ProxyNeighbour extends RouterDescription {
+interface ProxyNeighbour extends RouterDescription {
   /** Its address in the world; undefined if its packets stay inside. */
   readonly address: IpAddress | undefined;
 }
@@ -52,7 +52,7 @@ export interface CircuitPlan {
 }
 
 /** Takes the proxy's results. A method uses its buffer up, or copies it, before it returns. */
-export interface ProxyOutbox {
+interface ProxyOutbox {
   /** Sends an IP packet to the host. Returns false if the interface refuses it. */
   toTun(packet: PacketBuffer): boolean;
   /** Sends a cell to the neighbour with this index. Returns false if the link refuses it. */

@@ -41,7 +41,7 @@ import { fragmentIpv4, Ipv4View, type ProtocolName } from "../ip/ipv4.ts";
 import { Reassembler } from "../ip/reassembly.ts";
 
 /** A neighbour of a router. */
-export interface RouterNeighbour extends Endpoint {
+interface RouterNeighbour extends Endpoint {
   /** Whether it is a router, so that circuits may be extended to it, and not the proxy. */
   readonly isRouter: boolean;
 }
@@ -73,7 +73,7 @@ export interface RouterSecrets {
 }
 
 /** Takes the router's results. A method uses its buffer up, or copies it, before it returns. */
-export interface RouterOutbox {
+interface RouterOutbox {
   /** Sends a cell to the neighbour with this index. Returns false if the link refuses it. */
   toNeighbour(neighbour: number, cell: PacketBuffer): boolean;
 }

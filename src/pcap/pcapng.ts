@@ -45,7 +45,7 @@ const MICROSECONDS = 6;
 const UTF8 = new TextEncoder();
 
 /** Where packets are seen: a TUN or a data link. */
-export interface PcapngInterface {
+interface PcapngInterface {
   /** What the packets begin with. */
   readonly linkType: LinkType;
   /** E.g. `tun1`. */

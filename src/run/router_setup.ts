@@ -9,7 +9,7 @@ import type { ThreadOptions } from "../runtime/packet_thread.ts";
 import { VERSION } from "./self.ts";
 
 /** What a router needs to carry packets. */
-export interface RouterSetup {
+interface RouterSetup {
   /** The configuration of its node. */
   readonly node: RouterConfig;
   /** The options of its packet thread. */

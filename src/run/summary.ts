@@ -6,7 +6,7 @@
 import { DROP_REASONS, drops, type Snapshot } from "../trace/counters.ts";
 
 /** The counters of one party. */
-export interface PartyCounters {
+interface PartyCounters {
   /** Its name, e.g. `router 1`. */
   readonly party: string;
   readonly counters: Snapshot;

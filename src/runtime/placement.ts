@@ -22,7 +22,7 @@
 import { PLACEMENT } from "./scheduling.ts";
 
 /** Moves a thread between processors. */
-export interface Mover {
+interface Mover {
   /** To any processor, as the kernel decides. */
   free(): void;
   /** To the processor that all threads of the network share. */

@@ -81,7 +81,7 @@ interface Device {
 }
 
 /** Takes a packet of a device. The buffer is used up. */
-export type TakePacket = (packet: PacketBuffer, now: number) => void;
+type TakePacket = (packet: PacketBuffer, now: number) => void;
 
 /** The packets of a device. */
 export class DeviceSource extends PacketSource {
@@ -110,7 +110,7 @@ export class DeviceSource extends PacketSource {
 }
 
 /** Takes the cells of a link. */
-export interface CellTaker {
+interface CellTaker {
   /** Takes a cell from the neighbour of this index. The buffer is used up. */
   fromLink(neighbour: number, cell: PacketBuffer, now: number): void;
 }

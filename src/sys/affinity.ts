@@ -20,7 +20,7 @@ const CPU_SET = 128;
 const SELF = 0;
 
 /** A `cpu_set_t`. */
-export type CpuSet = Uint8Array<ArrayBuffer>;
+type CpuSet = Uint8Array<ArrayBuffer>;
 
 /**
  * The processors that this thread may run on; `undefined` if a `cpu_set_t` cannot hold them all.

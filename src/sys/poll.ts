@@ -17,7 +17,7 @@ const At = { fd: 0, events: 4, revents: 6 } as const;
 const POLLIN = 0x001;
 
 /** How a thread polls before it blocks. */
-export interface Vigil {
+interface Vigil {
   /** Milliseconds of polling. */
   readonly after: number;
   /** Milliseconds without the processor after which another program counts as busy. */

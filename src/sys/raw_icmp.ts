@@ -99,7 +99,7 @@ export function receiveRaw(fd: number, into: Uint8Array<ArrayBuffer>, room: numb
 }
 
 /** Fields of the IPv4 header that the kernel writes in front of a message. */
-export interface RawIcmpFields {
+interface RawIcmpFields {
   readonly destination: IpAddress;
   readonly ttl: number;
   readonly typeOfService: number;

@@ -53,7 +53,7 @@ export type Keeps =
   | "packets";
 
 /** How a reader lets other threads run between records. */
-export interface Breath {
+interface Breath {
   /** Records between two pauses, a power of two. */
   readonly every: number;
   /** Lets other threads run. */
@@ -61,7 +61,7 @@ export interface Breath {
 }
 
 /** Options of a ring's writer. */
-export interface RingOptions {
+interface RingOptions {
   /** What it keeps; default `lines`. */
   readonly keeps?: Keeps;
   /** Called for each event that did not fit. */

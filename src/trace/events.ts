@@ -7,7 +7,7 @@ import type { IpAddress } from "../ip/address.ts";
 import type { Ipv4View } from "../ip/ipv4.ts";
 
 /** The fields of events. Each kind has some of them. */
-export interface EventFields {
+interface EventFields {
   /** The packet's source address as it came. */
   source: IpAddress;
   /** The packet's destination address as it came. */

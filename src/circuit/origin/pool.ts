@@ -74,7 +74,7 @@ export const CIRCUIT_LIMITS: CircuitLimits = {
 const REPLACED_AT = 0.9;
 
 /** The configuration of a pool. */
-export interface PoolConfig {
+interface PoolConfig {
   /** The kind of its circuits. */
   readonly kind: CircuitKind;
   /** Number of routers on a path. */
@@ -90,7 +90,7 @@ export interface PoolConfig {
 }
 
 /** The owner of a pool. */
-export interface PoolOwner {
+interface PoolOwner {
   /** Sends a cell to a router, and uses the buffer up. */
   send(neighbour: RouterIndex, cell: PacketBuffer): void;
   /** Is told that a circuit is open: waiting packets can go. */
@@ -100,7 +100,7 @@ export interface PoolOwner {
 }
 
 /** Why there is no circuit for a packet. */
-export type Without =
+type Without =
   /** It is being built. The packet can wait. */
   | "wait"
   /** There are too many circuits. */

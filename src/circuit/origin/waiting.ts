@@ -7,7 +7,7 @@ import type { PacketBuffer } from "../../buffer/packet_buffer.ts";
 import type { CircuitKey } from "./key.ts";
 
 /** Limits of all queues together. */
-export const WAITING_LIMITS = { packets: 256, bytes: 1 << 20 } as const;
+const WAITING_LIMITS = { packets: 256, bytes: 1 << 20 } as const;
 
 /** A queue for each key. All queues together are bounded. */
 export class WaitingRoom {

@@ -15,7 +15,7 @@ import { CircuitIds } from "../ids.ts";
 import type { Hop } from "../kind.ts";
 
 /** The index of a neighbour on the data link, from 0. */
-export type Neighbour = number;
+type Neighbour = number;
 
 /** The next hop of a circuit: it was asked to create the circuit, or has created it. */
 export interface NextHop {

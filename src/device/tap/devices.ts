@@ -28,7 +28,7 @@ export const Note = {
 } as const;
 
 /** A neighbour of a data link. Without a recorder, the neighbour records the link between us. */
-export interface TappedNeighbour {
+interface TappedNeighbour {
   readonly end: Endpoint;
   readonly recorder: Recorder | undefined;
 }

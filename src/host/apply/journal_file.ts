@@ -27,7 +27,7 @@ export interface Entry {
 }
 
 /** What a journal holds. */
-export interface JournalText {
+interface JournalText {
   readonly owner: Owner;
   readonly entries: readonly Entry[];
 }

@@ -12,7 +12,7 @@ import type { Journal } from "./journal.ts";
 import { BatchError, ipCommand } from "./programs.ts";
 
 /** An optional change that could not be made. */
-export interface NotMade {
+interface NotMade {
   readonly what: string;
   /** The reason. */
   readonly error: string;

@@ -10,7 +10,7 @@ import { type Action, type Command, show } from "../plan/action.ts";
 import type { FirewallTool } from "../plan/firewall.ts";
 
 /** A command of `ip`. */
-export type IpCommand = readonly ["ip", ...args: string[]];
+type IpCommand = readonly ["ip", ...args: string[]];
 
 /** The command of an action that `ip` carries out, for a batch; undefined for any other action. */
 export function ipCommand(action: Action): IpCommand | undefined {

@@ -18,7 +18,7 @@ export interface FirewallRules {
 }
 
 /** A rule of iptables. */
-export interface IptablesRule {
+interface IptablesRule {
   /** What it does, in a few words. */
   readonly what: string;
   /** The kernel's table, e.g. `mangle`. */

@@ -19,7 +19,7 @@ const MAIN_PRIORITY = 32_766;
 export const CAPTURE_MARK = 0x6f6e_0000;
 
 /** The packets that a rule applies to: those from an address, or those with a mark. */
-export type RuleSelector = { readonly from: IpAddress } | { readonly mark: number };
+type RuleSelector = { readonly from: IpAddress } | { readonly mark: number };
 
 /**
  * The rule that leads exactly these packets to this table.

@@ -10,7 +10,7 @@ import type { Change } from "./change.ts";
 import type { HostState } from "./state.ts";
 
 /** Default MTU of a TUN interface, in bytes. */
-export const DEFAULT_MTU = 1500;
+const DEFAULT_MTU = 1500;
 
 /**
  * The changes that give the interface its address and set it up.
