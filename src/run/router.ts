@@ -25,7 +25,7 @@ import { after, every } from "../sys/timer.ts";
 import { UdpSocket } from "../sys/udp.ts";
 import { LINK_BUFFER } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
-import { RouterEnvironment } from "./launch/child.ts";
+import { RouterEnvironment } from "./launch/environment.ts";
 import { setUpRouter } from "./router_setup.ts";
 import { moduleUrl } from "./self.ts";
 

@@ -3,7 +3,7 @@ import { ControlChannel } from "../../src/control/channel.ts";
 import { FrameCodec, makeSessionKey, PROXY } from "../../src/control/frame.ts";
 import { ROUTER_MESSAGE, type RouterMessage } from "../../src/control/messages.ts";
 import { type JsonCodec, record, text } from "../../src/json.ts";
-import { RouterEnvironment } from "../../src/run/launch/child.ts";
+import { RouterEnvironment } from "../../src/run/launch/environment.ts";
 import { selfCommand } from "../../src/run/self.ts";
 
 const ROUTER = 1;

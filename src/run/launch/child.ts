@@ -6,11 +6,9 @@
 import { makeSessionKey } from "../../control/frame.ts";
 import { wipe } from "../../crypto/wipe.ts";
 import { diagnostics } from "../../log/diagnostics.ts";
+import { RouterEnvironment } from "./environment.ts";
 import type { Launcher, RouterHandle } from "./launcher.ts";
 import { type BodyEnd, type RouterBody, Supervisor } from "./supervisor.ts";
-
-/** The environment variables of a router's process. Secrets go through its stdin. */
-export const RouterEnvironment = { number: "ONION_ROUTER", controlPort: "ONION_CONTROL_PORT" } as const;
 
 /** Lines of stderr that are kept as a router's last words. */
 const LAST_WORDS = 5;
