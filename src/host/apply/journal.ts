@@ -44,7 +44,7 @@ const GONE = new RegExp([
 ].join("|"));
 
 /** The journal of this run. Its file exists from the first change until the last one is undone. */
-export class Journal implements AsyncDisposable {
+export class Journal {
   readonly #path: string;
   readonly #entries: Entry[] = [];
   /** Undefined until something is recorded, because finding it out takes a while. */
@@ -86,10 +86,6 @@ export class Journal implements AsyncDisposable {
     if (owner === undefined) return [];
     this.#owner = undefined; // what stays in the file is for the next run
     return await undoJournal(this.#path, owner, this.#entries.splice(0));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.undo();
   }
 
   #write(entries: readonly Entry[]): void {
