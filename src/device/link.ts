@@ -12,7 +12,7 @@ export type Neighbour = number;
 /** The result of {@linkcode Link.receive} if no datagram waits. */
 export const NOTHING: Neighbour = -1;
 
-/** The result of {@linkcode Link.receive} if the datagram came from nobody in the table. */
+/** The result of {@linkcode Link.receive} if the sender is not in the table. */
 export const STRANGER: Neighbour = -2;
 
 /** Sends and receives datagrams. */
