@@ -14,12 +14,11 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { CircuitKindName } from "../../src/circuit/kind.ts";
 import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
-import { MemoryWorld, type MemoryWorldOptions, type WorldHost } from "../../src/sim/world.ts";
-import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/sim/network.ts";
-import type { Snapshot } from "../../src/trace/counters.ts";
+import type { MemoryWorldOptions, WorldHost } from "../../src/sim/world.ts";
+import { Onion, type OnionOptions } from "../support/circuits.ts";
 import { PROVIDER } from "../support/crypto.ts";
 import { EventMemory } from "../support/events.ts";
-import { BLOCK, dropped } from "../support/network.ts";
+import { dropped } from "../support/network.ts";
 import { address, addressNumber, echo, ipv4, pattern, readIpv4 } from "../support/packets.ts";
 import {
   assertAnswers,
@@ -51,90 +50,32 @@ const WORLD: Omit<MemoryWorldOptions, "address"> = {
 
 type Kind = CircuitKindName;
 
-interface Options {
+interface Options extends Pick<OnionOptions, "routers" | "hops" | "network"> {
   readonly kind: Kind;
-  readonly routers?: number;
-  readonly hops?: number;
   readonly world?: Omit<MemoryWorldOptions, "address">;
-  readonly network?: Partial<MemoryNetworkOptions>;
 }
 
 /** A network that has just come up, of four routers and three hops unless told otherwise. */
-class Onion {
-  readonly worlds: readonly MemoryWorld[];
-  readonly network: MemoryNetwork;
-  readonly logs: { readonly proxy: EventMemory; readonly routers: readonly EventMemory[] };
-
-  constructor({ kind, routers = 4, hops = 3, world = WORLD, network }: Options) {
-    const numbers = Array.from({ length: routers }, (_, index) => index + 1);
-    this.worlds = numbers.map((number) =>
-      new MemoryWorld({ ...world, address: address(`192.168.20${number}.2`) })
-    );
-    this.logs = { proxy: new EventMemory(), routers: numbers.map(() => new EventMemory()) };
-    this.network = new MemoryNetwork({
-      address: BLOCK,
-      worlds: this.worlds,
-      ...(kind !== "direct" && { circuits: { hops, ...(kind === "sealed" && { crypto: PROVIDER }) } }),
-      events: this.logs,
-      ...network,
-    });
-  }
-
-  /** The VM sends packets; what comes back to it once everything has come to rest. */
-  exchange(packets: readonly Uint8Array[], elapsed = 0): Heard[] {
-    for (const packet of packets) this.network.tun.inject(packet);
-    this.network.run(elapsed);
-    return hear(this.network.tun.take());
-  }
-
-  /** Sends one request, and tells what came back as `ping` would, after proving that it would know it for its own. */
-  ping(ping: Partial<Ping> = {}, elapsed = 0): string[] {
-    const sent = pingOf(ping);
-    return this.exchange(packetsOf(sent), elapsed).map((heard) => {
-      if (heard.type === 0) assertAnswers(heard, sent);
-      else assertQuotes(heard, sent);
-      return tell(heard);
-    });
-  }
-
-  /** Lets time go by, as the packet loops do. */
-  until(now: number): void {
-    const { network } = this;
-    while (network.deadline <= now) network.run(Math.max(0, network.deadline - network.now));
-    network.run(now - network.now);
-  }
-
-  dropped(): Snapshot {
-    return dropped(this.network);
-  }
-
-  /** The routers that the proxy has chosen, path by path. */
-  get paths(): number[][] {
-    const paths: number[][] = [];
-    for (const event of this.logs.proxy.events) {
-      if (event.kind !== "hop") continue;
-      if (event.hop === 1) paths.push([]);
-      paths.at(-1)!.push(event.router);
-    }
-    return paths;
-  }
+function make({ kind, hops = 3, world = WORLD, ...options }: Options): Onion {
+  const circuits = kind === "direct" ? {} : { hops, ...(kind === "sealed" && { crypto: PROVIDER }) };
+  return new Onion({ world, ...circuits, ...options });
 }
 
 // ── Stage 4 ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("stage 4: chooses the router by the destination", () => {
-  const onion = new Onion({ kind: "direct" });
+  const onion = make({ kind: "direct" });
   for (let host = 0; host < 8; host++) {
     const destination = `128.30.2.${152 + host}`;
     assert.deepEqual(onion.ping({ destination }), [`reply from ${destination}: id 7, seq 1, ttl 61`]);
     const left = onion.worlds.map((world) => world.take().length);
     assert.deepEqual(left, [0, 1, 2, 3].map((router) => Number(router === host % 4)), destination);
   }
-  assert.deepEqual(onion.dropped(), {});
+  assert.deepEqual(dropped(onion.network), {});
 });
 
 Deno.test("stage 4: answers a ping to a router's address at that router only", () => {
-  const onion = new Onion({ kind: "direct" });
+  const onion = make({ kind: "direct" });
   for (const number of [1, 2, 3, 4]) {
     const destination = `192.168.20${number}.2`;
     assert.deepEqual(onion.ping({ destination }).length, 1);
@@ -147,7 +88,7 @@ Deno.test("stage 4: answers a ping to a router's address at that router only", (
 });
 
 Deno.test("stage 4: names the router in the classic log by its port", () => {
-  const onion = new Onion({ kind: "direct" });
+  const onion = make({ kind: "direct" });
   onion.ping();
   // 128.30.2.155 counts to the fourth of four.
   assert.deepEqual(onion.logs.proxy.lines, [
@@ -163,7 +104,7 @@ Deno.test("stage 4: names the router in the classic log by its port", () => {
 // ── Stages 5 and 6 ──────────────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("stage 5: writes the classic log of a first ping", () => {
-  const onion = new Onion({ kind: "plain" });
+  const onion = make({ kind: "plain" });
   onion.ping();
   const [path] = onion.paths as [[number, number, number]];
   const [first, second, third] = path;
@@ -203,7 +144,7 @@ Deno.test("stage 5: writes the classic log of a first ping", () => {
 });
 
 Deno.test("stage 6: writes addresses only into the classic logs of both ends", () => {
-  const onion = new Onion({ kind: "sealed" });
+  const onion = make({ kind: "sealed" });
   onion.ping();
   const [path] = onion.paths as [[number, number, number]];
   const [first, second, third] = path;
@@ -230,7 +171,7 @@ Deno.test("stage 6: writes addresses only into the classic logs of both ends", (
 
 Deno.test("network: still logs circuits without a packet log", () => {
   const proxy = new EventMemory("circuits");
-  const onion = new Onion({ kind: "sealed", network: { events: { proxy } } });
+  const onion = make({ kind: "sealed", network: { events: { proxy } } });
   onion.ping();
   const kinds = [...Array(3).fill("hop"), ...Array(3).fill("extend-done")];
   assert.deepEqual(proxy.events.map(({ kind }) => kind), kinds);
@@ -260,11 +201,11 @@ Deno.test("network: any ping over any circuit has the same outcome as over one r
         const routers = kinds.map((each, index) => ({ ...each, address: address(`100.64.${index + 1}.1`) }));
         const world = { ...WORLD, mtu, routers };
         const [one, many] = [
-          new Onion({ kind: "direct", routers: 1, world }),
-          new Onion({ kind, routers: 6, hops, world }),
+          make({ kind: "direct", routers: 1, world }),
+          make({ kind, routers: 6, hops, world }),
         ];
         for (const ping of pings) assert.deepEqual(many.ping(ping), one.ping(ping));
-        assert.deepEqual(many.dropped(), one.dropped());
+        assert.deepEqual(dropped(many.network), dropped(one.network));
       },
     ),
     { numRuns: 150 },
@@ -274,7 +215,7 @@ Deno.test("network: any ping over any circuit has the same outcome as over one r
 for (const kind of ["plain", "sealed"] as const) {
   Deno.test(`${kind}: looks like one hop to traceroute`, () => {
     for (const hops of [1, 3, 5]) {
-      const onion = new Onion({ kind, routers: 6, hops });
+      const onion = make({ kind, routers: 6, hops });
       const heard = [1, 2, 3, 4].map((ttl) => onion.ping({ ttl, sequence: ttl }).join());
       assert.deepEqual(heard, [
         `${HOP}: time exceeded`,
@@ -286,9 +227,9 @@ for (const kind of ["plain", "sealed"] as const) {
   });
 
   Deno.test(`${kind}: carries the longest ping over links of 1500 bytes`, () => {
-    const long = new Onion({ kind });
+    const long = make({ kind });
     assert.equal(long.ping({ size: 65_507 }).length, 1);
-    const onion = new Onion({ kind, network: { linkMtu: 1500 } });
+    const onion = make({ kind, network: { linkMtu: 1500 } });
     let longest = 0;
     onion.network.medium.tamper = (_from, _to, bytes) => {
       longest = Math.max(longest, bytes.length);
@@ -303,14 +244,14 @@ for (const kind of ["plain", "sealed"] as const) {
   });
 
   Deno.test(`${kind}: answers a ping per second for an hour, over changing circuits`, () => {
-    const onion = new Onion({ kind });
+    const onion = make({ kind });
     for (let second = 0; second < 3600; second++) {
       onion.until(1000 * second);
       assert.equal(onion.ping({ sequence: second & 0xffff }).length, 1, `second ${second}`);
     }
     // Each one is replaced after nine tenths of ten minutes.
     assert.equal(onion.network.counters.proxy.get("circuits-built"), 7);
-    assert.deepEqual(onion.dropped(), {});
+    assert.deepEqual(dropped(onion.network), {});
     assert.ok(new Set(onion.paths.map(String)).size > 3, "by other paths");
     onion.until(3_600_000 + 2 * CIRCUIT_LIMITS.lifetime);
     assert.equal(onion.network.deadline, Infinity, "and then nobody remembers anything");
@@ -318,7 +259,7 @@ for (const kind of ["plain", "sealed"] as const) {
 
   Deno.test(`${kind}: avoids a dead router while pings wait`, () => {
     for (const silent of [1, 2, 3, 4]) {
-      const onion = new Onion({ kind });
+      const onion = make({ kind });
       const { medium, ports } = onion.network;
       medium.tamper = (_from, to, bytes) => to === ports.routers[silent - 1] ? [] : [bytes];
       const sent = [1, 2, 3].map((sequence) => pingOf({ sequence }));
@@ -334,18 +275,18 @@ for (const kind of ["plain", "sealed"] as const) {
   });
 
   Deno.test(`${kind}: reports every waiting packet within 15 s if no router answers`, () => {
-    const onion = new Onion({ kind });
+    const onion = make({ kind });
     onion.network.medium.tamper = () => [];
     assert.deepEqual(onion.ping(), []);
     onion.until(15_500);
     const heard = hear(onion.network.tun.take());
     for (const each of heard) assertQuotes(each, pingOf());
     assert.deepEqual(heard.map(tell), [`${HOP}: net unreachable`]);
-    assert.deepEqual(onion.dropped(), { "no-circuit": 1 });
+    assert.deepEqual(dropped(onion.network), { "no-circuit": 1 });
   });
 
   Deno.test(`${kind}: keeps two clients with equal pings apart`, () => {
-    const onion = new Onion({ kind });
+    const onion = make({ kind });
     const pings = [VM, "10.0.2.16"].map((source) => pingOf({ source }));
     const heard = onion.exchange(pings.flatMap((ping) => packetsOf(ping)));
     assert.equal(heard.length, 2);
@@ -356,7 +297,7 @@ for (const kind of ["plain", "sealed"] as const) {
   Deno.test(`${kind}: delivers only true packets over faulty links, and most of them`, () => {
     for (let seed = 1; seed <= 4; seed++) {
       const faults = { drop: 0.01, duplicate: 0.03, reorder: 0.05, flip: 0.01 };
-      const onion = new Onion({ kind, network: { faults, seed } });
+      const onion = make({ kind, network: { faults, seed } });
       const random = new Random(seed);
       const sent = new Map<number, Ping>();
       const times = new Map<number, number>();
@@ -387,7 +328,7 @@ for (const kind of ["plain", "sealed"] as const) {
 }
 
 Deno.test("sealed: detects reading, changes and replays on all links of the first hop", () => {
-  const onion = new Onion({ kind: "sealed" });
+  const onion = make({ kind: "sealed" });
   const { medium, ports } = onion.network;
   const seen: string[] = [];
   medium.tamper = (from, to, bytes) => {
@@ -418,7 +359,7 @@ Deno.test("sealed: detects reading, changes and replays on all links of the firs
 
 Deno.test("network: chooses the same paths from the same seed", () => {
   const pathsOf = (seed: number) => {
-    const onion = new Onion({ kind: "plain", network: { seed } });
+    const onion = make({ kind: "plain", network: { seed } });
     for (let client = 1; client <= 10; client++) {
       onion.exchange([ipv4({ source: `10.0.2.${client}`, destination: CSAIL }, echo())]);
     }
@@ -430,7 +371,7 @@ Deno.test("network: chooses the same paths from the same seed", () => {
 
 Deno.test("network: answers a ping to a router's address at the exit that has it, otherwise by the world", () => {
   for (const kind of ["plain", "sealed"] as const) {
-    const onion = new Onion({ kind });
+    const onion = make({ kind });
     onion.ping();
     const exit = onion.paths[0]![2]!;
     for (const number of [1, 2, 3, 4]) {

@@ -74,7 +74,7 @@ export class Onion {
   readonly worlds: readonly MemoryWorld[];
   readonly network: MemoryNetwork;
   /** What each party has logged. */
-  readonly #logs: { readonly proxy: EventMemory; readonly routers: readonly EventMemory[] };
+  readonly logs: { readonly proxy: EventMemory; readonly routers: readonly EventMemory[] };
   /** What has crossed the links since {@linkcode Onion.watch}. */
   crossings: Crossing[] = [];
   readonly mtu: number;
@@ -91,11 +91,11 @@ export class Onion {
         ...world,
       })
     );
-    this.#logs = { proxy: new EventMemory(), routers: numbers.map(() => new EventMemory()) };
+    this.logs = { proxy: new EventMemory(), routers: numbers.map(() => new EventMemory()) };
     this.network = new MemoryNetwork({
       address: { address: address("10.5.51.2"), prefix: 24 },
       worlds: this.worlds,
-      events: this.#logs,
+      events: this.logs,
       ...(hops !== undefined && {
         circuits: {
           hops,
@@ -179,6 +179,13 @@ export class Onion {
     return [...heard, ...this.listen(until - this.network.now)];
   }
 
+  /** Lets time pass up to a moment. Packets for the host wait until it listens. */
+  until(now: number): void {
+    const { network } = this;
+    while (network.deadline <= now) network.run(Math.max(0, network.deadline - network.now));
+    network.run(now - network.now);
+  }
+
   /**
    * Sends one request, and returns the replies as `ping` prints them, after checking that it would
    * recognise them.
@@ -207,16 +214,23 @@ export class Onion {
 
   /** The classic logs, those of the routers in order. */
   get lines(): { readonly proxy: string[]; readonly routers: string[][] } {
-    return { proxy: this.#logs.proxy.lines, routers: this.#logs.routers.map(({ lines }) => lines) };
+    return { proxy: this.logs.proxy.lines, routers: this.logs.routers.map(({ lines }) => lines) };
+  }
+
+  /** Numbers of the routers of every path that the proxy has chosen, in order. */
+  get paths(): number[][] {
+    const paths: number[][] = [];
+    for (const event of this.logs.proxy.events) {
+      if (event.kind !== "hop") continue;
+      if (event.hop === 1) paths.push([]);
+      paths.at(-1)!.push(event.router);
+    }
+    return paths;
   }
 
   /** Numbers of the routers of the latest path. */
   get path(): number[] {
-    const hops = this.lines.proxy.flatMap((line) => {
-      const [, hop, router] = /^hop: (\d+), router: (\d+)$/.exec(line) ?? [];
-      return router === undefined ? [] : [[Number(hop), Number(router)] as const];
-    });
-    return hops.slice(hops.findLastIndex(([hop]) => hop === 1)).map(([, router]) => router);
+    return this.paths.at(-1)!;
   }
 
   /** A counter of the proxy (0) or of a router (its number). */

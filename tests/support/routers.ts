@@ -10,9 +10,10 @@
  * @module
  */
 import assert from "node:assert/strict";
+import type { PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import { CircuitBuilder, type RouterDescription } from "../../src/circuit/origin/builder.ts";
 import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
-import { CIRCUIT_KINDS } from "../../src/circuit/kind.ts";
+import { CIRCUIT_KINDS, type CircuitKindName } from "../../src/circuit/kind.ts";
 import { OriginCircuit } from "../../src/circuit/origin/origin_circuit.ts";
 import type { Deliver } from "../../src/node/exit.ts";
 import { type Network, routerConfig } from "../../src/node/network.ts";
@@ -50,12 +51,16 @@ export class Routers {
   readonly carried: { readonly from: number; readonly to: number; readonly cell: Uint8Array }[] = [];
   /** Whether a router gets no cells, and so does not answer. */
   isDeaf: (router: number) => boolean = () => false;
+  /** Whether the links take what routers send. */
+  takes = true;
+  /** When each exit is next due, and how often it was told so; by router. */
+  readonly exits: readonly { deadline: number; expired: number }[];
   readonly #counters: readonly Counters[];
   readonly #delivers: Deliver[] = [];
   /** Cells on their way; the proxy is 0. */
   readonly #underWay: { readonly from: number; readonly to: number; readonly cell: Uint8Array }[] = [];
 
-  constructor(count: number, kind: "plain" | "sealed", change: Partial<RouterConfig> = {}) {
+  constructor(count: number, kind: CircuitKindName, change: Partial<RouterConfig> = {}) {
     const numbers = Array.from({ length: count }, (_, index) => index + 1);
     const keys = numbers.map(() => PROVIDER.generateKeyPair());
     const network: Network = {
@@ -73,6 +78,7 @@ export class Routers {
     this.descriptions = network.routers;
     this.#counters = numbers.map(() => new Counters());
     this.logs = numbers.map(() => new EventMemory());
+    this.exits = numbers.map(() => ({ deadline: Infinity, expired: 0 }));
     this.configs = numbers.map((number) => ({ ...routerConfig(network, number), ...change }));
     this.cores = numbers.map((number) =>
       new RouterCore(
@@ -81,17 +87,17 @@ export class Routers {
           toNeighbour: (neighbour, cell) => {
             const to = this.#partiesFrom(number)[neighbour]!;
             const sent = { from: number, to, cell: cell.copy() };
-            return this.carried.push(sent) > 0 && this.#underWay.push(sent) > 0;
+            return this.takes && this.carried.push(sent) > 0 && this.#underWay.push(sent) > 0;
           },
         },
         { counters: this.#counters[number - 1]!, events: this.logs[number - 1]! },
         (deliver) => {
           this.#delivers.push(deliver);
-          return {
-            deadline: Infinity,
-            send: (handle, packet) => this.atExit.push({ router: number, handle, packet: packet.copy() }),
-            expire: () => {},
-          };
+          return Object.assign(this.exits[number - 1]!, {
+            send: (handle: number, packet: PacketBuffer) =>
+              this.atExit.push({ router: number, handle, packet: packet.copy() }),
+            expire: () => this.exits[number - 1]!.expired++,
+          });
         },
         kind === "sealed" ? { crypto: PROVIDER, keys: keys[number - 1]! } : undefined,
       )

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
-import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
 import { CellType } from "../../src/cell/cell.ts";
-import { type ProxyConfig, ProxyCore } from "../../src/node/proxy.ts";
-import { Counters, type Snapshot } from "../../src/trace/counters.ts";
-import { event, EventMemory } from "../support/events.ts";
+import type { Snapshot } from "../../src/trace/counters.ts";
+import { event } from "../support/events.ts";
 import {
   address,
   cell as makeCell,
@@ -13,10 +11,10 @@ import {
   ipv4,
   joinPlainly,
   pattern,
-  poisoned,
   readIpv4,
 } from "../support/packets.ts";
-import { LOOPBACK, UNSPECIFIED } from "../../src/ip/address.ts";
+import { ProxyRig, type ProxyRigOptions } from "../support/proxy.ts";
+import { UNSPECIFIED } from "../../src/ip/address.ts";
 
 const PORT = 40_001;
 const CIRCUIT = 1;
@@ -25,45 +23,8 @@ const PEER = "10.5.51.7";
 /** Bytes of the longest packet that fits a cell: 65,535, less 20 of the IPv4 header, 8 of UDP's and 8 of the cell's. */
 const MAX_CELL_PACKET = 65_499;
 
-/*
- *   test plays the host ── TUN ──► proxy ──► link ── test plays router 1
- *                       ◄── TUN ─── proxy ◄── link ──
- */
-function makeProxy(config: Partial<ProxyConfig> = {}, takes = true) {
-  const counters = new Counters();
-  const toTun: Uint8Array[] = [];
-  const toRouter: Uint8Array[] = [];
-  const log = new EventMemory();
-  const core = new ProxyCore(
-    {
-      routers: [{ link: { address: LOOPBACK, port: PORT }, address: undefined }],
-      circuits: { kind: "direct", hops: 1, limits: CIRCUIT_LIMITS },
-      carries: ["icmp"],
-      linkMtu: 65_535,
-      ...config,
-    },
-    {
-      toTun: (packet) => takes && toTun.push(packet.copy()) > 0,
-      toRouter: (neighbour, cell) => {
-        assert.equal(neighbour, 0);
-        return takes && toRouter.push(cell.copy()) > 0;
-      },
-    },
-    { counters, events: log },
-    () => assert.fail("a given circuit needs no chance"),
-  );
-  return {
-    /** What comes of a packet from the host, or of a datagram from the router. */
-    fromTun: (packet: Uint8Array) => core.fromTun(poisoned(packet), 0),
-    fromLink: (datagram: Uint8Array) => core.fromLink(0, poisoned(datagram), 0),
-    toTun,
-    toRouter,
-    get events() {
-      return log.events;
-    },
-    counted: () => counters.snapshot(),
-  };
-}
+/** A proxy with a direct circuit to a router that the test plays. */
+const makeProxy = (options: ProxyRigOptions = {}) => new ProxyRig({ kind: "direct", hops: 1, ...options });
 
 /** A cell of this link. */
 function cell(packet: Uint8Array, type: number = CellType.returnData, circuit = CIRCUIT): Uint8Array {
@@ -76,10 +37,10 @@ const REPLY = ipv4({ source: PEER, destination: HOST }, echo({ type: 0, data: pa
 Deno.test("proxy: sends a ping unchanged in one cell, and logs it", () => {
   const proxy = makeProxy();
   proxy.fromTun(REQUEST);
-  assert.deepEqual(proxy.toRouter, [concat(hex("51 000000 00000001"), REQUEST)]);
+  assert.deepEqual(proxy.cells, [concat(hex("51 000000 00000001"), REQUEST)]);
   assert.deepEqual(proxy.toTun, []);
   assert.deepEqual(proxy.counted(), { "tun-in": 1, "link-out": 1 });
-  assert.deepEqual(proxy.events, [
+  assert.deepEqual(proxy.log.events, [
     event("icmp-from-tunnel", { source: address(HOST), destination: address(PEER), type: 8 }),
   ]);
 });
@@ -88,9 +49,9 @@ Deno.test("proxy: sends the reply unchanged to the host, and logs it", () => {
   const proxy = makeProxy();
   proxy.fromLink(cell(REPLY));
   assert.deepEqual(proxy.toTun, [REPLY]);
-  assert.deepEqual(proxy.toRouter, []);
+  assert.deepEqual(proxy.cells, []);
   assert.deepEqual(proxy.counted(), { "link-in": 1, "tun-out": 1 });
-  assert.deepEqual(proxy.events, [
+  assert.deepEqual(proxy.log.events, [
     event("icmp-from-port", { source: address(PEER), destination: address(HOST), type: 0, port: PORT }),
   ]);
 });
@@ -102,8 +63,8 @@ Deno.test("proxy: passes fragments one by one, and logs only the first", () => {
   const last = ipv4({ offset: 48 }, echo({ data }).subarray(48));
   proxy.fromTun(first);
   proxy.fromTun(last);
-  assert.deepEqual(proxy.toRouter, [first, last].map((packet) => cell(packet, CellType.relayData)));
-  assert.equal(proxy.events.length, 1);
+  assert.deepEqual(proxy.cells, [first, last].map((packet) => cell(packet, CellType.relayData)));
+  assert.equal(proxy.log.events.length, 1);
 });
 
 Deno.test("proxy: counts and drops malformed packets of the host", () => {
@@ -132,7 +93,7 @@ Deno.test("proxy: counts and drops malformed packets of the host", () => {
     const proxy = makeProxy();
     proxy.fromTun(packet);
     assert.deepEqual(proxy.counted(), { "tun-in": 1, [reason]: 1 }, what);
-    assert.deepEqual([proxy.toTun, proxy.toRouter, proxy.events], [[], [], []], what);
+    assert.deepEqual([proxy.toTun, proxy.cells, proxy.log.events], [[], [], []], what);
   }
 });
 
@@ -159,7 +120,7 @@ Deno.test("proxy: counts and drops malformed datagrams of a router", () => {
     const proxy = makeProxy();
     proxy.fromLink(datagram);
     assert.deepEqual(proxy.counted(), { "link-in": 1, [reason]: 1 }, what);
-    assert.deepEqual([proxy.toTun, proxy.toRouter], [[], []], what);
+    assert.deepEqual([proxy.toTun, proxy.cells], [[], []], what);
   }
 });
 
@@ -175,7 +136,7 @@ Deno.test("proxy: passes ICMP errors to the host", () => {
 Deno.test("proxy: logs an unknown circuit with its id and port", () => {
   const proxy = makeProxy();
   proxy.fromLink(cell(REPLY, CellType.returnData, 0xdead_beef));
-  assert.deepEqual(proxy.events, [
+  assert.deepEqual(proxy.log.events, [
     event("unknown-circuit", {
       circuit: 0xdead_beef,
       source: UNSPECIFIED,
@@ -189,19 +150,20 @@ Deno.test("proxy: fragments a packet that is too long for a cell", () => {
   const proxy = makeProxy();
   const message = echo({ data: pattern(65_535 - 28) });
   proxy.fromTun(ipv4({}, message));
-  assert.equal(proxy.toRouter.length, 2);
-  for (const sent of proxy.toRouter) assert.ok(sent.length <= 65_507, "a datagram that UDP takes");
-  assert.deepEqual(joinPlainly(proxy.toRouter.map((sent) => sent.subarray(8))), message);
+  assert.equal(proxy.cells.length, 2);
+  for (const sent of proxy.cells) assert.ok(sent.length <= 65_507, "a datagram that UDP takes");
+  assert.deepEqual(joinPlainly(proxy.cells.map((sent) => sent.subarray(8))), message);
   assert.deepEqual(proxy.counted(), { "tun-in": 1, "link-out": 2 });
 
   const longest = ipv4({}, echo({ data: pattern(MAX_CELL_PACKET - 28) }));
-  proxy.toRouter.length = 0;
+  proxy.sent.length = 0;
   proxy.fromTun(longest);
-  assert.deepEqual(proxy.toRouter.map((sent) => sent.length), [65_507]);
+  assert.deepEqual(proxy.cells.map((sent) => sent.length), [65_507]);
 });
 
 Deno.test("proxy: counts each fragment that the kernel refuses", () => {
-  const proxy = makeProxy({}, false);
+  const proxy = makeProxy();
+  proxy.takes = false;
   proxy.fromTun(REQUEST);
   proxy.fromTun(ipv4({}, echo({ data: pattern(65_500) })));
   proxy.fromLink(cell(REPLY));
@@ -215,7 +177,7 @@ Deno.test("proxy: sends ICMP errors to the host where RFC 1122 allows it", () =>
     ["a timestamp request", ipv4({}, echo({ type: 13 })), "not-echo-request"],
   ];
   for (const [what, packet, reason] of told) {
-    const proxy = makeProxy({ refuseAs: address(hop) });
+    const proxy = makeProxy({ refuseAs: hop });
     proxy.fromTun(packet);
     assert.deepEqual(proxy.counted(), { "tun-in": 1, [reason]: 1, "tun-out": 1 }, what);
     const answer = readIpv4(proxy.toTun[0]!);
@@ -234,7 +196,7 @@ Deno.test("proxy: sends ICMP errors to the host where RFC 1122 allows it", () =>
     ["to everybody", ipv4({ protocol: 17, destination: "255.255.255.255" }, pattern(8))],
   ];
   for (const [what, packet] of silent) {
-    const proxy = makeProxy({ refuseAs: address(hop) });
+    const proxy = makeProxy({ refuseAs: hop });
     proxy.fromTun(packet);
     assert.deepEqual(proxy.toTun, [], what);
   }
@@ -244,12 +206,12 @@ Deno.test("proxy: reports its MTU if don't-fragment is set, and otherwise fragme
   const long = { destination: "10.5.51.7" };
   const whole = ipv4(long, echo({ data: pattern(65_507) }));
   assert.equal(whole.length, 65_535);
-  const cut = makeProxy({ refuseAs: address("10.5.51.1") });
+  const cut = makeProxy({ refuseAs: "10.5.51.1" });
   cut.fromTun(whole);
   assert.deepEqual(cut.counted(), { "tun-in": 1, "link-out": 2 });
 
   const mustStayWhole = ipv4({ ...long, dontFragment: true }, echo({ data: pattern(65_507) }));
-  const proxy = makeProxy({ refuseAs: address("10.5.51.1") });
+  const proxy = makeProxy({ refuseAs: "10.5.51.1" });
   proxy.fromTun(mustStayWhole);
   assert.deepEqual(proxy.counted(), { "tun-in": 1, "too-long": 1, "tun-out": 1 });
   const answer = readIpv4(proxy.toTun[0]!).payload;

@@ -10,13 +10,11 @@
  */
 import assert from "node:assert/strict";
 import { CellType } from "../../src/cell/cell.ts";
-import { CIRCUIT_LIMITS, type CircuitLimits } from "../../src/circuit/origin/pool.ts";
+import { CIRCUIT_LIMITS } from "../../src/circuit/origin/pool.ts";
 import { longestPacket } from "../../src/circuit/kind.ts";
-import { ProxyCore } from "../../src/node/proxy.ts";
 import { UNSPECIFIED } from "../../src/ip/address.ts";
-import { Counters, type Snapshot } from "../../src/trace/counters.ts";
-import { flip, PROVIDER } from "../support/crypto.ts";
-import { event, EventMemory } from "../support/events.ts";
+import { flip } from "../support/crypto.ts";
+import { event } from "../support/events.ts";
 import {
   address,
   cell,
@@ -27,139 +25,13 @@ import {
   ipv4,
   joinPlainly,
   pattern,
-  poisoned,
   readIpv4,
 } from "../support/packets.ts";
-import { Random } from "../support/random.ts";
-import { type AtExit, Routers } from "../support/routers.ts";
+import { ProxyRig } from "../support/proxy.ts";
+import type { AtExit } from "../support/routers.ts";
+import type { Snapshot } from "../../src/trace/counters.ts";
 
 const [ALICE, BOB, CSAIL, HOP] = ["10.0.2.15", "10.0.2.16", "128.30.2.155", "10.5.51.1"];
-
-interface Options {
-  readonly isSealed?: boolean;
-  readonly hops?: number;
-  readonly limits?: Partial<CircuitLimits>;
-  readonly linkMtu?: number;
-  readonly firstClient?: string;
-  /** Whether the host is told what is not carried. */
-  readonly isLoud?: boolean;
-}
-
-/** A proxy that builds circuits of three of four routers, sealed ones, unless told otherwise. */
-class Rig {
-  readonly routers: Routers;
-  readonly core: ProxyCore;
-  readonly log = new EventMemory();
-  readonly toTun: Uint8Array[] = [];
-  /** Cells that have been sent, each to the router of this number. */
-  readonly sent: { readonly router: number; readonly cell: Uint8Array }[] = [];
-  /** What becomes of cells on their way to the proxy. */
-  tamper: (cell: Uint8Array) => Uint8Array[] = (cell) => [cell];
-  /** Whether the first routers get what is sent; nothing is lost where not, but for what is kept in {@linkcode Rig.sent}. */
-  isJoined = true;
-  takes = true;
-  now = 0;
-  readonly #counters = new Counters();
-  readonly #underWay: { readonly router: number; readonly cell: Uint8Array }[] = [];
-
-  constructor(options: Options = {}) {
-    const { isSealed = true, hops = 3, limits, linkMtu = 65_535, firstClient, isLoud = false } = options;
-    const random = new Random(1);
-    this.routers = new Routers(4, isSealed ? "sealed" : "plain");
-    const routers = this.routers.descriptions.map((router) => ({ ...router, address: undefined }));
-    this.core = new ProxyCore(
-      {
-        routers,
-        circuits: {
-          kind: isSealed ? "sealed" : "plain",
-          hops,
-          limits: { ...CIRCUIT_LIMITS, ...limits },
-          ...(firstClient !== undefined && { firstClient: address(firstClient) }),
-        },
-        carries: ["icmp"],
-        linkMtu,
-        ...(isLoud && { refuseAs: address(HOP) }),
-      },
-      {
-        toTun: (packet) => this.takes && this.toTun.push(packet.copy()) > 0,
-        toRouter: (neighbour, buffer) => {
-          const sent = { router: neighbour + 1, cell: buffer.copy() };
-          this.sent.push(sent);
-          this.#underWay.push(sent);
-          return this.takes;
-        },
-      },
-      { counters: this.#counters, events: this.log },
-      () => random.word() / 2 ** 32,
-      isSealed ? PROVIDER : undefined,
-    );
-  }
-
-  /** The host sends packets, and everything moves until nothing does. */
-  fromTun(...packets: readonly Uint8Array[]): this {
-    for (const packet of packets) this.core.fromTun(poisoned(packet), this.now);
-    return this.settle();
-  }
-
-  /** A datagram comes from a router, 1 unless told otherwise. */
-  fromLink(datagram: Uint8Array, router = 1): this {
-    this.core.fromLink(router - 1, poisoned(datagram), this.now);
-    return this;
-  }
-
-  settle(): this {
-    for (let next = this.#underWay.shift(); next !== undefined; next = this.#underWay.shift()) {
-      if (!this.isJoined) continue;
-      const { router, cell } = next;
-      for (const answer of this.routers.send(router, [cell], 0, this.now)) {
-        for (const each of this.tamper(answer)) this.fromLink(each, router);
-      }
-    }
-    return this;
-  }
-
-  /** Lets the clock go on, as the packet loop does. */
-  until(now: number): this {
-    while (this.core.deadline <= now) {
-      this.now = Math.max(this.now, this.core.deadline);
-      this.core.expire(this.now);
-      this.settle();
-    }
-    this.now = now;
-    return this;
-  }
-
-  /** An exit answers what came to it. */
-  answer(at: AtExit, message: Uint8Array, from = CSAIL): this {
-    const packet = ipv4({ source: from, destination: `192.168.20${at.router}.2` }, message);
-    const first = this.sent[0]!.router;
-    for (const bytes of this.routers.answer(at, packet)) {
-      for (const each of this.tamper(bytes)) this.fromLink(each, first);
-    }
-    return this;
-  }
-
-  /** The id of the circuit that was begun last, and the number of its first router. */
-  get circuit(): { id: number; router: number } {
-    const { router, cell } = this.sent.at(-1)!;
-    return { id: new DataView(cell.buffer).getUint32(4), router };
-  }
-
-  /** The sequence numbers of what has come to the exits. */
-  get arrived(): number[] {
-    return this.routers.atExit.map(({ packet }) => packet[27]!);
-  }
-
-  counted(): Snapshot {
-    return this.#counters.snapshot();
-  }
-
-  /** What was dropped, and why. */
-  dropped(): Snapshot {
-    const moved = ["tun-in", "tun-out", "link-in", "link-out", "circuits-built", "builds-failed"];
-    return Object.fromEntries(Object.entries(this.counted()).filter(([name]) => !moved.includes(name)));
-  }
-}
 
 /** A ping of the host. */
 function ping(sequence: number, source = ALICE, data = pattern(56)): Uint8Array<ArrayBuffer> {
@@ -174,11 +46,11 @@ function told(packet: Uint8Array) {
   return { type: payload[0], code: payload[1], mtu: view.getUint16(6), about: payload.subarray(8) };
 }
 
-for (const isSealed of [false, true]) {
-  const kind = isSealed ? "sealed" : "plain";
+for (const kind of ["plain", "sealed"] as const) {
+  const isSealed = kind === "sealed";
 
   Deno.test(`proxy, ${kind}: lets packets wait for the first circuit, and sends them in order`, () => {
-    const rig = new Rig({ isSealed });
+    const rig = new ProxyRig({ kind });
     rig.isJoined = false;
     rig.fromTun(ping(1), ping(2), ping(3));
     assert.deepEqual([rig.sent.length, rig.arrived], [1, []], "only the question has gone");
@@ -192,7 +64,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`proxy, ${kind}: delivers a reply to its client, and logs it with its circuit`, () => {
-    const rig = new Rig({ isSealed });
+    const rig = new ProxyRig({ kind });
     rig.fromTun(ping(1));
     const { id } = rig.circuit;
     rig.log.clear();
@@ -207,7 +79,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`proxy, ${kind}: delivers an ICMP error that quotes the client's packet`, () => {
-    const rig = new Rig({ isSealed });
+    const rig = new ProxyRig({ kind });
     const sent = ping(1);
     rig.fromTun(sent);
     const at = rig.routers.atExit[0]!;
@@ -218,7 +90,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`proxy, ${kind}: gives two clients a circuit each`, () => {
-    const rig = new Rig({ isSealed });
+    const rig = new ProxyRig({ kind });
     rig.fromTun(ping(1, ALICE), ping(2, BOB));
     assert.equal(rig.counted()["circuits-built"], 2);
     const [one, other] = rig.routers.atExit as [AtExit, AtExit];
@@ -232,7 +104,7 @@ for (const isSealed of [false, true]) {
 
   Deno.test(`proxy, ${kind}: fragments a long packet, which the exit reassembles`, () => {
     const hops = 3;
-    const rig = new Rig({ isSealed, linkMtu: 1500, hops });
+    const rig = new ProxyRig({ kind, linkMtu: 1500, hops });
     const [message, longest] = [
       echo({ data: pattern(3000) }),
       longestPacket(1500, isSealed ? "sealed" : "plain", hops),
@@ -246,7 +118,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`proxy, ${kind}: lets fragments wait like any packet`, () => {
-    const rig = new Rig({ isSealed });
+    const rig = new ProxyRig({ kind });
     const message = echo({ data: pattern(4000) });
     rig.fromTun(...cutPlainly({ source: ALICE, destination: CSAIL }, message, 1480));
     assert.deepEqual(rig.routers.atExit.map(({ packet }) => readIpv4(packet).payload), [message]);
@@ -254,7 +126,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`proxy, ${kind}: still accepts replies on a circuit that was replaced`, () => {
-    const rig = new Rig({ isSealed, limits: { lifetime: 10_000 } });
+    const rig = new ProxyRig({ kind, limits: { lifetime: 10_000 } });
     rig.fromTun(ping(1));
     const [at] = rig.routers.atExit as [AtExit];
     rig.until(8000).fromTun(ping(2));
@@ -270,7 +142,7 @@ for (const isSealed of [false, true]) {
 
   Deno.test(`proxy, ${kind}: reports every waiting packet if no circuit can be built`, () => {
     for (const isLoud of [true, false]) {
-      const rig = new Rig({ isSealed, isLoud });
+      const rig = new ProxyRig({ kind, ...(isLoud && { refuseAs: HOP }) });
       rig.isJoined = false;
       rig.fromTun(ping(1), ping(2));
       rig.until(30_000);
@@ -282,7 +154,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`proxy, ${kind}: refuses the 257th waiting packet, and tells the host`, () => {
-    const rig = new Rig({ isSealed, isLoud: true });
+    const rig = new ProxyRig({ kind, refuseAs: HOP });
     rig.isJoined = false;
     for (let sequence = 0; sequence < 257; sequence++) rig.fromTun(ping(sequence & 0xff, ALICE, hex("")));
     assert.deepEqual(rig.dropped(), { "queue-full": 1 });
@@ -293,7 +165,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`proxy, ${kind}: refuses a client above the limit at once`, () => {
-    const rig = new Rig({ isSealed, isLoud: true, limits: { circuits: 1 } });
+    const rig = new ProxyRig({ kind, refuseAs: HOP, limits: { circuits: 1 } });
     rig.fromTun(ping(1, ALICE), ping(2, BOB));
     assert.deepEqual(rig.dropped(), { "circuits-full": 1 });
     assert.deepEqual(rig.toTun.map(told), [{ type: 3, code: 0, mtu: 0, about: ping(2, BOB) }]);
@@ -301,7 +173,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`proxy, ${kind}: reports its MTU for a long packet with don't-fragment`, () => {
-    const rig = new Rig({ isSealed, isLoud: true, linkMtu: 1500 });
+    const rig = new ProxyRig({ kind, refuseAs: HOP, linkMtu: 1500 });
     const longest = isSealed ? 1392 : 1464;
     const header = { source: ALICE, destination: CSAIL, dontFragment: true };
     const [fits, not] = [longest - 28, longest - 27].map((size) =>
@@ -323,7 +195,7 @@ for (const isSealed of [false, true]) {
       ["UDP", pattern(8), 17, "not-carried"],
     ];
     for (const [what, message, protocol, reason] of cases) {
-      const rig = new Rig({ isSealed });
+      const rig = new ProxyRig({ kind });
       rig.fromTun(ping(1));
       const at = rig.routers.atExit[0]!;
       const packet = ipv4({ source: CSAIL, destination: `192.168.20${at.router}.2`, protocol }, message);
@@ -337,7 +209,7 @@ for (const isSealed of [false, true]) {
     const back = isSealed ? CellType.returnSealed : CellType.returnData;
     for (let type = 0; type < 256; type++) {
       const what = `0x${type.toString(16)}`;
-      const building = new Rig({ isSealed });
+      const building = new ProxyRig({ kind });
       building.isJoined = false;
       building.fromTun(ping(1));
       const { id, router } = building.circuit;
@@ -348,7 +220,7 @@ for (const isSealed of [false, true]) {
       assert.equal(building.sent.length, 1);
 
       if (type === back) continue;
-      const open = new Rig({ isSealed, hops: 1 });
+      const open = new ProxyRig({ kind, hops: 1 });
       open.fromTun(ping(1));
       const known = open.circuit;
       open.fromLink(cell(type, known.id, hex("00")), known.router);
@@ -359,7 +231,7 @@ for (const isSealed of [false, true]) {
   });
 
   Deno.test(`proxy, ${kind}: logs an unknown circuit, or that of another router, with id and port`, () => {
-    const rig = new Rig({ isSealed, hops: 1 });
+    const rig = new ProxyRig({ kind, hops: 1 });
     rig.fromTun(ping(1));
     const { id, router } = rig.circuit;
     rig.log.clear();
@@ -386,7 +258,7 @@ for (const isSealed of [false, true]) {
 }
 
 Deno.test("proxy, sealed: blanks the client's address before it seals", () => {
-  const rig = new Rig({ hops: 1 });
+  const rig = new ProxyRig({ hops: 1 });
   rig.isJoined = false;
   rig.fromTun(ping(1));
   rig.isJoined = true;
@@ -397,7 +269,7 @@ Deno.test("proxy, sealed: blanks the client's address before it seals", () => {
 });
 
 Deno.test("proxy, plain: shows the client's address to the first router", () => {
-  const rig = new Rig({ isSealed: false, hops: 1 });
+  const rig = new ProxyRig({ kind: "plain", hops: 1 });
   rig.fromTun(ping(1));
   const events = rig.routers.logs.flatMap(({ events }) => events);
   assert.deepEqual(events.map((event) => "source" in event && event.source), [address(ALICE)]);
@@ -411,7 +283,7 @@ Deno.test("proxy, sealed: drops forged, replayed and truncated cells", () => {
     ["bad-cell", (bytes) => [bytes.subarray(0, 7)], 0],
   ];
   for (const [reason, tamper, arrive] of ways) {
-    const rig = new Rig();
+    const rig = new ProxyRig();
     rig.fromTun(ping(1));
     rig.tamper = tamper;
     rig.answer(rig.routers.atExit[0]!, echo({ type: 0 }));
@@ -421,7 +293,7 @@ Deno.test("proxy, sealed: drops forged, replayed and truncated cells", () => {
 });
 
 Deno.test("proxy, sealed: ignores a forged handshake answer", () => {
-  const rig = new Rig();
+  const rig = new ProxyRig();
   rig.tamper = (bytes) =>
     bytes[0] === CellType.handshake ? [concat(bytes.subarray(0, 8), pattern(48))] : [bytes];
   rig.fromTun(ping(1));
@@ -432,7 +304,7 @@ Deno.test("proxy, sealed: ignores a forged handshake answer", () => {
 });
 
 Deno.test("proxy: opens the circuit of the first client at once", () => {
-  const rig = new Rig({ firstClient: ALICE });
+  const rig = new ProxyRig({ firstClient: ALICE });
   assert.equal(rig.core.deadline, -Infinity);
   rig.until(0);
   assert.equal(rig.counted()["circuits-built"], 1);
@@ -443,7 +315,7 @@ Deno.test("proxy: opens the circuit of the first client at once", () => {
 });
 
 Deno.test("proxy: counts what the link or the host refuses", () => {
-  const rig = new Rig({ isSealed: false, hops: 1 });
+  const rig = new ProxyRig({ kind: "plain", hops: 1 });
   rig.takes = false;
   rig.fromTun(ping(1));
   rig.answer(rig.routers.atExit[0]!, echo({ type: 0 }));
@@ -452,8 +324,8 @@ Deno.test("proxy: counts what the link or the host refuses", () => {
 });
 
 Deno.test("proxy, sealed: delivers the fragments of a reply one by one", () => {
-  for (const isSealed of [false, true]) {
-    const rig = new Rig({ isSealed });
+  for (const kind of ["plain", "sealed"] as const) {
+    const rig = new ProxyRig({ kind });
     rig.fromTun(ping(1));
     const message = echo({ type: 0, data: pattern(4000) });
     rig.answer(rig.routers.atExit[0]!, message);

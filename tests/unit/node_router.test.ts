@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
 import { CellType } from "../../src/cell/cell.ts";
-import type { Deliver, Exit } from "../../src/node/exit.ts";
-import { HOP_LIMITS } from "../../src/circuit/relay/hop_table.ts";
-import { RouterCore } from "../../src/node/router.ts";
-import { Counters, type Snapshot } from "../../src/trace/counters.ts";
-import { event, EventMemory } from "../support/events.ts";
+import type { Snapshot } from "../../src/trace/counters.ts";
+import { event } from "../support/events.ts";
 import {
   address,
   cell as makeCell,
@@ -15,12 +12,12 @@ import {
   ipv4,
   joinPlainly,
   pattern,
-  poisoned,
 } from "../support/packets.ts";
-import { LOOPBACK, UNSPECIFIED } from "../../src/ip/address.ts";
+import { Routers } from "../support/routers.ts";
+import { UNSPECIFIED } from "../../src/ip/address.ts";
 
 const PORT = 40_000;
-const CIRCUIT = 0x51;
+const CIRCUIT = 1;
 const MTU = 1500;
 const ADDRESS = address("192.168.201.2");
 /** The router's own number for the only circuit that it has. */
@@ -31,55 +28,24 @@ const HANDLE = 1;
  *                        ◄── router ◄──
  */
 function makeRouter(takes = true) {
-  const counters = new Counters();
-  const toNeighbour: Uint8Array[] = [];
-  const atExit: [circuit: number, packet: Uint8Array][] = [];
-  const log = new EventMemory();
-  let deliver: Deliver | undefined;
-  const exit = {
-    deadline: Infinity,
-    expired: 0,
-    send(circuit: number, packet: { copy(): Uint8Array }) {
-      atExit.push([circuit, packet.copy()]);
-    },
-    expire() {
-      this.expired++;
-    },
-  } satisfies Exit & { expired: number };
-  const core = new RouterCore(
-    {
-      number: CIRCUIT,
-      address: ADDRESS,
-      neighbours: [{ address: LOOPBACK, port: PORT, isRouter: false }],
-      circuits: "direct",
-      carries: ["icmp"],
-      mtu: MTU,
-      limits: HOP_LIMITS,
-    },
-    {
-      toNeighbour: (neighbour, cell) => {
-        assert.equal(neighbour, 0);
-        return takes && toNeighbour.push(cell.copy()) > 0;
-      },
-    },
-    { counters, events: log },
-    (given) => {
-      deliver = given;
-      return exit;
-    },
-  );
+  const routers = new Routers(1, "direct");
+  routers.takes = takes;
   return {
-    core,
-    exit,
-    fromLink: (datagram: Uint8Array, now = 0) => core.fromLink(0, poisoned(datagram), now),
-    fromExit: (packet: Uint8Array, circuit = HANDLE, isFromWorld = false) =>
-      deliver!(circuit, poisoned(packet), isFromWorld, 0),
-    toNeighbour,
-    atExit,
-    get events() {
-      return log.events;
+    core: routers.cores[0]!,
+    exit: routers.exits[0]!,
+    fromLink: (datagram: Uint8Array, now = 0) => routers.send(1, [datagram], 0, now),
+    fromExit: (packet: Uint8Array, handle = HANDLE, isFromWorld = false) =>
+      routers.answer({ router: 1, handle }, packet, isFromWorld),
+    get toNeighbour() {
+      return routers.carried.map(({ cell }) => cell);
     },
-    counted: () => counters.snapshot(),
+    get atExit() {
+      return routers.atExit.map(({ handle, packet }) => [handle, packet] as const);
+    },
+    get events() {
+      return routers.logs[0]!.events;
+    },
+    counted: () => routers.counted(1),
   };
 }
 
@@ -108,7 +74,7 @@ Deno.test("router: hands a packet to its exit unchanged, with the circuit's hand
 Deno.test("router: sends a reply of the exit back in one cell", () => {
   const router = makeRouter();
   router.fromExit(REQUEST);
-  assert.deepEqual(router.toNeighbour, [concat(hex("54 000000 00000051"), REQUEST)]);
+  assert.deepEqual(router.toNeighbour, [concat(hex("54 000000 00000001"), REQUEST)]);
   assert.deepEqual(router.counted(), { "link-out": 1 });
 });
 
