@@ -1,9 +1,9 @@
 /**
  * The messages of the control protocol: their types, and the codecs that write and check them.
  *
- * Nothing else in the program uses these types, so a change elsewhere does not change what is sent. Only a kind of exit
- * brings its own settings. `docs/protocol.md` §11 describes the messages. An incompatible change needs a new
- * {@linkcode PROTOCOL_VERSION}.
+ * Nothing else in the program uses these types, so a change elsewhere does not change what is sent.
+ * Only a kind of exit brings its own settings. `docs/protocol.md` §11 describes the messages. An
+ * incompatible change needs a new {@linkcode PROTOCOL_VERSION}.
  *
  * @module
  */

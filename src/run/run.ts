@@ -120,25 +120,18 @@ interface RunParts {
 
 /** A run and its parts. */
 class Run {
-  readonly #settings: Settings;
-  readonly #output: Output;
-  readonly #over: AbortSignal;
-  readonly #fail: (error: unknown) => void;
+  readonly #parts: RunParts;
   readonly #log = diagnostics("proxy");
   readonly #journal = new Journal();
   /** The devices of the packet thread, closed after it. */
   readonly #devices: DisposableStack;
-  readonly #stack: AsyncDisposableStack;
   readonly #file: LineFile;
   #thread: PacketThread | undefined;
   #routers: Routers | undefined;
 
-  constructor({ settings, stack, output, over, fail }: RunParts) {
-    this.#settings = settings;
-    this.#output = output;
-    this.#over = over;
-    this.#fail = fail;
-    this.#stack = stack;
+  constructor(parts: RunParts) {
+    this.#parts = parts;
+    const { stack, fail } = parts;
     stack.defer(async () => {
       const undone = await this.#journal.undo();
       this.#sayUndone(undone);
@@ -154,23 +147,23 @@ class Run {
   }
 
   async start(ahead: Routers | undefined): Promise<void> {
-    const { stage, tun, address } = this.#settings;
+    const { stage, tun, address } = this.#parts.settings;
     // Processes and the Worker are slow, so they come up while the host is prepared. The processes
     // start first, because they take longest and creating a Worker blocks this thread. Yet they are
     // closed before the Worker.
-    const threads = this.#stack.use(new AsyncDisposableStack());
-    const routers = this.#routers = this.#stack.use(ahead ?? new Routers());
+    const threads = this.#parts.stack.use(new AsyncDisposableStack());
+    const routers = this.#routers = this.#parts.stack.use(ahead ?? new Routers());
     // No failure if the run ends anyway: one signal may have reached routers and proxy alike, while
     // the proxy is still finishing a change to the host.
-    routers.failed.then((error) => this.#over.aborted || this.#fail(error));
-    await routers.start(this.#settings.routers);
+    routers.failed.then((error) => this.#parts.over.aborted || this.#parts.fail(error));
+    await routers.start(this.#parts.settings.routers);
     if (stage.traffic) this.#thread = this.#startThread(threads);
     for (const { label } of routers.all) this.#log.debug(`started ${label}`);
     const { proxyPort, pids } = this.#thread === undefined
       ? await this.#startIdle(routers)
       : await this.#startTraffic(routers, this.#thread);
     const names = pids.map((pid, index) => `router ${index + 1} pid ${pid}`).join(", ");
-    this.#output.result(
+    this.#parts.output.result(
       stage.traffic
         ? `ready: stage ${stage.number}, ${tun} ${formatCidr(address)}, ${names}`
         : `ready: stage ${stage.number}, ${names}`,
@@ -186,7 +179,7 @@ class Run {
 
   /** Waits until the run is to end. */
   untilOver(): Promise<never> {
-    return unlessAborted(new Promise<never>(() => {}), this.#over);
+    return unlessAborted(new Promise<never>(() => {}), this.#parts.over);
   }
 
   /** The report of the run so far. */
@@ -199,7 +192,7 @@ class Run {
         ...(this.#thread === undefined
           ? []
           : [{ party: "proxy", counters: this.#thread.counters.snapshot() }]),
-        ...(this.#settings.stage.traffic ? routers : []).map(({ number, counters }) => ({
+        ...(this.#parts.settings.stage.traffic ? routers : []).map(({ number, counters }) => ({
           party: `router ${number}`,
           counters,
         })),
@@ -213,33 +206,33 @@ class Run {
     // may.
     if (hasCapability("CAP_NET_ADMIN")) this.#sayUndone(await undoLeftovers());
     this.#file.line(proxyLine(routers.controlPort));
-    const up = await routers.allUp(this.#over);
-    await routers.configure((number) => ({ logFile: this.#logFile(`router${number}`) }), this.#over);
+    const up = await routers.allUp(this.#parts.over);
+    await routers.configure((number) => ({ logFile: this.#logFile(`router${number}`) }), this.#parts.over);
     up.forEach(({ pid, controlPort }, index) => this.#introduce(index + 1, pid, controlPort));
     return { proxyPort: routers.controlPort, pids: up.map(({ pid }) => pid) };
   }
 
   async #startTraffic(routers: Routers, thread: PacketThread): Promise<Started> {
-    const { address, stage, json } = this.#settings;
-    if (this.#settings.pcap !== undefined) prepareDirectory(this.#settings.pcap);
+    const { address, stage, json } = this.#parts.settings;
+    if (this.#parts.settings.pcap !== undefined) prepareDirectory(this.#parts.settings.pcap);
     const { tun, mtu, exits, from } = await this.#prepareHost();
     const socket = this.#devices.use(UdpSocket.bindLoopback(LINK_BUFFER));
     const proxyPort = socket.localPort;
     this.#file.line(proxyLine(proxyPort));
     // The settings name all routers' links, so they wait for the last router to come up.
-    const up = await routers.allUp(this.#over);
+    const up = await routers.allUp(this.#parts.over);
     const network: Network = {
-      ...networkOf(this.#settings, from),
+      ...networkOf(this.#parts.settings, from),
       tunMtu: mtu,
       proxy: { address: LOOPBACK, port: proxyPort },
       routers: up.map(({ link }, index) => ({ link, address: exits[index]?.leaves?.address })),
     };
-    const cpu = this.#settings.placement === "auto" ? currentCpu() : undefined;
-    const options = threadSettings(this.#settings, cpu);
+    const cpu = this.#parts.settings.placement === "auto" ? currentCpu() : undefined;
+    const options = threadSettings(this.#parts.settings, cpu);
     const keys = await routers.configure((number) => ({
       logFile: this.#logFile(`router${number}`),
       traffic: trafficSettings(network, number, exits[number - 1]!.settings, options),
-    }), this.#over);
+    }), this.#parts.over);
     up.forEach(({ pid, link: { port } }, index) =>
       this.#introduce(index + 1, pid, port, network.routers[index]!.address)
     );
@@ -264,14 +257,14 @@ class Run {
           ...(json && options.logsPackets && { logs: "packets" }),
         },
       ),
-      this.#over,
+      this.#parts.over,
     );
     return { proxyPort, pids: up.map(({ pid }) => pid) };
   }
 
   /** Creates the TUN interface and makes the changes that the stage needs on the host. */
   async #prepareHost() {
-    const { tun: name, stage } = this.#settings;
+    const { tun: name, stage } = this.#parts.settings;
     // An abort takes effect between two changes, or within one whose commands Ctrl+C has ended too.
     this.#sayUndone(await undoLeftovers());
     const tool = firewallTool();
@@ -281,38 +274,38 @@ class Run {
       );
     }
     const { changes, exits, mtu, from, needs } = planHost(
-      this.#settings,
+      this.#parts.settings,
       await readHostState(stage.captures),
       Deno.pid,
       tool,
-      longestOf(networkOf(this.#settings, undefined)),
+      longestOf(networkOf(this.#parts.settings, undefined)),
     );
     const tun = this.#devices.use(await openHostTun(name));
-    for (const { what, error } of await makeChanges(changes, this.#journal, tun.existed, this.#over)) {
+    for (const { what, error } of await makeChanges(changes, this.#journal, tun.existed, this.#parts.over)) {
       this.#log.warn("cannot be changed, and is done without: {what}: {error}", { what, error });
     }
-    this.#stack.use(new HostWatch(needs, ({ level, text }) => this.#log[level]("{text}", { text })));
+    this.#parts.stack.use(new HostWatch(needs, ({ level, text }) => this.#log[level]("{text}", { text })));
     return { tun, exits, mtu, from };
   }
 
   #startThread(stack: AsyncDisposableStack): PacketThread {
     const thread = new PacketThread(moduleUrl("src/runtime/packet_thread.ts"));
     thread.failed.then((reason) =>
-      this.#fail(new OperatorError(`packets stopped: ${reason}`, "see `ip link`"))
+      this.#parts.fail(new OperatorError(`packets stopped: ${reason}`, "see `ip link`"))
     );
-    const logging = logEvents(thread, this.#file, this.#settings.json ? this.#output : undefined);
+    const logging = logEvents(thread, this.#file, this.#parts.settings.json ? this.#parts.output : undefined);
     stack.defer(() => logging);
     return stack.use(thread);
   }
 
   #introduce(number: number, pid: number, port: number, address?: IpAddress): void {
-    const isNamedByAddress = isBuilt(this.#settings.stage.circuits);
+    const isNamedByAddress = isBuilt(this.#parts.settings.stage.circuits);
     this.#file.line(routerLine(number, pid, port, isNamedByAddress ? address : undefined));
     this.#file.flush();
   }
 
   #logFile(party: string): string {
-    const { stage, logDir } = this.#settings;
+    const { stage, logDir } = this.#parts.settings;
     return `${logDir}/stage${stage.number}.${party}.out`;
   }
 
