@@ -13,7 +13,6 @@ import { ConfigError } from "../errors.ts";
 import type { LabCommand } from "./lab_arguments.ts";
 import { nearest } from "./nearest.ts";
 import { parseWords } from "./parse.ts";
-import { versionText } from "./version.ts";
 import { COMMANDS, findCommand, HELP, VERSION } from "./words.ts";
 
 /** What `main.ts` is to do. */
@@ -40,10 +39,8 @@ export async function parseArguments(argv: readonly string[]): Promise<Command> 
   const { options, operands, end, fault } = parseWords(command);
   const asksFor = (flags: readonly string[]) =>
     command.words.slice(0, end).some((word) => flags.includes(word));
-  if (isHelp || asksFor(HELP)) {
-    return { kind: "print", text: (await import("./help.ts")).pageText(command) };
-  }
-  if (asksFor(VERSION)) return { kind: "print", text: versionText() };
+  if (isHelp || asksFor(HELP)) return printed((await import("./help.ts")).pageText(command));
+  if (asksFor(VERSION)) return printed((await import("./help.ts")).versionText());
   if (fault !== undefined) throw fault;
   switch (command.name) {
     case "onion lab up":
@@ -59,12 +56,16 @@ export async function parseArguments(argv: readonly string[]): Promise<Command> 
     case "onion down":
       return { kind: "down" };
     case "onion completion":
-      return { kind: "print", text: (await import("./completion.ts")).completion(operands) };
+      return printed((await import("./completion.ts")).completion(operands));
     case "onion man":
-      return { kind: "print", text: (await import("./man.ts")).manPage() };
+      return printed((await import("./man.ts")).manPage());
     default:
       return { kind: "run", settings: await runSettings(options, operands) };
   }
+}
+
+function printed(text: string): Command {
+  return { kind: "print", text };
 }
 
 async function runSettings(options: RawOptions, [file]: readonly string[]): Promise<Settings> {

@@ -20,6 +20,8 @@ const DIRECTORIES = "__FILE__:directory:";
 /** A word, and its meaning. */
 type Suggestion = readonly [word: string, help?: string];
 
+const QUESTIONS: readonly Suggestion[] = [[HELP[0], "print the help"], [VERSION[0], "print the version"]];
+
 /**
  * What `onion completion` prints.
  *
@@ -52,17 +54,13 @@ function suggestions(line: readonly string[]): Suggestion[] {
     const values = offered(known.find((option) => option.flag === flag)?.offers, value);
     return values.map(([word]) => [word.startsWith("__") ? word : `${flag}=${word}`]);
   }
-  const first = words.length > 0 ? [] : Object.entries(row.commands ?? {});
-  const questions: Suggestion[] = words.length > 0 || row !== RUN ? [] : [
-    [HELP[0], "print the help"],
-    [VERSION[0], "print the version"],
+  const first: Suggestion[] = [
+    ...Object.entries(row.commands ?? {}).map(([word, { help }]) => [word, help] as const),
+    ...row === RUN ? QUESTIONS : [],
   ];
-  const flags = last.startsWith("-") ? known.filter(({ name }) => !Object.hasOwn(options, name)) : [];
-  const suggested = [
-    ...first.map(([word, { help }]): Suggestion => [word, help]),
-    ...questions,
-    ...flags.map(({ flag, help }): Suggestion => [flag, help]),
-  ];
+  const flags = known.filter(({ name }) => !Object.hasOwn(options, name))
+    .map(({ flag, help }): Suggestion => [flag, help]);
+  const suggested = [...words.length === 0 ? first : [], ...last.startsWith("-") ? flags : []];
   return [...suggested.filter(([word]) => word.startsWith(last)), ...asOperand];
 }
 

@@ -7,14 +7,15 @@ import { WORDS as CONFIG_WORDS } from "../config/file.ts";
 import { type Before, flagOf, FLAGS, stageList } from "../config/options.ts";
 import { type Stage, STAGES } from "../config/stages.ts";
 import { ExitCode } from "../errors.ts";
+import { executableKind, VERSION } from "../run/self.ts";
 import { optionsOf } from "./parse.ts";
 import { type CommandRow, COMMANDS, type NamedCommand, RUN } from "./words.ts";
 
-/** A heading and the terms below it, each with its explanation. */
-export interface Section {
-  readonly title: string;
-  readonly rows: readonly (readonly [term: string, explanation: string])[];
-}
+/** Terms, each with its explanation. */
+export type Rows = readonly (readonly [term: string, explanation: string])[];
+
+/** Headings, and the terms below each. */
+export type Sections = Readonly<Record<string, Rows>>;
 
 /** Columns of a small terminal. */
 const WIDTH = 80;
@@ -23,56 +24,52 @@ const WIDTH = 80;
 export const BRIEF = "onion - an onion router for IP packets, over routers that you run yourself";
 
 /** The whole manual. */
-export const MANUAL: readonly Section[] = [
-  { title: "Usage", rows: usage() },
-  { title: "Stages", rows: STAGES.map((stage) => [`${stage.number}`, stage.shows]) },
-  { title: "Options", rows: optionRows(RUN) },
-  {
-    title: "Examples",
-    rows: [
-      ["sudo onion --stage 2", "then, in another terminal: ping 10.5.51.7"],
-      ["sudo onion --stage 3", "then, in another terminal: ping www.csail.mit.edu"],
-      [
-        "sudo onion lab demo --stage 6",
-        "ping through a practice network, and see who can read what on each link",
-      ],
-      ["sudo onion lab.conf --log-dir /tmp", "use a config file, and write log files to /tmp"],
-      ["source <(onion completion bash)", "complete onion's command lines in this shell"],
+export const MANUAL: Sections = {
+  Usage: usage(),
+  Stages: STAGES.map((stage) => [`${stage.number}`, stage.shows]),
+  Options: optionRows(RUN),
+  Examples: [
+    ["sudo onion --stage 2", "then, in another terminal: ping 10.5.51.7"],
+    ["sudo onion --stage 3", "then, in another terminal: ping www.csail.mit.edu"],
+    [
+      "sudo onion lab demo --stage 6",
+      "ping through a practice network, and see who can read what on each link",
     ],
-  },
-  { title: "Practice network", rows: commandRows("onion lab", COMMANDS.lab!) },
-  { title: "Config file", rows: configFile() },
-  {
-    title: "Exit status",
-    rows: [
-      [
-        `${ExitCode.ok}`,
-        "ended as asked, also by Ctrl+C or SIGTERM; a second Ctrl+C ends it at once with 130",
-      ],
-      [`${ExitCode.failed}`, "failed"],
-      [`${ExitCode.usage}`, "the command line or the config file is wrong"],
-      [`${ExitCode.notPermitted}`, "a privilege is missing"],
-      [
-        `${ExitCode.hostLacks}`,
-        "this host lacks something that onion doctor names; onion doctor itself exits with 4 if a stage cannot run",
-      ],
+    ["sudo onion lab.conf --log-dir /tmp", "use a config file, and write log files to /tmp"],
+    ["source <(onion completion bash)", "complete onion's command lines in this shell"],
+  ],
+  "Practice network": commandRows("onion lab", COMMANDS.lab!),
+  "Config file": configFile(),
+  "Exit status": [
+    [
+      `${ExitCode.ok}`,
+      "ended as asked, also by Ctrl+C or SIGTERM; a second Ctrl+C ends it at once with 130",
     ],
-  },
-  {
-    title: "Environment",
-    rows: [
-      ["NO_COLOR", "if set, output has no colours"],
-      [
-        "ONION_CACHE_DIR",
-        "absolute path of the directory where the self-extracting executable unpacks itself, instead of /var/cache or the user's cache",
-      ],
+    [`${ExitCode.failed}`, "failed"],
+    [`${ExitCode.usage}`, "the command line or the config file is wrong"],
+    [`${ExitCode.notPermitted}`, "a privilege is missing"],
+    [
+      `${ExitCode.hostLacks}`,
+      "this host lacks something that onion doctor names; onion doctor itself exits with 4 if a stage cannot run",
     ],
-  },
-];
+  ],
+  Environment: [
+    ["NO_COLOR", "if set, output has no colours"],
+    [
+      "ONION_CACHE_DIR",
+      "absolute path of the directory where the self-extracting executable unpacks itself, instead of /var/cache or the user's cache",
+    ],
+  ],
+};
+
+/** Version, runtime and kind of executable, e.g. `onion 0.1.0 (Deno 2.9.6, deno compile)`. */
+export function versionText(): string {
+  return `onion ${VERSION} (Deno ${Deno.version.deno}, ${executableKind()})`;
+}
 
 /** The overview that `onion --help` prints. */
 export function helpText(): string {
-  return [BRIEF, ...MANUAL.map(sectionText)].join("\n\n");
+  return [BRIEF, ...sectionTexts(MANUAL)].join("\n\n");
 }
 
 /** The summary that `onion` alone prints. */
@@ -87,7 +84,7 @@ export function pageText({ name, row }: NamedCommand): string {
     paragraph(`${name} - ${row.help}`),
     `Usage:\n  ${commandLine(name, row)}`,
     ...row.about === undefined ? [] : [paragraph(row.about)],
-    ...commandSections(name, row).map(sectionText),
+    ...sectionTexts(commandSections(name, row)),
   ].join("\n\n");
 }
 
@@ -107,20 +104,16 @@ export function commandLine(name: string, { usage = "" }: CommandRow): string {
   return `${name} ${usage}`.trimEnd();
 }
 
-/** The sections of a command's page, without empty ones. */
-export function commandSections(name: string, row: CommandRow): Section[] {
-  return [
-    { title: "Commands", rows: commandRows(name, row) },
-    { title: "Options", rows: optionRows(row) },
-    { title: "Examples", rows: row.examples ?? [] },
-  ].filter(({ rows }) => rows.length > 0);
+/** The sections of a command's page; some are empty. */
+export function commandSections(name: string, row: CommandRow): Sections {
+  return { Commands: commandRows(name, row), Options: optionRows(row), Examples: row.examples ?? [] };
 }
 
-function commandRows(name: string, row: CommandRow): Section["rows"] {
+function commandRows(name: string, row: CommandRow): Rows {
   return commandsOf(name, row).map(({ name, row }) => [commandLine(name, row), row.help]);
 }
 
-function usage(): Section["rows"] {
+function usage(): Rows {
   return [
     ["onion --stage N [OPTION…]", "run a stage until Ctrl+C"],
     ["onion CONFIG_FILE [OPTION…]", "the same, from a classic config file; options override it"],
@@ -131,7 +124,7 @@ function usage(): Section["rows"] {
   ];
 }
 
-function optionRows(row: CommandRow): Section["rows"] {
+function optionRows(row: CommandRow): Rows {
   return optionsOf(row).map(({ flag, short, metavar, help, default: value, meantFor }) => {
     const term = [short === undefined ? flag : `${short}, ${flag}`, metavar].join(" ").trimEnd();
     // A switch is off by default.
@@ -148,7 +141,7 @@ function byStage(value: (before: Before) => string, meantFor = (_: Stage) => tru
 }
 
 /** The words that this version knows an option for. */
-function configFile(): Section["rows"] {
+function configFile(): Rows {
   const lines = Object.entries(CONFIG_WORDS).flatMap(([word, { option, from }]) => {
     const meant = option !== undefined && STAGES.some((stage) => stage.number >= from);
     return meant ? [[`${word} ${FLAGS[option].metavar}`, `as ${flagOf(option)}`] as const] : [];
@@ -156,12 +149,13 @@ function configFile(): Section["rows"] {
   return [...lines, ["# TEXT", "a comment, on its own line"]];
 }
 
-function sectionText({ title, rows }: Section): string {
-  return `${title}:\n${table(rows)}`;
+function sectionTexts(sections: Sections): string[] {
+  const filled = Object.entries(sections).filter(([, rows]) => rows.length > 0);
+  return filled.map(([title, rows]) => `${title}:\n${table(rows)}`);
 }
 
 /** Two columns: terms, and explanations wrapped at the width of a terminal. */
-function table(rows: Section["rows"]): string {
+function table(rows: Rows): string {
   const indent = Math.max(...rows.map(([term]) => term.length)) + 4;
   return rows.map(([term, explanation]) => {
     const lines = wrap(explanation, WIDTH - indent).join(`\n${" ".repeat(indent)}`);

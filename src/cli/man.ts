@@ -4,7 +4,7 @@
  * @module
  */
 import { VERSION } from "../run/self.ts";
-import { allCommands, BRIEF, commandLine, commandSections, MANUAL, type Section } from "./help.ts";
+import { allCommands, BRIEF, commandLine, commandSections, MANUAL, type Rows } from "./help.ts";
 
 /** The manual page in man(7) macros. */
 export function manPage(): string {
@@ -12,7 +12,7 @@ export function manPage(): string {
     `.TH ONION 1 "" "onion ${VERSION}"`,
     ".SH NAME",
     roff(BRIEF),
-    ...MANUAL.flatMap(({ title, rows }) => [
+    ...Object.entries(MANUAL).flatMap(([title, rows]) => [
       `.SH ${title === "Usage" ? "SYNOPSIS" : title.toUpperCase()}`,
       ...items(rows),
     ]),
@@ -22,22 +22,20 @@ export function manPage(): string {
       roff(row.help),
       ...row.about === undefined ? [] : [".PP", roff(row.about)],
       // A command's own commands follow it.
-      ...commandSections(name, row).filter(({ title }) => title !== "Commands").flatMap(({ rows }) =>
-        items(rows)
-      ),
+      ...Object.values({ ...commandSections(name, row), Commands: [] }).flatMap(items),
     ]),
   ].join("\n");
 }
 
-function items(rows: Section["rows"]): string[] {
+function items(rows: Rows): string[] {
   return rows.flatMap(([term, explanation]) => [".TP", `.B ${roff(term)}`, roff(explanation)]);
 }
 
-/** Escapes text: roff takes a leading dot or quote for a request, and a minus for a hyphen. */
+/** How roff writes these characters. It would make a hyphen of a minus. */
+const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\e", "-": "\\-", "…": "...", '"': "\\(dq" };
+
+/** Escapes text. At the beginning, roff takes a dot or a quote for a request. */
 function roff(text: string): string {
-  const escaped = text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("…", "...").replaceAll(
-    '"',
-    "\\(dq",
-  );
+  const escaped = text.replace(/[\\"…-]/g, (character) => ESCAPES[character]!);
   return /^[.']/.test(escaped) ? `\\&${escaped}` : escaped;
 }

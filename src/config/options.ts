@@ -63,8 +63,10 @@ const carriesPackets = (stage: Stage) => stage.traffic;
 const buildsCircuits = (stage: Stage) => isBuilt(stage.circuits);
 const captures = (stage: Stage) => stage.captures;
 
-/** Reads a switch: given, it is `yes`. */
-const readSwitch = (given: Given) => given.text === "yes";
+/** An option without a value. If given, its text is `yes`. */
+function toggle(help: string, meantFor: (stage: Stage) => boolean = () => true): Option<boolean> {
+  return { help, meantFor, default: "no", read: ({ text }) => text === "yes" };
+}
 
 /** The options of a run, in the order of the help. */
 export const FLAGS: { readonly [Name in RunOption]: Option<Settings[Name]> } = {
@@ -167,12 +169,7 @@ export const FLAGS: { readonly [Name in RunOption]: Option<Settings[Name]> } = {
     meantFor: captures,
     read: readExits,
   },
-  printCommands: {
-    help: "print the ip and nft commands of this run, and change nothing",
-    default: "no",
-    meantFor: captures,
-    read: readSwitch,
-  },
+  printCommands: toggle("print the ip and nft commands of this run, and change nothing", captures),
   placement: {
     metavar: "WHERE",
     help:
@@ -210,17 +207,8 @@ export const FLAGS: { readonly [Name in RunOption]: Option<Settings[Name]> } = {
     offers: LOG_LEVELS,
     read: (given) => readWord(given, LOG_LEVELS, "level"),
   },
-  noPacketLog: {
-    help: "write no log lines for single packets",
-    default: "no",
-    meantFor: carriesPackets,
-    read: readSwitch,
-  },
-  json: {
-    help: "print events as JSON lines on stdout",
-    default: "no",
-    read: readSwitch,
-  },
+  noPacketLog: toggle("write no log lines for single packets", carriesPackets),
+  json: toggle("print events as JSON lines on stdout"),
 };
 
 /** Range of hops. The routers of a path are distinct, and a path leaves one router out. */
