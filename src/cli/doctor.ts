@@ -36,10 +36,8 @@ export function diagnosisText({ findings, stages }: Diagnosis): string {
 
 async function examine(): Promise<Diagnosis> {
   try {
-    const [{ gatherFacts }, { diagnose }] = await Promise.all([
-      import("../host/facts.ts"),
-      import("../host/doctor.ts"),
-    ]);
+    const { gatherFacts } = await import("../host/facts.ts");
+    const { diagnose } = await import("../host/doctor.ts");
     return diagnose(await gatherFacts());
   } catch (error) {
     // The examination calls the C library, so it fails here if there is none.

@@ -81,9 +81,9 @@ export function usageText(): string {
 export function pageText({ name, row }: NamedCommand): string {
   if (row === RUN) return helpText();
   return [
-    paragraph(`${name} - ${row.help}`),
+    wrap(`${name} - ${row.help}`),
     `Usage:\n  ${commandLine(name, row)}`,
-    ...row.about === undefined ? [] : [paragraph(row.about)],
+    ...row.about === undefined ? [] : [wrap(row.about)],
     ...sectionTexts(commandSections(name, row)),
   ].join("\n\n");
 }
@@ -157,17 +157,11 @@ function sectionTexts(sections: Sections): string[] {
 /** Two columns: terms, and explanations wrapped at the width of a terminal. */
 function table(rows: Rows): string {
   const indent = Math.max(...rows.map(([term]) => term.length)) + 4;
-  return rows.map(([term, explanation]) => {
-    const lines = wrap(explanation, WIDTH - indent).join(`\n${" ".repeat(indent)}`);
-    return `  ${term}`.padEnd(indent) + lines;
-  }).join("\n");
-}
-
-function paragraph(text: string): string {
-  return wrap(text, WIDTH).join("\n");
+  return rows.map(([term, explanation]) => `  ${term}`.padEnd(indent) + wrap(explanation, indent)).join("\n");
 }
 
 /** Breaks a text at spaces. A word longer than a line gets a line of its own. */
-function wrap(text: string, width: number): string[] {
-  return text.match(new RegExp(`\\S.{0,${width - 1}}(?!\\S)|\\S+`, "g")) ?? [];
+function wrap(text: string, indent = 0): string {
+  const line = new RegExp(`\\S.{0,${WIDTH - indent - 1}}(?!\\S)|\\S+`, "g");
+  return text.match(line)!.join(`\n${" ".repeat(indent)}`);
 }

@@ -17,14 +17,8 @@ import type { RawOptions, RunOption } from "./options.ts";
 import { LAST_STAGE } from "./stages.ts";
 import { type Given, show } from "./values.ts";
 
-/** A word that may begin a line: the option that it sets, and its first stage. */
-interface Word {
-  readonly option?: RunOption;
-  readonly from: number;
-}
-
-/** The words of a config file. */
-export const WORDS: Readonly<Record<string, Word>> = {
+/** The words that may begin a line: the option that each sets, and its first stage. */
+export const WORDS: Readonly<Record<string, { readonly option?: RunOption; readonly from: number }>> = {
   stage: { option: "stage", from: 1 },
   num_routers: { option: "routers", from: 1 },
   minitor_hops: { option: "hops", from: 5 },

@@ -8,23 +8,10 @@
  */
 import { isBuilt } from "../circuit/kind.ts";
 import { ConfigError } from "../errors.ts";
+import { readAddress, readBlocks, readExits, readHost, readInterface } from "./network_values.ts";
 import { LOG_LEVELS, PLACEMENTS, type Settings } from "./settings.ts";
-import { LAST_STAGE, type Stage, STAGES } from "./stages.ts";
-import {
-  type Given,
-  type Range,
-  readAddress,
-  readBlocks,
-  readCount,
-  readDirectory,
-  readExits,
-  readHost,
-  readInterface,
-  readNumber,
-  readWord,
-  show,
-  wholeNumber,
-} from "./values.ts";
+import { LAST_STAGE, type Range, type Stage, STAGES } from "./stages.ts";
+import { type Given, readCount, readDirectory, readNumber, readWord, show, wholeNumber } from "./values.ts";
 
 /** How an option is explained. {@linkcode flagOf} makes its flag from its name in the table. */
 export interface Flag {

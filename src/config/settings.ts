@@ -7,8 +7,6 @@ import type { IpAddress } from "../ip/address.ts";
 import type { Cidr } from "../ip/cidr.ts";
 import type { Stage } from "./stages.ts";
 
-export type { Cidr } from "../ip/cidr.ts";
-
 /** Levels of the diagnostics on stderr, from the most verbose to none. */
 export const LOG_LEVELS = ["debug", "info", "warning", "error", "off"] as const;
 
@@ -17,9 +15,6 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Where packet threads run: on one processor while load is low (`auto`), or anywhere. */
 export const PLACEMENTS = ["auto", "free"] as const;
-
-/** One of {@linkcode PLACEMENTS}. */
-type PlacementKind = (typeof PLACEMENTS)[number];
 
 /** An exit interface as the user chose it. */
 export interface ExitChoice {
@@ -55,7 +50,7 @@ export interface Settings {
   /** Whether to print the changes to the host, and make none. */
   readonly printCommands: boolean;
   /** Where packet threads run. */
-  readonly placement: PlacementKind;
+  readonly placement: (typeof PLACEMENTS)[number];
   /** Delay of every cell before it is sent, in ms. */
   readonly latency: number;
   /** Directory of the capture files. If undefined, none are written. */

@@ -9,10 +9,14 @@ import type { ProtocolName } from "../ip/ipv4.ts";
 /** A kind of exit. `exit/registry.ts` has a row for each. */
 export type ExitKind = "echo" | "raw-icmp";
 
-/** Minimum, maximum and default of a number. */
-interface Count {
+/** The smallest and the largest valid number. */
+export interface Range {
   readonly min: number;
   readonly max: number;
+}
+
+/** A range with its default. */
+interface Count extends Range {
   readonly default: number;
 }
 
@@ -38,75 +42,63 @@ export interface Stage {
   readonly exit: ExitKind | undefined;
 }
 
+// Each stage is the one before it, but for what its row says.
+
+const starting: Stage = {
+  number: 1,
+  shows: 'the proxy starts a router, which says "I\'m up"',
+  routers: { min: 1, max: 1, default: 1 },
+  hops: { min: 0, max: 0, default: 0 },
+  circuits: "direct",
+  traffic: false,
+  captures: false,
+  carries: [],
+  exit: undefined,
+};
+
+const echoing: Stage = {
+  ...starting,
+  number: 2,
+  shows: "ping any 10.5.51.x: TUN, proxy, router, and back",
+  hops: { min: 1, max: 1, default: 1 },
+  traffic: true,
+  carries: ["icmp"],
+  exit: "echo",
+};
+
+const exiting: Stage = {
+  ...echoing,
+  number: 3,
+  shows: "ping the real world out of the router's own interface",
+  captures: true,
+  exit: "raw-icmp",
+};
+
+const choosing: Stage = {
+  ...exiting,
+  number: 4,
+  shows: "several routers, one chosen by the destination",
+  routers: { min: 1, max: 6, default: 4 },
+};
+
+const building: Stage = {
+  ...choosing,
+  number: 5,
+  shows: "circuits of several routers, chosen at random",
+  routers: { min: 2, max: 6, default: 4 },
+  hops: { min: 1, max: 5, default: 3 },
+  circuits: "plain",
+};
+
+const sealing: Stage = {
+  ...building,
+  number: 6,
+  shows: "the same, encrypted layer by layer",
+  circuits: "sealed",
+};
+
 /** The stages that this version runs, in order. */
-export const STAGES: readonly Stage[] = [
-  {
-    number: 1,
-    shows: 'the proxy starts a router, which says "I\'m up"',
-    routers: { min: 1, max: 1, default: 1 },
-    hops: { min: 0, max: 0, default: 0 },
-    circuits: "direct",
-    traffic: false,
-    captures: false,
-    carries: [],
-    exit: undefined,
-  },
-  {
-    number: 2,
-    shows: "ping any 10.5.51.x: TUN, proxy, router, and back",
-    routers: { min: 1, max: 1, default: 1 },
-    hops: { min: 1, max: 1, default: 1 },
-    circuits: "direct",
-    traffic: true,
-    captures: false,
-    carries: ["icmp"],
-    exit: "echo",
-  },
-  {
-    number: 3,
-    shows: "ping the real world out of the router's own interface",
-    routers: { min: 1, max: 1, default: 1 },
-    hops: { min: 1, max: 1, default: 1 },
-    circuits: "direct",
-    traffic: true,
-    captures: true,
-    carries: ["icmp"],
-    exit: "raw-icmp",
-  },
-  {
-    number: 4,
-    shows: "several routers, one chosen by the destination",
-    routers: { min: 1, max: 6, default: 4 },
-    hops: { min: 1, max: 1, default: 1 },
-    circuits: "direct",
-    traffic: true,
-    captures: true,
-    carries: ["icmp"],
-    exit: "raw-icmp",
-  },
-  {
-    number: 5,
-    shows: "circuits of several routers, chosen at random",
-    routers: { min: 2, max: 6, default: 4 },
-    hops: { min: 1, max: 5, default: 3 },
-    circuits: "plain",
-    traffic: true,
-    captures: true,
-    carries: ["icmp"],
-    exit: "raw-icmp",
-  },
-  {
-    number: 6,
-    shows: "the same, encrypted layer by layer",
-    routers: { min: 2, max: 6, default: 4 },
-    hops: { min: 1, max: 5, default: 3 },
-    circuits: "sealed",
-    traffic: true,
-    captures: true,
-    carries: ["icmp"],
-    exit: "raw-icmp",
-  },
-];
+export const STAGES: readonly Stage[] = [starting, echoing, exiting, choosing, building, sealing];
 
 /** Maximum number of routers of any stage. */
 export const MAX_ROUTERS: number = Math.max(...STAGES.map(({ routers }) => routers.max));
