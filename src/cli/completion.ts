@@ -3,7 +3,7 @@
  * words of a command line, and gets back how the last word can continue.
  *
  * Each line of the answer is a word; for zsh and fish, a tab and the word's meaning follow. In the
- * place of words, {@linkcode FILES} and {@linkcode DIRECTORIES} ask the shell for path names.
+ * place of words, {@linkcode PATHS} ask the shell for path names.
  *
  * @module
  */
@@ -14,8 +14,8 @@ import { PARTIES } from "./lab_arguments.ts";
 import { optionsOf, parseWords } from "./parse.ts";
 import { findCommand, HELP, RUN, SHELLS, VERSION } from "./words.ts";
 
-const FILES = "__FILE__:file:";
-const DIRECTORIES = "__FILE__:directory:";
+/** Lines that ask the shell for path names. */
+const PATHS = { files: "__FILE__:file:", directories: "__FILE__:directory:" } as const;
 
 /** A word, and its meaning. */
 type Suggestion = readonly [word: string, help?: string];
@@ -65,8 +65,7 @@ function suggestions(line: readonly string[]): Suggestion[] {
 }
 
 function offered(offers: Offers = [], prefix = ""): Suggestion[] {
-  if (offers === "files") return [[FILES]];
-  if (offers === "directories") return [[DIRECTORIES]];
+  if (offers === "files" || offers === "directories") return [[PATHS[offers]]];
   const words = offers === "parties" ? PARTIES : offers;
   return words.filter((word) => word.startsWith(prefix)).map((word) => [word]);
 }
@@ -90,10 +89,10 @@ const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], string>> = {
   COMPREPLY=()
   while IFS= read -r line; do
     case "$line" in
-      ${FILES} | ${DIRECTORIES})
+      ${PATHS.files} | ${PATHS.directories})
         compopt -o filenames 2>/dev/null
         local kind=-f
-        [[ $line == ${DIRECTORIES} ]] && kind=-d
+        [[ $line == ${PATHS.directories} ]] && kind=-d
         mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen "$kind" -- "$value")
         ;;
       ?*) COMPREPLY+=("\${line#"$prefix"}") ;;
@@ -105,12 +104,11 @@ complete -F _onion onion`,
 function _onion () {
   local line
   local -a offers
-  [[ $PREFIX == --*=* ]] && local prefix="\${PREFIX%%=*}=" || local prefix=""
   for line in "\${(@f)$(onion 'completion' 'zsh' "\${(@)words[2,CURRENT-1]}" "$PREFIX" 2>/dev/null)}"; do
     case "$line" in
-      ${FILES} | ${DIRECTORIES})
-        [[ -n $prefix ]] && compset -P '*='
-        if [[ $line == ${DIRECTORIES} ]]; then _files -/; else _files; fi
+      ${PATHS.files} | ${PATHS.directories})
+        [[ $PREFIX == --*=* ]] && compset -P '*='
+        if [[ $line == ${PATHS.directories} ]]; then _files -/; else _files; fi
         ;;
       ?*) offers+=("\${\${line//:/\\\\:}/$'\\t'/:}") ;;
     esac
@@ -125,9 +123,9 @@ compdef _onion onion`,
   set -l value (string replace -r -- '^--[^=]*=' '' $current)
   for line in (onion 'completion' 'fish' $words[2..-1] "$current" 2>/dev/null)
     switch $line
-      case '${FILES}'
+      case '${PATHS.files}'
         printf '%s\\n' "$prefix"(__fish_complete_path "$value")
-      case '${DIRECTORIES}'
+      case '${PATHS.directories}'
         printf '%s\\n' "$prefix"(__fish_complete_directories "$value")
       case ''
       case '*'

@@ -49,11 +49,8 @@ export class Ending {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       Deno.addSignalListener(signal, () => {
         if (signal === "SIGHUP" && outlivesTerminal) return;
-        const hasEnded = this.signal.aborted;
-        if (hasEnded && signal === "SIGINT" && performance.now() - endedAt > SAME_KEY) {
-          Deno.exit(INTERRUPTED);
-        }
-        if (!hasEnded) endedAt = performance.now();
+        if (!this.signal.aborted) endedAt = performance.now();
+        else if (signal === "SIGINT" && performance.now() - endedAt > SAME_KEY) Deno.exit(INTERRUPTED);
         this.#root.abort(signal);
       });
     }

@@ -28,7 +28,7 @@ export const PARTIES: readonly string[] = topology(NO_FAULTS).parties.map(({ nam
  * @throws {ConfigError} if the loss is not a percentage
  */
 export function readUp({ loss, deadRouter, smallMtu }: Options): LabCommand {
-  const faults = {
+  const faults: Faults = {
     loss: loss === undefined ? NO_FAULTS.loss : readPercent(loss),
     deadRouter: deadRouter !== undefined,
     smallMtu: smallMtu !== undefined,

@@ -72,11 +72,7 @@ const lab: Readonly<Record<string, CommandRow>> = {
 
 /** Every command, in the order of the help. */
 export const COMMANDS: Readonly<Record<string, CommandRow>> = {
-  lab: {
-    usage: Object.keys(lab).join("|"),
-    help: "a practice network of network namespaces",
-    commands: lab,
-  },
+  lab: { usage: Object.keys(lab).join("|"), help: "a practice network of network namespaces", commands: lab },
   doctor: {
     usage: "[--json]",
     help: "say what this host lacks for each stage, and how to fix it",

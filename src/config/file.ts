@@ -46,7 +46,7 @@ const ANOTHER = "name a config file";
  * @throws {ConfigError} naming file, line and reason
  */
 export async function readConfigFile(path: string, absent: string): Promise<RawOptions> {
-  const bytes = await readStart(path).catch((cause) => {
+  const bytes = await readStart(path).catch((cause: Error) => {
     throw unreadable(path, absent, cause);
   });
   if (bytes.length > MAX_BYTES) {
@@ -66,7 +66,7 @@ export async function readConfigFile(path: string, absent: string): Promise<RawO
  * @throws {ConfigError} naming file, line and reason
  */
 export function parseConfigFile(text: string, path: string): RawOptions {
-  const given = new Map<string, Line>();
+  const given: Line[] = [];
   for (const [index, content] of text.split("\n").entries()) {
     // White space includes the carriage return of a Windows file.
     const [name, value, ...rest] = content.match(/\S+/g) ?? [];
@@ -76,10 +76,8 @@ export function parseConfigFile(text: string, path: string): RawOptions {
     const at = `${show(path)}:${line}: `;
     const refuse = (reason: string, remedy: string) => new ConfigError(`${at}${reason}`, remedy);
     if (!Object.hasOwn(WORDS, name)) {
-      const words = new Intl.ListFormat("en-GB", { type: "disjunction" }).format([
-        "#",
-        ...Object.keys(WORDS),
-      ]);
+      const listed = new Intl.ListFormat("en-GB", { type: "disjunction" });
+      const words = listed.format(["#", ...Object.keys(WORDS)]);
       throw refuse(`unknown word ${show(name)}`, `a line begins with ${words}`);
     }
     if (value === undefined) throw refuse(`${name} has no value`, `write ${name} and a number`);
@@ -87,13 +85,13 @@ export function parseConfigFile(text: string, path: string): RawOptions {
       const remedy = "a line is a word and a number; a comment needs its own line";
       throw refuse(`${name} ${show(value)} is followed by ${show(rest.join(" "))}`, remedy);
     }
-    const before = given.get(name);
+    const before = given.find((other) => other.name === name);
     if (before !== undefined) {
       throw refuse(`${name} is already in line ${before.line}`, "remove one of the two lines");
     }
-    given.set(name, { text: value, name, at, line });
+    given.push({ text: value, name, at, line });
   }
-  return rawOptions([...given.values()], path);
+  return rawOptions(given, path);
 }
 
 /** Checks each line against the stage, which may stand anywhere in the file. */
@@ -128,18 +126,17 @@ async function readStart(path: string): Promise<Uint8Array> {
   return bytes.subarray(0, length);
 }
 
-function unreadable(path: string, absent: string, cause: unknown): ConfigError {
+function unreadable(path: string, absent: string, cause: Error): ConfigError {
   const shown = show(path);
   if (isAbsent(cause)) return new ConfigError(`there is no file ${shown}`, absent);
   if (cause instanceof Deno.errors.IsADirectory) return new ConfigError(`${shown} is a directory`, ANOTHER);
   if (cause instanceof Deno.errors.PermissionDenied) {
     return new ConfigError(`no permission to read ${shown}`, `see its permissions with: ls -l ${shown}`);
   }
-  const reason = cause instanceof Error ? cause.message : `${cause}`;
-  return new ConfigError(`cannot read ${shown}: ${reason}`, ANOTHER);
+  return new ConfigError(`cannot read ${shown}: ${cause.message}`, ANOTHER);
 }
 
 /** Whether an operation failed because there is no such file or directory. */
-export function isAbsent(cause: unknown): boolean {
+export function isAbsent(cause: Error): boolean {
   return cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory;
 }

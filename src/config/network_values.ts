@@ -6,7 +6,6 @@
 import { formatIp, type IpAddress, isHostAddress, parseIp } from "../ip/address.ts";
 import { addressAt, broadcast, type Cidr, contains, formatCidr, network, parseCidr } from "../ip/cidr.ts";
 import type { ExitChoice } from "./settings.ts";
-import type { Range } from "./stages.ts";
 import { type Given, refuse, show } from "./values.ts";
 
 /** Maximum bytes in the name of an interface: the kernel's IFNAMSIZ of 16 counts the final NUL. */
@@ -38,7 +37,7 @@ function nameFault(name: string): string | undefined {
 const HOST_ADDRESSES = "choose one from 1.0.0.0 to 223.255.255.255, except 127.0.0.0/8";
 
 /** Prefix lengths that leave room for a second host and do not cover half the Internet. */
-const PREFIX: Range = { min: 8, max: 30 };
+const PREFIX = { min: 8, max: 30 };
 
 /** Reads the address of an interface and its block, e.g. `10.5.51.2/24`. */
 export function readAddress(given: Given): Cidr {
@@ -85,9 +84,8 @@ const HOSTLESS = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"].map((text) => parse
 export function readBlocks(given: Given): readonly Cidr[] {
   const read = given.text.split(",").map((text) => readBlock(given, text));
   const blocks = [...new Map(read.map((block) => [formatCidr(block), block])).values()];
-  return Object.freeze(
-    blocks.filter((block) => !blocks.some((other) => other !== block && isWithin(block, other))),
-  );
+  const isNested = (block: Cidr) => blocks.some((other) => other !== block && isWithin(block, other));
+  return Object.freeze(blocks.filter((block) => !isNested(block)));
 }
 
 function readBlock(given: Given, text: string): Cidr {

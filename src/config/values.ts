@@ -21,10 +21,8 @@ export function show(text: string): string {
   if (/^[\x21-\x7e]{1,60}$/.test(text)) return text;
   const short = text.length > 60 ? `${text.slice(0, 60)}…` : text;
   // JSON keeps some of these, which could reverse or overwrite text on the terminal.
-  return JSON.stringify(short).replace(
-    /[\p{C}\u2028\u2029]/gu,
-    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
-  );
+  const escape = (character: string) => `\\u{${character.codePointAt(0)!.toString(16)}}`;
+  return JSON.stringify(short).replace(/[\p{C}\u2028\u2029]/gu, escape);
 }
 
 /** Makes the error for an invalid value. */
