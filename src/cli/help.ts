@@ -15,7 +15,7 @@ import { type CommandRow, COMMANDS, type NamedCommand, RUN } from "./words.ts";
 export type Rows = readonly (readonly [term: string, explanation: string])[];
 
 /** Headings, and the terms below each. */
-export type Sections = Readonly<Record<string, Rows>>;
+type Sections = Readonly<Record<string, Rows>>;
 
 /** Columns of a small terminal. */
 const WIDTH = 80;

@@ -42,7 +42,7 @@ export interface Stage {
   readonly exit: ExitKind | undefined;
 }
 
-// Each stage is the one before it, but for what its row says.
+// Each stage adds to the one before it. It names only what differs.
 
 const starting: Stage = {
   number: 1,
