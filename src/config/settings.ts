@@ -25,7 +25,7 @@ export interface ExitChoice {
 
 /** Settings of one run. No field is optional, because defaults are filled in. */
 export interface Settings {
-  /** The profile of this run. */
+  /** The stage of this run. */
   readonly stage: Stage;
   readonly routers: number;
   readonly hops: number;

@@ -88,8 +88,8 @@ export interface Faults {
 /** No faults. */
 export const NO_FAULTS: Faults = { loss: 0, deadRouter: false, smallMtu: false };
 
-/** MTUs in bytes. The narrow one is the minimum of IPv6 (RFC 8200 §5), which real tunnels have. */
-const Mtu = { usual: 1500, narrow: 1280 } as const;
+/** MTUs in bytes. The narrow one is the min of IPv6 (RFC 8200 §5), which real tunnels have. */
+const Mtu = { ethernet: 1500, narrow: 1280 } as const;
 
 /** The party that stages run in. */
 export const VM = "vm";
@@ -228,7 +228,7 @@ function core({ smallMtu }: Faults): Link[] {
     link(
       ["net2", "net3", "203.0.113.5/30"],
       ["net3", "net2", "203.0.113.6/30"],
-      smallMtu ? Mtu.narrow : Mtu.usual,
+      smallMtu ? Mtu.narrow : Mtu.ethernet,
     ),
     link(["net2", "mit", "203.0.113.13/30"], ["mit", "net2", "203.0.113.14/30"]),
     link(["net3", "csail", "203.0.113.9/30"], ["csail", "net3", "203.0.113.10/30"]),
@@ -265,7 +265,7 @@ function via(to: string, gateway: string): Route {
 function link(
   [party, name, address]: readonly [string, string, string],
   [otherParty, otherName, otherAddress]: readonly [string, string, string],
-  mtu: number = Mtu.usual,
+  mtu: number = Mtu.ethernet,
 ): Link {
   return {
     ends: [
