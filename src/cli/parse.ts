@@ -26,7 +26,7 @@ export interface Parsed {
   /** The given options, by their names in the table. The value of a switch is `yes`. */
   readonly options: Readonly<Record<string, Given>>;
   readonly operands: readonly string[];
-  /** Number of words before the end of the options: before `--`, or before a command's own words. */
+  /** Number of words before the options end: at `--`, or at the command that `exec` runs. */
   readonly end: number;
   /** The last option, if its value is missing. */
   readonly lacking: NamedFlag | undefined;
@@ -43,7 +43,10 @@ export function optionsOf({ runOptions = [], options = {} }: CommandRow): NamedF
   return all.map(([name, option]) => ({ ...option, name, flag: flagOf(name) }));
 }
 
-/** Parses the words after a command's name, faulty ones too: completion reads unfinished command lines. */
+/**
+ * Parses the words after a command's name. It goes on after a fault, because completion reads
+ * unfinished command lines.
+ */
 export function parseWords(command: NamedCommand): Parsed {
   const { row, words } = command;
   const known = optionsOf(row);

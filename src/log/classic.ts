@@ -25,49 +25,36 @@ export function routerLine(router: number, pid: number, port: number, address?: 
   return address === undefined ? line : `${line}, IP: ${formatIp(address)}`;
 }
 
+/** The line of each kind of event. */
+const LINES: { readonly [Kind in Event["kind"]]: (event: Event & { readonly kind: Kind }) => string } = {
+  "icmp-from-tunnel": (event) => `ICMP from tunnel, ${ends(event)}, type: ${event.type}`,
+  "icmp-from-port": (event) => `ICMP from port: ${event.port}, ${ends(event)}, type: ${event.type}`,
+  "icmp-from-raw-socket": (event) => `ICMP from raw sock, ${ends(event)}, type: ${event.type}`,
+  "unknown-circuit": (event) => `unknown incoming circuit: ${formatCircuit(event.circuit)}, ${ends(event)}`,
+  "hop": ({ hop, router }) => `hop: ${hop}, router: ${router}`,
+  "new-extend": (event) => `new extend circuit: ${passage(event)} at ${event.port}`,
+  "forward-extend": (event) => `forwarding extend circuit: ${passage(event)} at ${event.port}`,
+  "extend-done": (event) => `incoming extend-done circuit, ${incoming(event)} from port: ${event.port}`,
+  "relay-packet": (event) => `relay packet, circuit ${passage(event)}, ${outward(event)}`,
+  "outgoing-packet": (event) => `outgoing packet, circuit ${incoming(event)}, ${outward(event)}`,
+  "packet-from-world": (event) =>
+    `incoming packet, ${ends(event)}, outgoing circuit: ${formatCircuit(event.outgoing)}`,
+  "relay-reply": (event) => `relay reply packet, circuit ${passage(event)}, ${inward(event)}`,
+  "relay-sealed": (event) => `relay encrypted packet, circuit ${passage(event)}`,
+  "relay-reply-sealed": (event) => `relay reply encrypted packet, circuit ${passage(event)}`,
+  "incoming-packet": (event) => `incoming packet, circuit ${incoming(event)}, ${ends(event)}`,
+};
+
 /** The line of an event. */
 export function eventLine(event: Event): string {
-  switch (event.kind) {
-    case "icmp-from-tunnel":
-      return `ICMP from tunnel, ${ends(event)}, type: ${event.type}`;
-    case "icmp-from-port":
-      return `ICMP from port: ${event.port}, ${ends(event)}, type: ${event.type}`;
-    case "icmp-from-raw-socket":
-      return `ICMP from raw sock, ${ends(event)}, type: ${event.type}`;
-    case "unknown-circuit":
-      return `unknown incoming circuit: ${formatCircuit(event.circuit)}, ${ends(event)}`;
-    case "hop":
-      return `hop: ${event.hop}, router: ${event.router}`;
-    case "new-extend":
-      return `new extend circuit: ${passage(event)} at ${event.port}`;
-    case "forward-extend":
-      return `forwarding extend circuit: ${passage(event)} at ${event.port}`;
-    case "extend-done":
-      return `incoming extend-done circuit, ${incoming(event)} from port: ${event.port}`;
-    case "relay-packet":
-      return `relay packet, circuit ${passage(event)}, ${outward(event)}`;
-    case "outgoing-packet":
-      return `outgoing packet, circuit ${incoming(event)}, ${outward(event)}`;
-    case "packet-from-world":
-      return `incoming packet, ${ends(event)}, outgoing circuit: ${formatCircuit(event.outgoing)}`;
-    case "relay-reply": {
-      const [source, destination] = [formatIp(event.source), formatIp(event.destination)];
-      return `relay reply packet, circuit ${passage(event)}, ` +
-        `src: ${source}, incoming dst: ${destination}, outgoing dst: ${formatIp(event.newDestination)}`;
-    }
-    case "relay-sealed":
-      return `relay encrypted packet, circuit ${passage(event)}`;
-    case "relay-reply-sealed":
-      return `relay reply encrypted packet, circuit ${passage(event)}`;
-    case "incoming-packet":
-      return `incoming packet, circuit ${incoming(event)}, ${ends(event)}`;
-  }
+  // Each row takes only events of its own kind, and this event is one.
+  const lineOf: (event: never) => string = LINES[event.kind];
+  return lineOf(event as never);
 }
 
-function ends(
-  { source, destination }: { readonly source: IpAddress; readonly destination: IpAddress },
-): string {
-  return `src: ${formatIp(source)}, dst: ${formatIp(destination)}`;
+/** The addresses of a packet that keeps both. */
+function ends(packet: { readonly source: IpAddress; readonly destination: IpAddress }): string {
+  return `src: ${formatIp(packet.source)}, dst: ${formatIp(packet.destination)}`;
 }
 
 function incoming({ incoming }: { readonly incoming: number }): string {
@@ -78,9 +65,16 @@ function passage(event: { readonly incoming: number; readonly outgoing: number }
   return `${incoming(event)}, outgoing: ${formatCircuit(event.outgoing)}`;
 }
 
+/** The addresses of a packet that gets a new source. */
 function outward(event: Event & { readonly kind: "relay-packet" | "outgoing-packet" }): string {
   const [source, newSource] = [formatIp(event.source), formatIp(event.newSource)];
   return `incoming src: ${source}, outgoing src: ${newSource}, dst: ${formatIp(event.destination)}`;
+}
+
+/** The addresses of a packet that gets a new destination. */
+function inward(event: Event & { readonly kind: "relay-reply" }): string {
+  const [destination, newDestination] = [formatIp(event.destination), formatIp(event.newDestination)];
+  return `src: ${formatIp(event.source)}, incoming dst: ${destination}, outgoing dst: ${newDestination}`;
 }
 
 /** Lines that are kept because they are likely to repeat, a power of two. */

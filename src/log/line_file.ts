@@ -95,13 +95,8 @@ export class LineFile implements AsyncDisposable {
     try {
       return new LineFile(open(path), (reason) => failed(`the log file ${path} is incomplete: ${reason}`));
     } catch (cause) {
-      const reason = (cause as Error).message;
-      throw new OperatorError(
-        `cannot write the log file ${path}: ${reason}`,
-        "choose another directory with --log-dir",
-        undefined,
-        { cause },
-      );
+      const fault = `cannot write the log file ${path}: ${(cause as Error).message}`;
+      throw new OperatorError(fault, "choose another directory with --log-dir", undefined, { cause });
     }
   }
 
