@@ -1,5 +1,5 @@
 /**
- * A proxy by itself, for tests of its core.
+ * A rig for the core of the proxy.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { address, ipv4, poisoned } from "./packets.ts";
 import { Random } from "./random.ts";
 import { type AtExit, Routers } from "./routers.ts";
 
-/** What a {@linkcode ProxyRig} is made of. */
+/** The options of a {@linkcode ProxyRig}. */
 export interface ProxyRigOptions {
   /** Sealed by default. */
   readonly kind?: CircuitKindName;
@@ -28,8 +28,8 @@ export interface ProxyRigOptions {
 }
 
 /**
- * A proxy, behind which are four routers. The test plays the host, and what is at the exits. Direct
- * circuits have one router, which the test plays itself.
+ * A proxy with four real routers. The test plays the host and the exits. If circuits are direct,
+ * there is one router, which the test plays.
  *
  * ```
  *   test plays the host ── TUN ──► proxy ──► routers ──► test plays the exits
@@ -41,11 +41,11 @@ export class ProxyRig {
   readonly core: ProxyCore;
   readonly log = new EventMemory();
   readonly toTun: Uint8Array[] = [];
-  /** Cells that have been sent, each to the router of this number. */
+  /** The cells sent so far, each with the number of its router. */
   readonly sent: { readonly router: number; readonly cell: Uint8Array }[] = [];
-  /** What becomes of cells on their way to the proxy. */
+  /** Changes cells that travel to the proxy. */
   tamper: (cell: Uint8Array) => Uint8Array[] = (cell) => [cell];
-  /** Whether the first routers get what is sent; nothing is lost where not, but for what is kept in {@linkcode ProxyRig.sent}. */
+  /** Whether cells reach the routers. If not, they are only kept in {@linkcode ProxyRig.sent}. */
   isJoined: boolean;
   takes = true;
   now = 0;
@@ -86,13 +86,13 @@ export class ProxyRig {
     );
   }
 
-  /** The host sends packets, and everything moves until nothing does. */
+  /** Sends packets as the host, and moves cells until none is left. */
   fromTun(...packets: readonly Uint8Array[]): this {
     for (const packet of packets) this.core.fromTun(poisoned(packet), this.now);
     return this.settle();
   }
 
-  /** A datagram comes from a router, 1 unless told otherwise. */
+  /** Delivers a datagram from a router, by default router 1. */
   fromLink(datagram: Uint8Array, router = 1): this {
     this.core.fromLink(router - 1, poisoned(datagram), this.now);
     return this;
@@ -109,7 +109,7 @@ export class ProxyRig {
     return this;
   }
 
-  /** Lets the clock go on, as the packet loop does. */
+  /** Moves the clock from deadline to deadline, as the packet loop does. */
   until(now: number): this {
     while (this.core.deadline <= now) {
       this.now = Math.max(this.now, this.core.deadline);
@@ -120,7 +120,7 @@ export class ProxyRig {
     return this;
   }
 
-  /** An exit answers what came to it. */
+  /** Answers a packet that reached an exit. */
   answer(at: AtExit, message: Uint8Array, from = "128.30.2.155"): this {
     const packet = ipv4({ source: from, destination: `192.168.20${at.router}.2` }, message);
     const first = this.sent[0]!.router;
@@ -130,18 +130,18 @@ export class ProxyRig {
     return this;
   }
 
-  /** The id of the circuit that was begun last, and the number of its first router. */
+  /** The id of the latest circuit, and the number of its first router. */
   get circuit(): { id: number; router: number } {
     const { router, cell } = this.sent.at(-1)!;
     return { id: new DataView(cell.buffer).getUint32(4), router };
   }
 
-  /** The sequence numbers of what has come to the exits. */
+  /** The sequence numbers of the pings at the exits. */
   get arrived(): number[] {
     return this.routers.atExit.map(({ packet }) => packet[27]!);
   }
 
-  /** The cells that have been sent. */
+  /** The bytes of the cells sent so far. */
   get cells(): Uint8Array[] {
     return this.sent.map(({ cell }) => cell);
   }
@@ -150,7 +150,7 @@ export class ProxyRig {
     return this.#counters.snapshot();
   }
 
-  /** What was dropped, and why. */
+  /** The drops, by reason. */
   dropped(): Snapshot {
     const moved = ["tun-in", "tun-out", "link-in", "link-out", "circuits-built", "builds-failed"];
     return Object.fromEntries(Object.entries(this.counted()).filter(([name]) => !moved.includes(name)));

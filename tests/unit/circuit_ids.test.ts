@@ -5,7 +5,7 @@ import { CircuitIds } from "../../src/circuit/ids.ts";
 
 const nobody = () => false;
 
-/** The first ids of a party, but for those that are taken. */
+/** The first ids of a party, without those that are taken. */
 function idsOf(party: number, count: number, isTaken: (id: number) => boolean = nobody): number[] {
   const ids = new CircuitIds(party);
   return Array.from({ length: count }, () => ids.next(isTaken));
@@ -44,7 +44,7 @@ Deno.test("circuit ids: start over after 2^24, without 0", () => {
   for (const [party, last, first] of [[0, 0xffff_00ff, 0x01], [255, 0xffff_ffff, 0xff00]] as const) {
     const ids = new CircuitIds(party);
     let seen = 0;
-    // Taken until the last one.
+    // All are taken but the last.
     assert.equal(ids.next((id) => ++seen > 0 && id !== last), last);
     assert.equal(seen, 2 ** 24 - 1);
     assert.equal(ids.next(nobody), first);

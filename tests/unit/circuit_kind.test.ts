@@ -51,7 +51,7 @@ Deno.test("circuit kind: the longest packet is the link MTU minus every header a
     [1500, "sealed", 3, 1392],
     [1500, "sealed", 5, 1344],
     [1280, "sealed", 5, 1124],
-    // No packet is longer than its length field can say, whatever the link would take.
+    // The length field limits a packet, even if the link carries more.
     [65_536, "plain", 1, 65_499],
     [1e6, "sealed", 3, 65_427],
   ];

@@ -15,7 +15,7 @@ const ID = 0x07;
 const [EXTEND_DONE, SEALED_EXTEND, SEALED_EXTEND_DONE, HANDSHAKE] = [0x53, 0x62, 0x63, 0x65];
 const LINKS = [40_001, 40_002, 40_003, 40_004].map((port) => ({ address: LOOPBACK, port }));
 
-/** A build of a circuit by this path. */
+/** A builder for this path. */
 function makeBuild(
   path: readonly number[],
   kind: "plain" | "sealed",
@@ -29,7 +29,7 @@ function makeBuild(
   return new CircuitBuilder(circuit, path, routers, kind === "sealed" ? PROVIDER : undefined);
 }
 
-/** The cell that asks the next hop. */
+/** The create or extend cell for the next hop. */
 function asked(build: CircuitBuilder): Uint8Array<ArrayBuffer> {
   const buffer = poisoned();
   build.ask(buffer);
@@ -45,11 +45,19 @@ Deno.test("circuit builder, plain: sends create to the first hop, then extend wi
   assert.equal(take(build, hex("53 000000 00000007")), undefined);
   assert.equal(build.next, 0);
   assert.deepEqual(asked(build), hex("52 000000 00000007 7f000001 9c41"));
-  assert.equal(take(build, hex("53 000000 00000007")), "unexpected-cell", "the first hop's, once more");
+  assert.equal(
+    take(build, hex("53 000000 00000007")),
+    "unexpected-cell",
+    "a repeated answer of the first hop",
+  );
   assert.equal(take(build, hex("53 000000 00000007 7f000001 9c41")), undefined);
   assert.equal(build.next, 2);
   assert.deepEqual(asked(build), hex("52 000000 00000007 7f000001 9c43"));
-  assert.equal(take(build, hex("53 000000 00000007 7f000001 9c41")), "unexpected-cell", "the second one's");
+  assert.equal(
+    take(build, hex("53 000000 00000007 7f000001 9c41")),
+    "unexpected-cell",
+    "a repeated answer of the second hop",
+  );
   assert.equal(take(build, hex("53 000000 00000007 7f000001 9c43")), undefined);
   assert.equal(build.next, undefined, "built");
 });
@@ -58,7 +66,7 @@ Deno.test("circuit builder, plain: refuses a created cell with a body", () => {
   const build = makeBuild([0, 1], "plain");
   asked(build);
   assert.equal(take(build, hex("53 000000 00000007 00")), "unexpected-cell");
-  assert.equal(build.next, 0, "and the build waits as before");
+  assert.equal(build.next, 0, "the builder still waits");
   assert.equal(take(build, hex("53 000000 00000007")), undefined);
 });
 
@@ -93,7 +101,7 @@ Deno.test("circuit builder, sealed: refuses a forged answer, and still waits for
   const first = asked(build).slice(8);
   const answerOf = (router: number) =>
     respond(PROVIDER, { keys: keys[router]!, prologue: PROLOGUE }, first)?.message;
-  assert.equal(answerOf(2), undefined, "another router cannot even read it");
+  assert.equal(answerOf(2), undefined, "another router cannot read it");
   const message = answerOf(1)!;
   const wrong: [what: string, message: Uint8Array][] = [
     ["nothing", hex("")],
@@ -112,7 +120,7 @@ Deno.test("circuit builder, sealed: refuses a forged answer, and still waits for
   assert.equal(
     take(build, cell(SEALED_EXTEND_DONE, ID, pattern(72))),
     "forged",
-    "not in the first hop's layer",
+    "outside the first layer",
   );
   assert.equal(take(build, cell(SEALED_EXTEND_DONE, ID, pattern(23))), "truncated");
   assert.equal(build.next, 3);

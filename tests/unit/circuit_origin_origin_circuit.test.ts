@@ -15,10 +15,10 @@ const ID = 0x0a;
 const { relaySealed, returnSealed } = CellType;
 const BODY = hex("45000014 beef");
 
-/** The keys of a hop, outwards and homewards. */
+/** The keys of a hop, outward and homeward. */
 const keysOf = (hop: number) => [pattern(KEY, 10 + hop), pattern(KEY, 20 + hop)] as const;
 
-/** A sealed circuit of so many hops, and the hops' own ends of its layers, the first hop's first. */
+/** A sealed circuit, and the hops' ends of its layers in order. */
 function makeCircuit(hops: number): { circuit: OriginCircuit; ends: Layer[] } {
   const circuit = new OriginCircuit(ID, 2, CIRCUIT_KINDS.sealed, addressFromBits(0x0a00_020f));
   const ends = Array.from({ length: hops }, (_, hop) => {
@@ -123,7 +123,7 @@ Deno.test("origin circuit: seals the longest packet within one buffer", () => {
   const longest = longestPacket(MAX_PACKET, "sealed", 5);
   const buffer = poisoned(pattern(longest));
   assert.equal(circuit.seal(buffer, relaySealed), true);
-  assert.equal(buffer.length, 65_507, "the longest datagram that UDP takes");
+  assert.equal(buffer.length, 65_507, "the longest UDP datagram");
 });
 
 Deno.test("origin circuit: counts the cells sealed with the first hop's key", () => {
@@ -139,7 +139,7 @@ Deno.test("origin circuit: seals nothing once the key of any hop has reached its
     const circuit = new OriginCircuit(ID, 0, CIRCUIT_KINDS.sealed, addressFromBits(0));
     for (const hop of [0, 1, 2]) {
       const layer = new Layer(PROVIDER, { send: pattern(KEY, hop), receive: pattern(KEY, 9) });
-      // 2^48 cells later.
+      // As after 2^48 cells.
       if (hop === worn) layer.seal = () => false;
       circuit.addLayer(layer);
     }

@@ -9,7 +9,7 @@ function randomFrom(seed: number): () => number {
   return () => random.word() / 2 ** 32;
 }
 
-/** Any number of routers, and hops that they can make. */
+/** A number of routers, and a number of hops up to it. */
 const anyNetwork = fc.integer({ min: 1, max: 12 }).chain((count) =>
   fc.record({ count: fc.constant(count), hops: fc.integer({ min: 1, max: count }), seed: fc.nat() })
 );
@@ -57,7 +57,7 @@ Deno.test("path: assigns a destination to the router with that address, otherwis
   const cases: [destination: string, router: number][] = [
     ["192.168.201.2", 0],
     ["192.168.204.2", 3],
-    // The last two bits of the address.
+    // The last two bits of the address count.
     ["128.30.2.155", 3],
     ["128.30.2.156", 0],
     ["128.30.2.157", 1],
@@ -70,6 +70,6 @@ Deno.test("path: assigns a destination to the router with that address, otherwis
   assert.equal(
     routerFor(address("128.30.2.156"), [undefined]),
     0,
-    "one router, that stays inside, has them all",
+    "a single router gets every destination",
   );
 });

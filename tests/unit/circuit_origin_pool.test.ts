@@ -1,5 +1,5 @@
 /**
- * The life of circuits, told by a clock that only the test moves. The test plays the routers too:
+ * The life of circuits, on a clock that only the test moves. The test also plays the routers:
  *
  * ```
  *   client ── choose ──► CircuitPool ─── send ──► test
@@ -31,7 +31,7 @@ const LINKS = [40_001, 40_002, 40_003, 40_004].map((port) => ({ address: address
 const { lifetime: LIFETIME, answer: ANSWER, pause: PAUSE, draining: DRAINING } = CIRCUIT_LIMITS;
 const REPLACE_AT = 0.9 * LIFETIME;
 
-/** A cell that was sent, taken apart. */
+/** The parts of a cell that was sent. */
 interface Sent {
   readonly to: number;
   readonly type: number;
@@ -46,11 +46,11 @@ interface Options {
   readonly first?: IpAddress;
   readonly keyOf?: KeyOf;
   readonly seed?: number;
-  /** Real routers, where circuits are sealed. */
+  /** Real routers, for sealed circuits. */
   readonly routers?: Routers;
 }
 
-/** Circuits of two hops by four routers, unless told otherwise, at the time zero. */
+/** A pool at time 0. By default, circuits have two of four routers. */
 class Rig {
   now = 0;
   readonly pool: CircuitPool;
@@ -59,7 +59,7 @@ class Rig {
   readonly opened: [key: CircuitKey, id: number][] = [];
   readonly failed: CircuitKey[] = [];
   readonly #hops: number;
-  /** What was asked last, by circuit. */
+  /** The body of the last create or extend cell, by circuit. */
   readonly #asked = new Map<number, Uint8Array>();
   /** The first hop of each circuit. */
   readonly #first = new Map<number, number>();
@@ -99,7 +99,7 @@ class Rig {
     );
   }
 
-  /** What was sent since this was last asked, as `type id`. */
+  /** The cells sent since the last call, as `type id`. */
   sent(): string[] {
     return this.sentCells().map(({ type, id }) => `${type.toString(16)} ${id}`);
   }
@@ -110,18 +110,18 @@ class Rig {
     return sent;
   }
 
-  /** Lets the clock go on to `now`, as the packet loop does: nothing that is due waits for what comes after it. */
+  /** Moves the clock to `now` from deadline to deadline, as the packet loop does. */
   until(now: number): this {
     while (this.pool.deadline <= now) {
       this.now = Math.max(this.now, this.pool.deadline);
       this.pool.expire(this.now);
-      assert.ok(this.pool.deadline > this.now, "what was due has been done");
+      assert.ok(this.pool.deadline > this.now, "everything due has been done");
     }
     this.now = now;
     return this;
   }
 
-  /** What comes of a packet: the id of its circuit, or what it is to do without one. */
+  /** Chooses a circuit for a packet: its id, or why there is none. */
   packet(client = ALICE, destination = "128.30.2.155"): number | string {
     const circuit = this.pool.choose(viewOf({ source: formatIp(client), destination }), this.now);
     return typeof circuit === "string" ? circuit : circuit.id;
@@ -131,28 +131,28 @@ class Rig {
     return this.pool.find(this.#first.get(id)!, id);
   }
 
-  /** Whether a circuit is being built: the pool then knows its id, and takes nothing but the answer. */
+  /** Whether a circuit is being built: the pool then knows its id, but takes only an answer. */
   isBuilding(id: number): boolean {
     const stray = poisoned(cell(0x54, id, hex("45")));
     return this.pool.answer(this.#first.get(id)!, id, stray, this.now) === "unexpected-cell";
   }
 
   /**
-   * A cell comes by a circuit: why it was dropped, or undefined. Unless said otherwise it is the answer, which
-   * in the clear names whom the question named.
+   * Hands the pool a cell of a circuit, by default the expected answer. Returns why it was dropped,
+   * or undefined.
    */
   hears(id: number, type = EXTEND_DONE, body = this.#asked.get(id) ?? hex("")): DropReason | undefined {
     return this.pool.answer(this.#first.get(id)!, id, poisoned(cell(type, id, body)), this.now);
   }
 
-  /** All hops of a circuit answer at once. */
+  /** Lets all hops of a circuit answer at once. */
   build(id: number): this {
     for (let hop = 0; hop < this.#hops; hop++) assert.equal(this.hears(id), undefined);
     return this;
   }
 }
 
-/** A rig whose client Alice has had the circuit 1 since the time zero. */
+/** A rig in which Alice has had circuit 1 since time 0. */
 function open(options: Options = {}): Rig {
   const rig = new Rig(options);
   rig.packet();
@@ -194,7 +194,7 @@ Deno.test("circuit pool: extends at each answer, and opens the circuit at the la
   const first = rig.sentCells()[0]!.to;
   rig.until(400);
   assert.equal(rig.hears(1), undefined);
-  assert.equal(rig.pool.deadline, 400 + ANSWER, "each hop has its own time to answer");
+  assert.equal(rig.pool.deadline, 400 + ANSWER, "the time starts anew for each hop");
   assert.deepEqual(rig.sent(), ["52 1"]);
   rig.until(800);
   assert.equal(rig.hears(1), undefined);
@@ -232,7 +232,7 @@ Deno.test("circuit pool: gives an attempt up without an answer, and forgets its 
   assert.deepEqual(rig.sent(), ["66 1"]);
   assert.ok(!rig.isBuilding(1));
   assert.equal(rig.packet(), "wait");
-  assert.deepEqual(rig.sent(), [], "a pause is a pause");
+  assert.deepEqual(rig.sent(), [], "nothing during the pause");
   assert.equal(rig.pool.deadline, ANSWER + PAUSE);
   assert.deepEqual(rig.counters.snapshot(), { "builds-failed": 1 });
 });
@@ -262,7 +262,7 @@ Deno.test("circuit pool: doubles pauses up to 2 s, and stops 15 s after the firs
     if (rig.sent().some((each) => each.startsWith("52"))) begun.push(rig.now);
     rig.until(rig.pool.deadline);
   }
-  // Half a second for the answer, and pauses of 100, 200, 400, 800, 1600, 2000 … ms.
+  // 500 ms for each answer, and pauses of 100, 200, 400, 800, 1600, 2000 … ms.
   assert.deepEqual(begun, [0, 600, 1300, 2200, 3500, 5600, 8100, 10_600, 13_100]);
   assert.equal(rig.now, 13_600);
   assert.deepEqual(rig.failed, [ALICE]);
@@ -305,17 +305,17 @@ Deno.test("circuit pool: uses the new circuit, and drains the old one for 10 s",
   rig.until(REPLACE_AT + 10 + DRAINING - 1);
   assert.ok(rig.find(1));
   rig.until(REPLACE_AT + 10 + DRAINING);
-  assert.deepEqual(rig.sent(), ["66 1"], "its hops are told");
+  assert.deepEqual(rig.sent(), ["66 1"], "a destroy cell for its hops");
   assert.equal(rig.find(1), undefined);
   assert.equal(rig.packet(), 2);
-  assert.equal(rig.pool.deadline, 2 * REPLACE_AT + 10, "the new one lives as long as the old one did");
+  assert.equal(rig.pool.deadline, 2 * REPLACE_AT + 10, "a full lifetime for the new one");
 });
 
 Deno.test("circuit pool: repeats a failed replacement until the circuit ends", () => {
   const rig = open();
   rig.until(REPLACE_AT - 1).packet();
   rig.until(LIFETIME - 1);
-  assert.equal(rig.packet(), 1, "as long as it lives");
+  assert.equal(rig.packet(), 1, "until its lifetime ends");
   assert.deepEqual(rig.failed, []);
   assert.ok(rig.counters.get("builds-failed") > 20);
 });
@@ -329,7 +329,7 @@ Deno.test("circuit pool: closes a circuit at the end of its lifetime, replaced o
   assert.equal(rig.find(1), undefined);
   assert.equal(rig.packet(), "wait");
   assert.deepEqual(rig.failed, []);
-  // The attempt that was under way goes on.
+  // The attempt continues.
   let building: Sent | undefined;
   while (building === undefined) {
     rig.until(rig.pool.deadline);
@@ -341,9 +341,9 @@ Deno.test("circuit pool: closes a circuit at the end of its lifetime, replaced o
 
 Deno.test("circuit pool: continues the attempt when the old circuit closes", () => {
   const cases: [lifetime: number, begun: number][] = [
-    // Replaced from 4950 on: given up at 5450, and tried again at 5550, after its end at 5500.
+    // Replacement starts at 4950, fails at 5450, and starts again at 5550, after the end at 5500.
     [5500, 5550],
-    // Replaced from 9000 on: tried again at 9600, and the answer comes after its end at 10,000.
+    // Replacement starts at 9000 and again at 9600. The answer comes after the end at 10,000.
     [10_000, 9600],
   ];
   for (const [lifetime, begun] of cases) {
@@ -388,7 +388,7 @@ Deno.test("circuit pool: closes a circuit if nobody calls it until its lifetime 
 Deno.test("circuit pool: replaces a circuit whose key has sealed its share of cells", () => {
   const routers = new Routers(4, "sealed");
   const rig = new Rig({ kind: "sealed", routers, hops: 1, limits: { cells: 3 } });
-  /** Real routers answer what was sent last. */
+  /** Lets real routers answer the last cell. */
   const answer = () => {
     const { to, type, id, body } = rig.sentCells().at(-1)!;
     const [reply] = routers.send(to + 1, [cell(type, id, body)]);
@@ -401,7 +401,7 @@ Deno.test("circuit pool: replaces a circuit whose key has sealed its share of ce
     assert.deepEqual(rig.sent(), []);
     rig.find(1)!.seal(poisoned(pattern(28)), CIRCUIT_KINDS.sealed.relay);
   }
-  assert.equal(rig.packet(), 1, "it goes on while the next one is built");
+  assert.equal(rig.packet(), 1, "still in use while the next one is built");
   assert.equal(rig.packet(), 1);
   answer();
   assert.equal(rig.packet(), 2);
@@ -483,7 +483,7 @@ Deno.test("circuit pool: drops answers on circuits that are open or given up", (
   assert.equal(rig.hears(1), "unknown-circuit", "open: nothing is being built");
   rig.until(REPLACE_AT - 1).packet();
   rig.until(REPLACE_AT);
-  assert.ok(rig.find(1), "the old one of two");
+  assert.ok(rig.find(1), "the circuit that is being replaced");
   assert.ok(rig.isBuilding(2));
   rig.until(REPLACE_AT + ANSWER);
   assert.equal(rig.hears(2), "unknown-circuit", "given up");
@@ -532,7 +532,7 @@ Deno.test("circuit pool: tears down every circuit exactly once, in any order of 
           else alive.add(id);
         }
         for (const id of alive) assert.ok(rig.find(id) || rig.isBuilding(id), `${id} is lost`);
-        // For each of two clients one in use, one being built, and those that drain.
+        // Each of two clients has one open, one being built, and some draining.
         assert.ok(alive.size <= 6, `${alive.size} circuits`);
       };
       for (const step of steps) {

@@ -13,7 +13,7 @@ Deno.test("waiting room: returns the packets of each key once, in order", () => 
   assert.deepEqual(room.take(addressFromBits(ALICE)), [hex("01"), hex("03"), hex("")]);
   assert.deepEqual(room.take(addressFromBits(ALICE)), []);
   assert.deepEqual(room.take(addressFromBits(BOB)), [hex("02")]);
-  assert.deepEqual(room.take(addressFromBits(0)), [], "somebody who was never here");
+  assert.deepEqual(room.take(addressFromBits(0)), [], "an unknown key");
 });
 
 Deno.test("waiting room: copies packets", () => {
@@ -33,7 +33,7 @@ Deno.test("waiting room: holds 256 packets of all keys together", () => {
   assert.equal(
     room.add(addressFromBits(0x0a00_0211), poisoned(hex(""))),
     false,
-    "nor an empty one, nor a third client's",
+    "not even an empty packet, or a third key",
   );
   assert.equal(room.take(addressFromBits(BOB)).length, 128);
   for (let packet = 0; packet < 128; packet++) {

@@ -14,7 +14,7 @@ function table(circuits = 4096): HopTable {
   return new HopTable(3, 4, { circuits, idle: IDLE });
 }
 
-/** Adds a circuit without layer. */
+/** Adds a circuit without a layer. */
 function add(table: HopTable, neighbour: number, id: number, now = 0) {
   return table.add(neighbour, id, undefined, now);
 }
@@ -23,9 +23,9 @@ Deno.test("hop table: finds a circuit from both sides, by neighbour and id", () 
   const hops = table();
   const circuit = add(hops, PROXY, 0x01);
   assert.equal(hops.incoming(PROXY, 0x01), circuit);
-  assert.equal(hops.incoming(ONE, 0x01), undefined, "another neighbour's");
+  assert.equal(hops.incoming(ONE, 0x01), undefined, "another neighbour");
   assert.equal(hops.incoming(PROXY, 0x02), undefined);
-  assert.equal(hops.outgoing(PROXY, 0x01), undefined, "the other direction");
+  assert.equal(hops.outgoing(PROXY, 0x01), undefined, "the other side");
 
   const next = hops.extend(circuit, TWO);
   assert.deepEqual(next, { kind: "extending", neighbour: TWO, id: 0x301 });
@@ -33,7 +33,7 @@ Deno.test("hop table: finds a circuit from both sides, by neighbour and id", () 
   assert.equal(hops.outgoing(TWO, 0x301), circuit);
   assert.equal(hops.outgoing(ONE, 0x301), undefined);
   assert.equal(hops.incoming(TWO, 0x301), undefined);
-  assert.equal(hops.incoming(PROXY, 0x01), circuit, "still");
+  assert.equal(hops.incoming(PROXY, 0x01), circuit, "unchanged");
 });
 
 Deno.test("hop table: keeps circuits apart that have one id on several links", () => {
@@ -64,7 +64,7 @@ Deno.test("hop table: removes a circuit from both sides, and wipes its keys", ()
   assert.equal(hops.incoming(PROXY, 0x01), undefined);
   assert.equal(hops.outgoing(TWO, 0x301), undefined);
   assert.equal(hops.size, 0);
-  assert.throws(() => layer.seal(poisoned(), 0x64), "a key that has been wiped seals nothing");
+  assert.throws(() => layer.seal(poisoned(), 0x64), "the key is wiped");
 });
 
 Deno.test("hop table: chooses free ids with the router's number", () => {
@@ -94,14 +94,14 @@ Deno.test("hop table: removes a circuit that has been idle too long", () => {
   hops.expire(IDLE - 1);
   assert.equal(hops.size, 2);
   hops.expire(IDLE);
-  assert.equal(hops.size, 2, "the one was used, the other is younger");
+  assert.equal(hops.size, 2, "one was used, and the other is younger");
   assert.equal(hops.deadline, IDLE + 100);
   hops.expire(IDLE + 100);
   assert.deepEqual([hops.size, hops.incoming(PROXY, 0x02)], [1, undefined]);
   assert.equal(hops.deadline, IDLE + 900);
   hops.expire(IDLE + 900);
   assert.equal(hops.size, 0);
-  assert.equal(hops.deadline, Infinity, "and then there is nothing to look at");
+  assert.equal(hops.deadline, Infinity, "nothing left to check");
 });
 
 Deno.test("hop table: removes an idle circuit on the exact millisecond", () => {

@@ -8,7 +8,7 @@ import { nonceOf, sealPlainly } from "../support/plain_aead.ts";
 const NO_BYTES = hex("");
 const MAX_COUNTER = Number.MAX_SAFE_INTEGER;
 
-/** A buffer of poison with `text` at `start`, and room for a tag and more. */
+/** A poisoned buffer with `text` at `start`, and room for a tag and more. */
 function place(text: Uint8Array, start: number): Uint8Array<ArrayBuffer> {
   return concat(new Uint8Array(start).fill(0xa5), text, new Uint8Array(TAG + 7).fill(0xa5));
 }
@@ -185,7 +185,7 @@ testEach("AEAD: takes 32-byte keys, and fails once the key is wiped", (provider)
   const aead = provider.aead(key);
   aead[Symbol.dispose]();
   aead[Symbol.dispose]();
-  assert.deepEqual(key, pattern(KEY), "the caller's own is the caller's to wipe");
+  assert.deepEqual(key, pattern(KEY), "the caller wipes its own copy");
   assert.throws(() => aead.seal(pattern(32), 0, 16, 0, NO_BYTES), /wiped/);
   assert.throws(() => aead.open(pattern(32), 0, 32, 0, NO_BYTES), /wiped/);
 });

@@ -12,7 +12,7 @@ const [OUT, BACK] = [0x61, 0x64];
 const [FORTH_KEY, BACK_KEY] = [pattern(KEY, 1), pattern(KEY, 2)];
 const BODY = hex("45000014 beef");
 
-/** The two ends of a layer: the proxy's, and the hop's. */
+/** The ends of a layer: that of the proxy, and that of the hop. */
 function ends(provider = PROVIDER, forth = FORTH_KEY, back = BACK_KEY): [proxy: Layer, hop: Layer] {
   return [
     new Layer(provider, { send: forth, receive: back }),
@@ -20,20 +20,20 @@ function ends(provider = PROVIDER, forth = FORTH_KEY, back = BACK_KEY): [proxy: 
   ];
 }
 
-/** The layer around `body`, as it would travel. */
+/** The sealed body, as it travels. */
 function sealed(layer: Layer, body: Uint8Array = BODY, type = OUT): Uint8Array<ArrayBuffer> {
   const buffer = poisoned(body, body.length + 64);
   assert.equal(layer.seal(buffer, type), true);
   return buffer.copy();
 }
 
-/** What is inside, or why it cannot be had. */
+/** The contents, or why they cannot be read. */
 function peeled(layer: Layer, bytes: Uint8Array, type = OUT): Uint8Array | string {
   const buffer = poisoned(bytes, bytes.length + 64);
   const { start, end } = buffer;
   const fault = layer.peel(buffer, type);
   if (fault === undefined) return buffer.copy();
-  assert.deepEqual([buffer.start, buffer.end], [start, end], "a fault moves nothing");
+  assert.deepEqual([buffer.start, buffer.end], [start, end], "a fault does not move the buffer");
   return fault;
 }
 
@@ -80,7 +80,7 @@ testEach("layer: detects every flipped bit of a short cell", (provider) => {
   for (let bit = 0; bit < 8 * bytes.length; bit++) {
     assert.equal(peeled(hop, flip(bytes, bit)), "forged", `bit ${bit}`);
   }
-  assert.deepEqual(peeled(hop, bytes), BODY, "and no forgery has moved the window");
+  assert.deepEqual(peeled(hop, bytes), BODY, "no forgery moved the window");
 });
 
 Deno.test("layer: refuses each truncation", () => {
@@ -105,11 +105,11 @@ Deno.test("layer: refuses a repeated cell, and one that is too old", () => {
   const [proxy, hop] = ends();
   const [first, second, third] = [sealed(proxy), sealed(proxy), sealed(proxy)];
   assert.deepEqual(peeled(hop, third), BODY);
-  assert.deepEqual(peeled(hop, first), BODY, "late, but the first time");
+  assert.deepEqual(peeled(hop, first), BODY, "late, but new");
   assert.equal(peeled(hop, first), "replayed");
   assert.equal(peeled(hop, third), "replayed");
   for (let count = 0; count < REPLAY_WINDOW; count++) assert.deepEqual(peeled(hop, sealed(proxy)), BODY);
-  assert.equal(peeled(hop, second), "replayed", "it never came, but is out of the window");
+  assert.equal(peeled(hop, second), "replayed", "new, but outside the window");
 });
 
 Deno.test("layer: does not move the window for a forged counter", () => {
@@ -149,8 +149,8 @@ testEach("layer: nests five deep, peeled hop by hop", (provider) => {
   assert.equal(buffer.length, packet.length + 5 * LAYER_OVERHEAD);
   assertPoisonOutside(buffer, buffer.start, buffer.end);
   for (const [index, [, hop]] of path.entries()) {
-    assert.equal(path[(index + 1) % 5]![1].peel(buffer, OUT), "forged", "only the hop whose turn it is");
-    // A refused cell's bytes are garbage, so each hop gets what the proxy would have sent to it.
+    assert.equal(path[(index + 1) % 5]![1].peel(buffer, OUT), "forged", "only the next hop can peel it");
+    // A refused cell is garbage afterwards, so each hop gets a fresh copy.
     buffer.load(packet);
     for (const [proxy] of path.slice(index).toReversed()) proxy.seal(buffer, OUT);
     assert.equal(hop.peel(buffer, OUT), undefined);
@@ -158,7 +158,7 @@ testEach("layer: nests five deep, peeled hop by hop", (provider) => {
   assert.deepEqual([buffer.start, buffer.end], [start, end]);
   assert.deepEqual(buffer.copy(), packet);
 
-  // And back, where each hop adds its own.
+  // Homeward, each hop adds its layer.
   for (const [, hop] of path.toReversed()) assert.equal(hop.seal(buffer, BACK), true);
   for (const [proxy] of path) assert.equal(proxy.peel(buffer, BACK), undefined);
   assert.deepEqual(buffer.copy(), packet);
@@ -206,5 +206,5 @@ Deno.test("layer: neither seals nor peels once disposed of", () => {
   for (const layer of [proxy, hop]) layer[Symbol.dispose]();
   assert.throws(() => sealed(proxy), /wiped/);
   assert.throws(() => peeled(hop, bytes), /wiped/);
-  assert.deepEqual(FORTH_KEY, pattern(KEY, 1), "the caller's keys are the caller's");
+  assert.deepEqual(FORTH_KEY, pattern(KEY, 1), "the caller's keys are unchanged");
 });

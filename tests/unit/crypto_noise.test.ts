@@ -9,7 +9,7 @@ import file from "../vectors/noise_nk_25519_chachapoly_sha256.json" with { type:
 
 const PROLOGUE = hex("0151");
 
-/** Both ends of a handshake that nobody disturbs. */
+/** Both ends of an undisturbed handshake. */
 function handshake(initiator: CryptoProvider, responder: CryptoProvider = initiator) {
   const keys = responder.generateKeyPair();
   const initiation = initiate(initiator, { remoteStatic: keys.publicKey, prologue: PROLOGUE });
@@ -54,7 +54,7 @@ testEach("handshake: matches the cacophony vectors, with their transport message
     assert.deepEqual(finished.handshakeHash, hex(vector.handshake_hash));
     assert.deepEqual([finished.send, finished.receive], [response.receive, response.send]);
 
-    // By turns, the initiator first: each direction counts for itself.
+    // By turns, the initiator first. Each direction has its own counter.
     transport.forEach(({ payload, ciphertext }, index) => {
       const key = index % 2 === 0 ? finished.send : response.send;
       assert.deepEqual(sealWith(provider, key, Math.floor(index / 2), payload), ciphertext);
@@ -119,7 +119,7 @@ Deno.test("handshake: refuses a second message with a flipped bit or another len
   }
   assert.equal(initiation.finish(concat(message, hex("00"))), undefined);
   assert.equal(initiation.finish(initiation.message), undefined, "its own message, reflected");
-  assert.equal(initiation.finish(new Uint8Array(HANDSHAKE_OVERHEAD)), undefined, "the public key zero");
+  assert.equal(initiation.finish(new Uint8Array(HANDSHAKE_OVERHEAD)), undefined, "a public key of zero");
   assert.deepEqual(initiation.finish(message)?.send, response.receive);
 });
 
@@ -172,7 +172,7 @@ Deno.test("handshake: wipes its secrets after use, and leaves the caller's alone
   const message = initiation.message.slice();
   const response = respond(PROVIDER, { keys, prologue: PROLOGUE, ephemeral: theirs }, initiation.message)!;
   assert.deepEqual(theirs.privateKey, zero);
-  assert.notDeepEqual(mine.privateKey, zero, "it is still needed");
+  assert.notDeepEqual(mine.privateKey, zero, "still in use");
   initiation.finish(response.message);
   assert.deepEqual(mine.privateKey, zero);
   assert.deepEqual(keys, before);

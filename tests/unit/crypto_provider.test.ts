@@ -38,7 +38,7 @@ testEach("provider: X25519 matches the examples of RFC 7748", (provider) => {
   }
 });
 
-/** RFC 7748 §5.2: each result is the next scalar, each scalar the next point. */
+/** RFC 7748 §5.2: each result is the next scalar, and each scalar is the next point. */
 function iterated(provider: CryptoProvider, times: number): Uint8Array {
   let [k, u] = [hex("09".padEnd(64, "0")), hex("09".padEnd(64, "0"))];
   for (let count = 0; count < times; count++) [k, u] = [provider.sharedSecret(k, u)!, k];
@@ -55,7 +55,7 @@ testEach("provider: X25519 matches RFC 7748 §5.2, once and after a thousand ite
 
 testEach("provider: X25519 refuses public keys that lead to zero", (provider) => {
   const { privateKey } = provider.generateKeyPair();
-  // Points of order 1, 2, 4 and 8, and 0 and 1 once more with the prime added, which RFC 7748 §5 takes as them.
+  // Points of order 1, 2, 4 and 8, and 0 and 1 plus the prime, which RFC 7748 §5 treats as 0 and 1.
   const points = [
     "0000000000000000000000000000000000000000000000000000000000000000",
     "0100000000000000000000000000000000000000000000000000000000000000",
@@ -67,7 +67,7 @@ testEach("provider: X25519 refuses public keys that lead to zero", (provider) =>
   ];
   for (const point of points) {
     assert.equal(provider.sharedSecret(privateKey, hex(point)), undefined, point);
-    // The highest bit does not count.
+    // The highest bit is ignored.
     const masked = hex(point);
     masked[31]! |= 0x80;
     assert.equal(provider.sharedSecret(privateKey, masked), undefined, `${point}, highest bit set`);
@@ -128,7 +128,7 @@ testEach("provider: returns arrays that belong to the caller", (provider) => {
   const [first, second] = [results(), results()];
   for (const each of first) each.fill(0);
   assert.deepEqual(second, results());
-  for (const each of results()) assert.equal(each.buffer.byteLength, each.length, "memory of its own");
+  for (const each of results()) assert.equal(each.buffer.byteLength, each.length, "its own memory");
 });
 
 Deno.test("provider: chooses the fastest library, once", async () => {

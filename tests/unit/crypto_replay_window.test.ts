@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { REPLAY_WINDOW, ReplayWindow } from "../../src/crypto/replay_window.ts";
 
-/** Accepts the counter if it is fresh: whether it was. */
+/** Accepts a counter if it is fresh. Returns whether it was. */
 function take(window: ReplayWindow, counter: number): boolean {
   const isFresh = window.isFresh(counter);
   if (isFresh) window.accept(counter);

@@ -20,7 +20,9 @@ const PORT = 40_001;
 const CIRCUIT = 1;
 const HOST = "10.5.51.2";
 const PEER = "10.5.51.7";
-/** Bytes of the longest packet that fits a cell: 65,535, less 20 of the IPv4 header, 8 of UDP's and 8 of the cell's. */
+/**
+ * Bytes of the longest packet in a cell: 65,535 minus headers of 20 (IPv4), 8 (UDP) and 8 (cell).
+ */
 const MAX_CELL_PACKET = 65_499;
 
 /** A proxy with a direct circuit to a router that the test plays. */
@@ -151,7 +153,7 @@ Deno.test("proxy: fragments a packet that is too long for a cell", () => {
   const message = echo({ data: pattern(65_535 - 28) });
   proxy.fromTun(ipv4({}, message));
   assert.equal(proxy.cells.length, 2);
-  for (const sent of proxy.cells) assert.ok(sent.length <= 65_507, "a datagram that UDP takes");
+  for (const sent of proxy.cells) assert.ok(sent.length <= 65_507, "not too long for UDP");
   assert.deepEqual(joinPlainly(proxy.cells.map((sent) => sent.subarray(8))), message);
   assert.deepEqual(proxy.counted(), { "tun-in": 1, "link-out": 2 });
 
@@ -187,7 +189,7 @@ Deno.test("proxy: sends ICMP errors to the host where RFC 1122 allows it", () =>
       [3, 13],
       "communication administratively prohibited",
     );
-    assert.deepEqual(answer.payload.subarray(8), packet, "and about which packet");
+    assert.deepEqual(answer.payload.subarray(8), packet, "the quoted packet");
   }
   const silent: [what: string, packet: Uint8Array][] = [
     ["an error is not answered with an error", ipv4({}, echo({ type: 3 }))],

@@ -1,5 +1,6 @@
 /**
- * The proxy where circuits are built. The routers behind it are real; the test plays the host, and what is at the exits.
+ * The proxy with circuits that are built. The routers are real. The test plays the host and the
+ * exits.
  *
  * ```
  *   test plays the host ── TUN ──► proxy ──► routers ──► test plays the exits
@@ -38,7 +39,7 @@ function ping(sequence: number, source = ALICE, data = pattern(56)): Uint8Array<
   return ipv4({ source, destination: CSAIL }, echo({ sequence, data }));
 }
 
-/** What the host has been told instead of an answer: type, code, MTU, and about what. */
+/** The fields of an ICMP error to the host: type, code, MTU, and the quoted packet. */
 function told(packet: Uint8Array) {
   const { source, payload } = readIpv4(packet);
   assert.equal(source, address(HOP));
@@ -53,7 +54,7 @@ for (const kind of ["plain", "sealed"] as const) {
     const rig = new ProxyRig({ kind });
     rig.isJoined = false;
     rig.fromTun(ping(1), ping(2), ping(3));
-    assert.deepEqual([rig.sent.length, rig.arrived], [1, []], "only the question has gone");
+    assert.deepEqual([rig.sent.length, rig.arrived], [1, []], "only the create cell was sent");
     rig.isJoined = true;
     rig.until(CIRCUIT_LIMITS.answer + CIRCUIT_LIMITS.pause);
     assert.deepEqual(rig.arrived, [1, 2, 3]);
@@ -113,7 +114,7 @@ for (const kind of ["plain", "sealed"] as const) {
     assert.deepEqual(rig.routers.atExit.map(({ packet }) => readIpv4(packet).payload), [message]);
     const cells = rig.sent.filter(({ cell }) => cell[0] === (isSealed ? 0x61 : 0x51));
     assert.equal(cells.length, Math.ceil(message.length / ((longest - 20) & ~7)));
-    for (const { cell } of cells) assert.ok(cell.length <= 1500 - 20 - 8, "a datagram for this link");
+    for (const { cell } of cells) assert.ok(cell.length <= 1500 - 20 - 8, "not too long for the link");
     assert.deepEqual(rig.dropped(), {});
   });
 
@@ -137,7 +138,7 @@ for (const kind of ["plain", "sealed"] as const) {
     rig.until(30_000);
     rig.toTun.length = 0;
     rig.answer(at, echo({ type: 0 }));
-    assert.deepEqual(rig.toTun, [], "later nobody knows it any more");
+    assert.deepEqual(rig.toTun, [], "the circuit is gone later");
   });
 
   Deno.test(`proxy, ${kind}: reports every waiting packet if no circuit can be built`, () => {
@@ -161,7 +162,7 @@ for (const kind of ["plain", "sealed"] as const) {
     assert.deepEqual(rig.toTun.map(told), [{ type: 3, code: 0, mtu: 0, about: ping(0, ALICE, hex("")) }]);
     rig.isJoined = true;
     rig.until(1000);
-    assert.equal(rig.arrived.length, 256, "and those before it are carried");
+    assert.equal(rig.arrived.length, 256, "the earlier ones get through");
   });
 
   Deno.test(`proxy, ${kind}: refuses a client above the limit at once`, () => {
@@ -214,7 +215,7 @@ for (const kind of ["plain", "sealed"] as const) {
       building.fromTun(ping(1));
       const { id, router } = building.circuit;
       building.fromLink(cell(type, id, hex("00")), router);
-      // An answer that says the wrong thing, where answers are waited for.
+      // A wrong answer while an answer is expected.
       const answer = isSealed && type === CellType.handshake ? "bad-handshake" : "unexpected-cell";
       assert.deepEqual(building.dropped(), { [answer]: 1 }, `${what}, building`);
       assert.equal(building.sent.length, 1);
@@ -226,7 +227,7 @@ for (const kind of ["plain", "sealed"] as const) {
       open.fromLink(cell(type, known.id, hex("00")), known.router);
       assert.deepEqual(open.dropped(), { "unexpected-cell": 1 }, `${what}, open`);
       open.fromTun(ping(2));
-      assert.deepEqual(open.arrived, [1, 2], "and the circuit goes on");
+      assert.deepEqual(open.arrived, [1, 2], "the circuit still works");
     }
   });
 
@@ -265,7 +266,7 @@ Deno.test("proxy, sealed: blanks the client's address before it seals", () => {
   rig.until(600).fromTun(ping(2));
   const events = rig.routers.logs.flatMap(({ events }) => events);
   const sources = events.flatMap((event) => event.kind === "outgoing-packet" ? [event.source] : []);
-  assert.deepEqual(sources, [0, 0], "those that have waited, too");
+  assert.deepEqual(sources, [0, 0], "also in waiting packets");
 });
 
 Deno.test("proxy, plain: shows the client's address to the first router", () => {
@@ -300,7 +301,7 @@ Deno.test("proxy, sealed: ignores a forged handshake answer", () => {
   assert.deepEqual(rig.dropped(), { "bad-handshake": 1 });
   rig.tamper = (bytes) => [bytes];
   rig.until(1000);
-  assert.deepEqual(rig.arrived, [1], "by another circuit");
+  assert.deepEqual(rig.arrived, [1], "over another circuit");
 });
 
 Deno.test("proxy: opens the circuit of the first client at once", () => {

@@ -20,7 +20,7 @@ const PORT = 40_000;
 const CIRCUIT = 1;
 const MTU = 1500;
 const ADDRESS = address("192.168.201.2");
-/** The router's own number for the only circuit that it has. */
+/** The handle of the router's only circuit. */
 const HANDLE = 1;
 
 /*
@@ -210,7 +210,7 @@ Deno.test("router: logs a reply from the world with its own address, and its exi
     told,
     event("icmp-from-raw-socket", { source: address("10.5.51.7"), destination: ADDRESS, type: 11 }),
   );
-  assert.deepEqual(router.toNeighbour.map((sent) => sent.subarray(8)), [answer, answer], "as it is");
+  assert.deepEqual(router.toNeighbour.map((sent) => sent.subarray(8)), [answer, answer], "unchanged");
 });
 
 Deno.test("router: drops a reply to an unknown circuit", () => {

@@ -1,6 +1,6 @@
 /**
- * Routers that begin circuits, extend them, and hand cells on. The test plays the proxy, and now and then a neighbour who
- * does not keep to the rules.
+ * Routers that create and extend circuits, and forward cells. The test plays the proxy, and
+ * sometimes a neighbour that breaks the rules.
  *
  * ```
  *   test ── 0x01 ──► router 1 ── 0x101 ──► router 2 ── 0x201 ──► router 3 ──► exit
@@ -49,12 +49,12 @@ const NOTHING = hex("");
 
 const REQUEST = ipv4({ source: VM, destination: CSAIL }, echo({ data: pattern(56) }));
 
-/** The body that extends a circuit to a router. */
+/** The body of an extend cell to a router. */
 function to(router: number): Uint8Array {
   return hex(`7f000001 ${(40_000 + router).toString(16)}`);
 }
 
-/** What a circuit makes of a packet on its way out. */
+/** The cell that a circuit makes of an outbound body. */
 function sealed(
   circuit: OriginCircuit,
   body: Uint8Array,
@@ -65,7 +65,7 @@ function sealed(
   return buffer.copy();
 }
 
-/** What is in the cells that have come back by a circuit. */
+/** The contents of cells that came back on a circuit. */
 function peeled(circuit: OriginCircuit, cells: readonly Uint8Array[]): Uint8Array[] {
   return cells.map((bytes) => {
     assert.equal(bytes[0], circuit.kind.back);
@@ -75,7 +75,7 @@ function peeled(circuit: OriginCircuit, cells: readonly Uint8Array[]): Uint8Arra
   });
 }
 
-/** What a router has dropped, and why. */
+/** The drops of a router, by reason. */
 function dropped(routers: Routers, router: number): Snapshot {
   const { "link-in": _in, "link-out": _out, ...rest } = routers.counted(router);
   return rest;
@@ -171,7 +171,7 @@ for (const kind of ["plain", "sealed"] as const) {
     assert.deepEqual(dropped(routers, 1), { "unknown-circuit": 1 });
 
     const answer = ipv4({ source: CSAIL, destination: "192.168.203.2" }, echo({ type: 0 }));
-    assert.deepEqual(routers.answer(routers.atExit[0]!, answer), [], "an answer that comes now is nobody's");
+    assert.deepEqual(routers.answer(routers.atExit[0]!, answer), [], "a late reply is dropped");
     assert.deepEqual(dropped(routers, 3), { "unknown-circuit": 1 });
   });
 
@@ -226,7 +226,7 @@ for (const kind of ["plain", "sealed"] as const) {
   Deno.test(`router, ${kind}: removes an idle circuit, even if replies for it arrive`, () => {
     const routers = new Routers(2, kind);
     const { idle } = routers.configs[0]!.limits;
-    assert.equal(idle, 660_000, "its lifetime, and a minute");
+    assert.equal(idle, 660_000, "the lifetime and a minute");
     const circuit = routers.build([1]);
     const [core] = routers.cores;
     assert.equal(core!.deadline, idle);
@@ -242,7 +242,7 @@ for (const kind of ["plain", "sealed"] as const) {
   });
 }
 
-/** Events of each router of the path 1, 2, 3. */
+/** The events of each router on the path 1, 2, 3. */
 function logs(routers: Routers): Timeless[][] {
   return routers.logs.slice(0, 3).map(({ events }) => events);
 }
@@ -250,7 +250,7 @@ function logs(routers: Routers): Timeless[][] {
 Deno.test("router, plain: logs extend cells with ids and ports", () => {
   const routers = new Routers(3, "plain");
   routers.send(1, [cell(EXTEND, 1, NOTHING)]);
-  assert.deepEqual(logs(routers), [[], [], []], "a beginning is not told");
+  assert.deepEqual(logs(routers), [[], [], []], "create is not logged");
   assert.deepEqual(routers.send(1, [cell(EXTEND, 1, to(2))]), [cell(EXTEND_DONE, 1, to(2))]);
   assert.deepEqual(routers.send(1, [cell(EXTEND, 1, to(3))]), [cell(EXTEND_DONE, 1, to(3))]);
   const [one, two] = [{ incoming: 0x01, outgoing: 0x101, port: 40_002 }, {
@@ -385,9 +385,9 @@ Deno.test("router, plain: answers a repeated create, and keeps the circuit", () 
 });
 
 Deno.test("router, plain: handles every cell type in every state, from both neighbours", () => {
-  /** Neither a packet nor an extension. */
+  /** Neither a packet nor an extend body. */
   const junk = hex("00");
-  /** From the proxy by circuit 1, in each state of it; `…` where nothing is dropped. */
+  /** Drops of cells from the proxy on circuit 1, in each state; `…` if nothing is dropped. */
   const outward: Record<string, Partial<Record<number, keyof Snapshot | "…">>> = {
     none: {
       [RELAY]: "unknown-circuit",
@@ -398,12 +398,12 @@ Deno.test("router, plain: handles every cell type in every state, from both neig
     },
     begun: { [RELAY]: "not-ipv4", [EXTEND]: "bad-extend", [DESTROY]: "…" },
     extending: { [EXTEND]: "bad-extend", [DESTROY]: "…" },
-    // The extension is passed on, and refused by router 2.
+    // Router 1 forwards the extend cell, and router 2 refuses it.
     extended: { [RELAY]: "not-ipv4", [EXTEND]: "…", [DESTROY]: "…" },
   };
-  /** From router 2 by circuit 0x101. */
+  /** Drops of cells from router 2 on circuit 0x101. */
   const homeward: Record<string, Partial<Record<number, keyof Snapshot | "…">>> = {
-    // That it has begun says nothing else; the empty answer is taken in the test of what is logged.
+    // Created must be empty. Another test covers the empty one.
     extending: {},
     extended: { [RETURN]: "not-ipv4", [EXTEND_DONE]: "…" },
   };
@@ -454,10 +454,11 @@ Deno.test("router, sealed: drops every unauthentic cell in every state", () => {
     assert.deepEqual(
       routers.carried.filter(({ to }) => to === 2),
       [],
-      "nothing unauthenticated is handed on",
+      "no unauthenticated cell is forwarded",
     );
   }
-  // From the next hop a router takes what that one alone can judge, and seals it: the proxy finds out.
+  // A router cannot check cells of the next hop. It seals and forwards them, and the proxy detects
+  // them.
   const routers = new Routers(2, "sealed");
   routers.build([1, 2]);
   for (let type = 0; type < 256; type++) routers.send(1, [cell(type, 0x101, junk)], 2);
@@ -496,7 +497,7 @@ Deno.test("router, sealed: detects every flipped bit and every repetition at the
   const routers = new Routers(2, "sealed");
   const circuit = routers.build([1, 2]);
   const bytes = sealed(circuit, REQUEST);
-  // Behind the header and the counter: one that has come before would be replayed.
+  // Change bytes after header and counter only, because a counter seen before counts as replayed.
   for (let bit = 128; bit < 8 * bytes.length; bit += 7) routers.send(1, [flip(bytes, bit)]);
   const { forged } = dropped(routers, 1);
   assert.deepEqual(dropped(routers, 1), { forged: Math.ceil((8 * bytes.length - 128) / 7) });
@@ -506,7 +507,7 @@ Deno.test("router, sealed: detects every flipped bit and every repetition at the
   assert.deepEqual(dropped(routers, 1), { forged, replayed: 1 });
   assert.equal(routers.carried.length, 1);
 
-  // On the link behind it, too.
+  // Also on the next link.
   routers.isDeaf = () => false;
   const between = routers.carried[0]!.cell;
   routers.send(2, [flip(between, 8 * between.length - 1), between, between], 1);
@@ -519,7 +520,7 @@ Deno.test("router, sealed: drops and counts replies once its key has reached the
   const circuit = routers.build([1]);
   routers.send(1, [sealed(circuit, REQUEST)]);
   const { seal } = Layer.prototype;
-  // 2^48 cells later.
+  // As after 2^48 cells.
   Layer.prototype.seal = () => false;
   try {
     const answer = ipv4({ source: CSAIL, destination: "192.168.201.2" }, echo({ type: 0 }));
