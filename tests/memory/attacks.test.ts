@@ -1,10 +1,10 @@
 /**
- * Attacks on the cells of a sealed circuit, by whoever owns a link or a router: whatever they do to a cell, it is dropped by
- * the first party that can tell, counted there, and the circuit goes on as if nothing had come.
+ * Attacks on the cells of a sealed circuit by someone who controls a link or a router. The first
+ * party that can detect a change drops and counts the cell, and the circuit continues as if nothing
+ * had come.
  *
- * A router that is dishonest with the cells that pass it is the same as an attacker on the link behind it: what it does to the
- * layers within its own, on the way out it does between itself and the next router; on the way back, between the next router
- * and itself, before it adds its own layer.
+ * A dishonest router is equal to an attacker on the link beyond it. It can change only the layers
+ * inside its own: outward after it removes its layer, and homeward before it adds its layer.
  *
  * @module
  */
@@ -29,7 +29,7 @@ import { packetsOf, pingOf } from "../support/ping.ts";
 import { Random } from "../support/random.ts";
 import type { IpAddress } from "../../src/ip/address.ts";
 
-/** Counters that a replay window holds, as the protocol says. */
+/** Number of counters in a replay window, as in docs/protocol.md. */
 const WINDOW = 8128;
 
 const [OUT_1, OUT_2, OUT_3, BACK_3, BACK_2, BACK_1] = WAYS as readonly [Way, Way, Way, Way, Way, Way];
@@ -155,7 +155,7 @@ testEach("attack: a cell with the id of another circuit on the same link", (cryp
   const onion = establish({ crypto });
   for (const sequence of [101, 102]) onion.assertWorks({ source: other, sequence });
   onion.left();
-  assert.deepEqual(onion.path, [1, 2, 3], "they go the same way");
+  assert.deepEqual(onion.path, [1, 2, 3], "the same path");
   for (const [index, way] of WAYS.entries()) {
     const caught = [mine, other].map((source) => catchOne(onion, way, { source, sequence: index }));
     const ids = caught.map((each) => each.subarray(4, 8));
@@ -193,7 +193,7 @@ testEach("attack: a cell returned to its sender under a type that it expects", (
     const dead = "18.9.22.70";
     const host = (host: IpAddress): WorldHost => host === address(dead) ? "silent" : "answers";
     const onion = establish({ crypto, world: { host }, network: { random: LOWEST, mtu: 576 } });
-    // The counters of that direction are let run ahead, so that the cell is not taken for one that has come before.
+    // Let the counters of that direction run ahead, so that the cell does not count as replayed.
     for (let sequence = 1; sequence <= 5; sequence++) {
       if (way.isOutward) assert.deepEqual(onion.ping({ destination: dead, sequence }), []);
       else {assert.equal(
@@ -223,7 +223,7 @@ testEach(
         const retyped = withHeader(genuine, { type });
         const [party, reason] = way.isOutward && (type === 0x62 || type === 0x66)
           ? [way.receiver, "forged"] as const
-          // Might be the answer of a hop behind: the proxy knows that it has asked for none.
+          // It could be the answer of a further hop, but the proxy expects none.
           : !way.isOutward && type === 0x63
           ? [0, "unexpected-cell"] as const
           : [way.receiver, "unexpected-cell"] as const;
@@ -275,7 +275,7 @@ testEach(
           );
         }
       }
-      // The packet as it is in a cell that should be sealed.
+      // A packet in the clear in a cell that should be sealed.
       const unsealed = cell(way.isOutward ? 0x61 : 0x64, id, packet);
       assertUseless(onion, way, unsealed, way.opener, "forged", nameOf(way));
     }

@@ -1,6 +1,6 @@
 /**
- * Attacks on the building of a sealed circuit: it fails and is tried again, or goes on as if nothing had come. It is never
- * completed with anybody but the routers that were chosen.
+ * Attacks on the building of a sealed circuit. The attempt fails and is repeated, or continues as
+ * if nothing had come. It never completes with any router but the chosen ones.
  *
  * ```
  *        proxy        1        2        3
@@ -30,18 +30,21 @@ import { flip, PROVIDER, testEach } from "../support/crypto.ts";
 import { address } from "../support/packets.ts";
 import { packetsOf, pingOf } from "../support/ping.ts";
 
-/** The cells in which a build asks somebody, or is answered, by their numbers in the drawing. */
+/** The requests and the answers of a build, by their numbers in the drawing. */
 const CELLS = Array.from({ length: 12 }, (_, number) => number);
 
-/** Begins a handshake; answers one at the proxy, and at a router, which cannot tell; asks, sealed; answers, sealed. */
+/**
+ * Create; created at the proxy, and at a router, which cannot check it; sealed extend; sealed
+ * extended.
+ */
 const BEGIN = [0, 3, 8], BEGUN = [1], BEGUN_BEHIND = [4, 9], EXTEND = [2, 6, 7], EXTENDED = [5, 10, 11];
 
-/** A build by routers 1, 2 and 3 of four, begun. */
+/** A network whose proxy builds a circuit of routers 1, 2 and 3 of four. */
 function begin(crypto: CryptoProvider, options: OnionOptions = {}): Onion {
   return new Onion({ hops: 3, crypto, firstClient: address(VM), network: { random: LOWEST }, ...options });
 }
 
-/** Begins a build and holds the cell of that number back, with which it stands still. */
+/** Starts a build, and holds back the cell of this number, so that the build stops there. */
 function hold(onion: Onion, number: number): Crossing {
   let count = 0;
   let held: Crossing | undefined;
@@ -58,7 +61,7 @@ function hold(onion: Onion, number: number): Crossing {
 
 const partyOf = (port: number) => port - PROXY;
 
-/** What is noticed first of a cell of a build that is not as it was sent, and where. */
+/** The party that first detects a changed cell of a build, and its drop reason. */
 function flawOf(
   number: number,
   { to, bytes }: Crossing,
@@ -73,10 +76,11 @@ function flawOf(
     return [receiver, EXTEND.includes(number) && type === 0x66 ? "forged" : "unexpected-cell"];
   }
   if (id !== bytes.subarray(4, 8).toHex()) {
-    // No circuit is begun by an id that its receiver would choose itself.
+    // A router creates no circuit with an id that is its own to choose.
     const begins = BEGIN.includes(number) || BEGUN_BEHIND.includes(number);
     if (begins && chooserOf(Number(`0x${id}`)) === receiver) return [receiver, "bad-extend"];
-    // Answered, but whoever gets the answer knows of no such circuit, or takes it for a handshake that begins one.
+    // It is answered, but the receiver of the answer does not know the circuit, or takes it for a
+    // create.
     if (BEGIN.includes(number)) {
       const asker = receiver - 1;
       if (asker === 0) return [0, "unknown-circuit"];
@@ -91,7 +95,10 @@ function flawOf(
   return [opener, counterOf(changed) < counterOf(bytes) ? "replayed" : "forged"];
 }
 
-/** Whether a change makes a router hand something on that its proxy will not take, and the router not take the right one. */
+/**
+ * Whether a router forwards the changed cell, which its proxy refuses, and then refuses the genuine
+ * one.
+ */
 function isSpoiled(number: number, { bytes }: Crossing, changed: Uint8Array): boolean {
   return BEGUN_BEHIND.includes(number) && changed.length >= 8 &&
     changed.subarray(0, 8).toHex() === bytes.subarray(0, 8).toHex();
@@ -147,17 +154,17 @@ testEach("attack on a build: any cell cut off after any byte", (crypto) => {
 
 Deno.test("attack on a build: an answer changed before a router that cannot tell, so another path is taken", () => {
   for (const number of BEGUN_BEHIND) {
-    // A public key of 32 bytes, a tag of 16: every bit of both would be 384 builds.
+    // A public key of 32 bytes and a tag of 16: all bits would take 384 builds.
     for (let bit = 64; bit < 64 + 384; bit += 5) {
       const onion = begin(PROVIDER);
       const held = hold(onion, number);
       assertIgnored(onion, number, held, flip(held.bytes, bit), `bit ${bit}`);
       const router = partyOf(held.from);
       const drops = onion.dropsIn(() => onion.arrive(held.from, held.to, held.bytes));
-      assert.deepEqual(drops, [[router - 1, "unexpected-cell", 1]], "it has had its answer");
+      assert.deepEqual(drops, [[router - 1, "unexpected-cell", 1]], "it already has an answer");
       onion.pass(1000);
       assert.deepEqual([onion.count("builds-failed"), onion.count("circuits-built")], [1, 1]);
-      assert.ok(!onion.path.includes(router), "who seemed not to answer is avoided");
+      assert.ok(!onion.path.includes(router), "the seemingly silent router is avoided");
       onion.assertWorks();
     }
   }
@@ -188,7 +195,7 @@ testEach(
         : EXTENDED.includes(number) && to !== PROXY
         ? [0, "replayed"]
         : [partyOf(to), "unexpected-cell"];
-      // Where the circuit is complete, or the proxy waits for another type, it does not even look into it.
+      // The proxy ignores it if the circuit is complete, or if it expects another type.
       const others = number === 5 ? [0, "replayed"] : number >= 10 ? [0, "unexpected-cell"] : wanted;
       assert.deepEqual(drops, [[...others, 1]], `cell ${number}`);
       assert.equal(onion.count("circuits-built"), 1);
@@ -207,7 +214,7 @@ testEach(
       onion.watch();
       const drops = onion.dropsIn(() => onion.arrive(from, portOf(4), bytes));
       assert.deepEqual(drops, [[4, "bad-handshake", 1]]);
-      assert.deepEqual(onion.crossed(), [], "nobody is told anything");
+      assert.deepEqual(onion.crossed(), [], "nothing is sent");
       assert.equal(onion.network.circuits[3], 0);
       onion.pass(1000);
       onion.assertWorks();
@@ -219,7 +226,7 @@ testEach("attack on a build: a router that answers for another one, without its 
   for (const number of [...BEGUN, ...BEGUN_BEHIND]) {
     const onion = begin(crypto);
     const held = hold(onion, number);
-    // The best that it has: the answer to a handshake with itself, of another build.
+    // The best forgery it has: its answer to another build.
     const other = hold(begin(crypto), number);
     assertIgnored(onion, number, held, other.bytes, "another build's answer");
     onion.pass(1000);
@@ -237,7 +244,7 @@ testEach("attack on a build: swapped answers of two builds, which complete neith
   const drops = onion.dropsIn(() => swapped.forEach((bytes) => onion.arrive(portOf(1), PROXY, bytes)));
   assert.deepEqual(drops, [[0, "bad-handshake", 2]]);
   const heard = caught.flatMap((bytes) => onion.arrive(portOf(1), PROXY, bytes));
-  assert.equal(heard.length, 2, "with its own each goes on, and what has waited is answered");
+  assert.equal(heard.length, 2, "each continues with its own answer");
 });
 
 testEach(
@@ -251,13 +258,13 @@ testEach(
     const { from, to, bytes } = crossings[0]!;
     const again = () => onion.arrive(from, to, bytes);
     assert.deepEqual(onion.dropsIn(again), [[1, "unexpected-cell", 1]], "the id is in use");
-    // By another id it is answered, like a late one would be. Nobody has the keys.
+    // With another id it is answered like a late one, but nobody has the keys.
     const drops = onion.dropsIn(() => onion.arrive(from, to, withHeader(bytes, { id: 0x99 })));
     assert.deepEqual(drops, [[0, "unknown-circuit", 1]]);
     assert.deepEqual(onion.network.circuits, [2, 1, 1, 0]);
     const cell = crossings.find(({ bytes }) => bytes[0] === 0x61);
     const useless = () => onion.arrive(from, to, withHeader(cell!.bytes, { id: 0x99 }));
-    assert.deepEqual(onion.dropsIn(useless), [[1, "forged", 1]], "its cells are another key's");
+    assert.deepEqual(onion.dropsIn(useless), [[1, "forged", 1]], "sealed with other keys");
     onion.pass(900_000);
     assert.equal(onion.network.circuits[0], 0);
   },
@@ -281,8 +288,8 @@ Deno.test("attack on a build: a neighbour that fills a router's table, so new ci
   assert.equal(onion.count("circuits-full", 1), 5000 - 4095);
   onion.assertWorks({ sequence: 2 });
   assert.deepEqual(onion.exchange(packetsOf(pingOf({ source: "10.0.2.16" }))), []);
-  assert.equal(onion.pass(1000).length, 1, "by another path");
+  assert.equal(onion.pass(1000).length, 1, "over another path");
   assert.deepEqual(onion.path, [2, 3]);
   onion.pass(900_000);
-  assert.equal(onion.network.circuits[0], 0, "what nobody uses is forgotten");
+  assert.equal(onion.network.circuits[0], 0, "unused circuits are removed");
 });

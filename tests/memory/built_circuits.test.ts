@@ -1,6 +1,6 @@
 /**
- * What stages 5 and 6 have in common: circuits of several routers, in the clear or sealed, through which `ping` and
- * `traceroute` see the world as if there were one hop more.
+ * The common part of stages 5 and 6: through circuits of several routers, plain or sealed, `ping`
+ * and `traceroute` see the world with one more hop.
  *
  * @module
  */
@@ -37,7 +37,7 @@ for (const { stage, kind, sealing } of STAGES) {
       assert.equal(new Set(path).size, hops, "no router twice");
       const left = onion.left().map((packets) => packets.length);
       const wanted = left.map((_, index) => index + 1 === path.at(-1) ? 5 : 0);
-      assert.deepEqual(left, wanted, "everything leaves by the last router of the path");
+      assert.deepEqual(left, wanted, "everything leaves at the last router");
       const known = onion.network.circuits.map((circuits, index) => [index + 1, circuits]);
       assert.deepEqual(known, known.map(([router]) => [router, path.includes(router!) ? 1 : 0]));
       assert.deepEqual(onion.dropped(), [], `${routers} routers, ${hops} hops`);
@@ -113,14 +113,14 @@ for (const { stage, kind, sealing } of STAGES) {
     ];
     const host = (host: IpAddress): WorldHost => host === address(NOBODY) ? "unreachable" : "answers";
     const onion = make({ world: { routers, host } });
-    // `ping` proves of each that quote and checksums are right.
+    // `ping` checks the quote and the checksums of each.
     assert.deepEqual(onion.ping({ ttl: 2, size: 900 }), ["192.168.200.1: time exceeded"]);
     assert.deepEqual(onion.ping({ ttl: 3, size: 900 }), ["100.64.1.1: time exceeded"]);
     assert.deepEqual(onion.ping({ destination: NOBODY }), ["100.64.1.1: host unreachable"]);
     assert.deepEqual(onion.ping({ size: 1400, dontFragment: true }), [
       "100.64.1.1: fragmentation needed, mtu 1000",
     ]);
-    // Of a datagram that came in fragments only the first may be quoted.
+    // Only the first fragment of a datagram may be quoted.
     const large = pingOf({ ttl: 3, size: 4000 });
     const [error, ...others] = onion.exchange(packetsOf(large));
     assert.equal(others.length, 0);
@@ -185,7 +185,7 @@ for (const { stage, kind, sealing } of STAGES) {
   test("fragments replies to the MTU of the TUN interface", () => {
     for (const mtu of [576, 1280, 1500, 9000]) {
       const onion = make({ routers: 6, hops: 5, network: { mtu, linkMtu: 1500 } });
-      // Whatever is longer than the interface is noticed when it is heard.
+      // `hear` fails if a packet is longer than the interface MTU.
       for (const size of [56, 547, 548, 549, 1472, 9000, 65_507]) onion.assertWorks({ size, sequence: size });
       assert.deepEqual(onion.dropped(), []);
     }
@@ -225,7 +225,7 @@ for (const { stage, kind, sealing } of STAGES) {
     const { payload } = readIpv4(onion.left()[2]![0]!);
     const reply = echo({ type: 0, id: payload[4]! << 8 | payload[5]! });
     onion.pass(5000);
-    assert.deepEqual(onion.network.circuits, [0, 0, 0, 0], "nobody used it in its second half");
+    assert.deepEqual(onion.network.circuits, [0, 0, 0, 0], "unused in the second half of its lifetime");
     const drops = onion.dropsIn(() => {
       onion.worlds[2]!.inject(ipv4({ source: CSAIL, destination: exitOf(3) }, reply));
       assert.deepEqual(onion.listen(), []);

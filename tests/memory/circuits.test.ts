@@ -1,5 +1,6 @@
 /**
- * Stages 4, 5 and 6 as a whole, in memory: the test plays the VM at one end and looks at the world at the other.
+ * Stages 4, 5 and 6 as a whole, in memory. The test plays the VM at one end, and sees the world at
+ * the other.
  *
  * ```
  *      VM                      onion                                        world
@@ -55,13 +56,14 @@ interface Options extends Pick<OnionOptions, "routers" | "hops" | "network"> {
   readonly world?: Omit<MemoryWorldOptions, "address">;
 }
 
-/** A network that has just come up, of four routers and three hops unless told otherwise. */
+/** A network that has just come up. By default, it has four routers and three hops. */
 function make({ kind, hops = 3, world = WORLD, ...options }: Options): Onion {
   const circuits = kind === "direct" ? {} : { hops, ...(kind === "sealed" && { crypto: PROVIDER }) };
   return new Onion({ world, ...circuits, ...options });
 }
 
-// ── Stage 4 ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Stage 4
+// ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("stage 4: chooses the router by the destination", () => {
   const onion = make({ kind: "direct" });
@@ -90,7 +92,7 @@ Deno.test("stage 4: answers a ping to a router's address at that router only", (
 Deno.test("stage 4: names the router in the classic log by its port", () => {
   const onion = make({ kind: "direct" });
   onion.ping();
-  // 128.30.2.155 counts to the fourth of four.
+  // 128.30.2.155 as a number modulo 4 is 3: the fourth router.
   assert.deepEqual(onion.logs.proxy.lines, [
     `ICMP from tunnel, src: ${VM}, dst: ${CSAIL}, type: 8`,
     `ICMP from port: 40004, src: ${CSAIL}, dst: ${VM}, type: 0`,
@@ -101,7 +103,8 @@ Deno.test("stage 4: names the router in the classic log by its port", () => {
   ]]);
 });
 
-// ── Stages 5 and 6 ──────────────────────────────────────────────────────────────────────────────────────────────
+// ── Stages 5 and 6
+// ──────────────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("stage 5: writes the classic log of a first ping", () => {
   const onion = make({ kind: "plain" });
@@ -249,12 +252,12 @@ for (const kind of ["plain", "sealed"] as const) {
       onion.until(1000 * second);
       assert.equal(onion.ping({ sequence: second & 0xffff }).length, 1, `second ${second}`);
     }
-    // Each one is replaced after nine tenths of ten minutes.
+    // Each circuit is replaced after nine of ten minutes.
     assert.equal(onion.network.counters.proxy.get("circuits-built"), 7);
     assert.deepEqual(dropped(onion.network), {});
-    assert.ok(new Set(onion.paths.map(String)).size > 3, "by other paths");
+    assert.ok(new Set(onion.paths.map(String)).size > 3, "over other paths");
     onion.until(3_600_000 + 2 * CIRCUIT_LIMITS.lifetime);
-    assert.equal(onion.network.deadline, Infinity, "and then nobody remembers anything");
+    assert.equal(onion.network.deadline, Infinity, "nothing is left");
   });
 
   Deno.test(`${kind}: avoids a dead router while pings wait`, () => {
@@ -320,7 +323,7 @@ for (const kind of ["plain", "sealed"] as const) {
       onion.until(60_000);
       listen(hear(onion.network.tun.take()));
       assert.ok(times.size > 200, `${times.size} of 400 answered`);
-      // What is doubled on a sealed link comes through once.
+      // A duplicate on a sealed link is dropped.
       if (kind === "sealed") assert.ok([...times.values()].every((count) => count === 1));
       else assert.ok([...times.values()].some((count) => count > 1));
     }
@@ -352,9 +355,9 @@ Deno.test("sealed: detects reading, changes and replays on all links of the firs
     for (const router of ports.routers) medium.deliver(router, ports.proxy, Uint8Array.fromHex(cell));
   }
   onion.network.run();
-  assert.deepEqual(onion.worlds.flatMap((world) => world.take()), [], "nothing leaves a second time");
-  assert.deepEqual(onion.network.tun.take(), [], "nor comes to the host");
-  assert.equal(onion.ping({ sequence: 2 }).length, 1, "and the circuit goes on");
+  assert.deepEqual(onion.worlds.flatMap((world) => world.take()), [], "nothing leaves twice");
+  assert.deepEqual(onion.network.tun.take(), [], "nothing reaches the host");
+  assert.equal(onion.ping({ sequence: 2 }).length, 1, "the circuit still works");
 });
 
 Deno.test("network: chooses the same paths from the same seed", () => {

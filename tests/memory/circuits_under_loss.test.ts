@@ -1,7 +1,8 @@
 /**
- * Circuits over links that lose, double and reorder what they carry: what was lost is missing, and nothing else.
+ * Circuits over links that lose, duplicate and reorder cells. Exactly the lost packets are missing.
  *
- * A ping can be told by its length on every link, sealed or not, as long as no two of one length are under way.
+ * The length identifies a ping on every link, sealed or not, because no two pings of one length are
+ * under way at once.
  *
  * @module
  */
@@ -23,16 +24,16 @@ const STAGES: readonly { stage: number; kind: "plain" | "sealed"; sealing: { cry
 
 const FAULTS: Faults = { drop: 0.05, duplicate: 0.05, reorder: 0.05 };
 
-/** Pings that are under way together. */
+/** Number of pings that are under way at once. */
 const BURST = 50;
 
-/** Layers that a cell has on each of the ways. */
+/** Number of layers of a cell on each link. */
 const LAYERS = [3, 2, 1, 1, 2, 3];
 
-/** The types of cells that build circuits. */
+/** The cell types that build circuits. */
 const BUILDING = [0x52, 0x53, 0x62, 0x63, 0x65];
 
-/** What has come off each way, by the size of the ping: how often. */
+/** How often each ping arrived over each link, by its size. */
 function arrivals(onion: Onion, ways: readonly Way[], overhead: number): Map<number, number>[] {
   const counts = ways.map(() => new Map<number, number>());
   for (const { from, to, bytes } of onion.crossed()) {
@@ -47,7 +48,7 @@ for (const { stage, kind, sealing } of STAGES) {
   Deno.test(`stage ${stage}: loses exactly the pings whose cells are lost, of 10,000 over three hops`, () => {
     const onion = new Onion({ hops: 3, ...sealing, firstClient: address(VM), network: { faults: FAULTS } });
     onion.pass(15_000);
-    assert.equal(onion.count("circuits-built"), 1, "in spite of the faults");
+    assert.equal(onion.count("circuits-built"), 1, "despite the faults");
     onion.watch();
     const ways = waysOf(onion.path);
     let [answered, doubled] = [0, 0];
@@ -64,7 +65,7 @@ for (const { stage, kind, sealing } of STAGES) {
         for (const each of mine) assertAnswers(each, ping);
         const counts = arrived.map((way) => way.get(ping.size) ?? 0);
         const isComplete = counts.every((count) => count > 0);
-        // A layer comes off once. In the clear a cell is as good as its copy.
+        // A sealed duplicate is dropped. A clear one is not.
         const wanted = kind === "sealed" ? Number(isComplete) : counts.at(-1);
         assert.equal(mine.length, wanted, `ping ${ping.sequence}: ${counts}`);
         if (isComplete) answered++;
@@ -75,16 +76,16 @@ for (const { stage, kind, sealing } of STAGES) {
     const drops = onion.dropsIn(() => {
       for (let burst = 0; burst < 10_000 / BURST; burst++) sendBurst(burst);
     });
-    // Three of four get through six links, each of which loses one in twenty.
+    // Three of four pass six links that lose one in twenty each.
     assert.ok(
       answered > 7100 && answered < 7600,
       `${answered} of 10,000, wanted about ${10_000 * 0.95 ** 6}`,
     );
     if (kind === "plain") {
       assert.deepEqual(drops, []);
-      return assert.ok(doubled > 1000, "there is no replay window: what a link doubles the host sees twice");
+      return assert.ok(doubled > 1000, "duplicates reach the host, because there is no replay window");
     }
-    // Towards the exit each router drops what came to it twice; on the way back the proxy does so for all of them.
+    // Outward, each router drops duplicates. Homeward, the proxy drops them all.
     const wanted = ways.flatMap(({ isOutward, receiver }, way) =>
       isOutward ? [[receiver, surplus[way]!]] : []
     );
@@ -180,7 +181,7 @@ for (const { stage, kind, sealing } of STAGES) {
         else if (underWay.length > 0) {
           const chosen = random.oneIn(2) ? 0 : random.below(underWay.length);
           const { from, to, bytes } = underWay[chosen]!;
-          // One in twenty comes again, one in forty never comes.
+          // One in twenty is repeated, and one in forty is lost.
           if (!random.oneIn(20)) underWay.splice(chosen, 1);
           if (!random.oneIn(40)) listen(onion.arrive(from, to, bytes));
         }

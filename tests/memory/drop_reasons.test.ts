@@ -1,6 +1,6 @@
 /**
- * Each reason for which something is dropped, reached over a whole network: by what a host, a neighbour, a stranger, the
- * world or the kernel can do. A reason without a way to it fails to compile here.
+ * Causes every drop reason in a whole network, by means of a host, a neighbour, a stranger, the
+ * world, or the kernel. A reason without such a cause fails to compile here.
  *
  * @module
  */
@@ -22,23 +22,23 @@ import { address, cell, cutPlainly, echo, hex, ipv4, pattern } from "../support/
 import { BLOCK, dropped, exchange, makeNetwork } from "../support/network.ts";
 import { LOOPBACK } from "../../src/ip/address.ts";
 
-/** What was dropped, by reason. */
+/** The drops, by reason. */
 type Dropped = Record<string, number>;
 
 const REQUEST = ipv4({}, echo());
 const [RELAY_DATA, EXTEND, RETURN_DATA, RELAY_SEALED, HANDSHAKE] = [0x51, 0x52, 0x54, 0x61, 0x65];
-/** The first circuit on a link: given, or built first. */
+/** The id of the first circuit on a link. */
 const CIRCUIT = 1;
 const [FIRST, ...REST] = cutPlainly({}, echo({ data: pattern(2000) }), 1480) as [Uint8Array, Uint8Array];
 
-/** The host sends packets. */
+/** Sends packets as the host. */
 function fromHost(...packets: Uint8Array[]): Dropped {
   const network = makeNetwork();
   exchange(network, ...packets);
   return dropped(network);
 }
 
-/** The router, or whoever has its port, sends a datagram to the proxy. */
+/** Sends a datagram to the proxy from the port of the router. */
 function fromRouter(datagram: Uint8Array): Dropped {
   const network = makeNetwork();
   network.medium.carry(network.ports.router, network.ports.proxy, datagram);
@@ -46,12 +46,12 @@ function fromRouter(datagram: Uint8Array): Dropped {
   return dropped(network);
 }
 
-/** A network that builds a sealed circuit to its router as soon as somebody wants it. */
+/** A network that builds a sealed circuit to its router on demand. */
 function makeSealedNetwork(limits: Partial<CircuitLimits> = {}): MemoryNetwork {
   return makeNetwork({ circuits: { hops: 1, crypto: PROVIDER, limits } });
 }
 
-/** The proxy, or whoever has its port, sends a datagram to a router that begins circuits. */
+/** Sends a datagram to a router of built circuits from the port of the proxy. */
 function fromProxy(circuits: MemoryCircuits, datagram: Uint8Array): Dropped {
   const network = makeNetwork({ circuits });
   network.medium.carry(network.ports.proxy, network.ports.router, datagram);
@@ -59,7 +59,7 @@ function fromProxy(circuits: MemoryCircuits, datagram: Uint8Array): Dropped {
   return dropped(network);
 }
 
-/** Somebody on the link to the router does something to the only packet that a sealed circuit carries. */
+/** Changes the only packet cell of a sealed circuit on the link to the router. */
 function underWay(tamper: (cell: Uint8Array) => Uint8Array[]): Dropped {
   const network = makeSealedNetwork();
   network.medium.tamper = (_from, _to, bytes) => bytes[0] === RELAY_SEALED ? tamper(bytes) : [bytes];
@@ -67,7 +67,7 @@ function underWay(tamper: (cell: Uint8Array) => Uint8Array[]): Dropped {
   return dropped(network);
 }
 
-/** A ping of the host leaves into the world. */
+/** Sends a ping of the host to the world. */
 function intoWorld(world: MemoryWorld, ...packets: Uint8Array[]): Dropped {
   const network = makeNetwork({ worlds: [world] });
   exchange(network, ...packets);
@@ -88,7 +88,7 @@ const DIRECT: Network = {
   routers: [{ link: { address: LOOPBACK, port: 2 }, address: undefined }],
 };
 
-/** The way to each reason, and what it counts: the reason, once, and no other. */
+/** A cause of each reason. It must count that reason once, and no other. */
 const WAYS: Record<DropReason, () => Dropped> = {
   "not-ipv4": () => fromHost(hex("60 000000")),
   "bad-length": () => fromHost(REQUEST.subarray(0, 19)),
@@ -142,7 +142,7 @@ const WAYS: Record<DropReason, () => Dropped> = {
   "worn-out": () => {
     const network = makeSealedNetwork();
     exchange(network, REQUEST);
-    // 2^48 cells later.
+    // As after 2^48 cells.
     const { seal } = Layer.prototype;
     Layer.prototype.seal = () => false;
     try {

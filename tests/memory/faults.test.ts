@@ -1,13 +1,13 @@
 /**
- * Ping over links that drop, double, reorder and damage what they carry, both of them, each time in another way and each
- * time the same way again:
+ * Ping over links that drop, duplicate, reorder and damage cells. Each seed gives other faults, and
+ * the same ones every time:
  *
  * ```
  *   host ── TUN ──► proxy ── faults ──► router
  *        ◄── TUN ─── proxy ◄── faults ── router
  * ```
  *
- * What UDP may do, the onion may not make worse: an answer that the host accepts is right, none is made up, and every
+ * The onion must not make faults of UDP worse. Every reply that the host accepts is true, and every
  * cell that arrived is delivered, answered, or counted.
  *
  * @module
@@ -29,7 +29,7 @@ const FAULTS: readonly Faults[] = [
   { drop: 0.9, duplicate: 0.9, reorder: 0.9, flip: 0.9 },
 ];
 
-/** Pings that can be told apart by their identification: no two have the same size and data. */
+/** Pings that differ in size and data, so that their replies can be told from each other. */
 function makePings(count: number, longest: number, random: Random) {
   return Array.from({ length: count }, (_, id) => ({
     id,
@@ -60,7 +60,7 @@ for (const faults of FAULTS) {
         );
         times.set(id, (times.get(id) ?? 0) + 1);
       }
-      // The request may be doubled, and each of its answers; nobody else doubles anything.
+      // Links may duplicate the request and each reply. Nothing else makes copies.
       const most = faults.duplicate === undefined ? 1 : 4;
       assert.ok([...times.values()].every((count) => count <= most));
 
@@ -88,7 +88,7 @@ for (const faults of FAULTS) {
         const { destination, data } = pings[id]!;
         assert.equal(source, address(destination));
         assert.equal(payload.length, 8 + data.length);
-        // One flipped bit is always found out. Two of them, in two fragments, may cancel each other in the sum.
+        // A checksum detects one flipped bit. Two, in two fragments, may cancel out.
         if (faults.flip === undefined) assert.deepEqual(payload, echo({ type: 0, id, data }));
       }
       if (faults.drop === undefined && faults.flip === undefined) assert.equal(answers.length, pings.length);
@@ -96,7 +96,7 @@ for (const faults of FAULTS) {
       network.run(30_000);
       const before = network.counters.router.snapshot();
       network.run(30_000);
-      assert.deepEqual(network.counters.router.snapshot(), before, "nothing is left that could time out");
+      assert.deepEqual(network.counters.router.snapshot(), before, "nothing is left to time out");
     }
   });
 }

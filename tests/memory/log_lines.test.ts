@@ -1,5 +1,5 @@
 /**
- * The classic log files of a run of stage 2, as people compare them with course material.
+ * The classic log files of stage 2, which people compare with course material.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { EventRing, ringBytes } from "../../src/trace/event_ring.ts";
 import { echo, ipv4, pattern } from "../support/packets.ts";
 import { exchange, makeNetwork } from "../support/network.ts";
 
-/** A network whose parties write into event rings, as their packet threads do. */
+/** A network whose parties write to event rings, as packet threads do. */
 function makeLoggedNetwork(records = 1024) {
   const lost = { proxy: 0, router: 0 };
   const events = {

@@ -1,7 +1,7 @@
 /**
- * One million malformed inputs: nothing breaks, and of each input exactly one thing becomes: it is dropped and counted, or
- * delivered, or answered, or it waits for the rest of its datagram. Where circuits are built, see
- * `malformed_circuits.test.ts`.
+ * One million malformed inputs. Nothing breaks, and each input has exactly one outcome: it is
+ * dropped and counted, delivered, answered, or kept for reassembly. For circuits that are built,
+ * see `malformed_circuits.test.ts`.
  *
  * @module
  */
@@ -30,7 +30,9 @@ import { type IpAddress, LOOPBACK } from "../../src/ip/address.ts";
 const [PROXY_PORT, ROUTER_PORT, CIRCUIT] = [40_000, 40_001, 1];
 const [RELAY_DATA, RETURN_DATA] = [0x51, 0x54];
 const MTU = 1500;
-/** Bytes of the longest packet that fits a cell: 65,535, less 20 of the IPv4 header, 8 of UDP's and 8 of the cell's. */
+/**
+ * Bytes of the longest packet in a cell: 65,535 minus headers of 20 (IPv4), 8 (UDP) and 8 (cell).
+ */
 const MAX_CELL_PACKET = 65_499;
 const EXIT = "192.168.201.2";
 
@@ -44,10 +46,10 @@ const DIRECT: Network = {
   routers: [{ link: { address: LOOPBACK, port: ROUTER_PORT }, address: undefined }],
 };
 
-/** A core, what it has handed over, and what it has counted. */
+/** A core with its outputs and its counters. */
 interface Bench {
   readonly tally: Tally;
-  /** Packets for the host, cells for the neighbour, messages for the world. */
+  /** Numbers of packets to the host, cells to the neighbour, and messages to the world. */
   toTun: number;
   cells: number;
   toWorld: number;
@@ -78,7 +80,7 @@ function makeProxy(entrance: "tun" | "link", refuseAs?: IpAddress): Bench {
 
 interface RouterBench extends Bench {
   readonly core: RouterCore;
-  /** The way in from the world, where the exit leads there. */
+  /** Takes a packet from the world, if the exit leads there. */
   readonly fromWorld: (input: PacketBuffer, now: number) => void;
 }
 
@@ -87,7 +89,7 @@ function makeRouter(exitKind: "echo" | "raw-icmp"): RouterBench {
   const bench = { tally, toTun: 0, cells: 0, toWorld: 0 };
   const trace = { counters: tally.counters, events: SILENT };
   const random = new Random(3);
-  // The kernel takes most messages, but not all.
+  // The kernel accepts most messages, but not all.
   const socket: IcmpSocket = {
     fd: undefined,
     send: () => random.oneIn(10) ? "refused" : random.oneIn(10) ? "too-long" : (bench.toWorld++, "sent"),
@@ -106,7 +108,7 @@ function makeRouter(exitKind: "echo" | "raw-icmp"): RouterBench {
     (deliver) => {
       if (exitKind === "echo") return new EchoExit(BLOCK, deliver, trace);
       const config = { address: address(EXIT), mtu: MTU, hop: address("10.5.51.1") };
-      // Few identifiers, so that what comes from the world often meets a session.
+      // Few identifiers, so that packets from the world often match a session.
       return raw = new RawIcmpExit(config, socket, deliver, trace, () => random.below(16) / 65_536);
     },
   );
@@ -117,7 +119,7 @@ function makeRouter(exitKind: "echo" | "raw-icmp"): RouterBench {
   });
 }
 
-/** What one input has changed. */
+/** The effects of one input. */
 interface Change {
   readonly dropped: number;
   readonly toTun: number;
@@ -126,10 +128,10 @@ interface Change {
 }
 
 /**
- * Puts inputs in, one after the other, and judges what each has changed.
+ * Feeds inputs one by one, and judges the effects of each.
  *
  * @param entrance the counter that counts each input
- * @param judge whether exactly one thing has become of it
+ * @param judge whether the input has exactly one outcome
  */
 function storm(
   count: number,
@@ -160,7 +162,7 @@ function storm(
   return tally.counters.snapshot();
 }
 
-/** Judges a router: a fragment may wait, and make the router give up an older datagram for its sake. */
+/** Judges a router, in which a fragment may wait, and may displace an older datagram. */
 function judgeRouter({ tally }: Bench, isOne: (change: Change) => boolean) {
   let full = 0;
   return (change: Change, input: Uint8Array): boolean => {
@@ -245,7 +247,7 @@ Deno.test("malformed input: 200,000 packets to and from the world, each sent, de
     bench,
     "link-in",
     () => malformed.cell(RELAY_DATA, CIRCUIT),
-    // An error is told along with some of what is dropped; what is for the exit itself is answered.
+    // Some drops cause an ICMP error. Pings to the exit itself are answered.
     judgeRouter(
       bench,
       ({ dropped, cells, toWorld }) =>
@@ -285,13 +287,13 @@ Deno.test("malformed input: 200,000 packets to and from the world, each sent, de
   assertReached(inward, "not-ours", "link-out");
 });
 
-/** The sequence numbers that a conversation expects next. */
+/** The next sequence numbers of a conversation. */
 interface Expected {
   message: number;
   acknowledgement: number;
 }
 
-/** Control datagrams: frames with something changed in them, most with a tag that is right, and noise. */
+/** Control datagrams: changed frames, mostly with a valid tag, and noise. */
 function* controlDatagrams(
   random: Random,
   key: Uint8Array,
@@ -323,7 +325,7 @@ function* controlDatagrams(
       continue;
     }
     const kind = random.pick([FrameKind.message, FrameKind.acknowledgement]);
-    // Mostly what comes next, so that the conversation gets somewhere.
+    // Mostly the next number, so that the conversation advances.
     const next = kind === FrameKind.message ? expected.message : expected.acknowledgement;
     const number = random.oneIn(4) ? random.pick([0, 1, 2, next + 1, 2 ** 31, 2 ** 32 - 1]) : next;
     const header = Uint8Array.of(
@@ -341,7 +343,7 @@ function* controlDatagrams(
   }
 }
 
-/** Whether the proxy can read a message of a router's. */
+/** Whether the proxy can read a message of a router. */
 function isSense(json: unknown): boolean {
   try {
     return ROUTER_MESSAGE.decode(json, "").type !== undefined;

@@ -1,14 +1,14 @@
 /**
- * One million inputs to networks that build circuits, plain and sealed. The host and the world send what is malformed, and
- * on every link cells are changed, lost, doubled, exchanged and made up:
+ * One million inputs to networks of plain and sealed circuits. The host and the world send
+ * malformed packets, and links change, lose, duplicate, swap and invent cells:
  *
  * ```
  *   malformed ──► proxy ══ tampered ══ router ══ tampered ══ router ══ tampered ══ router ──► world
  *                                         └──── malformed ────┴──────── malformed ◄──┘
  * ```
  *
- * Nothing breaks, and of each input to each member exactly one thing becomes: it is dropped and counted, or handed on, or
- * answered, or it waits, or it ends a circuit.
+ * Nothing breaks, and each input to each party has exactly one outcome: it is dropped and counted,
+ * forwarded, answered, or kept, or it ends a circuit.
  *
  * @module
  */
@@ -31,20 +31,20 @@ import { type IpAddress, LOOPBACK } from "../../src/ip/address.ts";
 const [RELAY, EXTEND, RETURN] = [0x51, 0x52, 0x54];
 const TYPES = [RELAY, EXTEND, 0x53, RETURN, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66];
 const PROXY = 0;
-/** Bytes of the longest datagram that UDP carries. */
+/** Bytes of the longest UDP datagram. */
 const LONGEST_DATAGRAM = 65_507;
 const NUMBERS = [1, 2, 3, 4] as const;
 const [VM, HOP] = ["10.0.2.15", "10.5.51.1"];
 const addressOf = (router: number) => `192.168.20${router}.2`;
 
-/** A cell on its way. */
+/** A cell under way. */
 interface Datagram {
   readonly from: number;
   readonly to: number;
   readonly bytes: Uint8Array;
 }
 
-/** What a member has handed over since somebody last looked. */
+/** The outputs of a party since the last check. */
 class Outputs {
   cells = 0;
   toTun = 0;
@@ -55,9 +55,9 @@ class Outputs {
   }
 }
 
-/** A proxy and four routers, three hops, with everything between them under this test's control. */
+/** A proxy and four routers, with circuits of three hops. The test controls all links. */
 class Mesh {
-  /** Inputs so far, to whichever member. */
+  /** Number of inputs so far, to any party. */
   inputs = 0;
   now = 0;
   readonly tallies = [PROXY, ...NUMBERS].map(() => new Tally());
@@ -66,9 +66,9 @@ class Mesh {
   readonly #routers: RouterCore[];
   readonly #exits: RawIcmpExit[] = [];
   readonly #links: Datagram[] = [];
-  /** What the world sends to an exit. */
+  /** Packets from the world to an exit. */
   readonly #world: { readonly to: number; readonly packet: Uint8Array }[] = [];
-  /** Cells that have travelled, to come again. */
+  /** Earlier cells, to be repeated. */
   readonly #recorded: Datagram[] = [];
   readonly #random: Random;
   readonly #malformed: Malformed;
@@ -122,7 +122,7 @@ class Mesh {
     });
   }
 
-  /** One step: the host sends something, or somebody makes a cell up; then all that moves is looked at. */
+  /** One step: the host sends a packet, or a link invents a cell; then all outcomes are checked. */
   step(): void {
     const random = this.#random;
     this.now += random.below(4);
@@ -152,7 +152,7 @@ class Mesh {
     }
   }
 
-  /** Everything that all routers have counted, together. */
+  /** The counters of all routers, added up. */
   countedByRouters(): Snapshot {
     const sum: Snapshot = {};
     for (const { counters } of this.tallies.slice(1)) {
@@ -163,13 +163,13 @@ class Mesh {
     return sum;
   }
 
-  /** A very long time goes by. */
+  /** Lets a very long time pass. */
   rest(): void {
     for (let time = 0; time < 1000; time++) {
       this.now += 1000;
       this.#proxy.expire(this.now);
       for (const core of this.#routers) core.expire(this.now);
-      // Nobody answers any more.
+      // No router answers any more.
       this.#links.length = 0;
     }
     assert.equal(this.#proxy.deadline, Infinity, "the proxy waits for nothing");
@@ -177,7 +177,7 @@ class Mesh {
       assert.deepEqual(
         [core.deadline, core.circuits],
         [Infinity, 0],
-        "the routers have forgotten everything",
+        "the routers have removed every circuit",
       );
     }
   }
@@ -190,7 +190,7 @@ class Mesh {
     this.#input(to, () => this.#routers[to - 1]!.fromLink(neighbour, this.#buffer, this.now), bytes, false);
   }
 
-  /** Puts one input in, and sees to it that one thing has become of it. */
+  /** Feeds one input, and checks that it has one outcome. */
   #input(member: number, take: () => void, bytes: Uint8Array, isHosts: boolean): void {
     this.inputs++;
     const [tally, outputs] = [this.tallies[member]!, this.#outputs[member]!];
@@ -225,16 +225,16 @@ class Mesh {
 
   #isOneOfRouter(change: Change, bytes: Uint8Array): boolean {
     const { dropped, gaveUp, cells, toWorld, ended } = change;
-    // With some of what is dropped, an error is told.
+    // Some drops cause an ICMP error.
     if (dropped > 0) return dropped === 1 && gaveUp === 0 && toWorld === 0;
     if (cells > 0 || toWorld > 0) return gaveUp === 0 && Math.min(cells, 1) + toWorld === 1;
     if (ended > 0) return ended === 1 && gaveUp === 0;
-    // What is sealed this test cannot read, but nobody but the proxy can have made it.
+    // The test cannot read sealed cells, but only the proxy can have made them.
     return gaveUp <= 1 &&
       (this.#isSealed ? bytes[0] === 0x61 : isProperFragment(bytes, RELAY, circuitOf(bytes)));
   }
 
-  /** Somebody on the link does something to a cell, or nothing. */
+  /** Changes a cell on its link, or does not. */
   #carry(from: number, to: number, buffer: PacketBuffer): boolean {
     const random = this.#random;
     this.#outputs[from]!.cells++;
@@ -273,7 +273,7 @@ class Mesh {
     }
   }
 
-  /** A cell that no member has sent, mostly of a circuit that there may be. */
+  /** An invented cell, mostly with the id of an existing circuit. */
   #madeUp(from: number, to: number): Uint8Array {
     const random = this.#random;
     const party = random.pick([from, to]);
@@ -289,7 +289,9 @@ class Mesh {
     return cell(random.pick(TYPES), circuit, body);
   }
 
-  /** The world behind a router: it takes most messages, and answers, but not always properly. */
+  /**
+   * The world beyond a router. It accepts most messages, and answers, though not always correctly.
+   */
   #socketOf(router: number): IcmpSocket {
     const random = this.#random;
     return {
@@ -317,7 +319,7 @@ class Mesh {
   }
 }
 
-/** What one input has changed. */
+/** The effects of one input. */
 interface Change {
   readonly dropped: number;
   readonly gaveUp: number;
@@ -326,20 +328,21 @@ interface Change {
   readonly toWorld: number;
   readonly built: number;
   readonly ended: number;
-  /** Packets for which there was no room to wait. */
+  /** Number of packets that had no room to wait. */
   readonly unheard: number;
 }
 
 function isOneOfProxy({ dropped, cells, toTun, built, unheard }: Change, isHosts: boolean): boolean {
-  // A refusal is told, and where there is no more room to wait, the circuit has been begun all the same. Any other packet
-  // goes out in one cell or several, or waits.
+  // A refusal causes an error. If there is no room to wait, the proxy still starts a circuit. Any
+  // other packet leaves in one or several cells, or waits.
   if (isHosts) return dropped === 1 ? cells <= unheard && toTun <= 1 : dropped === 0 && toTun === 0;
   if (dropped > 0) return dropped === 1 && cells + toTun + built === 0;
-  // An answer leads to the next question, or opens the circuit for what has waited; a packet goes to the host.
+  // An answer causes the next extend cell, or opens the circuit for waiting packets. A packet goes
+  // to the host.
   return toTun === 1 ? cells + built === 0 : toTun === 0 && (built === 1 || cells === 1);
 }
 
-/** Who is at the other ends of a router's links, in the order of its neighbours. */
+/** The neighbours of a router, in order. */
 function neighboursOf(router: number): number[] {
   return [PROXY, ...NUMBERS].filter((party) => party !== router);
 }

@@ -28,7 +28,7 @@ import { addressFromBits, formatIp } from "../../src/ip/address.ts";
 const HOST = "10.5.51.2";
 const PEER = "10.5.51.7";
 
-/** A port that belongs to none of the parties. */
+/** A port of no party. */
 const STRANGER = 9999;
 
 Deno.test("echo network: answers for every address of the block but its own, the first and the last", () => {
@@ -201,7 +201,7 @@ Deno.test("echo network: drops incomplete datagrams after 30 s, and then still a
   assertDropped(network, {});
   network.run(1);
   assertDropped(network, { "reassembly-timeout": 1 });
-  // The rest alone is nothing; the whole of it is.
+  // The last fragment alone is useless, but the whole datagram is answered.
   assert.deepEqual(exchange(network, second), []);
   assert.equal(exchange(network, first).length, 2);
 });
@@ -223,5 +223,5 @@ Deno.test("echo network: counts datagrams of strangers, and does not answer", ()
   network.run();
   assert.deepEqual(network.tun.take(), []);
   assertDropped(network, { "unknown-peer": peers.length * cells.length });
-  assert.equal(exchange(network, ipv4({}, echo())).length, 1, "and the tunnel goes on");
+  assert.equal(exchange(network, ipv4({}, echo())).length, 1, "the tunnel still works");
 });

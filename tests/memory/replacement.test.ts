@@ -1,6 +1,6 @@
 /**
- * The life of circuits: replaced before they end, without a packet lost; ended where nobody uses them; built anew where
- * routers die; and nothing left of them.
+ * The life of circuits. They are replaced before they end, without loss. They end if unused, and
+ * are built anew if routers die. Nothing is left of them.
  *
  * @module
  */
@@ -32,14 +32,14 @@ const STAGES: readonly { stage: number; sealing: { crypto?: CryptoProvider } }[]
 
 const sum = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0);
 
-/** Whoever sends from or to these routers is not heard. */
+/** Drops every datagram from or to these routers. */
 function silence(onion: Onion, ...routers: readonly number[]): void {
   const ports = routers.map(portOf);
   onion.network.medium.tamper = (from, to, bytes) =>
     ports.includes(from) || ports.includes(to) ? [] : [bytes];
 }
 
-/** Pings every so often for some time, and asserts that every ping is answered, once, when it was sent. */
+/** Pings at intervals for some time, and asserts that each ping is answered at once, and once. */
 function pingFor(onion: Onion, ms: number, every: number): void {
   for (let sequence = 0; sequence * every < ms; sequence++) {
     onion.pass(every);
@@ -59,13 +59,13 @@ for (const { stage, sealing } of STAGES) {
     assert.ok(built >= 100 && built <= 120, `${built} circuits`);
     assert.equal(onion.count("builds-failed"), 0);
     assert.deepEqual(onion.dropped(), []);
-    assert.ok(sum(onion.network.circuits) <= 6, "the one in use, and perhaps the one before it");
+    assert.ok(sum(onion.network.circuits) <= 6, "the current circuit, and perhaps the previous one");
   });
 
   test("answers every ping once while cells that build and destroy circuits get lost", () => {
     const onion = make({ limits: { lifetime: 4000, draining: 300 } });
     const random = new Random(stage);
-    // Whatever carries no packet.
+    // All cells without packets.
     onion.network.medium.tamper = (_from, _to, bytes) =>
       ![0x51, 0x54, 0x61, 0x64].includes(bytes[0]!) && random.oneIn(20) ? [] : [bytes];
     const heard: Heard[] = [];
@@ -74,8 +74,8 @@ for (const { stage, sealing } of STAGES) {
     }
     heard.push(...onion.pass(18_000));
     const sequences = heard.map(({ type, payload }) => type === 0 ? payload[6]! << 8 | payload[7]! : -1);
-    assert.deepEqual(sequences, Array.from({ length: 2000 }, (_, sequence) => sequence), "in order, too");
-    assert.ok(onion.count("builds-failed") > 10, "it was not easy");
+    assert.deepEqual(sequences, Array.from({ length: 2000 }, (_, sequence) => sequence), "in order");
+    assert.ok(onion.count("builds-failed") > 10, "despite failed builds");
     onion.pass(70_000);
     assert.deepEqual(onion.network.circuits, [0, 0, 0, 0, 0]);
   });
@@ -89,11 +89,11 @@ for (const { stage, sealing } of STAGES) {
     assert.equal(onion.count("circuits-built"), 1);
     onion.pass(1);
     assert.equal(onion.count("circuits-built"), 2, "at 9 s");
-    assert.equal(sum(onion.network.circuits), 6, "both are there");
+    assert.equal(sum(onion.network.circuits), 6, "both circuits exist");
     onion.pass(999);
     assert.equal(sum(onion.network.circuits), 6);
     onion.pass(1);
-    assert.equal(sum(onion.network.circuits), 3, "at 10 s the old one has ended everywhere");
+    assert.equal(sum(onion.network.circuits), 3, "at 10 s the old one is gone everywhere");
     onion.assertWorks({ sequence: 3 });
     assert.deepEqual(onion.dropped(), []);
   });
@@ -122,9 +122,9 @@ for (const { stage, sealing } of STAGES) {
     assert.equal(sum(onion.network.circuits), 3);
     onion.pass(1);
     assert.deepEqual([sum(onion.network.circuits), onion.count("circuits-built")], [0, 1], "at 9 s");
-    assert.equal(onion.network.deadline > onion.network.now + 30_000, true, "and nothing is planned");
+    assert.equal(onion.network.deadline > onion.network.now + 30_000, true, "nothing is scheduled");
     onion.assertWorks({ sequence: 2 });
-    assert.equal(onion.count("circuits-built"), 2, "who comes back gets another");
+    assert.equal(onion.count("circuits-built"), 2, "a returning client gets another");
   });
 
   test("uses the old circuit to its end if a replacement cannot be built", () => {
@@ -139,9 +139,9 @@ for (const { stage, sealing } of STAGES) {
     onion.pass(99);
     onion.assertWorks({ sequence: 4 });
     onion.pass(1);
-    assert.equal(sum(onion.network.circuits), 0, "at 10 s it is closed: its time is a promise");
+    assert.equal(sum(onion.network.circuits), 0, "closed at 10 s, the end of its lifetime");
     const ping = pingOf({ sequence: 5 });
-    assert.deepEqual(onion.exchange(packetsOf(ping)), [], "what comes now waits");
+    assert.deepEqual(onion.exchange(packetsOf(ping)), [], "packets wait now");
     onion.unwatch();
     const heard = onion.pass(3000);
     assert.equal(heard.length, 1);
@@ -158,7 +158,7 @@ for (const { stage, sealing } of STAGES) {
       assert.equal(heard.length, 1, `without router ${dead}`);
       assertAnswers(heard[0]!, ping);
       assert.ok(!onion.path.includes(dead));
-      assert.equal(onion.count("builds-failed"), dead <= 3 ? 1 : 0, "one failure tells enough");
+      assert.equal(onion.count("builds-failed"), dead <= 3 ? 1 : 0, "at most one failure");
     }
   });
 
@@ -179,16 +179,16 @@ for (const { stage, sealing } of STAGES) {
     const pings = [1, 2, 3].map((sequence) => pingOf({ sequence }));
     const heard: Heard[] = onion.exchange(packetsOf(pings[0]!));
     heard.push(...onion.pass(7000), ...onion.exchange(packetsOf(pings[1]!)), ...onion.pass(5900));
-    assert.equal(heard.length, 0, "nothing is given up while there is time for another try");
+    assert.equal(heard.length, 0, "no report while there is time for another attempt");
     heard.push(...onion.pass(3000));
     assert.deepEqual(heard.map(tell), Array(2).fill(`${HOP}: net unreachable`));
     assert.equal(onion.count("no-circuit"), 2);
-    assert.equal(onion.network.deadline, Infinity, "nobody asks any more: nothing is tried");
+    assert.equal(onion.network.deadline, Infinity, "no attempts without packets");
     assert.deepEqual(onion.exchange(packetsOf(pings[2]!)), []);
     onion.pass(1000);
     onion.unwatch();
     const late = onion.pass(3000);
-    assert.equal(late.length, 1, "the third waited for the routers to come back");
+    assert.equal(late.length, 1, "the third ping waited for the routers");
     assertAnswers(late[0]!, pings[2]!);
     onion.assertWorks({ sequence: 4 });
   });
@@ -212,7 +212,7 @@ for (const { stage, sealing } of STAGES) {
     onion.assertWorks();
     silence(onion, 2);
     onion.pass(8000);
-    assert.deepEqual(onion.ping({ sequence: 2 }), [], "until then its packets are lost");
+    assert.deepEqual(onion.ping({ sequence: 2 }), [], "packets are lost until then");
     onion.pass(4000);
     onion.assertWorks({ sequence: 3 });
     assert.ok(!onion.path.includes(2));
@@ -223,7 +223,7 @@ for (const { stage, sealing } of STAGES) {
     onion.assertWorks();
     onion.network.medium.tamper = (_from, _to, bytes) => bytes[0] === CellType.destroy ? [] : [bytes];
     onion.pass(69_000);
-    assert.equal(sum(onion.network.circuits), 3, "its proxy has long forgotten it");
+    assert.equal(sum(onion.network.circuits), 3, "unknown to its proxy");
     onion.pass(70_000 / 4 + 1000);
     assert.deepEqual(onion.network.circuits, [0, 0, 0, 0, 0]);
     assert.equal(onion.network.deadline, Infinity);
@@ -255,11 +255,11 @@ testEach(
     onion.assertWorks();
     assert.equal(witness.alive, 12);
     pingFor(onion, 20_000, 190);
-    assert.ok(witness.alive <= 36, "one in use, one that drains, one that is built");
+    assert.ok(witness.alive <= 36, "one open, one draining, one being built");
     onion.pass(2000);
     assert.equal(witness.alive, 0, "three layers of two keys at both ends of each");
     assert.equal(witness.unwiped, own);
-    // Builds that get to the second hop and no further.
+    // Builds that stop at the second hop.
     const begun: number[] = [];
     onion.network.medium.tamper = (from, _to, bytes) =>
       bytes[0] === 0x65 && from > PROXY && begun.push(0) > 1 ? [] : [bytes];

@@ -1,6 +1,6 @@
 /**
- * Stage 3 in memory, whatever happens: any path, any bytes, and links that fail.
- * The network is drawn in tests/support/stage3.ts.
+ * Stage 3 in memory: any path, any bytes, and faulty links. For the network, see
+ * tests/support/stage3.ts.
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -49,7 +49,7 @@ Deno.test("raw ICMP network: any ping over any path returns what the path says, 
     { numRuns: 300 },
   );
 
-  /** The path, walked plainly. */
+  /** The expected outcome, computed hop by hop. */
   function path(
     { destination, ttl, dontFragment, size, id, sequence }: Ping,
     first: number,
@@ -100,7 +100,7 @@ Deno.test("raw ICMP network: any bytes from the world answer a request or are co
         return bytes;
       },
     );
-  /** Bent, but with every checksum right: so that it gets past them. */
+  /** Changed, but with correct checksums, so that it passes their checks. */
   const mended = fc.tuple(bent, fc.constantFrom(EXIT, VM)).map(([bytes, destination]) => {
     const message = concat(bytes.subarray(20), new Uint8Array(Math.max(0, 28 - bytes.length)));
     const { buffer } = echo({
@@ -127,11 +127,11 @@ Deno.test("raw ICMP network: any bytes from the world answer a request or are co
       };
       const heard = stage.fromWorld(packet);
       const dropped = droppedBy(stage.network.counters.router.snapshot()) - before.dropped;
-      assert.deepEqual([heard.length, dropped].toSorted(), [0, 1], "one of the two");
+      assert.deepEqual([heard.length, dropped].toSorted(), [0, 1], "delivered or dropped");
       assert.equal(stage.count("link-out", 1) - before.out, heard.length);
       came += heard.length;
       for (const each of heard) {
-        assert.equal(dotted(each.destination), VM, "for the one who asked");
+        assert.equal(dotted(each.destination), VM, "for the client that asked");
         if (each.type !== 0) continue;
         assert.equal(dotted(each.source), DEAD);
         assert.ok(
@@ -144,7 +144,7 @@ Deno.test("raw ICMP network: any bytes from the world answer a request or are co
   );
   assert.ok(came > 100, `only ${came} were real enough to come through`);
   assert.equal(stage.count("exit-in", 1), 5000);
-  assert.equal(stage.ping().length, 1, "and it still works");
+  assert.equal(stage.ping().length, 1, "it still works");
 });
 
 Deno.test("raw ICMP network: delivers only true packets over faulty links, and most of them", () => {
@@ -176,15 +176,15 @@ Deno.test("raw ICMP network: delivers only true packets over faulty links, and m
       assert.ok(ping !== undefined, `${tell(each)} was never asked for`);
       if (quoted === undefined) assertAnswers(each, ping);
       else assertQuotes(each, ping);
-      assert.ok(quoted !== undefined || ping.destination !== DEAD, "the dead do not answer");
+      assert.ok(quoted !== undefined || ping.destination !== DEAD, "a dead host does not answer");
       answered.add(key);
     }
     assert.ok(answered.size > 200, `${answered.size} of 400 answered`);
-    assert.ok(Object.keys(dropped(stage.network)).length > 0, "damage was seen");
+    assert.ok(Object.keys(dropped(stage.network)).length > 0, "damage was detected");
   }
 });
 
-/** A quote as long as its header says the packet was. */
+/** A quote with the length that its header states. */
 function padded(quote: Uint8Array): Uint8Array {
   const whole = new Uint8Array(quote[2]! << 8 | quote[3]!);
   whole.set(quote.subarray(0, whole.length));
@@ -205,7 +205,9 @@ Deno.test("raw ICMP network: delivers a long datagram whole or not at all", () =
   }
   assert.ok(answered > 50, `${answered} of 100`);
 
-  /** Does as the VM's kernel would: duplicates are no harm, and what lacks a piece or is damaged is not shown. */
+  /**
+   * Acts as the VM's kernel: ignores duplicates, and shows only complete and undamaged datagrams.
+   */
   function wholeOf(packets: Uint8Array[]): Heard[] {
     const pieces = [...new Map(packets.map((packet) => [packet.toHex(), packet])).values()];
     try {

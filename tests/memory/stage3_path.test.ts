@@ -1,13 +1,14 @@
 /**
- * Stage 3 in memory: what the path does to a packet, and what is heard of it: hops, and lengths.
- * The network is drawn in tests/support/stage3.ts.
+ * Stage 3 in memory: the effects of hops and MTUs on a packet. For the network, see
+ * tests/support/stage3.ts.
  */
 import assert from "node:assert/strict";
 import { address, concat, echo, hex, ipv4 } from "../support/packets.ts";
 import { assertQuotes, packetsOf, pingOf } from "../support/ping.ts";
 import { CSAIL, DEAD, EXIT, HOP, NOBODY, Stage3, WORLD } from "../support/stage3.ts";
 
-// ── Hops ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Hops
+// ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("raw ICMP network: looks like one hop to traceroute", () => {
   const stage = new Stage3();
@@ -23,7 +24,7 @@ Deno.test("raw ICMP network: looks like one hop to traceroute", () => {
     `reply from ${CSAIL}: id 7, seq 5, ttl 60`,
     `reply from ${CSAIL}: id 7, seq 6, ttl 60`,
   ]);
-  assert.equal(stage.count("ttl-expired", 1), 1, "the onion's own");
+  assert.equal(stage.count("ttl-expired", 1), 1, "from the onion itself");
 });
 
 Deno.test("raw ICMP network: keeps ping -t 1 inside the onion", () => {
@@ -74,7 +75,8 @@ Deno.test("raw ICMP network: drops a reply whose TTL ends at the onion", () => {
   assert.equal(heard!.ttl, 1);
 });
 
-// ── Length ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Length
+// ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("raw ICMP network: reports the MTU of the exit's link, and returns that of a later one", () => {
   const dontFragment = true;
@@ -82,7 +84,7 @@ Deno.test("raw ICMP network: reports the MTU of the exit's link, and returns tha
   const stage = new Stage3({ world: { mtu: 1400, routers } });
   assert.deepEqual(stage.ping({ size: 1472, dontFragment }), [`${HOP}: fragmentation needed, mtu 1400`]);
   assert.deepEqual(stage.ping({ size: 1373, dontFragment }), [`${HOP}: fragmentation needed, mtu 1400`]);
-  assert.deepEqual(stage.world.take(), [], "it has not left");
+  assert.deepEqual(stage.world.take(), [], "nothing has left");
   assert.equal(stage.count("too-long", 1), 2);
   assert.deepEqual(stage.ping({ size: 1372, dontFragment }), ["100.64.1.1: fragmentation needed, mtu 1280"]);
   assert.deepEqual(stage.ping({ size: 1252, dontFragment }), [`reply from ${CSAIL}: id 7, seq 1, ttl 60`]);
@@ -102,7 +104,7 @@ Deno.test("raw ICMP network: reassembles ping -s 20000 at the router, and return
       `MTU ${mtu}`,
     );
     assert.deepEqual(stage.world.take().map((packet) => packet.length), [20_028]);
-    assert.equal(stage.lines.routers[0]!.length, 2, "one packet there, one back");
+    assert.equal(stage.lines.routers[0]!.length, 2, "one packet each way");
   }
 });
 

@@ -1,6 +1,6 @@
 /**
- * Stage 3 in memory: a ping goes out into the world and comes back, to hosts of the world and to the router itself.
- * The network is drawn in tests/support/stage3.ts.
+ * Stage 3 in memory: pings to hosts of the world and to the router itself. For the network, see
+ * tests/support/stage3.ts.
  */
 import assert from "node:assert/strict";
 import { dropped } from "../support/network.ts";
@@ -9,21 +9,22 @@ import { address, concat, echo, hex, ipv4, pattern, readIpv4 } from "../support/
 import { assertAnswers, dotted, hear, messageOf, packetsOf, pingOf } from "../support/ping.ts";
 import { CSAIL, EXIT, HOP, Stage3, VM } from "../support/stage3.ts";
 
-// ── Out and back ────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Out and back
+// ────────────────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("raw ICMP network: returns the world's reply, with its TTL minus one hop", () => {
   const stage = new Stage3();
-  // 64 from the host, less three routers, less the onion.
+  // 64 from the host, minus three routers, minus the onion.
   assert.deepEqual(stage.ping(), [`reply from ${CSAIL}: id 7, seq 1, ttl 60`]);
   const sent = readIpv4(stage.world.take()[0]!);
   assert.equal(dotted(sent.source), EXIT);
   assert.equal(dotted(sent.destination), CSAIL);
-  assert.equal(sent.ttl, 63, "and one less on the way out");
-  assert.notDeepEqual(sent.payload, messageOf(pingOf()), "by another identifier");
+  assert.equal(sent.ttl, 63, "one less on the way out");
+  assert.notDeepEqual(sent.payload, messageOf(pingOf()), "with another identifier");
   assert.deepEqual(
     sent.payload.subarray(6),
     messageOf(pingOf()).subarray(6),
-    "sequence number and data as they were",
+    "sequence number and data are unchanged",
   );
   assert.deepEqual(dropped(stage.network), {});
 });
@@ -74,7 +75,8 @@ Deno.test("raw ICMP network: removes header options at the exit, and still retur
   assert.equal(stage.world.take()[0]![0], 0x45);
 });
 
-// ── The router itself ───────────────────────────────────────────────────────────────────────────────────────────
+// ── The router itself
+// ───────────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("raw ICMP network: answers a ping to the router's own addresses once", () => {
   const stage = new Stage3();

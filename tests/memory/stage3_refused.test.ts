@@ -1,6 +1,6 @@
 /**
- * Stage 3 in memory: what is not carried out, and what is not let in.
- * The network is drawn in tests/support/stage3.ts.
+ * Stage 3 in memory: packets that are not carried out, and packets that are not let in. For the
+ * network, see tests/support/stage3.ts.
  */
 import assert from "node:assert/strict";
 import type { DropReason } from "../../src/trace/counters.ts";
@@ -9,7 +9,8 @@ import { cell, concat, echo, hex, ipv4, pattern } from "../support/packets.ts";
 import { dotted, tell } from "../support/ping.ts";
 import { CSAIL, DEAD, EXIT, HOP, Stage3, VM } from "../support/stage3.ts";
 
-// ── What is not carried ─────────────────────────────────────────────────────────────────────────────────────────
+// ── What is not carried
+// ─────────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("raw ICMP network: refuses and counts what no exit carries", () => {
   const cases: [name: string, packet: Uint8Array, reason: DropReason][] = [
@@ -116,7 +117,8 @@ Deno.test("raw ICMP network: counts what the kernel refuses, and sends the next 
   assert.equal(stage.ping().length, 1);
 });
 
-// ── What the world sends unasked ────────────────────────────────────────────────────────────────────────────────
+// ── What the world sends unasked
+// ────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("raw ICMP network: accepts only answers to its own requests from the world", () => {
   const stage = new Stage3();
@@ -176,9 +178,9 @@ Deno.test("raw ICMP network: accepts only answers to its own requests from the w
     assert.deepEqual(stage.fromWorld(packet), [], name);
     assert.equal(stage.count(reason, 1), before + 1, name);
   }
-  assert.equal(stage.count("tun-out"), 0, "nothing has come near the VM");
+  assert.equal(stage.count("tun-out"), 0, "nothing has reached the VM");
 
-  // And now the real ones.
+  // Now the genuine replies.
   assert.deepEqual(stage.fromWorld(from(DEAD, reply)).map(tell), [`reply from ${DEAD}: id 7, seq 1, ttl 63`]);
   assert.deepEqual(stage.fromWorld(error(request)).map(tell), ["100.64.1.1: time exceeded"]);
   assert.deepEqual(stage.fromWorld(error(request.subarray(0, 28))).map(tell), ["100.64.1.1: time exceeded"]);

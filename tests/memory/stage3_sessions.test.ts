@@ -1,6 +1,6 @@
 /**
- * Stage 3 in memory: sessions, by which an exit knows whose answer is whose.
- * The network is drawn in tests/support/stage3.ts.
+ * Stage 3 in memory: sessions, which tell an exit where a reply belongs. For the network, see
+ * tests/support/stage3.ts.
  */
 import assert from "node:assert/strict";
 import { dropped } from "../support/network.ts";
@@ -47,7 +47,7 @@ Deno.test("echo sessions: make no reply up for a dead host", () => {
     assert.equal(stage.ping({ destination: MIT, sequence }).length, 1);
     assert.deepEqual(stage.listen(1000), []);
   }
-  assert.equal(stage.world.take().length, 20, "it was asked every time");
+  assert.equal(stage.world.take().length, 20, "each request was sent");
 });
 
 Deno.test("echo sessions: accept a reply until the exact end of a session", () => {
@@ -75,7 +75,7 @@ Deno.test("echo sessions: refuse and count new ones while the table is full", ()
   assert.equal(
     stage.count("exit-out", 1),
     sessions + 1,
-    "when nothing more is to be expected, the oldest gives way",
+    "the oldest session gives way after its grace period",
   );
 });
 
@@ -90,10 +90,11 @@ Deno.test("echo sessions: choose the same identifiers from the same seed", () =>
 });
 
 /*
- * One card: the exit's address is the VM's own, so its pings hear everything that the world sends to the exit.
+ * One card: the exit's address is the VM's own, so its pings see every packet from the world to the
+ * exit.
  *
  *   ping A, id 100 ──► TUN … exit, id X ──► world ──► id X ──┬──► exit … TUN ──► id 100 ──► ping A
- *   ping B, id 200 ──► TUN … exit, id Y ──► world            └──► A and B, who must not know X for theirs
+ *   ping B, id 200 ──► TUN … exit, id Y ──► world            └──► A and B, which must not accept X
  */
 Deno.test("echo sessions: never match a reply to another ping of the host", () => {
   const stage = new Stage3({ world: { address: address(VM) }, network: { random: () => 200 / 65_536 } });

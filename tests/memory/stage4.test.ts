@@ -1,5 +1,6 @@
 /**
- * Stage 4 as a whole, in memory: several routers, each with a world of its own, and the destination says which one.
+ * Stage 4 as a whole, in memory: several routers, each with its own world, chosen by the
+ * destination.
  *
  * @module
  */
@@ -8,7 +9,7 @@ import { addressNumber, cell, ipv4, readIpv4 } from "../support/packets.ts";
 import { exitOf, HOP, Onion, PROXY, VM } from "../support/circuits.ts";
 import { dotted, packetsOf, pingOf } from "../support/ping.ts";
 
-/** The course's sample: as numbers, the addresses leave 2, 3 and 0 when divided by 4. */
+/** The sample of the course: as numbers modulo 4, the addresses are 2, 3 and 0. */
 const SAMPLE = [["128.30.2.102", 3], ["128.30.2.103", 4], ["128.30.2.104", 1]] as const;
 
 Deno.test("stage 4: the classic sample uses routers 3, 4 and 1, and not 2", () => {
@@ -61,9 +62,9 @@ Deno.test("stage 4: sends a router's own address to that router, which answers",
       assert.deepEqual(onion.ping({ destination: exitOf(number), sequence: number }), [
         `reply from ${exitOf(number)}: id 7, seq ${number}, ttl 64`,
       ]);
-      assert.equal(onion.count("link-in", number), 1, "it was asked, and nobody else");
+      assert.equal(onion.count("link-in", number), 1, "only this router was asked");
     }
-    assert.deepEqual(onion.left().flat(), [], "nothing left");
+    assert.deepEqual(onion.left().flat(), [], "nothing has left");
     assert.deepEqual(onion.dropped(), []);
   }
 });
@@ -90,13 +91,13 @@ Deno.test("stage 4: accepts a circuit's cells from its own router only", () => {
   const [out, back] = onion.crossed();
   assert.deepEqual(out!.bytes, cell(0x51, 3, ping), "circuit 3 leads to router 3");
   const drops = onion.dropsIn(() => {
-    assert.deepEqual(onion.arrive(PROXY, PROXY + 1, out!.bytes), [], "router 1 does not know circuit 3");
-    assert.deepEqual(onion.arrive(PROXY + 1, PROXY, back!.bytes), [], "nor may router 1 answer by it");
-    assert.deepEqual(onion.arrive(PROXY + 2, PROXY + 3, out!.bytes), [], "nor router 2 ask by it");
+    assert.deepEqual(onion.arrive(PROXY, PROXY + 1, out!.bytes), [], "unknown to router 1");
+    assert.deepEqual(onion.arrive(PROXY + 1, PROXY, back!.bytes), [], "no reply from router 1");
+    assert.deepEqual(onion.arrive(PROXY + 2, PROXY + 3, out!.bytes), [], "no request from router 2");
     assert.deepEqual(
       onion.arrive(PROXY, PROXY + 3, cell(0x52, 9, new Uint8Array())),
       [],
-      "nobody begins one",
+      "no circuit is created",
     );
   });
   assert.deepEqual(drops, [[0, "unknown-circuit", 1], [1, "unknown-circuit", 1], [3, "unknown-circuit", 2]]);

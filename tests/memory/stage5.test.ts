@@ -1,6 +1,6 @@
 /**
- * Stage 5 as a whole, in memory: circuits of several routers in the clear. What travels can be read on every link, and
- * each router puts its own address in the place of the one before.
+ * Stage 5 as a whole, in memory: plain circuits of several routers. Packets are readable on every
+ * link, and each router replaces the source by its own address.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import { dotted, packetsOf, pingOf } from "../support/ping.ts";
 const CSAIL = "128.30.2.155";
 const NOTHING = new Uint8Array();
 
-/** Three hops by routers 1, 2 and 3. */
+/** A network with circuits of routers 1, 2 and 3. */
 const make = () => new Onion({ hops: 3, network: { random: LOWEST } });
 
-/** The body of a plain extend cell: the next router's data link, which in memory is on loopback. */
+/** The body of a plain extend cell: the next router's data link, on loopback. */
 const extendTo = (router: number) =>
   concat(hex("7f000001"), Uint8Array.of(portOf(router) >> 8, portOf(router)));
 
@@ -133,7 +133,7 @@ Deno.test("stage 5: refuses an answer of another router", () => {
   });
   assert.deepEqual(drops, [[0, "unexpected-cell", 4], [0, "unknown-circuit", 1]]);
   onion.arrive(portOf(1), PROXY, caught[0]!);
-  assert.equal(onion.count("circuits-built"), 1, "and the build has waited on");
+  assert.equal(onion.count("circuits-built"), 1, "the build still waits");
   onion.assertWorks();
 });
 
@@ -155,7 +155,7 @@ Deno.test("stage 5: drops an extend cell to an unknown router, itself, the proxy
   assert.deepEqual(drops, [[1, "bad-extend", bodies.length]]);
   onion.assertWorks({ sequence: 2 });
 
-  // Router 2 is asked by way of router 1, and could go back to it, or on to the proxy.
+  // Router 2 is asked through router 1, and could extend back to it, or to the proxy.
   const longer = new Onion({ hops: 2, network: { random: LOWEST } });
   longer.assertWorks();
   const others = [bodies[3]!, extendTo(1), extendTo(2)];
@@ -183,7 +183,7 @@ Deno.test("stage 5: drops a reply to another router's address", () => {
   const other = onion.intercept(portOf(2), portOf(1), () => {
     onion.arrive(portOf(3), portOf(2), reply!);
   })[0]!;
-  // The packet of router 1, on the circuit between 2 and 3.
+  // A packet from router 1, on the circuit between 2 and 3.
   const forged = concat(reply!.subarray(0, 8), other.subarray(8));
   assert.deepEqual(
     onion.dropsIn(() => assert.deepEqual(onion.arrive(portOf(3), portOf(2), forged), [])),

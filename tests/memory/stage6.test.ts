@@ -1,6 +1,6 @@
 /**
- * Stage 6 as a whole, in memory: circuits of several routers, sealed layer by layer. The test reads every datagram on every
- * link, and finds nothing in it.
+ * Stage 6 as a whole, in memory: sealed circuits of several routers. The test searches every
+ * datagram on every link, and must find nothing.
  *
  * @module
  */
@@ -24,12 +24,12 @@ import { Witness } from "../support/witness.ts";
 
 const CSAIL = "128.30.2.155";
 
-/** Three hops by routers 1, 2 and 3. */
+/** A network with circuits of routers 1, 2 and 3. */
 function make(crypto: CryptoProvider, options: OnionOptions = {}): Onion {
   return new Onion({ hops: 3, crypto, network: { random: LOWEST }, ...options });
 }
 
-/** Asserts that none of these bytes is in a datagram. */
+/** Asserts that no datagram contains these bytes. */
 function assertHidden(needles: Readonly<Record<string, Uint8Array>>, crossings: readonly Crossing[]): void {
   for (const [what, needle] of Object.entries(needles)) {
     for (const { from, to, bytes } of crossings) {
@@ -98,7 +98,7 @@ testEach("stage 6: shows nothing of a ping on any link, both ways", (crypto) => 
         ]),
       ),
     }, crossings);
-    // So few bytes come by chance where there are many.
+    // Such short patterns occur by chance in long data.
     if (size > 56) continue;
     assertHidden({
       "the client": octets(VM),
@@ -150,7 +150,7 @@ testEach(
     const packet = packetsOf(ping)[0]!;
     witness.opened = [];
     const towards = onion.intercept(portOf(3), portOf(2), () => onion.exchange([packet]));
-    // Towards the exit each router has opened one layer.
+    // Outward, each router has removed one layer.
     const texts = witness.opened.map(({ text }) => text);
     assert.deepEqual(texts.map((text) => text.length), [
       packet.length + 48,
@@ -161,10 +161,10 @@ testEach(
       assert.ok(!occurs(octets(CSAIL), text) && !occurs(messageOf(ping).subarray(8, 16), text));
     }
     const { source, destination, payload, id } = readIpv4(texts[2]!);
-    assert.deepEqual([dotted(source), dotted(destination)], ["0.0.0.0", CSAIL], "the client is nobody");
-    assert.deepEqual(payload, messageOf(ping), "all else is as it was sent");
+    assert.deepEqual([dotted(source), dotted(destination)], ["0.0.0.0", CSAIL], "no client");
+    assert.deepEqual(payload, messageOf(ping), "otherwise unchanged");
     assert.equal(id, readIpv4(packet).id);
-    // On the way back nobody opens anything but the proxy.
+    // Homeward, only the proxy removes layers.
     witness.opened = [];
     onion.arrive(portOf(3), portOf(2), towards[0]!);
     const back = witness.opened.map(({ text }) => text);
@@ -173,7 +173,7 @@ testEach(
       packet.length + 24,
       packet.length,
     ]);
-    assert.equal(dotted(readIpv4(back[2]!).destination), "0.0.0.0", "nor does the exit know whom it answers");
+    assert.equal(dotted(readIpv4(back[2]!).destination), "0.0.0.0", "the exit does not know the client");
   },
 );
 
@@ -197,14 +197,14 @@ testEach(
     for (let time = 0; time < 20; time++) onion.exchange([packet]);
     const bodies = onion.crossed().map(({ bytes }) => bytes.subarray(8));
     assert.equal(bodies.length, 20 * 6);
-    // Counters in front and tags behind are different anyway: look at every block of 16 bytes in between.
+    // Counters and tags differ anyway, so compare all blocks of 16 bytes in between.
     const blocks = bodies.flatMap((body) =>
       Array.from(
         { length: Math.floor((body.length - 8) / 16) },
         (_, index) => body.subarray(8 + index * 16, 24 + index * 16).toHex(),
       )
     );
-    assert.equal(new Set(blocks).size, blocks.length, "no block comes twice");
+    assert.equal(new Set(blocks).size, blocks.length, "no repeated block");
   },
 );
 
@@ -238,7 +238,8 @@ testEach(
       const counter = Number(new DataView(bytes.buffer, bytes.byteOffset + 8).getBigUint64(0, true));
       counters.set(link, [...counters.get(link) ?? [], counter]);
     }
-    // Before the first ping: from the proxy two extend cells, of which router 1 passes one on; and their answers.
+    // Before the first ping, the proxy sends two extend cells, and router 1 forwards one; then the
+    // answers.
     assert.deepEqual(Object.fromEntries([...counters].map(([link, all]) => [link, all.length])), {
       [`${PROXY} ${portOf(1)}`]: 32,
       [`${portOf(1)} ${PROXY}`]: 32,
@@ -266,7 +267,7 @@ testEach(
       );
     }
     assert.equal(seen.length, 18);
-    assert.equal(new Set(seen.map((each) => each.slice(16, 80))).size, 18, "no public key comes twice");
+    assert.equal(new Set(seen.map((each) => each.slice(16, 80))).size, 18, "no repeated public key");
   },
 );
 
@@ -297,7 +298,7 @@ testEach(
         assert.deepEqual(onion.listen(), []);
       }),
       [[3, "not-ours", 1]],
-      "an echo request from the world is nobody's answer",
+      "an echo request from the world is not a reply",
     );
   },
 );
