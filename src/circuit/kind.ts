@@ -116,27 +116,25 @@ export interface RouterContext {
   readonly ip: Ipv4View;
 }
 
-/**
- * What a kind does at a hop in the middle. Both functions return why a packet is dropped, if it is.
- */
-interface MiddleSide {
-  /** @param next the circuit's id on the link to the next hop */
-  outward(
-    packet: PacketBuffer,
-    hop: Hop,
-    next: number,
-    now: number,
-    router: RouterContext,
-  ): DropReason | undefined;
-  /** @param next the circuit's id on the link to the next hop */
-  homeward(
-    packet: PacketBuffer,
-    hop: Hop,
-    next: number,
-    now: number,
-    router: RouterContext,
-  ): DropReason | undefined;
+/** What a kind does at a hop in the middle. */
+export interface MiddleSide {
+  readonly outward: Forward;
+  readonly homeward: Forward;
 }
+
+/**
+ * Prepares a packet for the neighbour that it goes to.
+ *
+ * @param next the circuit's id on the link to the next hop
+ * @returns why the packet is dropped, or undefined
+ */
+export type Forward = (
+  packet: PacketBuffer,
+  hop: Hop,
+  next: number,
+  now: number,
+  router: RouterContext,
+) => DropReason | undefined;
 
 /** What a kind does at the last hop. */
 interface ExitSide {
@@ -171,20 +169,18 @@ const REPLACING_EXIT: ExitSide = {
   },
 };
 
-/** Cells that every router on the path can read. */
-const CLEAR_CELLS: ReadonlySet<number> = new Set([
-  CellType.relayData,
-  CellType.returnData,
-  CellType.extend,
-  CellType.extendDone,
-  CellType.destroy,
-]);
+const { relayData, returnData, extend, extendDone, destroy } = CellType;
+
+/** What kinds without layers have in common: every router on the path can read their cells. */
+const CLEAR = {
+  relay: relayData,
+  back: returnData,
+  cells: new Set<number>([relayData, returnData, extend, extendDone, destroy]),
+  overhead: 0,
+} as const;
 
 const DIRECT: CircuitKind = {
-  relay: CellType.relayData,
-  back: CellType.returnData,
-  cells: CLEAR_CELLS,
-  overhead: 0,
+  ...CLEAR,
   building: undefined,
   proxy: {
     outward() {},
@@ -204,15 +200,12 @@ const DIRECT: CircuitKind = {
 };
 
 const PLAIN: CircuitKind = {
-  relay: CellType.relayData,
-  back: CellType.returnData,
-  cells: CLEAR_CELLS,
-  overhead: 0,
+  ...CLEAR,
   building: {
-    create: CellType.extend,
-    created: CellType.extendDone,
-    extend: CellType.extend,
-    extended: CellType.extendDone,
+    create: extend,
+    created: extendDone,
+    extend,
+    extended: extendDone,
     hasLayers: false,
     middle: {
       outward(packet, hop, next, now, { address, events, ip }) {
@@ -242,22 +235,18 @@ const PLAIN: CircuitKind = {
   exit: REPLACING_EXIT,
 };
 
+const { relaySealed, returnSealed, sealedExtend, sealedExtendDone, handshake } = CellType;
+
 const SEALED: CircuitKind = {
-  relay: CellType.relaySealed,
-  back: CellType.returnSealed,
-  cells: new Set([
-    CellType.relaySealed,
-    CellType.returnSealed,
-    CellType.sealedExtend,
-    CellType.sealedExtendDone,
-    CellType.destroy,
-  ]),
+  relay: relaySealed,
+  back: returnSealed,
+  cells: new Set([relaySealed, returnSealed, sealedExtend, sealedExtendDone, destroy]),
   overhead: LAYER_OVERHEAD,
   building: {
-    create: CellType.handshake,
-    created: CellType.handshake,
-    extend: CellType.sealedExtend,
-    extended: CellType.sealedExtendDone,
+    create: handshake,
+    created: handshake,
+    extend: sealedExtend,
+    extended: sealedExtendDone,
     hasLayers: true,
     middle: {
       outward(packet, hop, next, now, { events }) {

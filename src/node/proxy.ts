@@ -189,13 +189,13 @@ export class ProxyCore {
     counters.count("link-in");
     if (!isCell(cell)) return counters.count("bad-cell");
     const type = cellType(cell);
-    if (!isHomeward(type)) return counters.count("unexpected-cell");
     const id = cellCircuit(cell);
     const circuit = this.#pool.find(neighbour, id);
     if (circuit !== undefined) {
       if (type !== this.#kind.back) return counters.count("unexpected-cell");
       return this.#fromCircuit(circuit, cell, now);
     }
+    if (!isHomeward(type)) return counters.count("unexpected-cell");
     const fault = this.#pool.answer(neighbour, id, cell, now);
     if (fault === undefined) return;
     counters.count(fault);

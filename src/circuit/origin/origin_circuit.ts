@@ -17,25 +17,24 @@ import type { RouterIndex } from "./path.ts";
 
 /** One circuit, from the proxy to its last hop. */
 export class OriginCircuit implements Disposable {
-  /** Its id on the link to the first hop. */
-  readonly id: number;
-  /** The router that is its first hop. */
-  readonly neighbour: RouterIndex;
-  /** The kind of circuit. */
-  readonly kind: CircuitKind;
-  /** The address that replies go to, if the kind rewrites or checks them. */
-  readonly replyTo: IpAddress;
   /** Time of the last packet, in ms. */
   usedAt = 0;
   readonly #layers: Layer[] = [];
 
-  /** A new circuit, without layers. */
-  constructor(id: number, neighbour: RouterIndex, kind: CircuitKind, replyTo: IpAddress) {
-    this.id = id;
-    this.neighbour = neighbour;
-    this.kind = kind;
-    this.replyTo = replyTo;
-  }
+  /**
+   * A new circuit, without layers.
+   *
+   * @param id its id on the link to the first hop
+   * @param neighbour the router that is its first hop
+   * @param kind the kind of circuit
+   * @param replyTo the address that replies go to, if the kind rewrites or checks them
+   */
+  constructor(
+    readonly id: number,
+    readonly neighbour: RouterIndex,
+    readonly kind: CircuitKind,
+    readonly replyTo: IpAddress,
+  ) {}
 
   /** Adds the layer of the next hop. */
   addLayer(layer: Layer): void {

@@ -28,34 +28,27 @@ export interface NextHop {
 
 /** A circuit at one of its routers. */
 export class HopCircuit implements Hop {
-  /** The router's own number of the circuit. No other circuit ever has it. */
-  readonly handle: number;
-  /** The neighbour towards the proxy. */
-  readonly previous: Neighbour;
-  /** The circuit's id on the link to it. */
-  readonly incoming: number;
-  /** The layer of this hop; undefined if circuits have no layers. */
-  readonly layer: Layer | undefined;
   /** The next hop; undefined at the last one. */
   next: NextHop | undefined;
   /** {@inheritDoc Hop.replyTo} */
   replyTo: IpAddress = UNSPECIFIED;
-  /** Time of the last cell from the proxy, in ms. */
-  usedAt = 0;
 
+  /**
+   * A circuit that ends here.
+   *
+   * @param handle the router's own number of the circuit, which no other circuit ever has
+   * @param previous the neighbour towards the proxy
+   * @param incoming the circuit's id on the link to it
+   * @param layer the layer of this hop; undefined if circuits have no layers
+   * @param usedAt time of the last cell from the proxy, in ms
+   */
   constructor(
-    handle: number,
-    previous: Neighbour,
-    incoming: number,
-    layer: Layer | undefined,
-    now: number,
-  ) {
-    this.handle = handle;
-    this.previous = previous;
-    this.incoming = incoming;
-    this.layer = layer;
-    this.usedAt = now;
-  }
+    readonly handle: number,
+    readonly previous: Neighbour,
+    readonly incoming: number,
+    readonly layer: Layer | undefined,
+    public usedAt: number,
+  ) {}
 }
 
 /** Limits of a router's table. */
