@@ -257,13 +257,13 @@ Deno.test("circuit pool: avoids the silent router in the next attempt", () => {
 Deno.test("circuit pool: doubles pauses up to 2 s, and stops 15 s after the first attempt", () => {
   const rig = new Rig();
   rig.packet();
-  const begun: number[] = [];
+  const started: number[] = [];
   while (rig.pool.deadline < Infinity) {
-    if (rig.sent().some((each) => each.startsWith("52"))) begun.push(rig.now);
+    if (rig.sent().some((each) => each.startsWith("52"))) started.push(rig.now);
     rig.until(rig.pool.deadline);
   }
   // 500 ms for each answer, and pauses of 100, 200, 400, 800, 1600, 2000 … ms.
-  assert.deepEqual(begun, [0, 600, 1300, 2200, 3500, 5600, 8100, 10_600, 13_100]);
+  assert.deepEqual(started, [0, 600, 1300, 2200, 3500, 5600, 8100, 10_600, 13_100]);
   assert.equal(rig.now, 13_600);
   assert.deepEqual(rig.failed, [ALICE]);
   assert.deepEqual(rig.counters.snapshot(), { "builds-failed": 9 });
@@ -340,18 +340,18 @@ Deno.test("circuit pool: closes a circuit at the end of its lifetime, replaced o
 });
 
 Deno.test("circuit pool: continues the attempt when the old circuit closes", () => {
-  const cases: [lifetime: number, begun: number][] = [
+  const cases: [lifetime: number, started: number][] = [
     // Replacement starts at 4950, fails at 5450, and starts again at 5550, after the end at 5500.
     [5500, 5550],
     // Replacement starts at 9000 and again at 9600. The answer comes after the end at 10,000.
     [10_000, 9600],
   ];
-  for (const [lifetime, begun] of cases) {
+  for (const [lifetime, started] of cases) {
     const rig = open({ limits: { lifetime } });
     rig.until(0.9 * lifetime - 1).packet();
-    rig.until(begun);
+    rig.until(started);
     const { id } = rig.sentCells().findLast(({ type }) => type === EXTEND)!;
-    rig.until(Math.max(begun, lifetime) + 1);
+    rig.until(Math.max(started, lifetime) + 1);
     assert.equal(rig.find(1), undefined);
     assert.equal(rig.packet(), "wait");
     rig.build(id);
@@ -460,11 +460,11 @@ Deno.test("circuit pool: builds the first client's circuit only once", () => {
 Deno.test("circuit pool: drops a cell that is not the expected answer", () => {
   const wrong: [what: string, type: number, body: string][] = [
     ["a packet", 0x54, "45"],
-    ["a question", EXTEND, ""],
-    ["an answer that says more than yes", EXTEND_DONE, "00"],
-    ["another dialect's answer", 0x65, ""],
-    ["another dialect's answer to the next question", 0x63, ""],
-    ["an end", DESTROY, ""],
+    ["an extend cell", EXTEND, ""],
+    ["a created cell with a body", EXTEND_DONE, "00"],
+    ["the created cell of a sealed circuit", 0x65, ""],
+    ["the extended cell of a sealed circuit", 0x63, ""],
+    ["a destroy cell", DESTROY, ""],
   ];
   for (const [what, type, body] of wrong) {
     const rig = new Rig();
@@ -528,7 +528,7 @@ Deno.test("circuit pool: tears down every circuit exactly once, in any order of 
       const alive = new Set<number>();
       const look = () => {
         for (const { type, id } of rig.sentCells()) {
-          if (type === DESTROY) assert.ok(alive.delete(id), `${id} was ended twice, or never begun`);
+          if (type === DESTROY) assert.ok(alive.delete(id), `${id} was torn down twice, or never created`);
           else alive.add(id);
         }
         for (const id of alive) assert.ok(rig.find(id) || rig.isBuilding(id), `${id} is lost`);

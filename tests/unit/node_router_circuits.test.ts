@@ -396,7 +396,7 @@ Deno.test("router, plain: handles every cell type in every state, from both neig
       [RETURN]: "unknown-circuit",
       [DESTROY]: "unknown-circuit",
     },
-    begun: { [RELAY]: "not-ipv4", [EXTEND]: "bad-extend", [DESTROY]: "…" },
+    created: { [RELAY]: "not-ipv4", [EXTEND]: "bad-extend", [DESTROY]: "…" },
     extending: { [EXTEND]: "bad-extend", [DESTROY]: "…" },
     // Router 1 forwards the extend cell, and router 2 refuses it.
     extended: { [RELAY]: "not-ipv4", [EXTEND]: "…", [DESTROY]: "…" },
@@ -437,12 +437,12 @@ Deno.test("router, sealed: drops every unauthentic cell in every state", () => {
       [sealedExtendDone]: "unknown-circuit",
       [DESTROY]: "unknown-circuit",
     },
-    begun: { [relaySealed]: "forged", [sealedExtend]: "forged", [DESTROY]: "forged" },
+    created: { [relaySealed]: "forged", [sealedExtend]: "forged", [DESTROY]: "forged" },
     extended: { [relaySealed]: "forged", [sealedExtend]: "forged", [DESTROY]: "forged" },
   };
   for (const [state, verdicts] of Object.entries(outward)) {
     const routers = new Routers(2, "sealed");
-    if (state !== "none") routers.build(state === "begun" ? [1] : [1, 2]);
+    if (state !== "none") routers.build(state === "created" ? [1] : [1, 2]);
     const counts: Record<string, number> = {};
     for (let type = 0; type < 256; type++) {
       assert.deepEqual(routers.send(1, [cell(type, 1, junk)]), []);
