@@ -117,7 +117,7 @@ export interface RouterContext {
 }
 
 /** What a kind does at a hop in the middle. */
-export interface MiddleSide {
+interface MiddleSide {
   readonly outward: Forward;
   readonly homeward: Forward;
 }
@@ -128,7 +128,7 @@ export interface MiddleSide {
  * @param next the circuit's id on the link to the next hop
  * @returns why the packet is dropped, or undefined
  */
-export type Forward = (
+type Forward = (
   packet: PacketBuffer,
   hop: Hop,
   next: number,

@@ -113,7 +113,9 @@ function rawOptions(given: readonly Line[], path: string): RawOptions {
   return raw;
 }
 
-/** Reads a file, but at most a byte more than allowed, because it may be endless, like /dev/zero. */
+/**
+ * Reads a file, but at most a byte more than allowed, because it may be endless, like /dev/zero.
+ */
 async function readStart(path: string): Promise<Uint8Array> {
   using file = await Deno.open(path);
   const bytes = new Uint8Array(MAX_BYTES + 1);

@@ -282,7 +282,8 @@ function headerOfLaterFragments(header: Uint8Array): Uint8Array {
     const type = header[at]!;
     if (type === 0) break; // end of option list
     const length = type === 1 ? 1 : header[at + 1] ?? 0; // 1 is the one-byte no-operation
-    if (type !== 1 && (length < 2 || at + length > header.length)) break; // malformed: nothing behind it is valid
+    // Malformed: nothing after it is valid.
+    if (type !== 1 && (length < 2 || at + length > header.length)) break;
     if (type & 0x80) kept.push(...header.subarray(at, at + length));
     at += length;
   }

@@ -4,8 +4,8 @@
  * (options), §4.1 (section), §4.2 (interface), §4.3 (packet) and §4.5 (names).
  *
  * ```
- * header():   Section Header | Interface Description, one each | Name Resolution, if there are names
- * packet():   Enhanced Packet
+ * header():    Section Header | Interface Description, one each | Name Resolution, if there are names
+ * packet():    Enhanced Packet
  * nameBlock(): Name Resolution, for names that come up later
  * ```
  *

@@ -17,8 +17,8 @@ const STAGE_2 = ["--stage", "2"];
 
 /**
  * Runs `ping` with a time limit. Not by its own `-w`, with which it sends more packets when a reply
- * is late. After its last packet ping may wait for only one interval, so a few packets need a longer
- * one.
+ * is late. After its last packet ping may wait for only one interval, so a few packets need a
+ * longer one.
  */
 function ping(namespace: Namespace, ...args: string[]): Promise<Ended> {
   return namespace.run("timeout", "60", "ping", "-n", ...args);

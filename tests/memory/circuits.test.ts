@@ -62,8 +62,7 @@ function make({ kind, hops = 3, world = WORLD, ...options }: Options): Onion {
   return new Onion({ world, ...circuits, ...options });
 }
 
-// ── Stage 4
-// ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Stage 4 ──────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("stage 4: chooses the router by the destination", () => {
   const onion = make({ kind: "direct" });
@@ -103,8 +102,7 @@ Deno.test("stage 4: names the router in the classic log by its port", () => {
   ]]);
 });
 
-// ── Stages 5 and 6
-// ──────────────────────────────────────────────────────────────────────────────────────────────
+// ── Stages 5 and 6 ───────────────────────────────────────────────────────────────────────────────
 
 Deno.test("stage 5: writes the classic log of a first ping", () => {
   const onion = make({ kind: "plain" });

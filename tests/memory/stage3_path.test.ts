@@ -7,8 +7,7 @@ import { address, concat, echo, hex, ipv4 } from "../support/packets.ts";
 import { assertQuotes, packetsOf, pingOf } from "../support/ping.ts";
 import { CSAIL, DEAD, EXIT, HOP, NOBODY, Stage3, WORLD } from "../support/stage3.ts";
 
-// ── Hops
-// ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Hops ─────────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("raw ICMP network: looks like one hop to traceroute", () => {
   const stage = new Stage3();
@@ -75,8 +74,7 @@ Deno.test("raw ICMP network: drops a reply whose TTL ends at the onion", () => {
   assert.equal(heard!.ttl, 1);
 });
 
-// ── Length
-// ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Length ───────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("raw ICMP network: reports the MTU of the exit's link, and returns that of a later one", () => {
   const dontFragment = true;

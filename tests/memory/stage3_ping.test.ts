@@ -9,8 +9,7 @@ import { address, concat, echo, hex, ipv4, pattern, readIpv4 } from "../support/
 import { assertAnswers, dotted, hear, messageOf, packetsOf, pingOf } from "../support/ping.ts";
 import { CSAIL, EXIT, HOP, Stage3, VM } from "../support/stage3.ts";
 
-// ── Out and back
-// ────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Out and back ─────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("raw ICMP network: returns the world's reply, with its TTL minus one hop", () => {
   const stage = new Stage3();
@@ -75,8 +74,7 @@ Deno.test("raw ICMP network: removes header options at the exit, and still retur
   assert.equal(stage.world.take()[0]![0], 0x45);
 });
 
-// ── The router itself
-// ───────────────────────────────────────────────────────────────────────────────────────────
+// ── The router itself ────────────────────────────────────────────────────────────────────────────
 
 Deno.test("raw ICMP network: answers a ping to the router's own addresses once", () => {
   const stage = new Stage3();

@@ -9,8 +9,7 @@ import { cell, concat, echo, hex, ipv4, pattern } from "../support/packets.ts";
 import { dotted, tell } from "../support/ping.ts";
 import { CSAIL, DEAD, EXIT, HOP, Stage3, VM } from "../support/stage3.ts";
 
-// ── What is not carried
-// ─────────────────────────────────────────────────────────────────────────────────────────
+// ── What is not carried ──────────────────────────────────────────────────────────────────────────
 
 Deno.test("raw ICMP network: refuses and counts what no exit carries", () => {
   const cases: [name: string, packet: Uint8Array, reason: DropReason][] = [
@@ -117,8 +116,7 @@ Deno.test("raw ICMP network: counts what the kernel refuses, and sends the next 
   assert.equal(stage.ping().length, 1);
 });
 
-// ── What the world sends unasked
-// ────────────────────────────────────────────────────────────────────────────────
+// ── What the world sends unasked ─────────────────────────────────────────────────────────────────
 
 Deno.test("raw ICMP network: accepts only answers to its own requests from the world", () => {
   const stage = new Stage3();

@@ -25,7 +25,9 @@ export function needingNobody(name: string, ...needs: string[]): { name: string;
   return needingForNobody(name, ONION, "a checkout", needs);
 }
 
-/** Like {@linkcode needingNobody}, for a test that runs Deno as nobody, with a file in the checkout. */
+/**
+ * Like {@linkcode needingNobody}, for a test that runs Deno as nobody, with a file in the checkout.
+ */
 export function needingNobodysDeno(name: string, ...needs: string[]): { name: string; ignore: boolean } {
   const start = needingNobody(name, ...needs);
   return start.ignore ? start : needingForNobody(name, Deno.execPath(), "a Deno", needs);
