@@ -29,7 +29,7 @@ for (const hosts of [1, 64, 1000]) {
 
   const start = ringBytes(0) / Int32Array.BYTES_PER_ELEMENT;
   const step = ringBytes(1) / Int32Array.BYTES_PER_ELEMENT - start;
-  const record = new EventRecord(new Int32Array(memory));
+  const record = new EventRecord(memory);
   let at = 0;
   Deno.bench(`a line of the log, ${hosts} ${hosts === 1 ? "host" : "hosts in turn"}`, () => {
     at = (at + 1) % hosts;

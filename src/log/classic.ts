@@ -4,8 +4,7 @@
  * @module
  */
 import { formatCircuit } from "../cell/cell.ts";
-import type { EventRecord } from "../trace/event_record.ts";
-import type { Event } from "../trace/events.ts";
+import type { Event, EventRecord } from "../trace/event_record.ts";
 import { formatIp, type IpAddress } from "../ip/address.ts";
 import { Line } from "./line_file.ts";
 
@@ -82,7 +81,7 @@ const KEPT = 8192;
 
 /** A line, and the words of its record that determine it. */
 interface KeptLine {
-  readonly shown: Int32Array;
+  readonly shown: Uint32Array;
   readonly line: Line;
 }
 

@@ -23,11 +23,9 @@
  *
  * @module
  */
-import { addressFromBits, type IpAddress } from "../ip/address.ts";
-import type { Ipv4View } from "../ip/ipv4.ts";
-import { Protocol } from "../ip/ipv4.ts";
+import { addressFromBits } from "../ip/address.ts";
 import { echoIdentifier, echoSequence, ICMP_HEADER, IcmpType, icmpType } from "../ip/icmp.ts";
-import { type Event, EVENT_FIELDS, type EventKind, type PacketDetails } from "./events.ts";
+import { type Ipv4View, Protocol } from "../ip/ipv4.ts";
 
 /** Words of a record. They are an even number, because the time must be aligned. */
 export const RECORD_WORDS = 10;
@@ -56,6 +54,78 @@ export const MAX_REPEATS = 255;
 /** Flags in {@linkcode At.details}: what {@linkcode At.numbers} holds, if anything. */
 const Numbers = { echo: 1 << 16, ports: 2 << 16 } as const;
 
+/** The fields of events, and how each is read from the words of its record. */
+const FIELDS = {
+  /** The packet's source address as it came. */
+  source: (words: Uint32Array) => addressFromBits(words[At.source]!),
+  /** The packet's destination address as it came. */
+  destination: (words: Uint32Array) => addressFromBits(words[At.destination]!),
+  /** The ICMP type. */
+  type: (words: Uint32Array) => words[At.head]! >>> 8 & 0xff,
+  /** The neighbour's UDP port. */
+  port: (words: Uint32Array) => words[At.head]! >>> 16,
+  /** A circuit id that the core does not know. */
+  circuit: (words: Uint32Array) => words[At.incoming]!,
+  /** The position of a hop on its path, from 1. */
+  hop: (words: Uint32Array) => words[At.head]! >>> 8 & 0xff,
+  /** A router's number, from 1. */
+  router: (words: Uint32Array) => words[At.head]! >>> 16,
+  /** The id of the circuit that a cell came by. */
+  incoming: (words: Uint32Array) => words[At.incoming]!,
+  /** The id of the circuit that the cell leaves by. */
+  outgoing: (words: Uint32Array) => words[At.outgoing]!,
+  /** The address that replaces the source. */
+  newSource: (words: Uint32Array) => addressFromBits(words[At.rewritten]!),
+  /** The address that replaces the destination. */
+  newDestination: (words: Uint32Array) => addressFromBits(words[At.rewritten]!),
+} as const;
+
+/** The kinds of events, each with its fields. `EventSink` says when each happens. */
+export const EVENT_FIELDS = {
+  "icmp-from-tunnel": ["source", "destination", "type"],
+  "icmp-from-port": ["port", "source", "destination", "type"],
+  "icmp-from-raw-socket": ["source", "destination", "type"],
+  "unknown-circuit": ["circuit", "source", "destination", "port"],
+  "hop": ["hop", "router"],
+  "new-extend": ["incoming", "outgoing", "port"],
+  "forward-extend": ["incoming", "outgoing", "port"],
+  "extend-done": ["incoming", "port"],
+  "relay-packet": ["incoming", "outgoing", "source", "newSource", "destination"],
+  "outgoing-packet": ["incoming", "source", "newSource", "destination"],
+  "packet-from-world": ["source", "destination", "outgoing"],
+  "relay-reply": ["incoming", "outgoing", "source", "destination", "newDestination"],
+  "relay-sealed": ["incoming", "outgoing"],
+  "relay-reply-sealed": ["incoming", "outgoing"],
+  "incoming-packet": ["incoming", "source", "destination"],
+} as const satisfies Record<string, readonly (keyof typeof FIELDS)[]>;
+
+/** A key of {@linkcode EVENT_FIELDS}. */
+export type EventKind = keyof typeof EVENT_FIELDS;
+
+/**
+ * Details of a packet that the classic line does not show. Only a ring that keeps packets has them.
+ */
+interface PacketDetails {
+  /** Bytes of the IP packet, or of the sealed contents. */
+  readonly length?: number;
+  /** The identifier of an ICMP echo message. */
+  readonly id?: number;
+  /** The sequence number of an ICMP echo message. */
+  readonly seq?: number;
+  /** The source port of a TCP segment or UDP datagram. */
+  readonly sourcePort?: number;
+  /** The destination port of a TCP segment or UDP datagram. */
+  readonly destinationPort?: number;
+}
+
+/** An event: its kind, its time in ms by the core's clock, and the fields of its kind. */
+export type Event = {
+  [Kind in EventKind]:
+    & { readonly kind: Kind; readonly time: number }
+    & { readonly [Field in (typeof EVENT_FIELDS)[Kind][number]]: ReturnType<(typeof FIELDS)[Field]> }
+    & PacketDetails;
+}[EventKind];
+
 const KINDS = Object.keys(EVENT_FIELDS) as EventKind[];
 
 /** The number of each kind, from 1. */
@@ -81,7 +151,7 @@ export function isAboutCircuit(first: number): boolean {
 }
 
 /** Writes the details of a packet into the record that begins at word `at`. */
-export function writeDetails(words: Int32Array, at: number, packet: Ipv4View): void {
+export function writeDetails(words: Uint32Array, at: number, packet: Ipv4View): void {
   const { view, payload, end, totalLength } = packet;
   words[at + At.details] = totalLength;
   words[at + At.numbers] = 0;
@@ -106,18 +176,18 @@ export function writeDetails(words: Int32Array, at: number, packet: Ipv4View): v
 
 /** A reader's view of a record. One object serves every record in turn. */
 export class EventRecord {
-  readonly #words: Int32Array;
+  readonly #words: Uint32Array;
   readonly #times: Float64Array;
   #at = 0;
 
   /**
    * A view of the first record.
    *
-   * @param words the ring's memory
+   * @param memory the ring's
    */
-  constructor(words: Int32Array) {
-    this.#words = words;
-    this.#times = new Float64Array(words.buffer);
+  constructor(memory: ArrayBufferLike) {
+    this.#words = new Uint32Array(memory);
+    this.#times = new Float64Array(memory);
   }
 
   /** Moves to the record that begins at this word. */
@@ -141,7 +211,7 @@ export class EventRecord {
   }
 
   /** A copy of the words that determine the classic line. */
-  shown(): Int32Array {
+  shown(): Uint32Array {
     return this.#words.slice(this.#at, this.#at + SHOWN_WORDS);
   }
 
@@ -149,7 +219,7 @@ export class EventRecord {
    * Whether the classic line is the one that these words of {@linkcode EventRecord.shown}
    * determine.
    */
-  shows(shown: Int32Array): boolean {
+  shows(shown: Uint32Array): boolean {
     for (let word = 0; word < SHOWN_WORDS; word++) {
       if (this.#words[this.#at + word] !== shown[word]) return false;
     }
@@ -158,46 +228,20 @@ export class EventRecord {
 
   /** The record as an event. */
   decode(): Event {
-    const kind = KINDS[(this.#words[this.#at]! & 0xff) - 1]!;
-    const time = this.#times[(this.#at + At.time) >> 1]!;
-    const event: Record<string, unknown> = { kind, time };
-    for (const field of EVENT_FIELDS[kind]) event[field] = this.#field(field);
-    return Object.assign(event, this.#details()) as unknown as Event;
+    const words = this.#words.subarray(this.#at, this.#at + RECORD_WORDS);
+    const kind = KINDS[(words[At.head]! & 0xff) - 1]!;
+    const event: Record<string, unknown> = { kind, time: this.#times[(this.#at + At.time) / 2]! };
+    for (const field of EVENT_FIELDS[kind]) event[field] = FIELDS[field](words);
+    return Object.assign(event, readDetails(words)) as unknown as Event;
   }
+}
 
-  #field(field: (typeof EVENT_FIELDS)[EventKind][number]): number | IpAddress {
-    const first = this.#word(At.head);
-    switch (field) {
-      case "type":
-      case "hop":
-        return first >>> 8 & 0xff;
-      case "port":
-      case "router":
-        return first >>> 16;
-      case "circuit":
-        return this.#word(At.incoming);
-      case "incoming":
-      case "outgoing":
-        return this.#word(At[field]);
-      case "source":
-      case "destination":
-        return addressFromBits(this.#word(At[field]));
-      default:
-        return addressFromBits(this.#word(At.rewritten));
-    }
-  }
-
-  #details(): PacketDetails {
-    const details = this.#word(At.details);
-    const length = details & 0xffff;
-    const [high, low] = [this.#word(At.numbers) >>> 16, this.#word(At.numbers) & 0xffff];
-    if (length === 0) return {};
-    if ((details & Numbers.echo) !== 0) return { length, id: high, seq: low };
-    if ((details & Numbers.ports) !== 0) return { length, sourcePort: high, destinationPort: low };
-    return { length };
-  }
-
-  #word(word: number): number {
-    return this.#words[this.#at + word]! >>> 0;
-  }
+function readDetails(words: Uint32Array): PacketDetails {
+  const details = words[At.details]!;
+  const length = details & 0xffff;
+  const [high, low] = [words[At.numbers]! >>> 16, words[At.numbers]! & 0xffff];
+  if (length === 0) return {};
+  if ((details & Numbers.echo) !== 0) return { length, id: high, seq: low };
+  if ((details & Numbers.ports) !== 0) return { length, sourcePort: high, destinationPort: low };
+  return { length };
 }

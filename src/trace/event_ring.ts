@@ -4,21 +4,19 @@
  *
  * @module
  */
-import { addressBits, type IpAddress, UNSPECIFIED } from "../ip/address.ts";
+import { addressBits, UNSPECIFIED } from "../ip/address.ts";
 import type { Ipv4View } from "../ip/ipv4.ts";
 import {
   At,
+  type Event,
   EventRecord,
-  head,
-  icmpHead,
   isAboutCircuit,
-  Kind,
   MAX_REPEATS,
   RECORD_WORDS,
   REPEATS,
   writeDetails,
 } from "./event_record.ts";
-import type { Event, EventSink } from "./events.ts";
+import { EventSink } from "./events.ts";
 
 /** Where the ring's own 32-bit words are, and where the records begin. */
 const Head = {
@@ -39,9 +37,6 @@ const COUNT = 0x7fff_ffff;
 export function ringBytes(records: number): number {
   return (Head.records + records * RECORD_WORDS) * Int32Array.BYTES_PER_ELEMENT;
 }
-
-/** What a record holds if its kind has no such address. */
-const NONE = UNSPECIFIED;
 
 /** Which events a ring keeps, and how much of them. */
 export type Keeps =
@@ -85,8 +80,8 @@ interface RingOptions {
  *                        ▲ read      ▲ written           ▲ #next
  * ```
  */
-export class EventRing implements EventSink {
-  readonly #words: Int32Array;
+export class EventRing extends EventSink {
+  readonly #words: Uint32Array;
   readonly #times: Float64Array;
   readonly #heads: Int32Array;
   readonly #mask: number;
@@ -112,9 +107,10 @@ export class EventRing implements EventSink {
    * @param memory {@linkcode ringBytes} bytes, shared between the two threads
    */
   constructor(memory: ArrayBufferLike, { keeps = "lines", lost = () => {} }: RingOptions = {}) {
-    this.#words = new Int32Array(memory);
+    super();
+    this.#words = new Uint32Array(memory);
     this.#times = new Float64Array(memory);
-    this.#heads = this.#words.subarray(0, Head.records);
+    this.#heads = new Int32Array(memory, 0, Head.records);
     this.#mask = (this.#words.length - Head.records) / RECORD_WORDS - 1;
     this.#lost = lost;
     this.#onlyCircuits = keeps === "circuits";
@@ -123,128 +119,32 @@ export class EventRing implements EventSink {
     this.#next = this.#written = this.#told = Atomics.load(this.#heads, Head.written);
     this.#knownRead = Atomics.load(this.#heads, Head.read);
     this.#wakes = Atomics.load(this.#heads, Head.wakes);
-    this.#record = new EventRecord(this.#words);
-  }
-
-  /** {@inheritDoc EventSink.icmpFromTunnel} */
-  icmpFromTunnel(packet: Ipv4View, now: number): void {
-    this.#packet(icmpHead(Kind["icmp-from-tunnel"], packet), now, packet);
-  }
-
-  /** {@inheritDoc EventSink.icmpFromPort} */
-  icmpFromPort(packet: Ipv4View, port: number, now: number): void {
-    this.#packet(icmpHead(Kind["icmp-from-port"], packet, port), now, packet);
-  }
-
-  /** {@inheritDoc EventSink.icmpFromRawSocket} */
-  icmpFromRawSocket(packet: Ipv4View, destination: IpAddress, now: number): void {
-    this.#packet(icmpHead(Kind["icmp-from-raw-socket"], packet), now, packet, 0, 0, NONE, destination);
-  }
-
-  /** {@inheritDoc EventSink.unknownCircuit} */
-  unknownCircuit(circuit: number, port: number, packet: Ipv4View | undefined, now: number): void {
-    const first = head(Kind["unknown-circuit"], port);
-    if (packet === undefined) this.#cell(first, now, circuit);
-    else this.#packet(first, now, packet, circuit);
-  }
-
-  /** {@inheritDoc EventSink.hop} */
-  hop(hop: number, router: number, now: number): void {
-    this.#cell(head(Kind["hop"], router, hop), now);
-  }
-
-  /** {@inheritDoc EventSink.newExtend} */
-  newExtend(incoming: number, outgoing: number, port: number, now: number): void {
-    this.#cell(head(Kind["new-extend"], port), now, incoming, outgoing);
-  }
-
-  /** {@inheritDoc EventSink.forwardExtend} */
-  forwardExtend(incoming: number, outgoing: number, port: number, now: number): void {
-    this.#cell(head(Kind["forward-extend"], port), now, incoming, outgoing);
-  }
-
-  /** {@inheritDoc EventSink.extendDone} */
-  extendDone(incoming: number, port: number, now: number): void {
-    this.#cell(head(Kind["extend-done"], port), now, incoming);
-  }
-
-  /** {@inheritDoc EventSink.relayPacket} */
-  relayPacket(packet: Ipv4View, incoming: number, outgoing: number, newSource: IpAddress, now: number): void {
-    this.#packet(head(Kind["relay-packet"]), now, packet, incoming, outgoing, newSource);
-  }
-
-  /** {@inheritDoc EventSink.outgoingPacket} */
-  outgoingPacket(packet: Ipv4View, incoming: number, newSource: IpAddress, now: number): void {
-    this.#packet(head(Kind["outgoing-packet"]), now, packet, incoming, 0, newSource);
-  }
-
-  /** {@inheritDoc EventSink.packetFromWorld} */
-  packetFromWorld(packet: Ipv4View, destination: IpAddress, outgoing: number, now: number): void {
-    this.#packet(head(Kind["packet-from-world"]), now, packet, 0, outgoing, NONE, destination);
-  }
-
-  /** {@inheritDoc EventSink.relayReply} */
-  relayReply(packet: Ipv4View, incoming: number, outgoing: number, newTarget: IpAddress, now: number): void {
-    this.#packet(head(Kind["relay-reply"]), now, packet, incoming, outgoing, newTarget);
-  }
-
-  /** {@inheritDoc EventSink.relaySealed} */
-  relaySealed(incoming: number, outgoing: number, length: number, now: number): void {
-    this.#cell(head(Kind["relay-sealed"]), now, incoming, outgoing, length);
-  }
-
-  /** {@inheritDoc EventSink.relayReplySealed} */
-  relayReplySealed(incoming: number, outgoing: number, length: number, now: number): void {
-    this.#cell(head(Kind["relay-reply-sealed"]), now, incoming, outgoing, length);
-  }
-
-  /** {@inheritDoc EventSink.incomingPacket} */
-  incomingPacket(packet: Ipv4View, incoming: number, now: number): void {
-    this.#packet(head(Kind["incoming-packet"]), now, packet, incoming);
-  }
-
-  /** An event about a packet. */
-  #packet(
-    first: number,
-    now: number,
-    packet: Ipv4View,
-    incoming = 0,
-    outgoing = 0,
-    rewritten = NONE,
-    destination = packet.destination,
-  ): void {
-    this.#put(first, packet.source, destination, incoming, outgoing, rewritten, now, packet, 0);
-  }
-
-  /** An event about a cell without a readable packet. */
-  #cell(first: number, now: number, incoming = 0, outgoing = 0, length = 0): void {
-    this.#put(first, NONE, NONE, incoming, outgoing, NONE, now, undefined, length);
+    this.#record = new EventRecord(memory);
   }
 
   /** Writer: appends an event, or reports it lost if the ring is full. It is published later. */
-  #put(
+  protected override put(
     first: number,
-    source: IpAddress,
-    destination: IpAddress,
-    incoming: number,
-    outgoing: number,
-    rewritten: IpAddress,
     now: number,
-    packet: Ipv4View | undefined,
-    length: number,
+    packet?: Ipv4View,
+    incoming = 0,
+    outgoing = 0,
+    rewritten = UNSPECIFIED,
+    destination = packet?.destination ?? UNSPECIFIED,
+    length = 0,
   ): void {
     if (this.#onlyCircuits && !isAboutCircuit(first)) return;
     const words = this.#words;
-    const from = addressBits(source);
+    const from = packet === undefined ? 0 : addressBits(packet.source);
     const to = addressBits(destination);
     const instead = addressBits(rewritten);
     if (this.#merges && this.#next !== this.#written) {
       // The reader cannot see the last record yet, so it can still count a repeat.
       const at = this.#at(this.#next - 1);
       if (
-        words[at] === first && words[at + At.source] === (from | 0) &&
-        words[at + At.destination] === (to | 0) && words[at + At.incoming] === (incoming | 0) &&
-        words[at + At.outgoing] === (outgoing | 0) && words[at + At.rewritten] === (instead | 0) &&
+        words[at] === first && words[at + At.source] === from &&
+        words[at + At.destination] === to && words[at + At.incoming] === incoming &&
+        words[at + At.outgoing] === outgoing && words[at + At.rewritten] === instead &&
         words[at + At.details]! >>> REPEATS < MAX_REPEATS
       ) {
         words[at + At.details]! += 1 << REPEATS;

@@ -10,7 +10,8 @@ import { addressFromBits, type IpAddress } from "../../src/ip/address.ts";
 import { echoRequest } from "../../src/ip/icmp.ts";
 import { Ipv4View } from "../../src/ip/ipv4.ts";
 import { EventRing, type Keeps, ringBytes } from "../../src/trace/event_ring.ts";
-import type { Event, EventKind, EventSink } from "../../src/trace/events.ts";
+import type { Event, EventKind } from "../../src/trace/event_record.ts";
+import type { EventSink } from "../../src/trace/events.ts";
 
 /** The fields that an event of a kind has besides its kind and time. */
 type FieldsOf<Kind extends EventKind> = Omit<Extract<Event, { kind: Kind }>, "kind" | "time">;

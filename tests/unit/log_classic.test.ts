@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { eventLine, EventLines, eventObject, proxyLine, routerLine } from "../../src/log/classic.ts";
 import { EventRing, ringBytes } from "../../src/trace/event_ring.ts";
-import type { Event, EventKind, EventSink } from "../../src/trace/events.ts";
+import type { Event, EventKind } from "../../src/trace/event_record.ts";
+import type { EventSink } from "../../src/trace/events.ts";
 import { addressFromBits, UNSPECIFIED } from "../../src/ip/address.ts";
 import type { Ipv4View } from "../../src/ip/ipv4.ts";
 import { address, addressNumber } from "../support/packets.ts";

@@ -4,7 +4,7 @@ import type { Role } from "../../src/runtime/packet_thread.ts";
 import { PacketThread } from "../../src/runtime/thread.ts";
 import { monotonic } from "../../src/sys/clock.ts";
 import { UdpSocket } from "../../src/sys/udp.ts";
-import type { Event } from "../../src/trace/events.ts";
+import type { Event } from "../../src/trace/event_record.ts";
 import { event } from "../support/events.ts";
 import { address, cell, echo, ipv4, pattern } from "../support/packets.ts";
 import { addressFromBits, LOOPBACK } from "../../src/ip/address.ts";
