@@ -5,6 +5,7 @@
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { Link, Neighbour } from "./link.ts";
+import { LinkAround } from "./link_around.ts";
 
 /** Max datagrams under way. More are refused, as by a full queue of the kernel. */
 const MAX_UNDER_WAY = 16_384;
@@ -18,8 +19,7 @@ interface Delayed {
 }
 
 /** Wraps a link and delays every datagram sent by the same time, so nothing is reordered. */
-export class DelayLink implements Link {
-  readonly #inner: Link;
+export class DelayLink extends LinkAround {
   readonly #delay: number;
   readonly #now: () => number;
   readonly #copy = new PacketBuffer();
@@ -34,61 +34,36 @@ export class DelayLink implements Link {
    * @param now returns the time in ms, by the clock of {@linkcode DelayLink.expire}
    */
   constructor(inner: Link, delay: number, now: () => number) {
-    this.#inner = inner;
+    super(inner);
     this.#delay = delay;
     this.#now = now;
   }
 
-  /** {@inheritDoc Link.fd} */
-  get fd(): number | undefined {
-    return this.#inner.fd;
-  }
-
-  /** {@inheritDoc Link.receive} */
-  receive(into: PacketBuffer): Neighbour {
-    return this.#inner.receive(into);
-  }
-
-  /** {@inheritDoc Link.hasMore} */
-  get hasMore(): boolean {
-    return this.#inner.hasMore;
-  }
-
   /** {@inheritDoc Link.send} */
-  send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
+  override send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
     if (this.#underWay.length - this.#first >= MAX_UNDER_WAY) return false;
     this.#underWay.push({ neighbour, bytes: datagram.copy(), due: this.#now() + this.#delay });
     return true;
   }
 
-  /** {@inheritDoc Link.cork} */
-  cork(): void {
-    this.#inner.cork();
-  }
-
-  /** {@inheritDoc Link.uncork} */
-  uncork(): number {
-    return this.#inner.uncork();
-  }
-
   /** {@inheritDoc Link.deadline} */
-  get deadline(): number {
-    return Math.min(this.#underWay[this.#first]?.due ?? Infinity, this.#inner.deadline);
+  override get deadline(): number {
+    return Math.min(this.#underWay[this.#first]?.due ?? Infinity, this.inner.deadline);
   }
 
   /** {@inheritDoc Link.expire} */
-  expire(now: number): void {
+  override expire(now: number): void {
     for (; this.#first < this.#underWay.length; this.#first++) {
       const { neighbour, bytes, due } = this.#underWay[this.#first]!;
       if (due > now) break;
       this.#copy.load(bytes);
-      this.#inner.send(neighbour, this.#copy);
+      this.inner.send(neighbour, this.#copy);
     }
     // Removing many at once is cheaper than one by one.
     if (this.#first > this.#underWay.length / 2) {
       this.#underWay = this.#underWay.slice(this.#first);
       this.#first = 0;
     }
-    this.#inner.expire(now);
+    this.inner.expire(now);
   }
 }

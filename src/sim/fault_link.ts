@@ -5,6 +5,7 @@
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { Link, Neighbour } from "../device/link.ts";
+import { LinkAround } from "../device/link_around.ts";
 import { seededRandom } from "./random.ts";
 
 /** The probability, 0 to 1, that each fault strikes a datagram that is sent; 0 unless given. */
@@ -20,8 +21,7 @@ export interface Faults {
 }
 
 /** A link around another one that applies faults to what is sent. It receives without faults. */
-export class FaultLink implements Link {
-  readonly #inner: Link;
+export class FaultLink extends LinkAround {
   readonly #faults: Faults;
   readonly #random: () => number;
   readonly #copy: PacketBuffer = new PacketBuffer();
@@ -33,48 +33,13 @@ export class FaultLink implements Link {
    * @param seed any integer. The same seed and traffic give the same faults.
    */
   constructor(inner: Link, faults: Faults, seed: number) {
-    this.#inner = inner;
+    super(inner);
     this.#faults = faults;
     this.#random = seededRandom(seed);
   }
 
-  /** {@inheritDoc Link.fd} */
-  get fd(): number | undefined {
-    return this.#inner.fd;
-  }
-
-  /** {@inheritDoc Link.receive} */
-  receive(into: PacketBuffer): Neighbour {
-    return this.#inner.receive(into);
-  }
-
-  /** {@inheritDoc Link.hasMore} */
-  get hasMore(): boolean {
-    return this.#inner.hasMore;
-  }
-
-  /** {@inheritDoc Link.cork} */
-  cork(): void {
-    this.#inner.cork();
-  }
-
-  /** {@inheritDoc Link.uncork} */
-  uncork(): number {
-    return this.#inner.uncork();
-  }
-
-  /** {@inheritDoc Link.deadline} */
-  get deadline(): number {
-    return this.#inner.deadline;
-  }
-
-  /** {@inheritDoc Link.expire} */
-  expire(now: number): void {
-    this.#inner.expire(now);
-  }
-
   /** {@inheritDoc Link.send} */
-  send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
+  override send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
     if (this.#strikes(this.#faults.drop)) return true;
     const bytes = datagram.copy();
     if (this.#strikes(this.#faults.flip)) {
@@ -102,7 +67,7 @@ export class FaultLink implements Link {
 
   #pass(neighbour: Neighbour, bytes: Uint8Array): void {
     this.#copy.load(bytes);
-    this.#inner.send(neighbour, this.#copy);
+    this.inner.send(neighbour, this.#copy);
   }
 
   #strikes(probability: number | undefined): boolean {

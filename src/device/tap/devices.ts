@@ -9,6 +9,7 @@ import { cellCircuit, cellType, formatCircuit, isCell } from "../../cell/cell.ts
 import { formatCell } from "../../cell/parse.ts";
 import type { IcmpSocket, OutgoingFields, SendResult } from "../../exit/raw_icmp/core.ts";
 import { type Link, type Neighbour, NOTHING, STRANGER } from "../link.ts";
+import { LinkAround } from "../link_around.ts";
 import { udpFrame } from "../../pcap/udp_frame.ts";
 import type { Tap } from "../../trace/trace.ts";
 import type { Tun } from "../tun.ts";
@@ -34,8 +35,7 @@ interface TappedNeighbour {
 }
 
 /** Records the cells of a link. */
-export class TapLink implements Link {
-  readonly #inner: Link;
+export class TapLink extends LinkAround {
   readonly #self: Endpoint;
   readonly #neighbours: readonly TappedNeighbour[];
 
@@ -46,19 +46,14 @@ export class TapLink implements Link {
    * @param neighbours in the order of the link's neighbours
    */
   constructor(inner: Link, self: Endpoint, neighbours: readonly TappedNeighbour[]) {
-    this.#inner = inner;
+    super(inner);
     this.#self = self;
     this.#neighbours = neighbours;
   }
 
-  /** {@inheritDoc Link.fd} */
-  get fd(): number | undefined {
-    return this.#inner.fd;
-  }
-
   /** {@inheritDoc Link.receive} */
-  receive(into: PacketBuffer): Neighbour {
-    const neighbour = this.#inner.receive(into);
+  override receive(into: PacketBuffer): Neighbour {
+    const neighbour = this.inner.receive(into);
     if (neighbour !== NOTHING && neighbour !== STRANGER) {
       const { end, recorder } = this.#neighbours[neighbour]!;
       recorder?.record(udpFrame(end, this.#self, into.copy()), describeCell(into));
@@ -66,36 +61,11 @@ export class TapLink implements Link {
     return neighbour;
   }
 
-  /** {@inheritDoc Link.hasMore} */
-  get hasMore(): boolean {
-    return this.#inner.hasMore;
-  }
-
   /** {@inheritDoc Link.send} */
-  send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
+  override send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
     const { end, recorder } = this.#neighbours[neighbour]!;
     recorder?.record(udpFrame(this.#self, end, datagram.copy()), describeCell(datagram));
-    return this.#inner.send(neighbour, datagram);
-  }
-
-  /** {@inheritDoc Link.cork} */
-  cork(): void {
-    this.#inner.cork();
-  }
-
-  /** {@inheritDoc Link.uncork} */
-  uncork(): number {
-    return this.#inner.uncork();
-  }
-
-  /** {@inheritDoc Link.deadline} */
-  get deadline(): number {
-    return this.#inner.deadline;
-  }
-
-  /** {@inheritDoc Link.expire} */
-  expire(now: number): void {
-    this.#inner.expire(now);
+    return this.inner.send(neighbour, datagram);
   }
 }
 
