@@ -113,11 +113,7 @@ export class Machine implements AsyncDisposable {
 
 /** The practice network. It is up until the end of its block, and so are the programs in it. */
 export class Lab implements AsyncDisposable {
-  readonly machine: Machine;
-
-  private constructor(machine: Machine) {
-    this.machine = machine;
-  }
+  protected constructor(readonly machine: Machine) {}
 
   /**
    * Brings it up.

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import type { Namespace } from "./namespace.ts";
 import { ONION, run, scratchDirectory } from "./program.ts";
 
-/** Milliseconds after which a run is killed, so that a test fails and does not hang. */
+/** Milliseconds after which a run is killed by default. */
 const LIMIT = 60_000;
 
 /** Where and how a run is started. */
@@ -21,6 +21,8 @@ export interface Circumstances {
   readonly directory?: string;
   /** Whether it gets its own process group, as from a shell in a terminal. */
   readonly group?: boolean;
+  /** Milliseconds after which it is killed, so that a test fails and does not hang. */
+  readonly limit?: number;
 }
 
 /** How a run ended. */
@@ -62,19 +64,25 @@ export class Onion implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack;
   #isOver = false;
 
-  private constructor(child: Deno.ChildProcess, directory: string, hold: Hold, stack: AsyncDisposableStack) {
+  private constructor(
+    child: Deno.ChildProcess,
+    directory: string,
+    hold: Hold,
+    limit: number,
+    stack: AsyncDisposableStack,
+  ) {
     this.#child = child;
     this.#stack = stack;
     this.directory = directory;
     this.stdout = new Text(child.stdout);
     this.stderr = new Text(child.stderr);
-    this.ended = this.#awaitEnd();
+    this.ended = this.#awaitEnd(limit);
     this.gone = this.ended.then(() => hold.released());
   }
 
   /** Starts `onion`. The first call fills the cache of a self-extracting executable before. */
   static async start(args: readonly string[], circumstances: Circumstances = {}): Promise<Onion> {
-    const { namespace, via = [], env = {}, group = false } = circumstances;
+    const { namespace, via = [], env = {}, group = false, limit = LIMIT } = circumstances;
     await (warm ??= run(ONION, ["--version"]));
     await using stack = new AsyncDisposableStack();
     const own = stack.use(scratchDirectory());
@@ -89,7 +97,7 @@ export class Onion implements AsyncDisposable {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    return new Onion(child, directory, hold, stack.move());
+    return new Onion(child, directory, hold, limit, stack.move());
   }
 
   get pid(): number {
@@ -157,11 +165,11 @@ export class Onion implements AsyncDisposable {
     await this.#stack.disposeAsync();
   }
 
-  async #awaitEnd(): Promise<End> {
-    const limit = setTimeout(() => this.kill("SIGKILL"), LIMIT);
+  async #awaitEnd(limit: number): Promise<End> {
+    const timer = setTimeout(() => this.kill("SIGKILL"), limit);
     const { code, signal } = await this.#child.status;
     this.#isOver = true;
-    clearTimeout(limit);
+    clearTimeout(timer);
     await Promise.all([this.stdout.whole, this.stderr.whole]);
     return { code, signal, stdout: this.stdout.text, stderr: this.stderr.text };
   }

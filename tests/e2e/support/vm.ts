@@ -50,7 +50,7 @@ const HEADING = "\f";
 export class Vm implements AsyncDisposable {
   readonly #stack = new DisposableStack();
 
-  private constructor(readonly lab: Lab) {}
+  protected constructor(readonly lab: Lab) {}
 
   /** Brings the lab up. */
   static async up(): Promise<Vm> {
