@@ -49,6 +49,7 @@ export type RawOptions = { readonly [Name in RunOption]?: Given };
 const carriesPackets = (stage: Stage) => stage.traffic;
 const buildsCircuits = (stage: Stage) => isBuilt(stage.circuits);
 const captures = (stage: Stage) => stage.captures;
+const restarts = (stage: Stage) => stage.restarts;
 
 /** An option without a value. If given, its text is `yes`. */
 function toggle(help: string, meantFor: (stage: Stage) => boolean = () => true): Option<boolean> {
@@ -180,6 +181,7 @@ export const FLAGS: { readonly [Name in RunOption]: Option<Settings[Name]> } = {
     meantFor: carriesPackets,
     read: readDirectory,
   },
+  noRestart: toggle("end the run when a router dies, and do not restart the router", restarts),
   logDir: {
     metavar: "DIR",
     help: "directory of the log files, stageN.proxy.out and stageN.routerI.out",

@@ -55,6 +55,8 @@ export interface Settings {
   readonly latency: number;
   /** Directory of the capture files. If undefined, none are written. */
   readonly pcap: string | undefined;
+  /** Whether the end of a router is the end of the run. */
+  readonly noRestart: boolean;
   /** Directory of the classic log files. */
   readonly logDir: string;
   readonly logLevel: LogLevel;

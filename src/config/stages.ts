@@ -38,6 +38,8 @@ export interface Stage {
   readonly captures: boolean;
   /** The protocols that packets may have. */
   readonly carries: readonly ProtocolName[];
+  /** Whether a router that dies is restarted. Otherwise its end is the end of the run. */
+  readonly restarts: boolean;
   /** How packets leave the last router; undefined if none travel. */
   readonly exit: ExitKind | undefined;
 }
@@ -53,6 +55,7 @@ const starting: Stage = {
   traffic: false,
   captures: false,
   carries: [],
+  restarts: false,
   exit: undefined,
 };
 
@@ -79,6 +82,7 @@ const choosing: Stage = {
   number: 4,
   shows: "several routers, one chosen by the destination",
   routers: { min: 1, max: 6, default: 4 },
+  restarts: true,
 };
 
 const building: Stage = {

@@ -76,6 +76,12 @@ export class ControlChannel<Mine, Theirs> implements AsyncDisposable {
     this.#parties.set(number, party);
   }
 
+  /** Removes a party: what waits for it is not sent any more. */
+  removeParty(number: number): void {
+    this.#parties.delete(number);
+    this.#settle();
+  }
+
   /** The port of a party, `undefined` until it is known. */
   portOf(number: number): number | undefined {
     return this.#parties.get(number)!.address?.port;
@@ -139,6 +145,11 @@ export class ControlChannel<Mine, Theirs> implements AsyncDisposable {
     const arrival = party.conversation.take(frame, performance.now());
     if (arrival.kind === "foreign") this.rejected++;
     if (arrival.kind === "message") this.#take(from, arrival.message);
+    this.#settle();
+  }
+
+  /** Tells a caller of `flush` if nothing waits any more, and sets the timer. */
+  #settle(): void {
     if (this.isQuiet) {
       this.#quiet?.resolve();
       this.#quiet = undefined;

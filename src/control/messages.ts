@@ -28,7 +28,7 @@ import {
 import { COUNTER_NAMES, type Snapshot } from "../trace/counters.ts";
 
 /** The version of the messages. The first message each way carries it. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** What a router tells the proxy. */
 export type RouterMessage =
@@ -53,6 +53,8 @@ interface RouterCounts {
 /** What the proxy tells a router. */
 export type ProxyMessage =
   | { readonly type: "settings"; readonly version: number } & RouterSettings
+  /** Another router has died, or a new process has taken its place. */
+  | { readonly type: "neighbour" } & ReplacedRouter
   | { readonly type: "stop" };
 
 /** How a router is to behave. */
@@ -89,6 +91,16 @@ export interface TrafficSettings {
   readonly cpu?: number;
   /** The directory for capture files, if packets are recorded. */
   readonly captures?: string;
+  /** Whether the router takes the place of one that died, and continues its log and captures. */
+  readonly continues?: boolean;
+}
+
+/** A router that has died, or its successor. */
+export interface ReplacedRouter {
+  /** Its number, from 1. */
+  readonly number: number;
+  /** The data link of its new process. Missing while there is none. */
+  readonly link?: Endpoint;
 }
 
 /** Another router of the network. */
@@ -125,6 +137,7 @@ const traffic: JsonCodec<TrafficSettings> = record<TrafficSettings>({
   latency: integer(0, 60_000),
   cpu: optional(integer(0, 0xffff)),
   captures: optional(text),
+  continues: optional(boolean),
 });
 
 /** Writes and checks messages of a router. */
@@ -143,5 +156,6 @@ export const PROXY_MESSAGE: JsonCodec<ProxyMessage> = variant("type", {
     logFile: text,
     traffic: optional(traffic),
   }),
+  neighbour: record<ReplacedRouter>({ number: ROUTER, link: optional(endpoint) }),
   stop: record({}),
 });

@@ -5,6 +5,7 @@
  * @module
  */
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
+import type { Endpoint } from "../ip/address.ts";
 
 /** The index of a neighbour in its link's table, from 0. */
 export type Neighbour = number;
@@ -34,6 +35,11 @@ export interface Link {
    * @returns false if it was refused
    */
   send(neighbour: Neighbour, datagram: PacketBuffer): boolean;
+  /**
+   * Replaces the endpoint of a neighbour. Without one, the neighbour is gone: what it sends comes
+   * from a {@linkcode STRANGER}, and datagrams to it are refused.
+   */
+  replaceNeighbour(neighbour: Neighbour, by: Endpoint | undefined): void;
   /**
    * Lets datagrams wait for others to the same neighbour from now on, as UDP_CORK does (udp(7)).
    */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
+import type { Endpoint } from "../ip/address.ts";
 import type { Link, Neighbour } from "./link.ts";
 
 /** Passes everything on to another link. A subclass changes what it is about. */
@@ -34,6 +35,11 @@ export class LinkAround implements Link {
   /** {@inheritDoc Link.send} */
   send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
     return this.inner.send(neighbour, datagram);
+  }
+
+  /** {@inheritDoc Link.replaceNeighbour} */
+  replaceNeighbour(neighbour: Neighbour, by: Endpoint | undefined): void {
+    this.inner.replaceNeighbour(neighbour, by);
   }
 
   /** {@inheritDoc Link.cork} */

@@ -18,7 +18,7 @@ export class UdpLink implements Link {
   readonly fd: number;
   readonly #receiver: UdpReceiver;
   readonly #sender: UdpSender;
-  readonly #neighbours: readonly SockaddrIn[];
+  readonly #neighbours: (SockaddrIn | undefined)[];
   /**
    * The rest of the last train received: its sender, its length, and the start of the next
    * datagram.
@@ -71,10 +71,16 @@ export class UdpLink implements Link {
   send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
     if (datagram.length > LONGEST_TRAIN) return false;
     const { bytes, start, end } = datagram;
-    const to = this.#neighbours[neighbour]!;
+    const to = this.#neighbours[neighbour];
+    if (to === undefined) return false;
     if (!this.#isCorked) return this.#sender.send(bytes, start, end, to);
     this.#refused += this.#sender.add(bytes, start, end, to);
     return true;
+  }
+
+  /** {@inheritDoc Link.replaceNeighbour} */
+  replaceNeighbour(neighbour: Neighbour, by: Endpoint | undefined): void {
+    this.#neighbours[neighbour] = by && new SockaddrIn(by);
   }
 
   /** {@inheritDoc Link.cork} */
@@ -106,8 +112,8 @@ export class UdpLink implements Link {
   #sentBy(): Neighbour {
     const { port, address } = this.#receiver.sender;
     for (let neighbour = 0; neighbour < this.#neighbours.length; neighbour++) {
-      const known = this.#neighbours[neighbour]!;
-      if (known.port === port && known.address === address) return neighbour;
+      const known = this.#neighbours[neighbour];
+      if (known?.port === port && known.address === address) return neighbour;
     }
     return STRANGER;
   }

@@ -4,7 +4,7 @@
  * @module
  */
 import { OperatorError } from "../errors.ts";
-import { createOwnedFile, PassingFile } from "../sys/file.ts";
+import { continueOwnedFile, createOwnedFile, PassingFile } from "../sys/file.ts";
 
 /** Bytes in a chunk. A full chunk is written at once. */
 const CHUNK = 1024 * 1024;
@@ -59,7 +59,7 @@ export interface Disk extends Disposable {
   write(bytes: Uint8Array): Promise<number>;
 }
 
-/** A new file that lines are appended to. */
+/** A file that lines are appended to. */
 export class LineFile implements AsyncDisposable {
   readonly #disk: Disk;
   readonly #failed: (reason: string) => void;
@@ -98,6 +98,11 @@ export class LineFile implements AsyncDisposable {
       const fault = `cannot write the log file ${path}: ${(cause as Error).message}`;
       throw new OperatorError(fault, "choose another directory with --log-dir", undefined, { cause });
     }
+  }
+
+  /** As {@linkcode LineFile.create}, but keeps the lines that the file has. */
+  static continue(path: string, failed: (reason: string) => void): LineFile {
+    return LineFile.create(path, failed, continuePassing);
   }
 
   /** Appends a line. If the disk is too slow, lines are lost, and the file says how many. */
@@ -174,4 +179,16 @@ export class LineFile implements AsyncDisposable {
 
 function openPassing(path: string): Disk {
   return new PassingFile(createOwnedFile(path));
+}
+
+/** Opens a file that may end within a line, because its writer was killed. */
+function continuePassing(path: string): Disk {
+  const file = continueOwnedFile(path);
+  const last = new Uint8Array(1);
+  if (file.statSync().size > 0) {
+    file.seekSync(-1, Deno.SeekMode.End);
+    file.readSync(last);
+    if (last[0] !== 0x0a) file.writeSync(encoder.encode("\n"));
+  }
+  return new PassingFile(file, file.statSync().size);
 }

@@ -96,7 +96,6 @@ function isRefusal(reason: string): reason is keyof typeof REFUSALS {
 
 /** The onion proxy's core. */
 export class ProxyCore {
-  readonly #routers: readonly ProxyNeighbour[];
   readonly #refuseAs: IpAddress | undefined;
   readonly #longest: number;
   readonly #outbox: ProxyOutbox;
@@ -122,7 +121,6 @@ export class ProxyCore {
     random: () => number,
     crypto?: CryptoProvider,
   ) {
-    this.#routers = config.routers;
     this.#carries = new CarryChecks(config.carries);
     this.#refuseAs = config.refuseAs;
     this.#outbox = outbox;
@@ -155,6 +153,16 @@ export class ProxyCore {
     this.#pool.expire(now);
   }
 
+  /**
+   * Replaces a router by a new one. Without one, the router is lost until the next call.
+   *
+   * @param router its index, in the order of the link
+   */
+  replaceRouter(router: number, by: RouterDescription | undefined, now: number): void {
+    this.#trace.counters.count(by === undefined ? "routers-lost" : "routers-restarted");
+    this.#pool.replace(router, by, now);
+  }
+
   /** Tears down all circuits, because the proxy stops. */
   end(): void {
     this.#pool.closeAll();
@@ -180,6 +188,7 @@ export class ProxyCore {
     const circuit = this.#pool.choose(ip, now);
     if (typeof circuit !== "string") return this.#send(circuit, packet);
     if (circuit === "full") return this.#refuse("circuits-full", packet);
+    if (circuit === "unreachable") return this.#refuse("no-circuit", packet);
     if (!this.#waiting.add(this.#pool.keyOf(ip), packet)) this.#refuse("queue-full", packet);
   }
 
@@ -200,7 +209,7 @@ export class ProxyCore {
     if (fault === undefined) return;
     counters.count(fault);
     if (fault !== "unknown-circuit") return;
-    events.unknownCircuit(id, this.#routers[neighbour]!.link.port, undefined, now);
+    events.unknownCircuit(id, this.#pool.portOf(neighbour), undefined, now);
   }
 
   /** Takes a reply from a circuit. */
@@ -217,7 +226,7 @@ export class ProxyCore {
     // Deliver first and log afterwards, because the host waits.
     if (this.#outbox.toTun(cell)) counters.count("tun-out");
     else counters.count("tun-refused");
-    proxy.logReply(events, ip, circuit.id, this.#routers[circuit.neighbour]!.link.port, now);
+    proxy.logReply(events, ip, circuit.id, this.#pool.portOf(circuit.neighbour), now);
   }
 
   /**

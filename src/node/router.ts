@@ -86,6 +86,9 @@ export class RouterCore {
   readonly #trace: Trace;
   readonly #secrets: RouterSecrets | undefined;
   readonly #table: HopTable;
+  readonly #neighbours: RouterNeighbour[];
+  /** The indices of neighbours that are lost. */
+  readonly #lost = new Set<number>();
   readonly #carries: CarryChecks;
   readonly #reassembler: Reassembler;
   readonly #ip = new Ipv4View();
@@ -112,6 +115,7 @@ export class RouterCore {
     this.#outbox = outbox;
     this.#trace = trace;
     this.#secrets = secrets;
+    this.#neighbours = [...config.neighbours];
     this.#table = new HopTable(config.number, config.neighbours.length, config.limits);
     if (this.#kind.building === undefined) {
       const proxy = config.neighbours.findIndex(({ isRouter }) => !isRouter);
@@ -139,6 +143,21 @@ export class RouterCore {
     this.#reassembler.expire(now);
     if (this.#exit.deadline <= now) this.#exit.expire(now);
     this.#table.expire(now);
+  }
+
+  /**
+   * Replaces a neighbour by a new one at another endpoint, which knows no circuits. Without one, the
+   * neighbour is lost until the next call.
+   *
+   * Circuits that the old one created are removed, because nobody can send on them. Circuits that go
+   * on to it wait for the proxy's destroy until the new one is there.
+   */
+  replaceNeighbour(neighbour: number, by: Endpoint | undefined): void {
+    this.#table.removeFrom(neighbour);
+    if (by === undefined) return void this.#lost.add(neighbour);
+    this.#table.removeTo(neighbour);
+    this.#lost.delete(neighbour);
+    this.#neighbours[neighbour] = { ...by, isRouter: this.#neighbours[neighbour]!.isRouter };
   }
 
   /** Takes a datagram from the neighbour with this index, and uses the buffer up. */
@@ -209,7 +228,9 @@ export class RouterCore {
         this.#trace.events.forwardExtend(circuit.incoming, next.id, this.#portOf(next.neighbour), now);
         return this.#sendCell(next.neighbour, cell, type, next.id);
       case CellType.destroy:
-        if (next !== undefined) this.#sendCell(next.neighbour, cell, type, next.id);
+        if (next !== undefined && !this.#lost.has(next.neighbour)) {
+          this.#sendCell(next.neighbour, cell, type, next.id);
+        }
         return this.#table.remove(circuit);
     }
   }
@@ -226,7 +247,7 @@ export class RouterCore {
       // the answer of the next hop.
       if (circuit.layer === undefined) {
         if (cell.length > 0) return counters.count("unexpected-cell");
-        writeExtend(cell, this.#config.neighbours[next.neighbour]!, new Uint8Array());
+        writeExtend(cell, this.#neighbours[next.neighbour]!, new Uint8Array());
       }
       this.#table.extended(circuit, next);
       return this.#sendBack(circuit, cell, extended);
@@ -249,8 +270,8 @@ export class RouterCore {
     if (to === undefined && cell.length === 0 && circuit.layer === undefined) {
       return this.#sendCell(circuit.previous, cell, building.created, circuit.incoming);
     }
-    const neighbour = this.#config.neighbours.findIndex(({ isRouter, address, port }) =>
-      isRouter && address === to?.address && port === to?.port
+    const neighbour = this.#neighbours.findIndex(({ isRouter, address, port }, index) =>
+      isRouter && address === to?.address && port === to?.port && !this.#lost.has(index)
     );
     if (neighbour < 0 || neighbour === circuit.previous) return counters.count("bad-extend");
     const next = this.#table.extend(circuit, neighbour);
@@ -312,7 +333,7 @@ export class RouterCore {
   }
 
   #portOf(neighbour: number): number {
-    return this.#config.neighbours[neighbour]!.port;
+    return this.#neighbours[neighbour]!.port;
   }
 
   /** Counts and logs a cell of an unknown circuit. Logs the addresses of its packet if readable. */

@@ -10,6 +10,7 @@ import {
   PROTOCOL_VERSION,
   PROXY_MESSAGE,
   type ProxyMessage,
+  type ReplacedRouter,
   ROUTER_MESSAGE,
   type RouterMessage,
   type RouterSettings,
@@ -55,11 +56,22 @@ export async function runRouter(): Promise<ExitCode> {
   const stop = Promise.withResolvers<void>();
   const settings = Promise.withResolvers<RouterSettings>();
   const misled = Promise.withResolvers<string>();
+  /** Resolves when packets travel, so that a neighbour can be replaced. */
+  const serving = Promise.withResolvers<(other: ReplacedRouter) => void>();
   await using channel = new ControlChannel<RouterMessage, ProxyMessage>({
     self: number,
     mine: ROUTER_MESSAGE,
     theirs: PROXY_MESSAGE,
-    take: (_, message) => message.type === "stop" ? stop.resolve() : settings.resolve(message),
+    take(_, message) {
+      switch (message.type) {
+        case "settings":
+          return settings.resolve(message);
+        case "neighbour":
+          return void serving.promise.then((replace) => replace(message));
+        case "stop":
+          return stop.resolve();
+      }
+    },
     refused: (_, { message }) =>
       misled.resolve(`the proxy sent a control message that makes no sense: ${message}`),
   });
@@ -100,7 +112,9 @@ export async function runRouter(): Promise<ExitCode> {
 
   /** Carries packets until the end. The log is complete by then. */
   async function serve({ logFile, traffic }: RouterSettings): Promise<Awaited<typeof end>> {
-    await using log = LineFile.create(logFile, console.error);
+    await using log = traffic?.continues
+      ? LineFile.continue(logFile, console.error)
+      : LineFile.create(logFile, console.error);
     // Without packets, the only traffic to be seen is that of the control channel.
     const seen = traffic === undefined ? channel.port : port;
     log.line(
@@ -118,6 +132,12 @@ export async function runRouter(): Promise<ExitCode> {
     const role = { kind: "router", config: setup.node, exit, keys, device: device?.number } as const;
     await thread.start(role, socket.fd.number, setup.node.neighbours, setup.thread);
     if (keys !== undefined) wipe(keys.privateKey);
+    serving.resolve(({ number, link }) => {
+      const index = traffic.routers.findIndex((router) => router.number === number);
+      if (index < 0) return misled.resolve(`the proxy replaced router ${number}, which is no neighbour`);
+      // The proxy is the first neighbour.
+      thread.replaceNeighbour(1 + index, link && { link });
+    });
     const logging = logEvents(thread, log);
     channel.say(PROXY, { type: "ready", ...(keys && { key: keys.publicKey }) });
     const reason = await end;

@@ -42,7 +42,10 @@ export function setUpRouter(number: number, port: number, traffic: TrafficSettin
 type Member = OtherRouter;
 
 /** The settings that the packet threads of proxy and routers have in common. */
-export type ThreadSettings = Pick<TrafficSettings, "logsPackets" | "latency" | "cpu" | "captures">;
+export type ThreadSettings = Pick<
+  TrafficSettings,
+  "logsPackets" | "latency" | "cpu" | "captures" | "continues"
+>;
 
 /**
  * The options of a member's packet thread.
@@ -50,7 +53,7 @@ export type ThreadSettings = Pick<TrafficSettings, "logsPackets" | "latency" | "
  * @param neighbours in the order of the link's neighbours
  */
 export function threadOptions(
-  { logsPackets, latency, cpu, captures: directory }: ThreadSettings,
+  { logsPackets, latency, cpu, captures: directory, continues = false }: ThreadSettings,
   self: Member,
   neighbours: readonly Member[],
 ): ThreadOptions {
@@ -61,6 +64,6 @@ export function threadOptions(
   const application = `onion ${VERSION}`;
   return {
     ...options,
-    taps: { directory, application, self: party(self), neighbours: neighbours.map(party) },
+    taps: { directory, application, continues, self: party(self), neighbours: neighbours.map(party) },
   };
 }

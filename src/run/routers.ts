@@ -4,20 +4,35 @@
  * @module
  */
 import type { RouterSettings } from "../control/messages.ts";
-import type { OperatorError } from "../errors.ts";
+import { OperatorError } from "../errors.ts";
 import { diagnostics } from "../log/diagnostics.ts";
 import { unlessAborted } from "../sys/abort.ts";
+import { addUp, type Snapshot } from "../trace/counters.ts";
 import { ChildLauncher } from "./launch/child.ts";
 import type { Launcher, RouterHandle, RouterUp } from "./launch/launcher.ts";
 import { selfCommand } from "./self.ts";
 
+/** What the processes of one router have counted together. */
+interface Reported {
+  readonly number: number;
+  readonly counters: Snapshot;
+  /** The number of control datagrams that they have rejected. */
+  readonly rejected: number;
+  /** The number of processes after the first. */
+  readonly restarts: number;
+}
+
 /** The routers of a run, launched in order and stopped together. */
 export class Routers implements AsyncDisposable {
   readonly #launcher: Launcher;
+  /** The latest process of each router. */
   readonly #handles: RouterHandle[] = [];
+  /** What their earlier processes have counted, by number. */
+  readonly #past = new Map<number, Reported>();
   readonly #failed = Promise.withResolvers<OperatorError>();
-  /** Resolves when the first router fails. */
+  /** Resolves when the first router fails, until {@linkcode Routers.catchFailures}. */
   readonly failed: Promise<OperatorError> = this.#failed.promise;
+  #areFailuresCaught = false;
   #isStopping = false;
 
   /**
@@ -46,10 +61,36 @@ export class Routers implements AsyncDisposable {
   /** Launches routers up to this number, except those already launched. */
   async start(last: number): Promise<void> {
     while (this.#handles.length < last) {
-      const handle = await this.#launcher.launch(this.#handles.length + 1);
-      this.#handles.push(handle);
-      void handle.failed.then(this.#failed.resolve);
+      this.#handles.push(await this.#launch(this.#handles.length + 1));
     }
+  }
+
+  /** From now on, the caller sees to routers that fail. */
+  catchFailures(): void {
+    this.#areFailuresCaught = true;
+  }
+
+  /**
+   * Launches a new process of a router whose last one was killed.
+   *
+   * @throws {OperatorError} if it cannot be started
+   */
+  async relaunch(number: number): Promise<RouterHandle> {
+    try {
+      const handle = await this.#launch(number);
+      const past = this.#report(number);
+      this.#past.set(number, { ...past, restarts: past.restarts + 1 });
+      return this.#handles[number - 1] = handle;
+    } catch (cause) {
+      const fault = `router ${number} cannot be started: ${(cause as Error).message}`;
+      throw new OperatorError(fault, "free memory or processes", undefined, { cause });
+    }
+  }
+
+  async #launch(number: number): Promise<RouterHandle> {
+    const handle = await this.#launcher.launch(number);
+    void handle.failed.then((error) => this.#areFailuresCaught || this.#failed.resolve(error));
+    return handle;
   }
 
   /** The port of the proxy's end of the control channel. */
@@ -59,11 +100,16 @@ export class Routers implements AsyncDisposable {
 
   /** The number of rejected control datagrams by receiver. */
   get rejected(): Record<string, number> {
-    const routers = this.#handles.map(({ number, rejected }) => [`router ${number}`, rejected] as const);
+    const routers = this.reports.map(({ number, rejected }) => [`router ${number}`, rejected] as const);
     return { proxy: this.#launcher.rejected, ...Object.fromEntries(routers) };
   }
 
-  /** All routers in the order of their numbers. */
+  /** What each router has counted, over all its processes. */
+  get reports(): readonly Reported[] {
+    return this.#handles.map(({ number }) => this.#report(number));
+  }
+
+  /** The latest process of each router, in the order of their numbers. */
   get all(): readonly RouterHandle[] {
     return this.#handles;
   }
@@ -84,6 +130,22 @@ export class Routers implements AsyncDisposable {
   ): Promise<(Uint8Array<ArrayBuffer> | undefined)[]> {
     for (const handle of this.#handles) handle.configure(settingsOf(handle.number));
     return unlessAborted(Promise.all(this.#handles.map(({ ready }) => ready)), signal);
+  }
+
+  /** Waits until the routers have acknowledged all messages, for at most `timeout` ms. */
+  flush(timeout: number): Promise<void> {
+    return this.#launcher.flush(timeout);
+  }
+
+  #report(number: number): Reported {
+    const { counters, rejected } = this.#handles[number - 1]!;
+    const past = this.#past.get(number) ?? { counters: {}, rejected: 0, restarts: 0 };
+    return {
+      number,
+      counters: addUp(past.counters, counters),
+      rejected: past.rejected + rejected,
+      restarts: past.restarts,
+    };
   }
 
   /** Stops all routers and closes the control channel. */

@@ -10,6 +10,7 @@
  */
 import { hasLayers, isBuilt } from "../circuit/kind.ts";
 import type { Settings } from "../config/settings.ts";
+import type { RouterSettings } from "../control/messages.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { hasCapability } from "../sys/capability.ts";
 import { Journal, undoLeftovers, type Undone } from "../host/apply/journal.ts";
@@ -34,6 +35,7 @@ import { logEvents } from "./event_log.ts";
 import { networkOf, numbered, threadSettings, trafficSettings } from "./members.ts";
 import { makeOutput, type Output } from "./output.ts";
 import { threadOptions } from "./router_setup.ts";
+import { Restarts } from "./restarts.ts";
 import { Routers } from "./routers.ts";
 import { moduleUrl } from "./self.ts";
 import { type RunReport, summaryObject, summaryText } from "./summary.ts";
@@ -184,7 +186,7 @@ class Run {
 
   /** The report of the run so far. */
   report(endedBy: string, uptime: number): RunReport {
-    const routers = this.#routers?.all ?? [];
+    const routers = this.#routers?.reports ?? [];
     return {
       endedBy,
       uptime,
@@ -192,9 +194,10 @@ class Run {
         ...(this.#thread === undefined
           ? []
           : [{ party: "proxy", counters: this.#thread.counters.snapshot() }]),
-        ...(this.#parts.settings.stage.traffic ? routers : []).map(({ number, counters }) => ({
+        ...(this.#parts.settings.stage.traffic ? routers : []).map(({ number, counters, restarts }) => ({
           party: `router ${number}`,
           counters,
+          restarts,
         })),
       ],
       rejected: this.#routers?.rejected ?? {},
@@ -259,7 +262,49 @@ class Run {
       ),
       this.#parts.over,
     );
+    if (stage.restarts && !this.#parts.settings.noRestart) {
+      const settingsOf = (network: Network, number: number) => ({
+        logFile: this.#logFile(`router${number}`),
+        traffic: trafficSettings(network, number, exits[number - 1]!.settings, {
+          ...options,
+          continues: true,
+        }),
+      });
+      this.#restartRouters(routers, thread, network, settingsOf);
+    }
     return { proxyPort, pids: up.map(({ pid }) => pid) };
+  }
+
+  /** Restarts routers that die from now on. */
+  #restartRouters(
+    routers: Routers,
+    thread: PacketThread,
+    network: Network,
+    settingsOf: (network: Network, number: number) => RouterSettings,
+  ): void {
+    const { stack, output, fail } = this.#parts;
+    const tell = (event: string, facts: Record<string, unknown>) => {
+      output.event(() => ({ time: new Date().toISOString(), event, ...facts }));
+      output.flush();
+    };
+    stack.use(
+      new Restarts(routers, {
+        lost({ number }, reason) {
+          thread.replaceNeighbour(number - 1, undefined);
+          tell("router-died", { router: number, reason });
+        },
+        settingsOf(number, { link }) {
+          const router = { ...network.routers[number - 1]!, link };
+          network = { ...network, routers: network.routers.with(number - 1, router) };
+          return settingsOf(network, number);
+        },
+        back: (number, { pid, link }, key, after) => {
+          this.#introduce(number, pid, link.port, network.routers[number - 1]!.address);
+          thread.replaceNeighbour(number - 1, { link, ...(key && { key }) });
+          tell("router-restarted", { router: number, pid, after: Math.round(after) / 1000 });
+        },
+      }, fail),
+    );
   }
 
   /** Creates the TUN interface and makes the changes that the stage needs on the host. */

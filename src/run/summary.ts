@@ -10,6 +10,8 @@ interface PartyCounters {
   /** Its name, e.g. `router 1`. */
   readonly party: string;
   readonly counters: Snapshot;
+  /** How often it was restarted; missing for the proxy. */
+  readonly restarts?: number;
 }
 
 /** The facts of a summary. */
@@ -27,7 +29,7 @@ export interface RunReport {
 /** The summary as text for people. */
 export function summaryText(report: RunReport): string {
   const lines = [`ended by ${report.endedBy} after ${(report.uptime / 1000).toFixed(1)} s`];
-  for (const { party, counters } of report.parties) {
+  for (const { party, counters, restarts = 0 } of report.parties) {
     const count = (name: keyof Snapshot) => counters[name] ?? 0;
     lines.push(
       party === "proxy"
@@ -35,6 +37,9 @@ export function summaryText(report: RunReport): string {
           `${count("link-out")} cells sent, ${count("link-in")} received`
         : `${party}: ${count("link-in")} cells received, ${count("link-out")} sent`,
     );
+    if (restarts > 0) lines.push(`${party}: restarted ${restarts === 1 ? "once" : `${restarts} times`}`);
+    const lost = count("circuits-lost");
+    if (lost > 0) lines.push(`${party}: ${lost} ${lost === 1 ? "circuit" : "circuits"} lost with a router`);
     const [built, failed] = [count("circuits-built"), count("builds-failed")];
     if (built + failed > 0) {
       const each = built === 0 ? "" : `, in ${(count("build-time") / built / 1000).toFixed(1)} ms on average`;
@@ -62,6 +67,9 @@ export function summaryObject(report: RunReport): Record<string, unknown> {
     by: endedBy,
     uptime: Math.round(uptime) / 1000,
     counters: Object.fromEntries(parties.map(({ party, counters }) => [party, counters])),
+    restarts: Object.fromEntries(
+      parties.flatMap(({ party, restarts }) => restarts ? [[party, restarts]] : []),
+    ),
     rejected,
   };
 }

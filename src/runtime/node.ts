@@ -6,6 +6,7 @@
  */
 import { PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { ExitMaker, World } from "../node/exit.ts";
+import type { RouterDescription } from "../circuit/origin/builder.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
 import type { Link } from "../device/link.ts";
 import { type ProxyConfig, ProxyCore } from "../node/proxy.ts";
@@ -22,6 +23,12 @@ export interface Node {
   deadline(): number;
   /** Does everything that is due. */
   expire(now: number): void;
+  /**
+   * Replaces a neighbour by a new one, which knows no circuits. Without one, the neighbour is lost.
+   *
+   * @param neighbour its index on the link
+   */
+  replaceNeighbour(neighbour: number, by: RouterDescription | undefined, now: number): void;
   /** Ends what the core has created at other members, e.g. its circuits. */
   end?(): void;
 }
@@ -64,6 +71,10 @@ export function proxyNode(
       }),
     ],
     ...timed(core, link, trace),
+    replaceNeighbour(router, by, now) {
+      link.replaceNeighbour(router, by?.link);
+      core.replaceRouter(router, by, now);
+    },
     end: () => core.end(),
   };
 }
@@ -98,6 +109,10 @@ export function routerNode(
       ...worlds.map(({ device, take }) => new DeviceSource({ device, link, buffer, trace, take })),
     ],
     circuits: () => core.circuits,
+    replaceNeighbour(neighbour, by) {
+      link.replaceNeighbour(neighbour, by?.link);
+      core.replaceNeighbour(neighbour, by?.link);
+    },
     ...timed(core, link, trace),
   };
 }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { RouterDescription } from "../circuit/origin/builder.ts";
 import { hasLayers } from "../circuit/kind.ts";
 import { chooseProvider } from "../crypto/provider/choose.ts";
 import type { KeyPair } from "../crypto/provider.ts";
@@ -67,6 +68,13 @@ export type Order =
     readonly ring: SharedArrayBuffer;
     readonly options: ThreadOptions;
   }
+  | {
+    readonly kind: "replace";
+    /** The index of the neighbour on the link. */
+    readonly neighbour: number;
+    /** The new neighbour; undefined if the old one is lost. */
+    readonly by: RouterDescription | undefined;
+  }
   | { readonly kind: "stop" };
 
 /** A report of the packet thread. */
@@ -115,6 +123,9 @@ async function obey(order: Order): Promise<void> {
       // ready.
       compileCalls();
       running = await start(order);
+      return;
+    case "replace":
+      running?.node.replaceNeighbour(order.neighbour, order.by, monotonic());
       return;
     case "stop":
       running?.node.end?.();

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { RouterDescription } from "../circuit/origin/builder.ts";
 import { yieldCpu } from "../sys/affinity.ts";
 import { makeDoorbell, ringDoorbell } from "../sys/doorbell.ts";
 import type { Fd } from "../sys/fd.ts";
@@ -75,6 +76,15 @@ export class PacketThread implements AsyncDisposable {
       ring: this.#ringMemory,
       options,
     });
+  }
+
+  /**
+   * Replaces a neighbour by a new one, which knows no circuits. Without one, the neighbour is lost.
+   *
+   * @param neighbour its index on the link
+   */
+  replaceNeighbour(neighbour: number, by: RouterDescription | undefined): void {
+    if (!this.#isOver) this.#order({ kind: "replace", neighbour, by });
   }
 
   /**

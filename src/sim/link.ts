@@ -5,6 +5,7 @@
  */
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { type Link, type Neighbour, NOTHING, STRANGER } from "../device/link.ts";
+import type { Endpoint } from "../ip/address.ts";
 
 /** A datagram on its way. */
 export interface Datagram {
@@ -34,6 +35,11 @@ export class MemoryMedium {
     return link;
   }
 
+  /** Removes a link: its party is gone. */
+  unlink(port: number): void {
+    this.#links.delete(port);
+  }
+
   /** Carries a datagram. It is lost if no link has the port `to`, as with UDP. */
   carry(from: number, to: number, bytes: Uint8Array): void {
     for (const arriving of this.tamper(from, to, bytes)) this.deliver(from, to, arriving);
@@ -51,7 +57,7 @@ export class MemoryLink implements Link {
   readonly fd: undefined = undefined;
   readonly #medium: MemoryMedium;
   readonly #ownPort: number;
-  readonly #neighbours: number[] = [];
+  readonly #neighbours: (number | undefined)[] = [];
   readonly #arrived: Datagram[] = [];
 
   /** Made by {@linkcode MemoryMedium.link}. */
@@ -81,8 +87,15 @@ export class MemoryLink implements Link {
 
   /** {@inheritDoc Link.send} */
   send(neighbour: Neighbour, datagram: PacketBuffer): boolean {
-    this.#medium.carry(this.#ownPort, this.#neighbours[neighbour]!, datagram.copy());
+    const to = this.#neighbours[neighbour];
+    if (to === undefined) return false;
+    this.#medium.carry(this.#ownPort, to, datagram.copy());
     return true;
+  }
+
+  /** {@inheritDoc Link.replaceNeighbour} */
+  replaceNeighbour(neighbour: Neighbour, by: Endpoint | undefined): void {
+    this.#neighbours[neighbour] = by?.port;
   }
 
   /** {@inheritDoc Link.hasMore} */

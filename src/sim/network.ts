@@ -9,6 +9,7 @@
  *
  * @module
  */
+import type { RouterDescription } from "../circuit/origin/builder.ts";
 import { CIRCUIT_LIMITS, type CircuitLimits } from "../circuit/origin/pool.ts";
 import type { CryptoProvider, KeyPair } from "../crypto/provider.ts";
 import { type IpAddress, LOOPBACK } from "../ip/address.ts";
@@ -92,99 +93,170 @@ export class MemoryNetwork {
     readonly router: Counters;
     readonly routers: readonly Counters[];
   };
-  /** Ports of the members on the medium; `router` is the first router's. */
-  readonly ports: { readonly proxy: number; readonly router: number; readonly routers: readonly number[] };
   /** Milliseconds since the network was made. */
   now = 0;
-  readonly #nodes: readonly Node[];
-  readonly #routers: readonly RouterNode[];
-  readonly #links: readonly FaultLink[];
+  readonly #options: MemoryNetworkOptions;
+  readonly #random: () => number;
+  readonly #exits: readonly MemoryExit[];
+  readonly #proxy: Member;
+  /** The running process of each router; undefined while it is dead. */
+  readonly #routers: (Member<RouterNode> | undefined)[];
+  /** The numbers of the routers that are known to be dead. */
+  readonly #lost = new Set<number>();
+  #network: Network;
+  #nextPort: number;
 
   /** A network that is up and at rest. */
   constructor(options: MemoryNetworkOptions) {
-    const { address, mtu = 1500, linkMtu = LINK_MTU, faults = {}, seed = 1, events = {} } = options;
-    const exits = exitsOf(address, options.worlds);
-    const random = options.random ?? seededRandom(seed + exits.length + 1);
+    const { address, mtu = 1500, linkMtu = LINK_MTU, seed = 1, events = {} } = options;
+    this.#options = options;
+    this.#exits = exitsOf(address, options.worlds);
+    this.#random = options.random ?? seededRandom(seed + this.#exits.length + 1);
     const crypto = options.circuits?.crypto;
-    const keys = exits.map(() => crypto?.generateKeyPair());
-    const ports = exits.map((_, index) => PROXY_PORT + 1 + index);
-    this.ports = { proxy: PROXY_PORT, router: ports[0]!, routers: ports };
-
-    const network: Network = {
+    const keys = this.#exits.map(() => crypto?.generateKeyPair());
+    const ports = this.#exits.map((_, index) => PROXY_PORT + 1 + index);
+    this.#nextPort = PROXY_PORT + 1 + ports.length;
+    this.#network = {
       circuits: planOf(options.circuits),
       carries: ["icmp"],
       linkMtu,
       tunMtu: mtu,
       proxy: { address: LOOPBACK, port: PROXY_PORT },
-      routers: exits.map(({ address }, index) => ({
+      routers: this.#exits.map(({ address }, index) => ({
         link: { address: LOOPBACK, port: ports[index]! },
         address,
         ...(keys[index] && { key: keys[index].publicKey }),
       })),
     };
-
-    const linkOf = (port: number, neighbours: readonly number[], seed: number) => {
-      const link = this.medium.link(port);
-      for (const neighbour of neighbours) link.addNeighbour(neighbour);
-      return new FaultLink(link, faults, seed);
-    };
-    const proxyLink = linkOf(PROXY_PORT, ports, seed);
-    const proxyCounters = new Counters();
-    const proxy = proxyNode(
-      proxyConfig(network, options.worlds && hopOf(address)),
+    const routers = this.#exits.map(() => new Counters());
+    this.counters = { proxy: new Counters(), router: routers[0]!, routers };
+    const link = this.#link(PROXY_PORT, ports, seed);
+    const node = proxyNode(
+      proxyConfig(this.#network, options.worlds && hopOf(address)),
       this.tun,
-      proxyLink,
-      { counters: proxyCounters, events: events.proxy ?? SILENT },
+      link,
+      { counters: this.counters.proxy, events: events.proxy ?? SILENT },
       crypto,
-      random,
+      this.#random,
     );
-    const routers = exits.map(({ make }, index) => {
-      const neighbours = [PROXY_PORT, ...ports.filter((port) => port !== ports[index])];
-      const link = linkOf(ports[index]!, neighbours, seed + 1 + index);
-      const counters = new Counters();
-      const node = routerNode(
-        routerConfig(network, index + 1),
-        link,
-        { counters, events: events.routers?.[index] ?? SILENT },
-        make,
-        secretsOf(crypto, keys[index]),
-        random,
-      );
-      return { node, link, counters };
-    });
+    this.#proxy = { node, link };
+    this.#routers = this.#exits.map((_, index) => this.#startRouter(index + 1, keys[index]));
+  }
 
-    this.#links = [proxyLink, ...routers.map(({ link }) => link)];
-    this.#routers = routers.map(({ node }) => node);
-    this.#nodes = [proxy, ...this.#routers];
-    this.counters = {
-      proxy: proxyCounters,
-      router: routers[0]!.counters,
-      routers: routers.map(({ counters }) => counters),
-    };
+  /**
+   * Ends a router as SIGKILL does. Nobody notices yet: cells to it are lost.
+   *
+   * @param number its number, from 1
+   */
+  kill(number: number): void {
+    this.medium.unlink(this.#network.routers[number - 1]!.link.port);
+    this.#routers[number - 1] = undefined;
+  }
+
+  /** Tells the others that a router, killed before, is dead. */
+  lose(number: number): void {
+    this.#lost.add(number);
+    this.#replace(number, undefined);
+  }
+
+  /** Starts a router, killed and lost before, again: with a new port, new keys and no circuits. */
+  restart(number: number): void {
+    const index = number - 1;
+    const keys = this.#options.circuits?.crypto?.generateKeyPair();
+    const by = { link: { address: LOOPBACK, port: this.#nextPort++ }, ...(keys && { key: keys.publicKey }) };
+    const routers = this.#network.routers.with(index, { ...this.#network.routers[index]!, ...by });
+    this.#network = { ...this.#network, routers };
+    this.#routers[index] = this.#startRouter(number, keys);
+    this.#lost.delete(number);
+    for (const lost of this.#lost) {
+      this.#routers[index].node.replaceNeighbour(neighbourOf(number, lost), undefined, this.now);
+    }
+    this.#replace(number, by);
+  }
+
+  /** Ports of the members on the medium; `router` is the first router's. */
+  get ports(): { readonly proxy: number; readonly router: number; readonly routers: readonly number[] } {
+    const routers = this.#network.routers.map(({ link }) => link.port);
+    return { proxy: PROXY_PORT, router: routers[0]!, routers };
   }
 
   /** The number of circuits that each router has now. */
   get circuits(): readonly number[] {
-    return this.#routers.map((router) => router.circuits());
+    return this.#routers.map((router) => router?.node.circuits() ?? 0);
   }
 
   /** The time of the next deadline in ms; Infinity if there is none. */
   get deadline(): number {
-    return Math.min(...this.#nodes.map((node) => node.deadline()));
+    return Math.min(...this.#members.map(({ node }) => node.deadline()));
   }
 
   /** Lets `elapsed` ms pass, then moves packets until none moves any more. */
   run(elapsed = 0): void {
     this.now += elapsed;
-    for (const node of this.#nodes) if (node.deadline() <= this.now) node.expire(this.now);
+    const members = this.#members;
+    for (const { node } of members) if (node.deadline() <= this.now) node.expire(this.now);
     let moved: number;
     do {
       moved = 0;
-      for (const node of this.#nodes) for (const source of node.sources) moved += source.move(this.now);
+      for (const { node } of members) for (const source of node.sources) moved += source.move(this.now);
       // A datagram that a fault holds back waits for the next one, but not for ever.
-      if (moved === 0) { for (const link of this.#links) moved += Number(link.release()); }
+      if (moved === 0) { for (const { link } of members) moved += Number(link.release()); }
     } while (moved > 0);
   }
+
+  /** All members that run. */
+  get #members(): readonly Member[] {
+    return [this.#proxy, ...this.#routers.filter((router) => router !== undefined)];
+  }
+
+  #link(port: number, neighbours: readonly number[], seed: number): FaultLink {
+    const link = this.medium.link(port);
+    for (const neighbour of neighbours) link.addNeighbour(neighbour);
+    return new FaultLink(link, this.#options.faults ?? {}, seed);
+  }
+
+  #startRouter(number: number, keys: KeyPair | undefined): Member<RouterNode> {
+    const { seed = 1, events, circuits } = this.#options;
+    const index = number - 1;
+    const { routers } = this.ports;
+    const others = routers.filter((_, other) => other !== index);
+    const link = this.#link(routers[index]!, [PROXY_PORT, ...others], seed + number);
+    const node = routerNode(
+      routerConfig(this.#network, number),
+      link,
+      { counters: this.counters.routers[index]!, events: events?.routers?.[index] ?? SILENT },
+      this.#exits[index]!.make,
+      secretsOf(circuits?.crypto, keys),
+      this.#random,
+    );
+    return { node, link };
+  }
+
+  /** Replaces a router at all others. */
+  #replace(number: number, by: RouterDescription | undefined): void {
+    this.#routers.forEach((router, index) => {
+      if (index + 1 === number) return;
+      router?.node.replaceNeighbour(neighbourOf(index + 1, number), by, this.now);
+    });
+    this.#proxy.node.replaceNeighbour(number - 1, by, this.now);
+  }
+}
+
+/** A running member of a network, with its link. */
+interface Member<Kind extends Node = Node> {
+  readonly node: Kind;
+  readonly link: FaultLink;
+}
+
+/** How a router leaves, and its address in the world. */
+interface MemoryExit {
+  readonly make: ExitMaker;
+  readonly address?: IpAddress;
+}
+
+/** The index of a router on the link of another one, whose first neighbour is the proxy. */
+function neighbourOf(router: number, other: number): number {
+  return other < router ? other : other - 1;
 }
 
 function planOf(circuits: MemoryCircuits | undefined): CircuitPlan {
@@ -202,11 +274,11 @@ function secretsOf(crypto: CryptoProvider | undefined, keys: KeyPair | undefined
   return crypto === undefined || keys === undefined ? undefined : { crypto, keys };
 }
 
-/** How each router leaves, and its address in the world. */
+/** The exit of each router. */
 function exitsOf(
   block: Cidr,
   worlds: readonly MemoryWorld[] | undefined,
-): { make: ExitMaker; address?: IpAddress }[] {
+): MemoryExit[] {
   if (worlds === undefined) return [{ make: (deliver, trace) => new EchoExit(block, deliver, trace) }];
   return worlds.map((world) => {
     const { address, mtu } = world;

@@ -69,6 +69,28 @@ export function createOwnedFile(path: string, mode: number = 0o666): Deno.FsFile
 }
 
 /**
+ * Opens a file of an earlier process for appending and reading, or creates it. Replaces anything
+ * but a plain file under one name, because a user's link must not make root write to another file.
+ *
+ * @param mode the permissions of a new file, before the umask
+ * @throws as {@linkcode createOwnedFile}
+ */
+export function continueOwnedFile(path: string, mode: number = 0o666): Deno.FsFile {
+  try {
+    const { isFile, nlink, dev, ino } = Deno.lstatSync(path);
+    if (isFile && nlink === 1) {
+      const file = Deno.openSync(path, { read: true, append: true });
+      const opened = file.statSync();
+      if (opened.dev === dev && opened.ino === ino) return file;
+      file.close();
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return createOwnedFile(path, mode);
+}
+
+/**
  * Creates a directory that belongs to the user behind sudo, if it does not exist.
  *
  * @throws Deno's error if it cannot be created
@@ -104,13 +126,17 @@ export class PassingFile implements Disposable {
   /** Its descriptor, once it has a whole stretch. */
   #descriptor: number | undefined;
   /** The length of the file. */
-  #end = 0;
+  #end: number;
   /** The end of the last stretch that was sent to the disk. */
-  #passed = 0;
+  #passed: number;
 
-  /** @param file an open, empty file; the new object owns it */
-  constructor(file: Deno.FsFile) {
+  /**
+   * @param file an open file; the new object owns it
+   * @param length its length in bytes
+   */
+  constructor(file: Deno.FsFile, length: number = 0) {
     this.#file = file;
+    this.#end = this.#passed = length;
   }
 
   /**

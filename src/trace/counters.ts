@@ -15,6 +15,9 @@ export const COUNTERS = {
   "circuits-built": "circuits built to their last hop",
   "build-time": "microseconds that building these took, in all",
   "builds-failed": "circuits given up before they were complete",
+  "circuits-lost": "circuits closed because one of their routers was lost",
+  "routers-lost": "routers that died",
+  "routers-restarted": "routers that came up again",
   "log-lost": "log lines that did not fit into the event ring",
 } as const;
 
@@ -113,6 +116,13 @@ export class Counters {
 
 /** Counts by name. A missing counter is zero. */
 export type Snapshot = Partial<Record<CounterName | DropReason, number>>;
+
+/** The sums of two snapshots. */
+export function addUp(one: Snapshot, other: Snapshot): Snapshot {
+  const sums = { ...one };
+  for (const name of Object.keys(other) as (keyof Snapshot)[]) sums[name] = (sums[name] ?? 0) + other[name]!;
+  return sums;
+}
 
 /** The drop reasons in a snapshot, with their counts. */
 export function drops(snapshot: Snapshot): [DropReason, number][] {

@@ -88,13 +88,16 @@ for (const [host, prepare] of Object.entries(HOSTS)) {
 
 for (
   const { stage, args, victim } of [
-    { stage: 4, args: "--routers 6", victim: 6 },
-    { stage: 5, args: "", victim: 2 },
-    { stage: 6, args: SIX, victim: 3 },
+    { stage: 4, args: "--no-restart --routers 6", victim: 6 },
+    { stage: 5, args: "--no-restart", victim: 2 },
+    { stage: 6, args: `--no-restart ${SIX}`, victim: 3 },
   ]
 ) {
   Deno.test({
-    ...needing(`stage ${stage}: a killed router ends the run, which names it`, ...VM_NEEDS),
+    ...needing(
+      `stage ${stage}: with --no-restart, a killed router ends the run, which names it`,
+      ...VM_NEEDS,
+    ),
     fn: async () => {
       await using vm = await Vm.up();
       const before = await vm.state();

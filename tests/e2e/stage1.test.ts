@@ -161,20 +161,14 @@ Deno.test("supervision: a router that alone gets SIGTERM says so and ends the ru
   );
 });
 
-Deno.test("supervision: a router that is silent for 5 s ends the run, and is killed", async () => {
+Deno.test("supervision: a stopped router ends nothing, and goes on when it may", async () => {
   await using onion = await Onion.start(STAGE_1);
   const { router } = await onion.ready();
-  const stopped = performance.now();
   Deno.kill(router, "SIGSTOP");
-  const { code, stderr } = await onion.ended;
-  assert.equal(code, 1);
-  assert.match(
-    stderr,
-    new RegExp(`^onion: router 1 \\(pid ${router}\\) has said nothing for 5 s; .*\\n`, "m"),
-  );
-  await onion.gone;
-  const took = performance.now() - stopped;
-  assert.ok(took > 4000 && took < 10_000, `${took} ms`);
+  await new Promise((resolve) => setTimeout(resolve, 7000));
+  Deno.kill(router, "SIGCONT");
+  const { code, stderr } = await onion.end();
+  assert.deepEqual([code, stderr], [0, ""]);
 });
 
 Deno.test("killed proxy: leaves no router for more than a second", async () => {

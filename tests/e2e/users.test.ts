@@ -65,8 +65,7 @@ Deno.test({
     const { routers } = await onion.ready();
     const hung = routers[Number(/\d\n$/.exec(text)![0]) - 1]!;
     Deno.kill(hung, "SIGSTOP");
-    // Shorter than the silence that ends a run. The chance that none of twelve users chooses this
-    // router is 1 %.
+    // The chance that none of twelve users chooses this router is 1 %.
     const waiting = vm.ping(`-I ${Address.vm} -i 0.2 -c 5 -W 10 ${Address.csail}`);
     const round = await Promise.all(users.map((user) => vm.ping(`-I ${user} -c 1 -W 10 ${Address.csail}`)));
     Deno.kill(hung, "SIGCONT");

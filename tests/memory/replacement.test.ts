@@ -275,7 +275,7 @@ testEach(
   "replacement: an ended circuit seals nothing, and sends nothing in the clear",
   (crypto) => {
     const key = () => globalThis.crypto.getRandomValues(new Uint8Array(32));
-    const circuit = new OriginCircuit(1, 0, CIRCUIT_KINDS.sealed, addressFromBits(7));
+    const circuit = new OriginCircuit(1, [0], CIRCUIT_KINDS.sealed, addressFromBits(7));
     for (let hop = 0; hop < 3; hop++) circuit.addLayer(new Layer(crypto, { send: key(), receive: key() }));
     const packet = new PacketBuffer();
     packet.load(packetsOf(pingOf())[0]!);

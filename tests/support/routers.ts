@@ -116,8 +116,8 @@ export class Routers {
   build(path: readonly number[], id = 1): OriginCircuit {
     const kind = CIRCUIT_KINDS[this.configs[0]!.circuits];
     const indices = path.map((router) => router - 1);
-    const circuit = new OriginCircuit(id, indices[0]!, kind, addressFromBits(0));
-    using build = new CircuitBuilder(circuit, indices, this.descriptions, PROVIDER);
+    const circuit = new OriginCircuit(id, indices, kind, addressFromBits(0));
+    using build = new CircuitBuilder(circuit, this.descriptions, PROVIDER);
     const buffer = poisoned();
     while (build.next !== undefined) {
       build.ask(buffer);

@@ -21,12 +21,12 @@ function makeBuild(
   kind: "plain" | "sealed",
   keys: readonly KeyPair[] = [],
 ): CircuitBuilder {
-  const circuit = new OriginCircuit(ID, path[0]!, CIRCUIT_KINDS[kind], addressFromBits(0));
+  const circuit = new OriginCircuit(ID, path, CIRCUIT_KINDS[kind], addressFromBits(0));
   const routers = LINKS.map((link, index) => {
     const key = keys[index]?.publicKey;
     return key === undefined ? { link } : { link, key };
   });
-  return new CircuitBuilder(circuit, path, routers, kind === "sealed" ? PROVIDER : undefined);
+  return new CircuitBuilder(circuit, routers, kind === "sealed" ? PROVIDER : undefined);
 }
 
 /** The create or extend cell for the next hop. */
@@ -137,8 +137,8 @@ for (const kind of ["plain", "sealed"] as const) {
     for (let hops = 1; hops <= 5; hops++) {
       const routers = new Routers(5, kind);
       const path = [4, 2, 0, 3, 1].slice(0, hops);
-      const circuit = new OriginCircuit(ID, path[0]!, CIRCUIT_KINDS[kind], addressFromBits(0));
-      using build = new CircuitBuilder(circuit, path, routers.descriptions, PROVIDER);
+      const circuit = new OriginCircuit(ID, path, CIRCUIT_KINDS[kind], addressFromBits(0));
+      using build = new CircuitBuilder(circuit, routers.descriptions, PROVIDER);
       for (const router of path) {
         assert.equal(build.next, router);
         const { awaited } = build;

@@ -20,7 +20,7 @@ const keysOf = (hop: number) => [pattern(KEY, 10 + hop), pattern(KEY, 20 + hop)]
 
 /** A sealed circuit, and the hops' ends of its layers in order. */
 function makeCircuit(hops: number): { circuit: OriginCircuit; ends: Layer[] } {
-  const circuit = new OriginCircuit(ID, 2, CIRCUIT_KINDS.sealed, addressFromBits(0x0a00_020f));
+  const circuit = new OriginCircuit(ID, [2], CIRCUIT_KINDS.sealed, addressFromBits(0x0a00_020f));
   const ends = Array.from({ length: hops }, (_, hop) => {
     const [out, home] = keysOf(hop);
     circuit.addLayer(new Layer(PROVIDER, { send: out, receive: home }));
@@ -58,7 +58,7 @@ Deno.test("origin circuit: removes the first hop's layer first", () => {
 });
 
 Deno.test("origin circuit: adds only a cell header if there are no layers", () => {
-  const circuit = new OriginCircuit(ID, 0, CIRCUIT_KINDS.plain, addressFromBits(0));
+  const circuit = new OriginCircuit(ID, [0], CIRCUIT_KINDS.plain, addressFromBits(0));
   const buffer = poisoned(BODY);
   assert.equal(circuit.seal(buffer, CellType.relayData), true);
   assert.deepEqual(buffer.copy(), cell(0x51, ID, BODY));
@@ -136,7 +136,7 @@ Deno.test("origin circuit: counts the cells sealed with the first hop's key", ()
 
 Deno.test("origin circuit: seals nothing once the key of any hop has reached its limit", () => {
   for (const worn of [0, 1, 2]) {
-    const circuit = new OriginCircuit(ID, 0, CIRCUIT_KINDS.sealed, addressFromBits(0));
+    const circuit = new OriginCircuit(ID, [0], CIRCUIT_KINDS.sealed, addressFromBits(0));
     for (const hop of [0, 1, 2]) {
       const layer = new Layer(PROVIDER, { send: pattern(KEY, hop), receive: pattern(KEY, 9) });
       // As after 2^48 cells.

@@ -9,6 +9,11 @@ function randomFrom(seed: number): () => number {
   return () => random.word() / 2 ** 32;
 }
 
+/** The first routers. */
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index);
+}
+
 /** A number of routers, and a number of hops up to it. */
 const anyNetwork = fc.integer({ min: 1, max: 12 }).chain((count) =>
   fc.record({ count: fc.constant(count), hops: fc.integer({ min: 1, max: count }), seed: fc.nat() })
@@ -16,7 +21,7 @@ const anyNetwork = fc.integer({ min: 1, max: 12 }).chain((count) =>
 
 Deno.test("path: has the wanted number of distinct routers", () => {
   fc.assert(fc.property(anyNetwork, ({ count, hops, seed }) => {
-    const path = choosePath(count, hops, randomFrom(seed));
+    const path = choosePath(upTo(count), hops, randomFrom(seed));
     assert.equal(path.length, hops);
     assert.equal(new Set(path).size, hops);
     assert.ok(path.every((router) => Number.isInteger(router) && router >= 0 && router < count));
@@ -28,7 +33,7 @@ Deno.test("path: all sequences are equally likely", () => {
   const random = randomFrom(1);
   const times = new Map<string, number>();
   for (let draw = 0; draw < draws; draw++) {
-    const path = choosePath(count, hops, random).join();
+    const path = choosePath(upTo(count), hops, random).join();
     times.set(path, (times.get(path) ?? 0) + 1);
   }
   assert.equal(times.size, 4 * 3 * 2);
@@ -39,14 +44,14 @@ Deno.test("path: all sequences are equally likely", () => {
 });
 
 Deno.test("path: handles the smallest and the largest random number", () => {
-  assert.deepEqual(choosePath(4, 4, () => 0), [0, 1, 2, 3]);
-  assert.deepEqual(choosePath(4, 4, () => 1 - 2 ** -53), [3, 0, 1, 2]);
+  assert.deepEqual(choosePath(upTo(4), 4, () => 0), [0, 1, 2, 3]);
+  assert.deepEqual(choosePath(upTo(4), 4, () => 1 - 2 ** -53), [3, 0, 1, 2]);
 });
 
 Deno.test("path: avoids a router if there are enough others", () => {
   fc.assert(fc.property(anyNetwork, fc.nat(), ({ count, hops, seed }, nth) => {
     const avoid = nth % count;
-    const path = choosePath(count, hops, randomFrom(seed), avoid);
+    const path = choosePath(upTo(count), hops, randomFrom(seed), avoid);
     assert.equal(new Set(path).size, hops);
     assert.equal(path.includes(avoid), hops === count);
   }));

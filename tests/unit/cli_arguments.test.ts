@@ -55,6 +55,7 @@ Deno.test("arguments: turns flags into settings", async () => {
     placement: "auto",
     latency: 0,
     pcap: undefined,
+    noRestart: false,
     logDir: "/",
     logLevel: "debug",
     noPacketLog: false,

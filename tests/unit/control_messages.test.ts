@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
+  PROTOCOL_VERSION,
   PROXY_MESSAGE,
   type ProxyMessage,
   ROUTER_MESSAGE,
@@ -33,10 +34,11 @@ const TRAFFIC: TrafficSettings = {
   latency: 0,
   cpu: 1,
   captures: "/tmp/captures",
+  continues: true,
 };
 const SETTINGS: ProxyMessage = {
   type: "settings",
-  version: 1,
+  version: PROTOCOL_VERSION,
   logFile: "stage6.router1.out",
   traffic: TRAFFIC,
 };
@@ -44,7 +46,7 @@ const SETTINGS: ProxyMessage = {
 /** How {@linkcode SETTINGS} travels. */
 const SETTINGS_JSON = {
   type: "settings",
-  version: 1,
+  version: PROTOCOL_VERSION,
   logFile: "stage6.router1.out",
   traffic: {
     address: "192.168.201.2",
@@ -67,16 +69,17 @@ const SETTINGS_JSON = {
     latency: 0,
     cpu: 1,
     captures: "/tmp/captures",
+    continues: true,
   },
 };
 
-const UP = { type: "up", version: 1, pid: 4711, port: 40_001 };
+const UP = { type: "up", version: PROTOCOL_VERSION, pid: 4711, port: 40_001 };
 
 /** Any message of a router, and any of the proxy. */
 const routerMessages: fc.Arbitrary<RouterMessage> = fc.oneof(
   fc.record({
     type: fc.constant("up" as const),
-    version: fc.constant(1),
+    version: fc.constant(PROTOCOL_VERSION),
     pid: fc.integer({ min: 1, max: 2 ** 22 }),
     port: fc.integer({ min: 1, max: 65_535 }),
   }),
@@ -126,6 +129,7 @@ const traffic: fc.Arbitrary<TrafficSettings> = fc.record({
   latency: fc.nat(2000),
   cpu: fc.nat(255),
   captures: fc.string(),
+  continues: fc.boolean(),
 }, {
   requiredKeys: [
     "proxy",
@@ -141,8 +145,18 @@ const traffic: fc.Arbitrary<TrafficSettings> = fc.record({
 });
 const proxyMessages: fc.Arbitrary<ProxyMessage> = fc.oneof(
   fc.record({ type: fc.constant("stop" as const) }),
+  fc.record({
+    type: fc.constant("neighbour" as const),
+    number: fc.integer({ min: 1, max: 255 }),
+    link: endpoints,
+  }, { requiredKeys: ["type", "number"] }),
   fc.record(
-    { type: fc.constant("settings" as const), version: fc.constant(1), logFile: fc.string(), traffic },
+    {
+      type: fc.constant("settings" as const),
+      version: fc.constant(PROTOCOL_VERSION),
+      logFile: fc.string(),
+      traffic,
+    },
     { requiredKeys: ["type", "version", "logFile"] },
   ),
 );
@@ -234,7 +248,7 @@ Deno.test("control messages: refuse an unknown type, and JSON that is no message
 
 Deno.test("control messages: refuse a missing, a surplus, and a wrong field by its name", () => {
   const up = (change: object) => ({ ...UP, ...change });
-  refuses(ROUTER_MESSAGE, { type: "up", version: 1, pid: 1 }, "up.port is missing");
+  refuses(ROUTER_MESSAGE, { type: "up", version: PROTOCOL_VERSION, pid: 1 }, "up.port is missing");
   refuses(ROUTER_MESSAGE, up({ host: "h" }), 'up has an unknown field "host"');
   for (const port of [0, 65_536, 1.5, "1", null]) {
     refuses(ROUTER_MESSAGE, up({ port }), "up.port must be an integer from 1 to 65535");
@@ -248,13 +262,18 @@ Deno.test("control messages: refuse a missing, a surplus, and a wrong field by i
   );
   refuses(ROUTER_MESSAGE, counts({ bogus: 1 }), 'alive.counters has an unknown field "bogus"');
   refuses(ROUTER_MESSAGE, { type: "failed", message: 7 }, "failed.message must be text");
+  refuses(
+    PROXY_MESSAGE,
+    { type: "neighbour", number: 0 },
+    "neighbour.number must be an integer from 1 to 255",
+  );
   refuses(PROXY_MESSAGE, { type: "stop", now: true }, 'stop has an unknown field "now"');
 });
 
 Deno.test("control messages: refuse another version before anything else", () => {
-  const version = "must be 1, the version spoken here";
-  refuses(ROUTER_MESSAGE, { type: "up", version: 2, host: "new" }, `up.version ${version}`);
-  refuses(PROXY_MESSAGE, { type: "settings", version: "1" }, `settings.version ${version}`);
+  const version = "must be 2, the version spoken here";
+  refuses(ROUTER_MESSAGE, { type: "up", version: 1, host: "old" }, `up.version ${version}`);
+  refuses(PROXY_MESSAGE, { type: "settings", version: "2" }, `settings.version ${version}`);
 });
 
 Deno.test("control messages: refuse text that is no address, endpoint, or block", () => {
@@ -303,6 +322,7 @@ Deno.test("control messages: docs/protocol.md lists every type, and every field 
     "settings",
     "ready",
     "alive",
+    "neighbour",
     "stop",
     "stopped",
     "failed",

@@ -35,6 +35,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   runtime: [
     "buffer",
     "circuit",
+    "circuit/origin",
     "crypto",
     "crypto/provider",
     "device",

@@ -8,8 +8,10 @@ import {
   ROUTER_MESSAGE,
   type RouterMessage,
 } from "../../src/control/messages.ts";
+import { LOOPBACK } from "../../src/ip/address.ts";
 import type { RouterHandle } from "../../src/run/launch/launcher.ts";
 import { type BodyEnd, type RouterBody, Supervisor } from "../../src/run/launch/supervisor.ts";
+import { sleep } from "../../src/sys/timer.ts";
 
 const REMEDY = "start again, with --log-level debug to see more";
 
@@ -19,6 +21,7 @@ class FakeBody implements RouterBody {
   readonly label: string;
   lastWords = "";
   isReleased = false;
+  isHalted = false;
 
   constructor(readonly number: number) {
     this.label = `router ${number} (fake)`;
@@ -175,4 +178,48 @@ Deno.test("supervisor: one router fails without the others, and another takes it
     assert.equal((await router.handle.failed).message, `router 1 (fake) died: ${how}`);
   }
   await other.comeUp();
+});
+
+/** Milliseconds, so that a test does not take a minute. */
+const SHORT = { max: 300, check: 20 } as const;
+
+Deno.test("supervisor: a router that says nothing for too long fails", async () => {
+  await using supervisor = new Supervisor(SHORT);
+  await using router = await Router.launch(supervisor);
+  router.body.lastWords = "thinking";
+  const { message } = await router.handle.failed;
+  assert.equal(message, "router 1 (fake) has said nothing for 0 s; its last words: thinking");
+});
+
+Deno.test("supervisor: a router that is stopped or frozen may be silent until it goes on", async () => {
+  await using supervisor = new Supervisor(SHORT);
+  await using router = await Router.launch(supervisor);
+  router.body.isHalted = true;
+  let hasFailed = false;
+  void router.handle.failed.then(() => hasFailed = true);
+  await sleep(3 * SHORT.max);
+  assert.equal(hasFailed, false);
+  router.body.isHalted = false;
+  await router.handle.failed;
+});
+
+Deno.test("supervisor: a killed router frees its number, and what waits for it is not sent", async () => {
+  await using supervisor = new Supervisor();
+  await using other = await Router.launch(supervisor, 2);
+  await using router = await Router.launch(supervisor);
+  await router.comeUp();
+  await other.comeUp();
+  await router.channel[Symbol.asyncDispose]();
+  router.handle.replaceNeighbour({ number: 2 });
+  await router.handle.kill();
+  assert.ok(router.body.isReleased);
+  other.handle.replaceNeighbour({ number: 1 });
+  const asked = performance.now();
+  await supervisor.flush(5000);
+  assert.ok(performance.now() - asked < 2500, "nobody waits for the dead router");
+  await using next = await Router.launch(supervisor);
+  await next.comeUp();
+  next.handle.replaceNeighbour({ number: 2, link: { address: LOOPBACK, port: 40_009 } });
+  await supervisor.flush(5000);
+  assert.deepEqual([next.heard, other.heard], [["neighbour"], ["neighbour"]]);
 });

@@ -20,7 +20,13 @@ function makeLoop(devices: number) {
     ring,
     memory,
     run(node: Partial<Node>): void {
-      const whole: Node = { sources: [], deadline: () => Infinity, expire: () => {}, ...node };
+      const whole: Node = {
+        sources: [],
+        deadline: () => Infinity,
+        expire: () => {},
+        replaceNeighbour: () => {},
+        ...node,
+      };
       runUntilDoorbell({ node: whole, ring }, end);
     },
     [Symbol.dispose]: () => stack.dispose(),

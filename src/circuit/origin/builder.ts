@@ -39,8 +39,6 @@ export interface RouterDescription {
 export class CircuitBuilder implements Disposable {
   /** The circuit, as far as it is built. */
   readonly circuit: OriginCircuit;
-  /** Its routers, in order. */
-  readonly path: readonly RouterIndex[];
   readonly #routers: readonly RouterDescription[];
   readonly #crypto: CryptoProvider | undefined;
   readonly #building: Building;
@@ -57,12 +55,10 @@ export class CircuitBuilder implements Disposable {
    */
   constructor(
     circuit: OriginCircuit,
-    path: readonly RouterIndex[],
     routers: readonly RouterDescription[],
     crypto: CryptoProvider | undefined,
   ) {
     this.circuit = circuit;
-    this.path = path;
     this.#routers = routers;
     this.#crypto = crypto;
     this.#building = circuit.kind.building!;
@@ -70,7 +66,7 @@ export class CircuitBuilder implements Disposable {
 
   /** The router that must answer next; undefined once all have. */
   get next(): RouterIndex | undefined {
-    return this.path[this.#hops];
+    return this.circuit.path[this.#hops];
   }
 
   /** The cell type of the expected answer. */

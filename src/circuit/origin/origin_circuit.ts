@@ -19,22 +19,26 @@ import type { RouterIndex } from "./path.ts";
 export class OriginCircuit implements Disposable {
   /** Time of the last packet, in ms. */
   usedAt = 0;
+  /** The router that is its first hop. */
+  readonly neighbour: RouterIndex;
   readonly #layers: Layer[] = [];
 
   /**
    * A new circuit, without layers.
    *
    * @param id its id on the link to the first hop
-   * @param neighbour the router that is its first hop
+   * @param path its routers, in order; at least one
    * @param kind the kind of circuit
    * @param replyTo the address that replies go to, if the kind rewrites or checks them
    */
   constructor(
     readonly id: number,
-    readonly neighbour: RouterIndex,
+    readonly path: readonly RouterIndex[],
     readonly kind: CircuitKind,
     readonly replyTo: IpAddress,
-  ) {}
+  ) {
+    this.neighbour = path[0]!;
+  }
 
   /** Adds the layer of the next hop. */
   addLayer(layer: Layer): void {

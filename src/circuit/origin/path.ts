@@ -11,19 +11,18 @@ export type RouterIndex = number;
 /**
  * Chooses distinct routers at random. All sequences are equally likely.
  *
- * @param count number of routers
- * @param hops number of routers to choose, at most `count`
+ * @param among the routers to choose from, all different
+ * @param hops number of routers to choose, at most as many as there are
  * @param random returns numbers in [0, 1) that an outsider cannot guess
  * @param avoid a router to leave out if there are enough others, because it did not answer
  */
 export function choosePath(
-  count: number,
+  among: readonly RouterIndex[],
   hops: number,
   random: () => number,
   avoid?: RouterIndex,
 ): RouterIndex[] {
-  const routers = Array.from({ length: count }, (_, index) => index);
-  if (avoid !== undefined && hops < count) routers.splice(avoid, 1);
+  const routers = hops < among.length ? among.filter((router) => router !== avoid) : [...among];
   // The Fisher–Yates shuffle, stopped after the first `hops` places.
   for (let place = 0; place < hops; place++) {
     const other = place + Math.floor(random() * (routers.length - place));

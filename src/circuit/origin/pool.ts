@@ -17,6 +17,9 @@
  *   an attempt:  building ── no answer ──► pausing ── until ──► building, along another path
  * ```
  *
+ * When a router is lost, circuits through it are closed at once and built along other paths. With
+ * too few routers for a path, a client without a circuit is gone: its packets are refused.
+ *
  * A core without I/O.
  *
  * @module
@@ -79,7 +82,7 @@ interface PoolConfig {
   readonly kind: CircuitKind;
   /** Number of routers on a path. */
   readonly hops: number;
-  /** All routers, in the order of the link's neighbours. */
+  /** All routers, in the order of the link's neighbours; none is lost yet. */
   readonly routers: readonly RouterDescription[];
   /** Returns the key of a packet. The keys of direct circuits are the routers' indices. */
   readonly keyOf: KeyOf;
@@ -104,7 +107,9 @@ type Without =
   /** It is being built. The packet can wait. */
   | "wait"
   /** There are too many circuits. */
-  | "full";
+  | "full"
+  /** Too few routers are left, or the only one is lost. */
+  | "unreachable";
 
 /** An attempt in progress. */
 interface Building {
@@ -148,6 +153,12 @@ interface Open {
   readonly closeAt: number;
 }
 
+/** A replaced circuit, and when it closes. */
+interface Draining {
+  readonly circuit: OriginCircuit;
+  readonly until: number;
+}
+
 /** A key and its circuit. */
 interface Entry {
   readonly key: CircuitKey;
@@ -168,12 +179,15 @@ export class CircuitPool {
   readonly #entries = new Map<CircuitKey, Entry>();
   readonly #deadlines = new Deadlines<Entry>();
   /** Replaced circuits that still accept replies. The first is the first to close. */
-  readonly #draining: { readonly circuit: OriginCircuit; readonly until: number }[] = [];
+  #draining: Draining[] = [];
   /** Open and draining circuits, by id. */
   readonly #open = new Map<number, OriginCircuit>();
   /** Attempts in progress, by circuit id. */
   readonly #building = new Map<number, Building>();
   readonly #ids = new CircuitIds(0);
+  readonly #routers: RouterDescription[];
+  /** The routers that are not lost. */
+  #present: RouterIndex[];
   readonly #cell = new PacketBuffer();
 
   /**
@@ -196,6 +210,8 @@ export class CircuitPool {
     this.#random = random;
     this.#crypto = crypto;
     const { kind, routers, first } = config;
+    this.#routers = [...routers];
+    this.#present = [...routers.keys()];
     if (kind.building === undefined) { for (const router of routers.keys()) this.#addDirect(router); }
     else if (first !== undefined) this.#add(first.key, first.replyTo, { kind: "expected" });
   }
@@ -210,6 +226,7 @@ export class CircuitPool {
     const key = this.keyOf(packet);
     const entry = this.#entries.get(key);
     if (entry === undefined) {
+      if (!this.#canBuild) return "unreachable";
       if (this.#entries.size >= this.#config.limits.circuits) return "full";
       this.#try(this.#add(key, packet.source, { kind: "expected" }), now);
       return "wait";
@@ -248,8 +265,7 @@ export class CircuitPool {
     if (cellType(cell) !== builder.awaited) return "unexpected-cell";
     const fault = builder.take(cell);
     if (fault !== undefined) return fault;
-    const { port } = this.#config.routers[neighbour]!.link;
-    this.#trace.events.extendDone(id, port, now);
+    this.#trace.events.extendDone(id, this.portOf(neighbour), now);
     if (builder.next === undefined) this.#opened(building, now);
     else {
       this.#ask(builder);
@@ -267,6 +283,28 @@ export class CircuitPool {
     for (let entry; (entry = this.#deadlines.take(now)) !== undefined;) this.#due(entry, entry.state, now);
   }
 
+  /** The port of a router's data link; of the last one, if the router is lost. */
+  portOf(router: RouterIndex): number {
+    return this.#routers[router]!.link.port;
+  }
+
+  /**
+   * Replaces a router by a new one, which knows no circuits. Without one, the router is lost. Closes
+   * the circuits through the old one, and builds others.
+   */
+  replace(router: RouterIndex, by: RouterDescription | undefined, now: number): void {
+    this.#present = this.#present.filter((each) => each !== router);
+    const isCut = ({ circuit }: Draining) => circuit.path.includes(router);
+    for (const { circuit } of this.#draining.filter(isCut)) this.#lose(circuit);
+    this.#draining = this.#draining.filter((each) => !isCut(each));
+    for (const entry of this.#entries.values()) this.#leave(entry, entry.state, router, now);
+    if (by === undefined) return;
+    this.#routers[router] = by;
+    this.#present.push(router);
+    this.#present.sort((one, other) => one - other);
+    if (this.#config.kind.building === undefined) this.#addDirect(router);
+  }
+
   /** Tears down every circuit. */
   closeAll(): void {
     for (const { builder } of this.#building.values()) this.#giveUp(builder);
@@ -274,6 +312,61 @@ export class CircuitPool {
     this.#entries.clear();
     this.#deadlines.clear();
     this.#draining.length = 0;
+  }
+
+  /**
+   * Whether there are enough routers for a path, as there are while a circuit is open. Direct
+   * circuits are never built.
+   */
+  get #canBuild(): boolean {
+    const { kind, hops } = this.#config;
+    return kind.building !== undefined && this.#present.length >= hops;
+  }
+
+  /** Gives up what an entry has on a path through a lost router. */
+  #leave(entry: Entry, state: State, router: RouterIndex, now: number): void {
+    switch (state.kind) {
+      case "expected":
+        return this.#canBuild ? undefined : this.#forget(entry);
+      case "trying":
+        return this.#cut(state.attempt, router) ? this.#tryAnew(entry, now) : undefined;
+      case "open":
+        if (!state.circuit.path.includes(router)) return;
+        this.#lose(state.circuit);
+        return this.#tryAnew(entry, now);
+      case "replacing": {
+        const isCut = this.#cut(state.attempt, router);
+        if (!state.circuit.path.includes(router)) {
+          if (isCut) this.#set(entry, { ...state, attempt: this.#firstAttempt(entry, now) });
+          return;
+        }
+        this.#lose(state.circuit);
+        return isCut
+          ? this.#tryAnew(entry, now)
+          : this.#set(entry, { kind: "trying", attempt: state.attempt });
+      }
+    }
+  }
+
+  /** Gives an attempt up if its path has a lost router. Returns whether it did. */
+  #cut(attempt: Attempt, router: RouterIndex): boolean {
+    if (attempt.kind !== "building" || !attempt.builder.circuit.path.includes(router)) return false;
+    this.#trace.counters.count("builds-failed");
+    this.#giveUp(attempt.builder);
+    return true;
+  }
+
+  /** Closes a circuit whose path has a lost router. */
+  #lose(circuit: OriginCircuit): void {
+    this.#trace.counters.count("circuits-lost");
+    this.#close(circuit);
+  }
+
+  /** Builds a circuit for an entry that has none, or gives the entry up. */
+  #tryAnew(entry: Entry, now: number): void {
+    if (this.#canBuild) return this.#try(entry, now);
+    this.#forget(entry);
+    this.#owner.failed(entry.key);
   }
 
   /** Handles an entry that is due. */
@@ -331,18 +424,18 @@ export class CircuitPool {
       }
       case "pausing":
         if (now < attempt.until) return attempt;
-        return this.#build(entry, tries, now, attempt.avoid);
+        return this.#canBuild ? this.#build(entry, tries, now, attempt.avoid) : undefined;
     }
   }
 
   /** Starts an attempt along a random path. */
   #build(entry: Entry, tries: Tries, now: number, avoid?: RouterIndex): Attempt {
-    const { routers, hops, kind, limits } = this.#config;
-    const path = choosePath(routers.length, hops, this.#random, avoid);
+    const { hops, kind, limits } = this.#config;
+    const path = choosePath(this.#present, hops, this.#random, avoid);
     path.forEach((router, hop) => this.#trace.events.hop(hop + 1, router + 1, now));
     const id = this.#ids.next((id) => this.#open.has(id) || this.#building.has(id));
-    const circuit = new OriginCircuit(id, path[0]!, kind, entry.replyTo);
-    const builder = new CircuitBuilder(circuit, path, routers, this.#crypto);
+    const circuit = new OriginCircuit(id, path, kind, entry.replyTo);
+    const builder = new CircuitBuilder(circuit, this.#routers, this.#crypto);
     const answerBy = now + limits.answer;
     const building: Building = { kind: "building", entry, builder, startedAt: now, tries, answerBy };
     this.#building.set(id, building);
@@ -384,13 +477,16 @@ export class CircuitPool {
     // A router keeps its direct circuit.
     if (circuit.kind.building === undefined) return;
     this.#cell.hold(0);
-    if (circuit.seal(this.#cell, CellType.destroy)) this.#owner.send(circuit.neighbour, this.#cell);
+    const isHeard = this.#present.includes(circuit.neighbour);
+    if (isHeard && circuit.seal(this.#cell, CellType.destroy)) {
+      this.#owner.send(circuit.neighbour, this.#cell);
+    }
     circuit[Symbol.dispose]();
   }
 
   /** Adds the direct circuit to a router. */
   #addDirect(router: RouterIndex): void {
-    const circuit = new OriginCircuit(directId(router + 1), router, this.#config.kind, UNSPECIFIED);
+    const circuit = new OriginCircuit(directId(router + 1), [router], this.#config.kind, UNSPECIFIED);
     this.#open.set(circuit.id, circuit);
     this.#add(router, UNSPECIFIED, { kind: "open", circuit, replaceAt: Infinity, closeAt: Infinity });
   }

@@ -152,6 +152,16 @@ export class HopTable {
     circuit.layer?.[Symbol.dispose]();
   }
 
+  /** Removes the circuits that come from a neighbour. */
+  removeFrom(neighbour: Neighbour): void {
+    for (const circuit of this.#incoming[neighbour]!.values()) this.remove(circuit);
+  }
+
+  /** Removes the circuits that go on to a neighbour. */
+  removeTo(neighbour: Neighbour): void {
+    for (const circuit of this.#outgoing[neighbour]!.values()) this.remove(circuit);
+  }
+
   /** Removes the circuits that have been idle too long. */
   expire(now: number): void {
     for (let circuit; (circuit = this.#idle.take(now)) !== undefined;) {

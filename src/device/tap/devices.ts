@@ -30,7 +30,7 @@ export const Note = {
 
 /** A neighbour of a data link. Without a recorder, the neighbour records the link between us. */
 interface TappedNeighbour {
-  readonly end: Endpoint;
+  end: Endpoint;
   readonly recorder: Recorder | undefined;
 }
 
@@ -66,6 +66,13 @@ export class TapLink extends LinkAround {
     const { end, recorder } = this.#neighbours[neighbour]!;
     recorder?.record(udpFrame(this.#self, end, datagram.copy()), describeCell(datagram));
     return this.inner.send(neighbour, datagram);
+  }
+
+  /** {@inheritDoc Link.replaceNeighbour} */
+  override replaceNeighbour(neighbour: Neighbour, by: Endpoint | undefined): void {
+    const tapped = this.#neighbours[neighbour]!;
+    if (by !== undefined) tapped.end = { ...tapped.end, port: by.port };
+    super.replaceNeighbour(neighbour, by);
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { LinkType } from "../../pcap/format.ts";
 import { PcapngWriter } from "../../pcap/pcapng.ts";
-import { createOwnedFile } from "../../sys/file.ts";
+import { continueOwnedFile, createOwnedFile } from "../../sys/file.ts";
 import { type Party, partyNames } from "./party.ts";
 
 /** Records packets. */
@@ -30,7 +30,7 @@ export class RecorderFile implements Recorder, Disposable {
   #hasFailed = false;
 
   /**
-   * Creates the file, or replaces it.
+   * Creates the file, or replaces it, unless it `continues`.
    *
    * @param application the program and its version
    * @param description a sentence for the reader: which packets the file holds
@@ -40,7 +40,7 @@ export class RecorderFile implements Recorder, Disposable {
    */
   constructor(
     path: string,
-    application: string,
+    { application, continues }: { readonly application: string; readonly continues: boolean },
     description: string,
     parties: readonly Party[],
     now: () => number,
@@ -49,14 +49,14 @@ export class RecorderFile implements Recorder, Disposable {
     this.#now = now;
     this.#failed = (reason) => failed(`the capture file ${path} is incomplete: ${reason}`);
     // Only the owner may read it, because its contents were encrypted on the links.
-    this.#file = createOwnedFile(path, 0o600);
+    this.#file = (continues ? continueOwnedFile : createOwnedFile)(path, 0o600);
     const name = path.slice(path.lastIndexOf("/") + 1).replace(/\.pcapng$/, "");
     this.#writer = new PcapngWriter({
       application,
       interfaces: [{ linkType: LinkType.ipv4, name, description }],
       names: partyNames(parties),
     });
-    this.#write(this.#writer.header());
+    if (this.#file.statSync().size === 0) this.#write(this.#writer.header());
   }
 
   /** {@inheritDoc Recorder.record} */

@@ -25,6 +25,8 @@ export interface TapOptions {
   readonly directory: string;
   /** The program and its version. */
   readonly application: string;
+  /** Whether the files of an earlier process of this member go on. */
+  readonly continues: boolean;
   /** This member, and the port of its data link. */
   readonly self: { readonly party: Party; readonly port: number };
   /** The neighbours, in the order of the link. */
@@ -91,10 +93,9 @@ export class Taps implements Disposable {
   }
 
   #open(name: string, description: string, parties: readonly Party[]): RecorderFile {
-    const { directory, application } = this.#options;
-    const path = `${directory}/${name}.pcapng`;
+    const path = `${this.#options.directory}/${name}.pcapng`;
     return this.#files.use(
-      new RecorderFile(path, application, description, parties, this.#now, this.#failed),
+      new RecorderFile(path, this.#options, description, parties, this.#now, this.#failed),
     );
   }
 }

@@ -6,6 +6,7 @@
 import { makeSessionKey } from "../../control/frame.ts";
 import { wipe } from "../../crypto/wipe.ts";
 import { diagnostics } from "../../log/diagnostics.ts";
+import { isHalted } from "../../sys/process.ts";
 import { RouterEnvironment } from "./environment.ts";
 import type { Launcher, RouterHandle } from "./launcher.ts";
 import { type BodyEnd, type RouterBody, Supervisor } from "./supervisor.ts";
@@ -47,6 +48,10 @@ export class ChildLauncher implements Launcher {
     const handle = await this.#supervisor.supervise(child, key);
     wipe(key);
     return handle;
+  }
+
+  flush(timeout: number): Promise<void> {
+    return this.#supervisor.flush(timeout);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -91,6 +96,10 @@ class RouterProcess implements RouterBody {
 
   get lastWords(): string {
     return this.#lastWords.join(" / ");
+  }
+
+  get isHalted(): boolean {
+    return isHalted(this.#child.pid);
   }
 
   kill(): void {

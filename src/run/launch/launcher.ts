@@ -4,12 +4,12 @@
  *
  * ```
  *   launch ──► starting ──"up"──► up ──configure──► ready ──stop──► stopped
- *                  └── silence, or the router's end ──► failed
+ *                  └── long silence, or the router's end ──► failed ──kill, launch──► starting
  * ```
  *
  * @module
  */
-import type { RouterSettings } from "../../control/messages.ts";
+import type { ReplacedRouter, RouterSettings } from "../../control/messages.ts";
 import type { OperatorError } from "../../errors.ts";
 import type { Endpoint } from "../../ip/address.ts";
 import type { Snapshot } from "../../trace/counters.ts";
@@ -34,7 +34,9 @@ export interface RouterHandle {
   readonly up: Promise<RouterUp>;
   /** Resolves when the settings are in force, with the static public key of a router that seals. */
   readonly ready: Promise<Uint8Array<ArrayBuffer> | undefined>;
-  /** Resolves when the router dies, goes silent, or cannot go on. Never resolves after `stop`. */
+  /**
+   * Resolves when the router dies, is silent too long, or cannot go on. Never resolves after `stop`.
+   */
   readonly failed: Promise<OperatorError>;
   /** Its counters as last reported. */
   readonly counters: Snapshot;
@@ -42,6 +44,10 @@ export interface RouterHandle {
   readonly rejected: number;
   /** Sends it its settings. Call this once. */
   configure(settings: RouterSettings): void;
+  /** Tells it that another router has died, or has a new process. Only after `configure`. */
+  replaceNeighbour(other: ReplacedRouter): void;
+  /** Kills it if it still runs, and waits for its end. */
+  kill(): Promise<void>;
   /**
    * Asks it to stop, and kills it if it does not stop in time. Returns whether it stopped by
    * itself.
@@ -56,7 +62,10 @@ export interface Launcher extends AsyncDisposable {
   /** The number of control datagrams that the proxy has rejected. */
   readonly rejected: number;
   /**
-   * Launches a router; does not wait until it is up. The number of a stopped router may be reused.
+   * Launches a router; does not wait until it is up. The number of a router that was stopped or
+   * killed may be reused.
    */
   launch(number: number): Promise<RouterHandle>;
+  /** Waits until the routers have acknowledged all messages, for at most `timeout` ms. */
+  flush(timeout: number): Promise<void>;
 }

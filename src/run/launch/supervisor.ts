@@ -10,6 +10,7 @@ import {
   PROTOCOL_VERSION,
   PROXY_MESSAGE,
   type ProxyMessage,
+  type ReplacedRouter,
   ROUTER_MESSAGE,
   type RouterMessage,
   type RouterSettings,
@@ -22,7 +23,13 @@ import type { Snapshot } from "../../trace/counters.ts";
 import type { RouterHandle, RouterUp } from "./launcher.ts";
 
 /** Max milliseconds between two messages of a router, and the interval at which that is checked. */
-export const SILENCE = { max: 5000, check: 500 } as const;
+interface Silence {
+  readonly max: number;
+  readonly check: number;
+}
+
+/** The default. A router on a busy machine may be slow, but one that hangs is of no use. */
+export const SILENCE: Silence = { max: 60_000, check: 500 };
 
 /** Milliseconds that a router has to stop before it is killed. */
 const STOPPING = 2000;
@@ -42,6 +49,8 @@ export interface RouterBody {
   readonly lastWords: string;
   /** Resolves when it has ended and its last words are complete. */
   readonly ended: Promise<BodyEnd>;
+  /** Whether it is stopped or frozen, and so cannot speak. */
+  readonly isHalted: boolean;
   /** Kills it. */
   kill(): void;
   /** Frees its resources here, after its end. */
@@ -60,11 +69,13 @@ export interface BodyEnd {
 export class Supervisor implements AsyncDisposable {
   readonly #channel: ControlChannel<ProxyMessage, RouterMessage>;
   readonly #routers = new Map<number, SupervisedRouter>();
+  readonly #silence: Silence;
   readonly #stopWatching: Cancel;
   #checkedAt = performance.now();
 
   /** Opens the control channel. */
-  constructor() {
+  constructor(silence: Silence = SILENCE) {
+    this.#silence = silence;
     this.#channel = new ControlChannel({
       self: PROXY,
       mine: PROXY_MESSAGE,
@@ -75,7 +86,7 @@ export class Supervisor implements AsyncDisposable {
           `router ${from} sent a control message that makes no sense: ${message}`,
         ),
     });
-    this.#stopWatching = every(SILENCE.check, () => this.#checkForSilence());
+    this.#stopWatching = every(silence.check, () => this.#checkForSilence());
   }
 
   /** The port of the control channel. */
@@ -95,11 +106,19 @@ export class Supervisor implements AsyncDisposable {
    */
   async supervise(body: RouterBody, sessionKey: Uint8Array<ArrayBuffer>): Promise<RouterHandle> {
     const { number } = body;
-    const router = new SupervisedRouter(body, (message) => this.#channel.say(number, message));
+    const router = new SupervisedRouter(body, {
+      say: (message) => this.#channel.say(number, message),
+      ended: () => this.#channel.removeParty(number),
+    });
     // Far quicker than a router's start, so its first frame is not rejected.
     this.#channel.addParty(number, await FrameCodec.of(sessionKey));
     this.#routers.set(number, router);
     return router;
+  }
+
+  /** Waits until the routers have acknowledged all messages, for at most `timeout` ms. */
+  flush(timeout: number): Promise<void> {
+    return this.#channel.flush(timeout);
   }
 
   /** Closes the control channel. */
@@ -111,19 +130,27 @@ export class Supervisor implements AsyncDisposable {
   #checkForSilence(): void {
     const now = performance.now();
     // This process may itself have been stopped, e.g. with Ctrl+Z, and could not listen.
-    const hasSlept = now - this.#checkedAt > 2 * SILENCE.check;
+    const hasSlept = now - this.#checkedAt > 2 * this.#silence.check;
     this.#checkedAt = now;
     for (const router of this.#routers.values()) {
       if (hasSlept) router.heardAt = now;
-      if (now - router.heardAt > SILENCE.max) router.failBySilence();
+      if (now - router.heardAt > this.#silence.max) router.checkSilence(now);
     }
   }
+}
+
+/** What a router needs of its supervisor. */
+interface Line {
+  /** Sends it a message. */
+  say(message: ProxyMessage): void;
+  /** Ends the conversation with it. */
+  ended(): void;
 }
 
 /** A router under supervision. */
 class SupervisedRouter implements RouterHandle {
   readonly #body: RouterBody;
-  readonly #say: (message: ProxyMessage) => void;
+  readonly #line: Line;
   readonly #up = Promise.withResolvers<RouterUp>();
   readonly #ready = Promise.withResolvers<Uint8Array<ArrayBuffer> | undefined>();
   readonly #failed = Promise.withResolvers<OperatorError>();
@@ -139,22 +166,36 @@ class SupervisedRouter implements RouterHandle {
   counters: Snapshot = {};
   rejected = 0;
 
-  constructor(body: RouterBody, say: (message: ProxyMessage) => void) {
+  constructor(body: RouterBody, line: Line) {
     this.#body = body;
-    this.#say = say;
+    this.#line = line;
     this.number = body.number;
     this.label = body.label;
     void this.#failByEnd();
   }
 
   configure(settings: RouterSettings): void {
-    this.#say({ type: "settings", version: PROTOCOL_VERSION, ...settings });
+    this.#line.say({ type: "settings", version: PROTOCOL_VERSION, ...settings });
+  }
+
+  replaceNeighbour(other: ReplacedRouter): void {
+    this.#line.say({ type: "neighbour", ...other });
+  }
+
+  async kill(): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    this.#body.kill();
+    await this.#body.ended;
+    this.#line.ended();
+    await this.#body.release();
   }
 
   async stop(): Promise<boolean> {
+    if (this.#isStopping) return true;
     this.#isStopping = true;
     // A router that is not up yet has no log to finish.
-    if (this.#isUp) this.#say({ type: "stop" });
+    if (this.#isUp) this.#line.say({ type: "stop" });
     else this.#body.kill();
     const hasStopped = await within(STOPPING, this.#body.ended);
     if (!hasStopped) {
@@ -191,10 +232,16 @@ class SupervisedRouter implements RouterHandle {
     if (!this.#isStopping) this.#failed.resolve(new OperatorError(reason, REMEDY));
   }
 
-  failBySilence(): void {
+  /** Fails the router, unless it is halted and cannot speak. */
+  checkSilence(now: number): void {
+    if (this.#body.isHalted) {
+      this.heardAt = now;
+      return;
+    }
     const { lastWords } = this.#body;
     const end = lastWords === "" ? "" : `; its last words: ${lastWords}`;
-    this.fail(`${this.label} has said nothing for ${SILENCE.max / 1000} s${end}`);
+    const seconds = Math.round((now - this.heardAt) / 1000);
+    this.fail(`${this.label} has said nothing for ${seconds} s${end}`);
   }
 
   async #failByEnd(): Promise<void> {

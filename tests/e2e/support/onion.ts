@@ -198,8 +198,13 @@ export class Text {
       const match = pattern.exec(this.text.slice(0, this.text.lastIndexOf("\n") + 1));
       if (match !== null) return match;
       if (this.#isWhole) throw new Error(`nothing matches ${pattern}: ${JSON.stringify(this.text)}`);
-      await this.#more.promise;
+      await this.more();
     }
+  }
+
+  /** Waits for more output, or its end. */
+  more(): Promise<void> {
+    return this.#more.promise;
   }
 
   async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
