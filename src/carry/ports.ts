@@ -3,28 +3,22 @@
  *
  * @module
  */
+import type { PortsView } from "../ip/ports.ts";
 import { TcpView } from "../ip/tcp.ts";
 import { UdpView } from "../ip/udp.ts";
 import type { CarryRow } from "./row.ts";
 
-const tcp = new TcpView();
-const udp = new UdpView();
-
-/** Both ports: the first 4 bytes of either header. */
-function flowKey(view: DataView, payload: number): number {
-  return view.getUint32(payload);
-}
-
 /** TCP's row. */
-export const TCP: CarryRow = {
-  checkOutward: (packet, ip) => tcp.wrap(packet, ip),
-  checkHomeward: (packet, ip) => tcp.wrap(packet, ip),
-  flowKey,
-};
+export const TCP: CarryRow = rowOf(new TcpView());
 
 /** UDP's row. */
-export const UDP: CarryRow = {
-  checkOutward: (packet, ip) => udp.wrap(packet, ip),
-  checkHomeward: (packet, ip) => udp.wrap(packet, ip),
-  flowKey,
-};
+export const UDP: CarryRow = rowOf(new UdpView());
+
+function rowOf(view: PortsView): CarryRow {
+  return {
+    checkOutward: (packet, ip) => view.wrap(packet, ip),
+    checkHomeward: (packet, ip) => view.wrap(packet, ip),
+    /** Both ports. */
+    flowKey: (view, payload) => view.getUint32(payload),
+  };
+}

@@ -17,7 +17,7 @@
 import { checksum, isIntact, replaceUint16 } from "../buffer/checksum.ts";
 import { MAX_PACKET, type PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { IpAddress } from "./address.ts";
-import { IPV4_HEADER, type Ipv4View, Protocol, writeIpv4Header } from "./ipv4.ts";
+import { IPV4_HEADER, ipv4Packet, type Ipv4View, Protocol } from "./ipv4.ts";
 
 /** Byte offsets in an ICMP message. */
 const At = { type: 0, code: 1, checksum: 2, identifier: 4, sequence: 6, data: 8 } as const;
@@ -155,24 +155,16 @@ export interface EchoRequestFields {
  */
 export function echoRequest(fields: EchoRequestFields): Uint8Array<ArrayBuffer> {
   const { source, destination, identifier, sequence, data = new Uint8Array(), ttl = 64 } = fields;
-  const packet = new Uint8Array(IPV4_HEADER + ICMP_HEADER + data.length);
-  if (packet.length > MAX_PACKET) {
+  if (data.length > MAX_PACKET - IPV4_HEADER - ICMP_HEADER) {
     throw new RangeError(`${data.length} bytes of data do not fit into a packet`);
   }
-  const view = new DataView(packet.buffer);
-  packet.set(data, IPV4_HEADER + ICMP_HEADER);
-  view.setUint8(IPV4_HEADER + At.type, IcmpType.echoRequest);
-  view.setUint16(IPV4_HEADER + At.identifier, identifier);
-  view.setUint16(IPV4_HEADER + At.sequence, sequence);
-  view.setUint16(IPV4_HEADER + At.checksum, checksum(view, IPV4_HEADER, packet.length));
-  writeIpv4Header(view, 0, packet.length, {
-    typeOfService: 0,
-    identification: sequence,
-    dontFragment: false,
-    ttl,
-    protocol: Protocol.icmp,
-    source,
-    destination,
-  });
-  return packet;
+  const message = new Uint8Array(ICMP_HEADER + data.length);
+  const view = new DataView(message.buffer);
+  message.set(data, At.data);
+  view.setUint8(At.type, IcmpType.echoRequest);
+  view.setUint16(At.identifier, identifier);
+  view.setUint16(At.sequence, sequence);
+  view.setUint16(At.checksum, checksum(view, 0, message.length));
+  const { icmp: protocol } = Protocol;
+  return ipv4Packet(message, { identification: sequence, ttl, protocol, source, destination });
 }

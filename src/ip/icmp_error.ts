@@ -26,9 +26,6 @@ const At = { type: 0, code: 1, checksum: 2, mtu: 6, quote: 8 } as const;
 /** Max length of an error, in bytes: every host accepts it (RFC 1812 §4.3.2.3, RFC 791 §3.2). */
 export const LONGEST_ERROR = 576;
 
-/** TTL of the errors that we originate. */
-const TTL = 64;
-
 /** The contents of an error, without its quote. */
 export interface IcmpError {
   /** See `IcmpType`. */
@@ -80,9 +77,7 @@ export function writeIcmpError(
   writeIpv4Header(view, start, end, {
     // "Internetwork control": RFC 1812 §4.3.2.5 wants it for errors.
     typeOfService: 0xc0,
-    identification: 0,
     dontFragment: true,
-    ttl: TTL,
     protocol: Protocol.icmp,
     source,
     destination: ip.source,

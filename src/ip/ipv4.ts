@@ -203,15 +203,15 @@ export class Ipv4View {
 }
 
 /** The fields of an IPv4 header that its writer chooses. The packet determines the others. */
-export interface Ipv4Fields {
-  /** The type of service byte. */
-  readonly typeOfService: number;
-  /** What fragments of one datagram share. */
-  readonly identification: number;
-  /** Whether no router may fragment the packet. */
-  readonly dontFragment: boolean;
-  /** The time to live. */
-  readonly ttl: number;
+interface Ipv4Fields {
+  /** The type of service byte. Default: 0. */
+  readonly typeOfService?: number;
+  /** What fragments of one datagram share. Default: 0. */
+  readonly identification?: number;
+  /** Whether no router may fragment the packet. Default: false. */
+  readonly dontFragment?: boolean;
+  /** The time to live. Default: 64, IANA's for packets that a host originates. */
+  readonly ttl?: number;
   /** See {@linkcode Protocol}. */
   readonly protocol: number;
   /** The source address. */
@@ -222,8 +222,8 @@ export interface Ipv4Fields {
 
 /** Writes a header without options at `start`. The packet ends at `end`. */
 export function writeIpv4Header(view: DataView, start: number, end: number, fields: Ipv4Fields): void {
-  const { typeOfService, identification, dontFragment, ttl, protocol, source, destination } = fields;
-  const flags = dontFragment ? Fragment.dontFragment : 0;
+  const { typeOfService = 0, identification = 0, ttl = 64, protocol, source, destination } = fields;
+  const flags = fields.dontFragment ? Fragment.dontFragment : 0;
   const first = (0x45 << 24 | typeOfService << 16 | end - start) >>> 0;
   const second = (identification << 16 | flags) >>> 0;
   const third = (ttl << 24 | protocol << 16) >>> 0;
@@ -233,6 +233,14 @@ export function writeIpv4Header(view: DataView, start: number, end: number, fiel
   view.setUint32(start + At.ttl, third | checksumOfSum(first + second + third + addresses));
   writeAddress(view, start + At.source, source);
   writeAddress(view, start + At.destination, destination);
+}
+
+/** A new packet around a payload, which is copied. */
+export function ipv4Packet(payload: Uint8Array, fields: Ipv4Fields): Uint8Array<ArrayBuffer> {
+  const packet = new Uint8Array(IPV4_HEADER + payload.length);
+  packet.set(payload, IPV4_HEADER);
+  writeIpv4Header(new DataView(packet.buffer), 0, packet.length, fields);
+  return packet;
 }
 
 /**

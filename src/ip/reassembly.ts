@@ -4,8 +4,8 @@
  * @module
  */
 import { MAX_PACKET, PacketBuffer } from "../buffer/packet_buffer.ts";
-import { type IpAddress, UNSPECIFIED } from "./address.ts";
-import { IPV4_HEADER, type Ipv4Fields, type Ipv4View, writeIpv4Header } from "./ipv4.ts";
+import { UNSPECIFIED } from "./address.ts";
+import { IPV4_HEADER, type Ipv4View, writeIpv4Header } from "./ipv4.ts";
 
 /** Limits of a reassembler. */
 export interface ReassemblyLimits {
@@ -35,12 +35,15 @@ class Unfinished {
   #count = 0;
   #total: number | undefined;
   #payloadLength = 0;
-  source: IpAddress = UNSPECIFIED;
-  destination: IpAddress = UNSPECIFIED;
-  protocol = 0;
-  identification = 0;
-  #typeOfService = 0;
-  #ttl = 0;
+  /** The header of the whole datagram. Four of its fields tell datagrams apart (RFC 791 §3.2). */
+  readonly #header = {
+    source: UNSPECIFIED,
+    destination: UNSPECIFIED,
+    protocol: 0,
+    identification: 0,
+    typeOfService: 0,
+    ttl: 0,
+  };
   deadline = 0;
 
   begin(ip: Ipv4View, flow: number, deadline: number): void {
@@ -50,16 +53,17 @@ class Unfinished {
     this.#count = 0;
     this.#total = undefined;
     this.#payloadLength = 0;
-    this.source = ip.source;
-    this.destination = ip.destination;
-    this.protocol = ip.protocol;
-    this.identification = ip.identification;
+    this.#header.source = ip.source;
+    this.#header.destination = ip.destination;
+    this.#header.protocol = ip.protocol;
+    this.#header.identification = ip.identification;
     this.deadline = deadline;
   }
 
   isOf(ip: Ipv4View, flow: number): boolean {
-    return this.identification === ip.identification && this.flow === flow && this.source === ip.source &&
-      this.destination === ip.destination && this.protocol === ip.protocol;
+    const { identification, source, destination, protocol } = this.#header;
+    return identification === ip.identification && this.flow === flow && source === ip.source &&
+      destination === ip.destination && protocol === ip.protocol;
   }
 
   /** Adds a fragment. Returns whether it fits the others; an exact duplicate does. */
@@ -76,8 +80,8 @@ class Unfinished {
     } else if (this.#total !== undefined && behind >= this.#total) return false;
     // The datagram gets the header of the first fragment; others may differ (RFC 791 §3.2).
     if (first === 0) {
-      this.#typeOfService = ip.typeOfService;
-      this.#ttl = ip.ttl;
+      this.#header.typeOfService = ip.typeOfService;
+      this.#header.ttl = ip.ttl;
     }
 
     const to = this.packet.start + IPV4_HEADER + ip.fragmentOffset;
@@ -99,16 +103,7 @@ class Unfinished {
   /** Writes the header of the whole datagram, without the options that fragments had. */
   finish(): PacketBuffer {
     this.packet.hold(IPV4_HEADER + this.#payloadLength);
-    const fields: Ipv4Fields = {
-      typeOfService: this.#typeOfService,
-      identification: this.identification,
-      dontFragment: false,
-      ttl: this.#ttl,
-      protocol: this.protocol,
-      source: this.source,
-      destination: this.destination,
-    };
-    writeIpv4Header(this.packet.view, this.packet.start, this.packet.end, fields);
+    writeIpv4Header(this.packet.view, this.packet.start, this.packet.end, this.#header);
     return this.packet;
   }
 

@@ -20,13 +20,11 @@
  *
  * @module
  */
-import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { Ipv4View } from "./ipv4.ts";
+import { PortsView } from "./ports.ts";
 
-/** Byte offsets in a TCP header. */
+/** Byte offsets in a TCP header, behind the ports. */
 const At = {
-  sourcePort: 0,
-  destinationPort: 2,
   sequence: 4,
   acknowledgment: 8,
   dataOffset: 12,
@@ -53,69 +51,44 @@ export const TcpFlag = {
   ack: 0x10,
 } as const;
 
-/**
- * A view of a TCP segment. {@linkcode TcpView.wrap} checks the segment once; the getters trust it
- * from then on. One view serves any number of packets in turn.
- */
-export class TcpView {
-  #view: DataView = new DataView(new ArrayBuffer(TCP_HEADER));
-  #start = 0;
-
-  /**
-   * Shows the segment that `packet` carries. Leaves its checksum for the receiving host to verify.
-   *
-   * @param packet a whole packet or a first fragment, shown by `ip`; its protocol is TCP
-   * @returns a fault if the header is not complete; else undefined. First fragments with less are
-   * an attack on filters (RFC 1858 §3)
-   */
-  wrap(packet: PacketBuffer, ip: Ipv4View): "bad-length" | undefined {
-    const here = ip.end - ip.payload;
-    if (here < TCP_HEADER) return "bad-length";
-    const header = headerLength(packet.view, ip.payload);
-    if (header < TCP_HEADER || header > here) return "bad-length";
-    this.#view = packet.view;
-    this.#start = ip.payload;
-    return undefined;
-  }
-
-  /** The source port. */
-  get sourcePort(): number {
-    return this.#view.getUint16(this.#start + At.sourcePort);
-  }
-
-  /** The destination port. */
-  get destinationPort(): number {
-    return this.#view.getUint16(this.#start + At.destinationPort);
+/** A view of a TCP segment. One view serves any number of packets in turn. */
+export class TcpView extends PortsView {
+  /** A first fragment without the whole header is an attack on filters (RFC 1858 §3). */
+  protected override isComplete(view: DataView, { payload, end }: Ipv4View): boolean {
+    const here = end - payload;
+    if (here < TCP_HEADER) return false;
+    const header = headerLength(view, payload);
+    return header >= TCP_HEADER && header <= here;
   }
 
   /** The sequence number of the first byte of data, or of the SYN. */
   get sequence(): number {
-    return this.#view.getUint32(this.#start + At.sequence);
+    return this.view.getUint32(this.start + At.sequence);
   }
 
   /** The next sequence number that the sender expects. */
   get acknowledgment(): number {
-    return this.#view.getUint32(this.#start + At.acknowledgment);
+    return this.view.getUint32(this.start + At.acknowledgment);
   }
 
   /** See {@linkcode TcpFlag}. */
   get flags(): number {
-    return this.#view.getUint8(this.#start + At.flags);
+    return this.view.getUint8(this.start + At.flags);
   }
 
   /** The receive window, not yet scaled (RFC 7323 §2). */
   get window(): number {
-    return this.#view.getUint16(this.#start + At.window);
+    return this.view.getUint16(this.start + At.window);
   }
 
   /** The checksum. */
   get checksum(): number {
-    return this.#view.getUint16(this.#start + At.checksum);
+    return this.view.getUint16(this.start + At.checksum);
   }
 
   /** Offset in the packet buffer of the data's first byte. */
   get data(): number {
-    return this.#start + headerLength(this.#view, this.#start);
+    return this.start + headerLength(this.view, this.start);
   }
 }
 

@@ -21,7 +21,7 @@
  */
 import { MAX_PACKET, PacketBuffer } from "../buffer/packet_buffer.ts";
 import type { Endpoint } from "../ip/address.ts";
-import { IPV4_HEADER, Ipv4View, Protocol, writeIpv4Header } from "../ip/ipv4.ts";
+import { IPV4_HEADER, ipv4Packet, Ipv4View, Protocol } from "../ip/ipv4.ts";
 import { UDP_HEADER, UdpView, writeUdpHeader } from "../ip/udp.ts";
 
 /** Max payload in bytes: the longest packet − IPv4 header − UDP header. */
@@ -37,22 +37,12 @@ export function udpFrame(from: Endpoint, to: Endpoint, payload: Uint8Array): Uin
   if (payload.length > MAX_UDP_PAYLOAD) {
     throw new RangeError(`cannot put ${payload.length} bytes into a UDP datagram`);
   }
-  const bytes = new Uint8Array(IPV4_HEADER + UDP_HEADER + payload.length);
-  const view = new DataView(bytes.buffer);
-  const udp = IPV4_HEADER;
-  bytes.set(payload, udp + UDP_HEADER);
-  writeUdpHeader(view, udp, bytes.length, from, to);
-  writeIpv4Header(view, 0, bytes.length, {
-    typeOfService: 0,
-    // Has no meaning in a packet that is never fragmented (RFC 6864 §4.1).
-    identification: 0,
-    dontFragment: true,
-    ttl: 64,
-    protocol: Protocol.udp,
-    source: from.address,
-    destination: to.address,
-  });
-  return bytes;
+  const datagram = new Uint8Array(UDP_HEADER + payload.length);
+  datagram.set(payload, UDP_HEADER);
+  writeUdpHeader(new DataView(datagram.buffer), 0, datagram.length, from, to);
+  const { udp: protocol } = Protocol;
+  const addresses = { source: from.address, destination: to.address };
+  return ipv4Packet(datagram, { dontFragment: true, protocol, ...addresses });
 }
 
 /** A datagram of {@linkcode udpFrame}. */

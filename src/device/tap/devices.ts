@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { PacketBuffer } from "../../buffer/packet_buffer.ts";
+import type { PacketBuffer } from "../../buffer/packet_buffer.ts";
 import { cellCircuit, cellType, formatCircuit, isCell } from "../../cell/cell.ts";
 import { formatCell } from "../../cell/parse.ts";
 import type { IcmpSocket, OutgoingFields, SendResult } from "../../exit/raw_icmp/core.ts";
@@ -14,7 +14,7 @@ import { udpFrame } from "../../pcap/udp_frame.ts";
 import type { Tap } from "../../trace/trace.ts";
 import type { Tun } from "../tun.ts";
 import type { Endpoint, IpAddress } from "../../ip/address.ts";
-import { IPV4_HEADER, Protocol, writeIpv4Header } from "../../ip/ipv4.ts";
+import { ipv4Packet, Protocol } from "../../ip/ipv4.ts";
 import type { Recorder } from "./recorder.ts";
 
 /** The comments on recorded packets. They tell the reader of a capture which way a packet went. */
@@ -132,8 +132,8 @@ export class TapSocket implements IcmpSocket {
     const result = this.#inner.send(buffer, from, fields);
     if (result === "sent") {
       const message = buffer.bytes.subarray(from, buffer.end);
-      const header = { identification: 0, protocol: Protocol.icmp, source: this.#address, ...fields };
-      this.#recorder.record(packetOf(message, header), Note.intoWorld);
+      const header = { protocol: Protocol.icmp, source: this.#address, ...fields };
+      this.#recorder.record(ipv4Packet(message, header), Note.intoWorld);
     }
     return result;
   }
@@ -163,26 +163,10 @@ export function tapInside(recorder: Recorder, address: IpAddress): Tap {
       const where = `${way}, circuit ${formatCircuit(circuit)}`;
       if (form === "packet") return recorder.record(contents.copy(), where);
       const { start, end, bytes } = contents;
-      const header = {
-        identification: 0,
-        typeOfService: 0,
-        dontFragment: true,
-        ttl: 64,
-        protocol: SEALED_PROTOCOL,
-        source: address,
-        destination: address,
-      };
-      recorder.record(packetOf(bytes.subarray(start, end), header), `${where}, sealed for others`);
+      const header = { dontFragment: true, protocol: SEALED_PROTOCOL, source: address, destination: address };
+      recorder.record(ipv4Packet(bytes.subarray(start, end), header), `${where}, sealed for others`);
     },
   };
-}
-
-function packetOf(payload: Uint8Array, fields: Parameters<typeof writeIpv4Header>[3]): Uint8Array {
-  const packet = new PacketBuffer(IPV4_HEADER + payload.length);
-  packet.hold(IPV4_HEADER + payload.length);
-  packet.bytes.set(payload, packet.start + IPV4_HEADER);
-  writeIpv4Header(packet.view, packet.start, packet.end, fields);
-  return packet.copy();
 }
 
 /** A cell in words. */
