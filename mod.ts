@@ -197,6 +197,7 @@ export {
 } from "./src/crypto/noise.ts";
 export {
   type Aead,
+  type Bytes,
   type CryptoProvider,
   type KeyPair,
   type ProviderName,

@@ -13,7 +13,7 @@
  */
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { readUint64, writeUint64 } from "./aead.ts";
-import { type Aead, type CryptoProvider, TAG } from "./provider.ts";
+import { type Aead, type Bytes, type CryptoProvider, TAG } from "./provider.ts";
 import { ReplayWindow } from "./replay_window.ts";
 
 /** Bytes of a counter. */
@@ -42,9 +42,9 @@ export type LayerFault = "truncated" | "replayed" | "forged";
 /** The two keys of a layer, from the view of one end. */
 export interface LayerKeys {
   /** Seals the cells that this end sends. */
-  readonly send: Uint8Array<ArrayBuffer>;
+  readonly send: Bytes;
   /** Opens the cells that the other end sends. */
-  readonly receive: Uint8Array<ArrayBuffer>;
+  readonly receive: Bytes;
 }
 
 /** One end of a layer. */
@@ -122,12 +122,12 @@ export class Layer implements Disposable {
   }
 }
 
-const additional: Uint8Array<ArrayBuffer>[] = [];
+const additional: Bytes[] = [];
 
 /**
  * The additional data for a type: the first word of the cell header. The circuit id is not part of
  * it, because it changes on every link.
  */
-function additionalOf(type: number): Uint8Array<ArrayBuffer> {
+function additionalOf(type: number): Bytes {
   return additional[type] ??= Uint8Array.of(type, 0, 0, 0);
 }

@@ -20,7 +20,7 @@
  */
 import { WireError } from "../errors.ts";
 import { concat, NOTHING, SymmetricState } from "./noise_state.ts";
-import { type CryptoProvider, KEY, type KeyPair, TAG } from "./provider.ts";
+import { type Bytes, type CryptoProvider, KEY, type KeyPair, TAG } from "./provider.ts";
 import { wipe } from "./wipe.ts";
 
 /**
@@ -39,11 +39,11 @@ export const HANDSHAKE_OVERHEAD: number = KEY + TAG;
 /** The result of a handshake. The caller wipes the keys after use. */
 export interface TransportKeys {
   /** Seals the data that this end sends. */
-  readonly send: Uint8Array<ArrayBuffer>;
+  readonly send: Bytes;
   /** Opens the data that the other end sends. */
-  readonly receive: Uint8Array<ArrayBuffer>;
+  readonly receive: Bytes;
   /** Identifies the handshake: equal at both ends, unique, and not secret (§11.2). */
-  readonly handshakeHash: Uint8Array<ArrayBuffer>;
+  readonly handshakeHash: Bytes;
 }
 
 /** The options of both ends. */
@@ -59,7 +59,7 @@ export interface HandshakeOptions {
 /** The options of the initiator. */
 export interface InitiateOptions extends HandshakeOptions {
   /** The responder's static public key. */
-  readonly remoteStatic: Uint8Array<ArrayBuffer>;
+  readonly remoteStatic: Bytes;
 }
 
 /** The options of the responder. */
@@ -71,15 +71,15 @@ export interface RespondOptions extends HandshakeOptions {
 /** The initiator's result. */
 export interface Finished extends TransportKeys {
   /** The payload of the responder's message. */
-  readonly payload: Uint8Array<ArrayBuffer>;
+  readonly payload: Bytes;
 }
 
 /** The responder's result. */
 export interface Response extends TransportKeys {
   /** The payload of the initiator's message. It may be a replay, and anyone may have written it. */
-  readonly payload: Uint8Array<ArrayBuffer>;
+  readonly payload: Bytes;
   /** The message for the initiator. */
-  readonly message: Uint8Array<ArrayBuffer>;
+  readonly message: Bytes;
 }
 
 /**
@@ -109,15 +109,10 @@ export class Initiation implements Disposable {
   #isOver = false;
 
   /** The message for the responder. */
-  readonly message: Uint8Array<ArrayBuffer>;
+  readonly message: Bytes;
 
   /** Use {@linkcode initiate}. */
-  constructor(
-    provider: CryptoProvider,
-    message: Uint8Array<ArrayBuffer>,
-    state: SymmetricState,
-    ephemeral: KeyPair,
-  ) {
+  constructor(provider: CryptoProvider, message: Bytes, state: SymmetricState, ephemeral: KeyPair) {
     this.#provider = provider;
     this.message = message;
     this.#state = state;
@@ -130,7 +125,7 @@ export class Initiation implements Disposable {
    * @returns undefined if `reply` is not the responder's, and the handshake waits on; also
    * undefined if the handshake has already ended
    */
-  finish(reply: Uint8Array<ArrayBuffer>): Finished | undefined {
+  finish(reply: Bytes): Finished | undefined {
     if (this.#isOver || reply.length < HANDSHAKE_OVERHEAD) return undefined;
     // Work on a copy, because the reply may be forged.
     using state = this.#state.clone();
@@ -160,7 +155,7 @@ export class Initiation implements Disposable {
 export function respond(
   provider: CryptoProvider,
   options: RespondOptions,
-  message: Uint8Array<ArrayBuffer>,
+  message: Bytes,
 ): Response | undefined {
   if (message.length < HANDSHAKE_OVERHEAD) return undefined;
   const { keys, prologue, payload: answer = NOTHING } = options;
@@ -185,11 +180,7 @@ export function respond(
  * The state before the first message: the protocol name, the prologue, and the responder's `s`
  * (§5.3).
  */
-function begin(
-  provider: CryptoProvider,
-  prologue: Uint8Array,
-  responderStatic: Uint8Array<ArrayBuffer>,
-): SymmetricState {
+function begin(provider: CryptoProvider, prologue: Uint8Array, responderStatic: Bytes): SymmetricState {
   const state = SymmetricState.initialize(provider, PROTOCOL_NAME);
   state.mixHash(prologue);
   state.mixHash(responderStatic);
@@ -203,8 +194,8 @@ function begin(
 function mixSecret(
   provider: CryptoProvider,
   state: SymmetricState,
-  privateKey: Uint8Array<ArrayBuffer>,
-  publicKey: Uint8Array<ArrayBuffer>,
+  privateKey: Bytes,
+  publicKey: Bytes,
 ): boolean {
   const secret = provider.sharedSecret(privateKey, publicKey);
   if (secret === undefined) return false;

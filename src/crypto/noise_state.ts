@@ -6,29 +6,29 @@
  *
  * @module
  */
-import { type CryptoProvider, TAG } from "./provider.ts";
+import { type Bytes, type CryptoProvider, TAG } from "./provider.ts";
 import { wipe } from "./wipe.ts";
 
 /** An empty array. */
-export const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array();
+export const NOTHING: Bytes = new Uint8Array();
 
 /**
  * A key and its nonce (§5.1). The key always exists, because NK sends nothing before its first key.
  */
 class CipherState implements Disposable {
   readonly #provider: CryptoProvider;
-  readonly #key: Uint8Array<ArrayBuffer>;
+  readonly #key: Bytes;
   #nonce: number;
 
   /** @param key belongs to this object from now on */
-  constructor(provider: CryptoProvider, key: Uint8Array<ArrayBuffer>, nonce = 0) {
+  constructor(provider: CryptoProvider, key: Bytes, nonce = 0) {
     this.#provider = provider;
     this.#key = key;
     this.#nonce = nonce;
   }
 
   /** `EncryptWithAd(ad, plaintext)` */
-  encryptWithAd(ad: Uint8Array<ArrayBuffer>, plaintext: Uint8Array): Uint8Array<ArrayBuffer> {
+  encryptWithAd(ad: Bytes, plaintext: Uint8Array): Bytes {
     const bytes = new Uint8Array(plaintext.length + TAG);
     bytes.set(plaintext);
     using aead = this.#provider.aead(this.#key);
@@ -40,10 +40,7 @@ class CipherState implements Disposable {
    * `DecryptWithAd(ad, ciphertext)`. Returns undefined, and changes nothing, if it is not
    * authentic.
    */
-  decryptWithAd(
-    ad: Uint8Array<ArrayBuffer>,
-    ciphertext: Uint8Array,
-  ): Uint8Array<ArrayBuffer> | undefined {
+  decryptWithAd(ad: Bytes, ciphertext: Uint8Array): Bytes | undefined {
     if (ciphertext.length < TAG) return undefined;
     const bytes = new Uint8Array(ciphertext);
     using aead = this.#provider.aead(this.#key);
@@ -66,16 +63,11 @@ class CipherState implements Disposable {
 /** A chaining key `ck`, a hash `h` of all data so far, and a cipher once there is a key (§5.2). */
 export class SymmetricState implements Disposable {
   readonly #provider: CryptoProvider;
-  #chainingKey: Uint8Array<ArrayBuffer>;
-  #hash: Uint8Array<ArrayBuffer>;
+  #chainingKey: Bytes;
+  #hash: Bytes;
   #cipher: CipherState | undefined;
 
-  private constructor(
-    provider: CryptoProvider,
-    chainingKey: Uint8Array<ArrayBuffer>,
-    hash: Uint8Array<ArrayBuffer>,
-    cipher?: CipherState,
-  ) {
+  private constructor(provider: CryptoProvider, chainingKey: Bytes, hash: Bytes, cipher?: CipherState) {
     this.#provider = provider;
     this.#chainingKey = chainingKey;
     this.#hash = hash;
@@ -87,17 +79,17 @@ export class SymmetricState implements Disposable {
    *
    * @param protocolName must have the length of a hash, so it is used unhashed
    */
-  static initialize(provider: CryptoProvider, protocolName: Uint8Array<ArrayBuffer>): SymmetricState {
+  static initialize(provider: CryptoProvider, protocolName: Bytes): SymmetricState {
     return new SymmetricState(provider, protocolName.slice(), protocolName.slice());
   }
 
   /** `GetHandshakeHash()`: equal at both ends, and unique. */
-  get handshakeHash(): Uint8Array<ArrayBuffer> {
+  get handshakeHash(): Bytes {
     return this.#hash.slice();
   }
 
   /** `MixKey(input_key_material)` */
-  mixKey(material: Uint8Array<ArrayBuffer>): void {
+  mixKey(material: Bytes): void {
     const [chainingKey, key] = this.#hkdf(material);
     this[Symbol.dispose]();
     this.#chainingKey = chainingKey;
@@ -110,7 +102,7 @@ export class SymmetricState implements Disposable {
   }
 
   /** `EncryptAndHash(plaintext)` */
-  encryptAndHash(plaintext: Uint8Array): Uint8Array<ArrayBuffer> {
+  encryptAndHash(plaintext: Uint8Array): Bytes {
     const ciphertext = this.#keyed().encryptWithAd(this.#hash, plaintext);
     this.mixHash(ciphertext);
     return ciphertext;
@@ -119,14 +111,14 @@ export class SymmetricState implements Disposable {
   /**
    * `DecryptAndHash(ciphertext)`. Returns undefined, and changes nothing, if it is not authentic.
    */
-  decryptAndHash(ciphertext: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+  decryptAndHash(ciphertext: Uint8Array): Bytes | undefined {
     const plaintext = this.#keyed().decryptWithAd(this.#hash, ciphertext);
     if (plaintext !== undefined) this.mixHash(ciphertext);
     return plaintext;
   }
 
   /** `Split()`: the keys for what the initiator sends, and for what the responder sends. */
-  split(): [initiator: Uint8Array<ArrayBuffer>, responder: Uint8Array<ArrayBuffer>] {
+  split(): [initiator: Bytes, responder: Bytes] {
     return this.#hkdf(NOTHING);
   }
 
@@ -147,7 +139,7 @@ export class SymmetricState implements Disposable {
   }
 
   /** `HKDF(chaining_key, input_key_material, 2)` (§4.3) */
-  #hkdf(material: Uint8Array<ArrayBuffer>): [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>] {
+  #hkdf(material: Bytes): [Bytes, Bytes] {
     const temporary = this.#provider.hmacSha256(this.#chainingKey, material);
     const first = this.#provider.hmacSha256(temporary, Uint8Array.of(1));
     const input = concat(first, Uint8Array.of(2));
@@ -163,7 +155,7 @@ export class SymmetricState implements Disposable {
 }
 
 /** Joins two arrays. */
-export function concat(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
+export function concat(first: Uint8Array, second: Uint8Array): Bytes {
   const whole = new Uint8Array(first.length + second.length);
   whole.set(first);
   whole.set(second, first.length);

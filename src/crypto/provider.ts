@@ -5,6 +5,9 @@
  * @module
  */
 
+/** Bytes in memory of their own, which libraries in C can use in place. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
 /** Bytes of a ChaCha20-Poly1305 key (RFC 8439 §2.8), and of an X25519 key (RFC 7748 §5). */
 export const KEY = 32;
 
@@ -32,26 +35,14 @@ export interface Aead extends Disposable {
    * @param additional data that is authenticated but not sent
    * @throws {RangeError} if the tag does not fit; then nothing has been written
    */
-  seal(
-    bytes: Uint8Array<ArrayBuffer>,
-    start: number,
-    end: number,
-    counter: number,
-    additional: Uint8Array<ArrayBuffer>,
-  ): void;
+  seal(bytes: Bytes, start: number, end: number, counter: number, additional: Bytes): void;
 
   /**
    * Opens `bytes[start, end)` in place. Its last bytes are the tag, which does not change.
    *
    * @returns whether the message is authentic; if not, the bytes are garbage
    */
-  open(
-    bytes: Uint8Array<ArrayBuffer>,
-    start: number,
-    end: number,
-    counter: number,
-    additional: Uint8Array<ArrayBuffer>,
-  ): boolean;
+  open(bytes: Bytes, start: number, end: number, counter: number, additional: Bytes): boolean;
 
   /** Wipes the key, and frees memory that the garbage collector does not manage. */
   [Symbol.dispose](): void;
@@ -60,9 +51,9 @@ export interface Aead extends Disposable {
 /** An X25519 key pair (RFC 7748 §6.1). */
 export interface KeyPair {
   /** {@linkcode KEY} bytes. */
-  readonly privateKey: Uint8Array<ArrayBuffer>;
+  readonly privateKey: Bytes;
   /** {@linkcode KEY} bytes. */
-  readonly publicKey: Uint8Array<ArrayBuffer>;
+  readonly publicKey: Bytes;
 }
 
 /**
@@ -76,27 +67,24 @@ export interface CryptoProvider {
   readonly version: string;
 
   /** Returns ChaCha20-Poly1305 with a copy of `key`, {@linkcode KEY} bytes. */
-  aead(key: Uint8Array<ArrayBuffer>): Aead;
+  aead(key: Bytes): Aead;
 
   /** Makes an X25519 key pair. */
   generateKeyPair(): KeyPair;
 
   /** Returns the public key for a private key. */
-  publicKeyOf(privateKey: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+  publicKeyOf(privateKey: Bytes): Bytes;
 
   /**
    * Returns the X25519 secret of two keys, {@linkcode KEY} bytes.
    *
    * @returns undefined if the secret is zero (RFC 7748 §6.1)
    */
-  sharedSecret(
-    privateKey: Uint8Array<ArrayBuffer>,
-    publicKey: Uint8Array<ArrayBuffer>,
-  ): Uint8Array<ArrayBuffer> | undefined;
+  sharedSecret(privateKey: Bytes, publicKey: Bytes): Bytes | undefined;
 
   /** SHA-256 (FIPS 180-4), {@linkcode HASH} bytes. */
-  sha256(data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+  sha256(data: Bytes): Bytes;
 
   /** HMAC (RFC 2104) with SHA-256, {@linkcode HASH} bytes. */
-  hmacSha256(key: Uint8Array<ArrayBuffer>, data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+  hmacSha256(key: Bytes, data: Bytes): Bytes;
 }

@@ -13,7 +13,7 @@ import {
 } from "../../sys/libcrypto.ts";
 import { cStruct, fieldsOf, LastPointer, pointerTo } from "../../sys/pointer.ts";
 import { checkKey, checkRange, NONCE, writeCounter } from "../aead.ts";
-import { type Aead, type CryptoProvider, HASH, KEY, type KeyPair, TAG } from "../provider.ts";
+import { type Aead, type Bytes, type CryptoProvider, HASH, KEY, type KeyPair, TAG } from "../provider.ts";
 
 /** Commands of EVP_CIPHER_CTX_ctrl, from `<openssl/evp.h>`. */
 const EVP_CTRL_AEAD_GET_TAG = 0x10;
@@ -56,7 +56,7 @@ class LibcryptoProvider implements CryptoProvider {
     this.#library = library;
   }
 
-  aead(key: Uint8Array<ArrayBuffer>): Aead {
+  aead(key: Bytes): Aead {
     return new LibcryptoAead(this.#library, key);
   }
 
@@ -66,7 +66,7 @@ class LibcryptoProvider implements CryptoProvider {
     return { privateKey, publicKey: this.publicKeyOf(privateKey) };
   }
 
-  publicKeyOf(privateKey: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  publicKeyOf(privateKey: Bytes): Bytes {
     checkKey(privateKey);
     using made = new DisposableStack();
     const key = this.#privateKey(privateKey, made);
@@ -76,10 +76,7 @@ class LibcryptoProvider implements CryptoProvider {
     return publicKey;
   }
 
-  sharedSecret(
-    privateKey: Uint8Array<ArrayBuffer>,
-    publicKey: Uint8Array<ArrayBuffer>,
-  ): Uint8Array<ArrayBuffer> | undefined {
+  sharedSecret(privateKey: Bytes, publicKey: Bytes): Bytes | undefined {
     checkKey(privateKey);
     checkKey(publicKey);
     const doing = "Cannot agree on a key";
@@ -107,14 +104,14 @@ class LibcryptoProvider implements CryptoProvider {
     return undefined;
   }
 
-  sha256(data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  sha256(data: Bytes): Bytes {
     const hash = new Uint8Array(HASH);
     const { EVP_Digest, EVP_sha256 } = this.#library;
     checkDone(EVP_Digest(data, data.length, hash, null, EVP_sha256(), null), "Cannot hash", "EVP_Digest");
     return hash;
   }
 
-  hmacSha256(key: Uint8Array<ArrayBuffer>, data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  hmacSha256(key: Bytes, data: Bytes): Bytes {
     const hash = new Uint8Array(HASH);
     const { HMAC, EVP_sha256 } = this.#library;
     // An empty array has no address, and HMAC takes NULL for the previous key. A zero byte is equal
@@ -125,7 +122,7 @@ class LibcryptoProvider implements CryptoProvider {
   }
 
   /** Makes the library's object for a private key. `made` frees it. */
-  #privateKey(privateKey: Uint8Array<ArrayBuffer>, made: DisposableStack): Pointer {
+  #privateKey(privateKey: Bytes, made: DisposableStack): Pointer {
     const { EVP_PKEY_new_raw_private_key, EVP_PKEY_free } = this.#library;
     const key = EVP_PKEY_new_raw_private_key(X25519, null, privateKey, privateKey.length);
     return made.adopt(
@@ -136,7 +133,7 @@ class LibcryptoProvider implements CryptoProvider {
 }
 
 /** A `size_t` with the length of an array. */
-function sizeOf({ length }: Uint8Array): Uint8Array<ArrayBuffer> {
+function sizeOf({ length }: Uint8Array): Bytes {
   return new Uint8Array(BigUint64Array.of(BigInt(length)).buffer);
 }
 
@@ -147,7 +144,7 @@ class LibcryptoAead implements Aead {
   #context: Pointer | undefined;
   readonly #additional = new LastPointer();
 
-  constructor(library: Libcrypto, key: Uint8Array<ArrayBuffer>) {
+  constructor(library: Libcrypto, key: Bytes) {
     checkKey(key);
     const doing = "Cannot set up ChaCha20-Poly1305";
     this.#library = library;
@@ -163,13 +160,7 @@ class LibcryptoAead implements Aead {
     this.#context = context;
   }
 
-  seal(
-    bytes: Uint8Array<ArrayBuffer>,
-    start: number,
-    end: number,
-    counter: number,
-    additional: Uint8Array<ArrayBuffer>,
-  ): void {
+  seal(bytes: Bytes, start: number, end: number, counter: number, additional: Bytes): void {
     checkRange(bytes, start, end + TAG, counter);
     const doing = "Cannot seal";
     const library = this.#library;
@@ -181,13 +172,7 @@ class LibcryptoAead implements Aead {
     bytes.set(tag, end);
   }
 
-  open(
-    bytes: Uint8Array<ArrayBuffer>,
-    start: number,
-    end: number,
-    counter: number,
-    additional: Uint8Array<ArrayBuffer>,
-  ): boolean {
+  open(bytes: Bytes, start: number, end: number, counter: number, additional: Bytes): boolean {
     checkRange(bytes, start, end, counter);
     const doing = "Cannot open a sealed message";
     const library = this.#library;
@@ -207,7 +192,7 @@ class LibcryptoAead implements Aead {
   }
 
   /** Sets the direction, the nonce, and the additional data of a message. */
-  #begin(direction: 0 | 1, counter: number, additional: Uint8Array<ArrayBuffer>, doing: string): Pointer {
+  #begin(direction: 0 | 1, counter: number, additional: Bytes, doing: string): Pointer {
     const library = this.#library;
     const context = this.#context;
     if (context === undefined) throw new TypeError("the key has been wiped");
@@ -221,13 +206,7 @@ class LibcryptoAead implements Aead {
   }
 
   /** Encrypts or decrypts `bytes[start, end)` in place. */
-  #pass(
-    context: Pointer,
-    bytes: Uint8Array<ArrayBuffer>,
-    start: number,
-    end: number,
-    doing: string,
-  ): void {
+  #pass(context: Pointer, bytes: Bytes, start: number, end: number, doing: string): void {
     const from = pointerInto(bytes, start);
     const passed = this.#library.EVP_CipherUpdate(context, from, writtenPointer, from, end - start);
     checkDone(passed, doing, "EVP_CipherUpdate");
@@ -240,7 +219,7 @@ const pointers = new WeakMap<Uint8Array, Pointer[]>();
  * Returns a pointer to `bytes[start]`. Packets start at few offsets of few buffers, so the pointers
  * are kept.
  */
-function pointerInto(bytes: Uint8Array<ArrayBuffer>, start: number): Pointer {
+function pointerInto(bytes: Bytes, start: number): Pointer {
   if (start >= MAX_START) return pointerTo(bytes.subarray(start));
   let known = pointers.get(bytes);
   if (known === undefined) pointers.set(bytes, known = []);

@@ -16,7 +16,7 @@ import {
   type KeyObject,
 } from "node:crypto";
 import { checkKey, checkRange, NONCE, writeCounter } from "../aead.ts";
-import { type Aead, type CryptoProvider, KEY, type KeyPair, TAG } from "../provider.ts";
+import { type Aead, type Bytes, type CryptoProvider, KEY, type KeyPair, TAG } from "../provider.ts";
 import { wipe } from "../wipe.ts";
 
 const ALGORITHM = "chacha20-poly1305";
@@ -40,7 +40,7 @@ class NodeProvider implements CryptoProvider {
   // Deno has its own implementation.
   readonly version = `Deno ${Deno.version.deno}`;
 
-  aead(key: Uint8Array<ArrayBuffer>): Aead {
+  aead(key: Bytes): Aead {
     return new NodeAead(key);
   }
 
@@ -49,15 +49,12 @@ class NodeProvider implements CryptoProvider {
     return { privateKey, publicKey: this.publicKeyOf(privateKey) };
   }
 
-  publicKeyOf(privateKey: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  publicKeyOf(privateKey: Bytes): Bytes {
     const spki = createPublicKey(privateKeyObject(privateKey)).export({ format: "der", type: "spki" });
     return own(spki.subarray(Prefix.spki.length));
   }
 
-  sharedSecret(
-    privateKey: Uint8Array<ArrayBuffer>,
-    publicKey: Uint8Array<ArrayBuffer>,
-  ): Uint8Array<ArrayBuffer> | undefined {
+  sharedSecret(privateKey: Bytes, publicKey: Bytes): Bytes | undefined {
     const keys = { privateKey: privateKeyObject(privateKey), publicKey: publicKeyObject(publicKey) };
     try {
       return own(diffieHellman(keys));
@@ -67,33 +64,27 @@ class NodeProvider implements CryptoProvider {
     }
   }
 
-  sha256(data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  sha256(data: Bytes): Bytes {
     return own(createHash("sha256").update(data).digest());
   }
 
-  hmacSha256(key: Uint8Array<ArrayBuffer>, data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  hmacSha256(key: Bytes, data: Bytes): Bytes {
     return own(createHmac("sha256", key).update(data).digest());
   }
 }
 
 class NodeAead implements Aead {
-  readonly #key: Uint8Array<ArrayBuffer>;
+  readonly #key: Bytes;
   readonly #nonce = new Uint8Array(NONCE);
   readonly #nonceView = new DataView(this.#nonce.buffer);
   #isWiped = false;
 
-  constructor(key: Uint8Array<ArrayBuffer>) {
+  constructor(key: Bytes) {
     checkKey(key);
     this.#key = key.slice();
   }
 
-  seal(
-    bytes: Uint8Array<ArrayBuffer>,
-    start: number,
-    end: number,
-    counter: number,
-    additional: Uint8Array<ArrayBuffer>,
-  ): void {
+  seal(bytes: Bytes, start: number, end: number, counter: number, additional: Bytes): void {
     checkRange(bytes, start, end + TAG, counter);
     this.#begin(counter);
     const cipher = createCipheriv(ALGORITHM, this.#key, this.#nonce, OPTIONS);
@@ -103,13 +94,7 @@ class NodeAead implements Aead {
     bytes.set(cipher.getAuthTag(), end);
   }
 
-  open(
-    bytes: Uint8Array<ArrayBuffer>,
-    start: number,
-    end: number,
-    counter: number,
-    additional: Uint8Array<ArrayBuffer>,
-  ): boolean {
+  open(bytes: Bytes, start: number, end: number, counter: number, additional: Bytes): boolean {
     checkRange(bytes, start, end, counter);
     this.#begin(counter);
     const text = end - TAG;
@@ -153,7 +138,7 @@ function der(prefix: Uint8Array, key: Uint8Array): Buffer<ArrayBuffer> {
 }
 
 /** Moves bytes to memory of their own, because small Buffers share theirs. */
-function own(buffer: Uint8Array): Uint8Array<ArrayBuffer> {
+function own(buffer: Uint8Array): Bytes {
   const bytes = new Uint8Array(buffer);
   wipe(buffer);
   return bytes;
