@@ -39,7 +39,9 @@ function refuse(field: string, why: string): never {
   throw new WireError(`${field === "" ? "the message" : field} ${why}`);
 }
 
+/** What an error shows of a value. Arrays and objects may nest too deep for `JSON.stringify`. */
 function quote(json: unknown): string {
+  if (typeof json === "object" && json !== null) return Array.isArray(json) ? "[…]" : "{…}";
   return (JSON.stringify(json) ?? "undefined").slice(0, QUOTED);
 }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { isAbsent, readConfigFile } from "../config/file.ts";
+import { fileFault, isAbsent, readConfigFile } from "../config/file.ts";
 import type { RawOptions } from "../config/options.ts";
 import type { Settings } from "../config/settings.ts";
 import { validate } from "../config/validate.ts";
@@ -87,7 +87,7 @@ async function requireDirectory(path: string): Promise<void> {
   const refused = (reason: string) =>
     new ConfigError(`--log-dir ${show(path)}: ${reason}`, "create it, or choose another");
   const info = await Deno.stat(path).catch((cause) => {
-    throw refused(isAbsent(cause) ? "no such directory" : cause.message);
+    throw refused(isAbsent(cause) ? "no such directory" : fileFault(cause));
   });
   if (!info.isDirectory) throw refused("not a directory");
 }

@@ -12,6 +12,8 @@
 export function nearest(typed: string, words: readonly string[], max = 3): string | undefined {
   const limit = Math.min(max, typed.length / 2);
   const ranked = words
+    // Such words differ by more letters anyway, and to compare a long one takes seconds.
+    .filter((word) => Math.abs(word.length - typed.length) <= limit)
     .map((word) => ({ word, distance: editDistance(typed.toLowerCase(), word.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance);
   return ranked.find(({ distance }) => distance <= limit)?.word;

@@ -135,7 +135,12 @@ function unreadable(path: string, absent: string, cause: Error): ConfigError {
   if (cause instanceof Deno.errors.PermissionDenied) {
     return new ConfigError(`no permission to read ${shown}`, `see its permissions with: ls -l ${shown}`);
   }
-  return new ConfigError(`cannot read ${shown}: ${cause.message}`, ANOTHER);
+  return new ConfigError(`cannot read ${shown}: ${fileFault(cause)}`, ANOTHER);
+}
+
+/** Why an operation on a file failed, without the call and the path that Deno adds. */
+export function fileFault({ message }: Error): string {
+  return message.replace(/: \w+ '.*'$/s, "");
 }
 
 /** Whether an operation failed because there is no such file or directory. */

@@ -27,6 +27,11 @@ Deno.test("parser: takes any next word as the value, even one that looks like an
   assert.deepEqual(parse("--log-dir", "--", "--json"), [{ logDir: "--", json: "yes" }, []]);
 });
 
+Deno.test("parser: refuses a word of a million letters without comparing it to every option", () => {
+  const long = "x".repeat(1_000_000);
+  refuses([`--${long}`], `unknown option "--${"x".repeat(58)}…"`);
+});
+
 Deno.test("parser: accepts a short option", () => {
   assert.deepEqual(parse("lab", "exec", "-n", "gw1", "true"), [{ namespace: "gw1" }, ["true"]]);
   assert.deepEqual(parse("lab", "exec", "-n=gw1", "true"), [{ namespace: "gw1" }, ["true"]]);

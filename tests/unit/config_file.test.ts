@@ -177,6 +177,9 @@ Deno.test("config file: refuses other files", async () => {
       "/dev/zero is larger than the 64 KiB that a config file may have",
       "name a config file",
     );
+    const long = "x".repeat(300);
+    const cut = `"${"x".repeat(60)}…"`;
+    await refusesFile(long, `cannot read ${cut}: File name too long (os error 36)`, "name a config file");
     // Reading memory at address 0 fails with EIO, even for root.
     await assert.rejects(
       readConfigFile("/proc/self/mem", ""),

@@ -96,3 +96,10 @@ Deno.test("json codecs: quote no more than 40 characters of what they refuse", (
   const long = "x".repeat(1000);
   refuses(animal, { kind: long }, `field has an unknown kind "${"x".repeat(39)}`);
 });
+
+Deno.test("json codecs: refuse values that nest however deep", () => {
+  const deep = "[".repeat(30_000) + "]".repeat(30_000);
+  refuses(animal, JSON.parse(`{"kind":${deep}}`), "field has an unknown kind […]");
+  refuses(animal, JSON.parse(`{"kind":{"kind":${deep}}}`), "field has an unknown kind {…}");
+  refuses(list(text), JSON.parse(deep), "field[0] must be text");
+});
