@@ -6,8 +6,9 @@
  * ```
  *
  * Each direction of a layer has its own key, and each layer counts its own cells from zero. If
- * layers passed a counter on, the exit could choose the counters of the hops before it, and make
- * them use one twice under one key. ChaCha20-Poly1305 would then reveal contents and allow forgery.
+ * layers passed a counter on, the exit would choose the counters of the hops before it. It could
+ * make them use one counter twice under one key. ChaCha20-Poly1305 would then reveal contents and
+ * allow forgery.
  *
  * @module
  */
@@ -34,8 +35,8 @@ export const LAYER_OVERHEAD: number = COUNTER + TAG;
 export const SEAL_LIMIT: number = 2 ** 48;
 
 /**
- * Why a layer cannot be removed: the bytes are too few, the counter is old or seen before, or the
- * bytes are not authentic.
+ * Why a layer cannot be removed: there are too few bytes, the counter is old or was seen before, or
+ * the bytes are not authentic.
  */
 export type LayerFault = "truncated" | "replayed" | "forged";
 

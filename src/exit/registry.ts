@@ -2,8 +2,8 @@
  * The kinds of exits, as the control threads see them: settings, privileges, host plan, and device.
  * The packet thread reads `cores.ts` instead.
  *
- * Every process loads this before it is ready, so a plan is given what it needs of `host/plan/`,
- * and a device is loaded only by the router that opens it.
+ * Every process loads this before it is ready, so it imports little. A plan gets what it needs of
+ * `host/plan/` as an argument, and only the router that opens a device loads it.
  *
  * A new kind gets its own folder, a row here, a case in `cores.ts`, and its name in the stage
  * table.
@@ -34,7 +34,7 @@ export const exitSettings: JsonCodec<ExitSettings> = variant("kind", {
 /** A privilege that a kind of exit needs. */
 interface Need {
   readonly capability: Capability;
-  /** What it is for, as in `not permitted to …`. */
+  /** Why the exit needs it, as in `not permitted to …`. */
   readonly purpose: string;
   /** What it allows, as in `may …`. */
   readonly right: string;

@@ -3,8 +3,8 @@
  *
  * - The IPv4 header checksum covers both addresses.
  * - TCP and UDP checksums cover both, by a pseudo header (RFC 9293 §3.1, RFC 768).
- * - ICMP's covers none. But an ICMP error quotes a packet that went the other way, so the address
- *   is on the other side of the quoted header.
+ * - The ICMP checksum covers none. But an ICMP error quotes a packet that went the other way, so
+ *   the address is on the other side of the quoted header.
  *
  * @module
  */
@@ -25,8 +25,9 @@ import { TCP_CHECKSUM } from "./tcp.ts";
 import { UDP_CHECKSUM } from "./udp.ts";
 
 /**
- * The contents of a TCP or UDP checksum field: the whole checksum; or only the sum of the pseudo
- * header, not complemented, if the network card computes the rest (VIRTIO_NET_HDR_F_NEEDS_CSUM).
+ * The contents of a TCP or UDP checksum field: the whole checksum, or only the sum of the pseudo
+ * header, not complemented. The latter leaves the rest to the network card
+ * (VIRTIO_NET_HDR_F_NEEDS_CSUM).
  */
 export type TransportChecksum = "whole" | "pseudo-header";
 
@@ -93,7 +94,7 @@ function replaceInQuote(
   const protocol = quotedProtocol(view, quote.header);
   const at = checksumAt(protocol, quote.payload, end);
   if (at === undefined) return;
-  // Nothing balances the quoted transport checksum.
+  // The error's own checksum covers the quoted transport checksum, which nothing balances.
   replaceUint16(view, at, updateTransport(protocol, view.getUint16(at), from, to), message + ICMP_CHECKSUM);
 }
 

@@ -23,7 +23,7 @@ export interface Turnable {
  * Runs a node until the doorbell rings. It publishes the events of each turn at the end of the
  * turn.
  *
- * @param doorbell its descriptor; it stays rung
+ * @param doorbell the descriptor of the doorbell, which stays rung
  * @throws {SysError} if a device is gone
  */
 export function runUntilDoorbell(turnable: Turnable, doorbell: number): void {
@@ -49,12 +49,11 @@ class PacketLoop {
   /** When to wake the reader of the events, and when it was woken last. */
   #wakeAt = Infinity;
   #wokenAt = -Infinity;
-  /**
-   * Whether to stay awake for more answers, absences in a row meanwhile, and until when not to stay
-   * awake.
-   */
+  /** Whether answers have just come, so that it pays to stay awake for more. */
   #isExpectant = false;
+  /** How often in a row the thread lost its processor while it stayed awake. */
   #disturbed = 0;
+  /** Until when it does not stay awake, because it lost its processor too often. */
   #sleepyUntil = 0;
 
   constructor({ node, ring, placement }: Turnable, doorbell: number) {
@@ -64,7 +63,7 @@ class PacketLoop {
     this.#placement = placement;
     this.#answers = node.sources.find(({ bringsAnswers }) => bringsAnswers);
     this.#due = node.deadline();
-    // Packets may already wait for what is due at the start.
+    // A circuit may be due at the start, and packets may already wait for it.
     if (this.#due <= this.#now) node.expire(this.#now);
   }
 
