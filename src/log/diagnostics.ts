@@ -44,11 +44,18 @@ export function setUpDiagnostics(level: LogLevel): void {
 export function diagnostics(part: string): Diagnostics {
   const at = (level: keyof Diagnostics): Say => (text, values = {}) => {
     if (RANKS[level] < RANKS[lowest]) return;
-    if (loggerOf !== undefined) return loggerOf(part)[level](text, values);
-    early.push(() => loggerOf?.(part)[level](text, values));
+    const clean = withoutControls(values);
+    if (loggerOf !== undefined) return loggerOf(part)[level](text, clean);
+    early.push(() => loggerOf?.(part)[level](text, clean));
     loading ??= load();
   };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** Keeps each message on its line of the terminal, because values quote routers and programs. */
+function withoutControls(values: Record<string, unknown>): Record<string, unknown> {
+  const clean = (value: unknown) => typeof value === "string" ? value.replace(/\p{C}+/gu, " ") : value;
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, clean(value)]));
 }
 
 /** Resolves when every message so far has been written. */

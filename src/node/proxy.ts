@@ -181,7 +181,7 @@ export class ProxyCore {
       return isRefusal(refusal) ? this.#refuse(refusal, packet) : counters.count(refusal);
     }
     if (ip.fragmentOffset === 0) events.icmpFromTunnel(ip, now);
-    // A proxy without an address for errors fragments the packet anyway, and the exit reassembles it.
+    // Without an address for errors, the proxy fragments the packet, and the exit reassembles it.
     if (packet.length > this.#longest && ip.dontFragment && this.#refuseAs !== undefined) {
       return this.#refuse("too-long", packet);
     }

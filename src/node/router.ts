@@ -146,11 +146,11 @@ export class RouterCore {
   }
 
   /**
-   * Replaces a neighbour by a new one at another endpoint, which knows no circuits. Without one, the
-   * neighbour is lost until the next call.
+   * Replaces a neighbour by a new one at another endpoint, which knows no circuits. Without one,
+   * the neighbour is lost until the next call.
    *
-   * Circuits that the old one created are removed, because nobody can send on them. Circuits that go
-   * on to it wait for the proxy's destroy until the new one is there.
+   * Removes the circuits that the old one created, because nobody can send on them. Circuits that
+   * go on to it wait for the proxy's destroy until the new one is there.
    */
   replaceNeighbour(neighbour: number, by: Endpoint | undefined): void {
     this.#table.removeFrom(neighbour);

@@ -157,7 +157,7 @@ Deno.test("restart: a router refuses to extend to a dead one", () => {
   assert.deepEqual(onion.network.circuits, [1, 1, 0, 0]);
 });
 
-/** A step of the property test: a router goes on to its next state, time passes, or a ping leaves. */
+/** A step of the property test: a router takes its next state, time passes, or a ping leaves. */
 type Step =
   | { readonly kind: "turn"; readonly router: number }
   | { readonly kind: "wait"; readonly ms: number }

@@ -34,6 +34,15 @@ Deno.test("diagnostics: write messages in order, and all of them before the wait
   ]);
 });
 
+Deno.test("diagnostics: keep control characters of values off the terminal", async () => {
+  const lines = await said(
+    `setUpDiagnostics("info");`,
+    `log.info("{n} {why}", { n: 1, why: "failed:\\n\\x1b[2J\\x9b\\u202e\\0gone" });`,
+    `await diagnosticsWritten();`,
+  );
+  assert.deepEqual(lines, ["onion proxy: info: 1 failed: [2J gone"]);
+});
+
 Deno.test("diagnostics: drop messages below the level, and all before it is set", async () => {
   const lines = await said(
     `log.error("too early");`,

@@ -289,8 +289,8 @@ export class CircuitPool {
   }
 
   /**
-   * Replaces a router by a new one, which knows no circuits. Without one, the router is lost. Closes
-   * the circuits through the old one, and builds others.
+   * Replaces a router by a new one, which knows no circuits. Without one, the router is lost.
+   * Closes the circuits through the old one, and builds others.
    */
   replace(router: RouterIndex, by: RouterDescription | undefined, now: number): void {
     this.#present = this.#present.filter((each) => each !== router);

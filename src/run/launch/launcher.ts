@@ -35,7 +35,7 @@ export interface RouterHandle {
   /** Resolves when the settings are in force, with the static public key of a router that seals. */
   readonly ready: Promise<Uint8Array<ArrayBuffer> | undefined>;
   /**
-   * Resolves when the router dies, is silent too long, or cannot go on. Never resolves after `stop`.
+   * Resolves when the router dies, is silent too long or cannot go on. Never resolves after `stop`.
    */
   readonly failed: Promise<OperatorError>;
   /** Its counters as last reported. */

@@ -210,7 +210,7 @@ export class Rig extends Vm {
     await this.sh(`ip route add default via ${bare(card.other)} dev ${card.name} metric ${200 + number}`);
   }
 
-  /** What left by each card in the clear, packets to captured blocks, since the start or the last reset. */
+  /** What left by each card in the clear, to captured blocks, since the start or the last reset. */
   clear(): Promise<Record<string, number>> {
     return this.#seen("clear");
   }
