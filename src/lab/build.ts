@@ -45,7 +45,7 @@ export async function bringUp(faults: Faults, signal: AbortSignal): Promise<bool
     writeState(state);
     writeNames(hostsFile(network, Deno.hostname()));
     const made = namespaces.map((name) => `netns add ${name}`);
-    await run("cannot make the namespaces", ["ip", "-batch", "-"], lines([...made, ...links]));
+    await batch("cannot make the namespaces", [...made, ...links]);
     signal.throwIfAborted();
     await allEnded(insides.map(setUp));
     signal.throwIfAborted();
@@ -136,6 +136,11 @@ async function setUp({ namespace, sysctls, ip, nft }: Inside): Promise<void> {
   await run(`cannot set up ${namespace}`, ["ip", "netns", "exec", namespace, "sh"], lines(script));
 }
 
+/** Carries out commands of ip by one process. */
+async function batch(doing: string, commands: readonly string[]): Promise<void> {
+  await run(doing, ["ip", "-batch", "-"], lines(commands));
+}
+
 function hereDocument(command: string, text: string): string[] {
   return [`${command} <<'.'`, `${text}.`];
 }
@@ -156,11 +161,7 @@ async function allEnded(all: readonly Promise<void>[]): Promise<void> {
 async function remove({ namespaces, madeNetnsDir }: LabState): Promise<void> {
   const there = namespaces.filter((name) => exists(`${NETNS_DIR}/${name}`));
   await endProcesses(there);
-  await run(
-    "cannot remove the namespaces",
-    ["ip", "-batch", "-"],
-    lines(there.map((name) => `netns delete ${name}`)),
-  );
+  await batch("cannot remove the namespaces", there.map((name) => `netns delete ${name}`));
   if (madeNetnsDir) await removeNetnsDir();
   removeState();
 }

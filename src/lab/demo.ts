@@ -20,8 +20,15 @@ import { LAB_DIR } from "./state.ts";
 import { type PingResult, type Story, storyObjects, storyText } from "./story.ts";
 import { NO_FAULTS, topology, VM } from "./topology.ts";
 
-/** Output formats of a demo. */
-export type DemoForm = "text" | "json" | "mermaid";
+/** The output formats of a demo, and what each prints. */
+const FORMS = {
+  text: storyText,
+  mermaid: storyMermaid,
+  json: (story: Story) => storyObjects(story).map((object) => JSON.stringify(object)).join("\n"),
+} as const;
+
+/** A key of {@linkcode FORMS}. */
+export type DemoForm = keyof typeof FORMS;
 
 /** The options of a demo, and the settings of the run that it shows. */
 export interface DemoOptions extends StageSettings {
@@ -54,7 +61,7 @@ export async function demo(options: DemoOptions, self: Self, signal: AbortSignal
   if (pcap !== undefined) stack.defer(() => keepCaptures(directory, pcap, topology(NO_FAULTS)));
   const story = await play(self, options, pinging, directory, signal);
   if (story === undefined) return ExitCode.ok;
-  tell(story, form);
+  console.log(FORMS[form](story));
   return story.ping?.received === 0 ? ExitCode.failed : ExitCode.ok;
 }
 
@@ -77,7 +84,7 @@ async function play(
   signal: AbortSignal,
 ): Promise<Story | undefined> {
   try {
-    await using run = StageRun.start(self, settings, directory, signal);
+    await using run = new StageRun(self, settings, directory, signal);
     await run.ready();
     const network = topology(NO_FAULTS);
     const before = await countPackets(network);
@@ -124,15 +131,4 @@ async function ping(args: string[], signal: AbortSignal): Promise<PingResult> {
     received: Number(received),
     average: average === undefined ? undefined : Number(average),
   };
-}
-
-function tell(story: Story, form: DemoForm): void {
-  switch (form) {
-    case "text":
-      return console.log(storyText(story));
-    case "mermaid":
-      return console.log(storyMermaid(story));
-    case "json":
-      return storyObjects(story).forEach((object) => console.log(JSON.stringify(object)));
-  }
 }

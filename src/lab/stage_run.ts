@@ -28,12 +28,14 @@ export class StageRun implements AsyncDisposable {
   readonly #reading: Promise<void>;
   readonly #onAbort = () => this.#end();
 
-  private constructor(
-    self: Self,
-    settings: StageSettings,
-    directory: string,
-    signal: AbortSignal,
-  ) {
+  /**
+   * Starts the run.
+   *
+   * @param directory for its log files, and for captures if the stage carries packets
+   * @param signal ends the run early
+   */
+  constructor(self: Self, settings: StageSettings, directory: string, signal: AbortSignal) {
+    signal.throwIfAborted();
     const { stage, routers, hops, latency } = settings;
     this.#stage = stage;
     this.#directory = directory;
@@ -52,22 +54,6 @@ export class StageRun implements AsyncDisposable {
     this.#words = new Response(this.#child.stderr).text();
     this.#reading = this.#read();
     signal.addEventListener("abort", this.#onAbort, { once: true });
-  }
-
-  /**
-   * Starts the run.
-   *
-   * @param directory for its log files, and for captures if the stage carries packets
-   * @param signal ends the run early
-   */
-  static start(
-    self: Self,
-    settings: StageSettings,
-    directory: string,
-    signal: AbortSignal,
-  ): StageRun {
-    signal.throwIfAborted();
-    return new StageRun(self, settings, directory, signal);
   }
 
   /**

@@ -171,36 +171,19 @@ function routers({ loss, deadRouter }: Faults): Party[] {
 }
 
 function hosts(): Party[] {
+  const inMit = ["18.9.22.69", "18.9.22.169", "203.0.113.80"];
+  const singles = ["155", "102", "103", "104"].map((host) => `128.30.2.${host}`);
+  const inCsail = [...singles, "128.30.3.0/24", "128.30.4.21"];
   return [
-    {
-      name: "mit",
-      is: "hosts in 18.0.0.0/8, and one that no capture block holds",
-      role: "host",
-      routes: [via("default", "203.0.113.13")],
-      owns: ["18.9.22.69", "18.9.22.169", "203.0.113.80"],
-    },
-    {
-      name: "csail",
-      is: "hosts in 128.30.0.0/16, 254 of them in 128.30.3.0/24",
-      role: "host",
-      routes: [via("default", "203.0.113.9")],
-      owns: [
-        "128.30.2.155",
-        "128.30.2.102",
-        "128.30.2.103",
-        "128.30.2.104",
-        "128.30.3.0/24",
-        "128.30.4.21",
-      ],
-    },
-    {
-      name: "small",
-      is: `a host behind a link with an MTU of ${Mtu.narrow}`,
-      role: "host",
-      routes: [via("default", "203.0.113.17")],
-      owns: ["128.30.4.20"],
-    },
+    host("mit", "hosts in 18.0.0.0/8, and one that no capture block holds", "203.0.113.13", inMit),
+    host("csail", "hosts in 128.30.0.0/16, 254 of them in 128.30.3.0/24", "203.0.113.9", inCsail),
+    host("small", `a host behind a link with an MTU of ${Mtu.narrow}`, "203.0.113.17", ["128.30.4.20"]),
   ];
+}
+
+/** A party that answers for these addresses and blocks, behind a gateway. */
+function host(name: string, is: string, gateway: string, owns: readonly string[]): Party {
+  return { name, is, role: "host", routes: [via("default", gateway)], owns };
 }
 
 /** From the VM through a gateway to the provider. */

@@ -116,6 +116,11 @@ export function splitPcapng(
   return { header: bytes.subarray(0, first), packets: bytes.subarray(first, end) };
 }
 
+/** The error of a part of the file that contradicts itself. */
+function malformed(part: string, at: number, why: string): WireError {
+  return new WireError(`malformed pcapng ${part} at byte ${at}: ${why}`);
+}
+
 /** The bytes of a capture file, and what is in its blocks. */
 class CaptureFile {
   readonly #bytes: Uint8Array;
@@ -132,11 +137,8 @@ class CaptureFile {
       const left = this.#bytes.length - start;
       const type = this.#word(start);
       if ((type === BlockType.sectionHeader) !== (start === 0)) {
-        throw new WireError(
-          start === 0
-            ? "no pcapng file: it does not begin with a section header"
-            : `malformed pcapng block at byte ${start}: a second section`,
-        );
+        if (start > 0) throw malformed("block", start, "a second section");
+        throw new WireError("no pcapng file: it does not begin with a section header");
       }
       if (left < BLOCK_OVERHEAD) return;
       if (start === 0 && this.#word(8) !== BYTE_ORDER_MAGIC) {
@@ -144,13 +146,11 @@ class CaptureFile {
       }
       const length = this.#word(start + 4);
       if (length < BLOCK_OVERHEAD || length > MAX_BLOCK || length % 4 !== 0) {
-        throw new WireError(`malformed pcapng block at byte ${start}: a length of ${length} bytes`);
+        throw malformed("block", start, `a length of ${length} bytes`);
       }
       if (length > left) return;
       const block = { type, start, end: start + length };
-      if (this.#word(block.end - 4) !== length) {
-        throw new WireError(`malformed pcapng block at byte ${start}: its two lengths differ`);
-      }
+      if (this.#word(block.end - 4) !== length) throw malformed("block", start, "its two lengths differ");
       if (start === 0) this.#checkVersion(block);
       yield block;
       start = block.end;
@@ -159,11 +159,8 @@ class CaptureFile {
 
   /** The name in an Interface Description Block (§4.2); empty without one. */
   interfaceName(block: Block): string {
-    let name = "";
-    for (const option of this.#values(this.#behind(block, FixedFields.interfaceDescription))) {
-      if (option.code === OptionCode.interfaceName) name = this.#text(option);
-    }
-    return name;
+    const options = this.#behind(block, FixedFields.interfaceDescription);
+    return this.#texts(options, OptionCode.interfaceName).at(-1) ?? "";
   }
 
   /** A Name Resolution Block (§4.5). */
@@ -172,7 +169,7 @@ class CaptureFile {
       if (code !== NameRecord.ipv4) continue;
       const texts = start + 4;
       if (end <= texts || this.#bytes[end - 1] !== 0) {
-        throw new WireError(`malformed pcapng names at byte ${start}: no name, or no end`);
+        throw malformed("names", start, "no name, or no end");
       }
       const [first, ...more] = UTF8.decode(this.#bytes.subarray(texts, end - 1)).split("\0");
       yield { kind: "names", address: readAddress(this.#view, start), names: [first!, ...more] };
@@ -184,16 +181,9 @@ class CaptureFile {
     const { start, end } = this.#behind(block, FixedFields.enhancedPacket);
     const [id, high, low, captured] = [20, 16, 12, 8].map((back) => this.#word(start - back));
     const on = interfaces[id!];
-    if (on === undefined) {
-      throw new WireError(`malformed pcapng packet at byte ${block.start}: no interface ${id}`);
-    }
-    if (captured! > end - start) {
-      throw new WireError(`malformed pcapng packet at byte ${block.start}: it is longer than its block`);
-    }
-    const comments: string[] = [];
-    for (const option of this.#values({ start: start + padded(captured!), end })) {
-      if (option.code === OptionCode.comment) comments.push(this.#text(option));
-    }
+    if (on === undefined) throw malformed("packet", block.start, `no interface ${id}`);
+    if (captured! > end - start) throw malformed("packet", block.start, "it is longer than its block");
+    const comments = this.#texts({ start: start + padded(captured!), end }, OptionCode.comment);
     const bytes = this.#bytes.subarray(start, start + captured!);
     return { kind: "packet", on, timestamp: (high! * 2 ** 32 + low!) / UNITS_PER_MS, bytes, comments };
   }
@@ -208,9 +198,7 @@ class CaptureFile {
   /** What follows a block's fixed fields. */
   #behind(block: Block, fields: number): Range {
     const start = block.start + 8 + fields, end = block.end - 4;
-    if (start > end) {
-      throw new WireError(`malformed pcapng block at byte ${block.start}: no room for its fields`);
-    }
+    if (start > end) throw malformed("block", block.start, "no room for its fields");
     return { start, end };
   }
 
@@ -220,19 +208,20 @@ class CaptureFile {
       const code = this.#view.getUint16(at, true);
       if (code === OptionCode.end) return;
       const value = { code, start: at + 4, end: at + 4 + this.#view.getUint16(at + 2, true) };
-      if (value.end > end) {
-        throw new WireError(`malformed pcapng option at byte ${at}: it is longer than its block`);
-      }
+      if (value.end > end) throw malformed("option", at, "it is longer than its block");
       yield value;
       at += 4 + padded(value.end - value.start);
     }
   }
 
-  /** The text of an option, up to its first zero byte, if any (§3.5). */
-  #text({ start, end }: Value): string {
-    const value = this.#bytes.subarray(start, end);
-    const zero = value.indexOf(0);
-    return UTF8.decode(zero < 0 ? value : value.subarray(0, zero));
+  /** The texts of the options with this code, each up to its first zero byte, if any (§3.5). */
+  #texts(options: Range, wanted: number): string[] {
+    const found = [...this.#values(options)].filter(({ code }) => code === wanted);
+    return found.map(({ start, end }) => {
+      const value = this.#bytes.subarray(start, end);
+      const zero = value.indexOf(0);
+      return UTF8.decode(zero < 0 ? value : value.subarray(0, zero));
+    });
   }
 
   #word(at: number): number {
