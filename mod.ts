@@ -168,6 +168,7 @@ export type { IcmpSocket, OutgoingFields, SendResult } from "./src/exit/raw_icmp
 export type { Faults } from "./src/sim/fault_link.ts";
 export type { Datagram, MemoryLink, MemoryMedium } from "./src/sim/link.ts";
 export { type MemoryCircuits, MemoryNetwork, type MemoryNetworkOptions } from "./src/sim/network.ts";
+export type { MemoryPackets } from "./src/sim/packets.ts";
 export type { MemoryTun } from "./src/sim/tun.ts";
 export { MemoryWorld, type MemoryWorldOptions, type WorldHost, type WorldRouter } from "./src/sim/world.ts";
 export {

@@ -103,25 +103,17 @@ function routes({ routes }: Party): string[] {
 }
 
 function ruleset({ role, swallows = [], dead = false }: Party): string {
+  const drops = swallows.map((match) => `${match} drop`);
   const chains = [
-    ...role === "gateway"
-      ? [chain("leaving", "type nat hook postrouting priority srcnat", ['oifname "net1" masquerade'])]
-      : [],
-    ...swallows.length > 0
-      ? [
-        chain(
-          "passing",
-          "type filter hook forward priority filter",
-          swallows.map((match) => `${match} drop`),
-        ),
-      ]
-      : [],
-    ...dead ? [chain("arriving", "type filter hook prerouting priority raw", ["drop"])] : [],
-  ];
+    role === "gateway" &&
+    chain("leaving", "nat hook postrouting priority srcnat", ['oifname "net1" masquerade']),
+    drops.length > 0 && chain("passing", "filter hook forward priority filter", drops),
+    dead && chain("arriving", "filter hook prerouting priority raw", ["drop"]),
+  ].filter((each) => each !== false);
   return chains.length === 0 ? "" : `table ip onion {\n${chains.join("")}}\n`;
 }
 
 function chain(name: string, hook: string, rules: readonly string[]): string {
-  const lines = [`${hook}; policy accept;`, ...rules].map((line) => `    ${line}\n`);
+  const lines = [`type ${hook}; policy accept;`, ...rules].map((line) => `    ${line}\n`);
   return `  chain ${name} {\n${lines.join("")}  }\n`;
 }

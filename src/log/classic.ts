@@ -4,7 +4,7 @@
  * @module
  */
 import { formatCircuit } from "../cell/cell.ts";
-import type { Event, EventRecord } from "../trace/event_record.ts";
+import type { Event, EventKind, EventRecord } from "../trace/event_record.ts";
 import { formatIp, type IpAddress } from "../ip/address.ts";
 import { Line } from "./line_file.ts";
 
@@ -24,56 +24,55 @@ export function routerLine(router: number, pid: number, port: number, address?: 
   return address === undefined ? line : `${line}, IP: ${formatIp(address)}`;
 }
 
-/** The line of each kind of event. */
-const LINES: { readonly [Kind in Event["kind"]]: (event: Event & { readonly kind: Kind }) => string } = {
-  "icmp-from-tunnel": (event) => `ICMP from tunnel, ${ends(event)}, type: ${event.type}`,
-  "icmp-from-port": (event) => `ICMP from port: ${event.port}, ${ends(event)}, type: ${event.type}`,
-  "icmp-from-raw-socket": (event) => `ICMP from raw sock, ${ends(event)}, type: ${event.type}`,
-  "unknown-circuit": (event) => `unknown incoming circuit: ${formatCircuit(event.circuit)}, ${ends(event)}`,
-  "hop": ({ hop, router }) => `hop: ${hop}, router: ${router}`,
-  "new-extend": (event) => `new extend circuit: ${passage(event)} at ${event.port}`,
-  "forward-extend": (event) => `forwarding extend circuit: ${passage(event)} at ${event.port}`,
-  "extend-done": (event) => `incoming extend-done circuit, ${incoming(event)} from port: ${event.port}`,
-  "relay-packet": (event) => `relay packet, circuit ${passage(event)}, ${outward(event)}`,
-  "outgoing-packet": (event) => `outgoing packet, circuit ${incoming(event)}, ${outward(event)}`,
-  "packet-from-world": (event) =>
-    `incoming packet, ${ends(event)}, outgoing circuit: ${formatCircuit(event.outgoing)}`,
-  "relay-reply": (event) => `relay reply packet, circuit ${passage(event)}, ${inward(event)}`,
-  "relay-sealed": (event) => `relay encrypted packet, circuit ${passage(event)}`,
-  "relay-reply-sealed": (event) => `relay reply encrypted packet, circuit ${passage(event)}`,
-  "incoming-packet": (event) => `incoming packet, circuit ${incoming(event)}, ${ends(event)}`,
+/** The line of each kind of event. A field's name stands in braces where its value belongs. */
+const LINES: Readonly<Record<EventKind, string>> = {
+  "icmp-from-tunnel": "ICMP from tunnel, src: {source}, dst: {destination}, type: {type}",
+  "icmp-from-port": "ICMP from port: {port}, src: {source}, dst: {destination}, type: {type}",
+  "icmp-from-raw-socket": "ICMP from raw sock, src: {source}, dst: {destination}, type: {type}",
+  "unknown-circuit": "unknown incoming circuit: {circuit}, src: {source}, dst: {destination}",
+  "hop": "hop: {hop}, router: {router}",
+  "new-extend": "new extend circuit: incoming: {incoming}, outgoing: {outgoing} at {port}",
+  "forward-extend": "forwarding extend circuit: incoming: {incoming}, outgoing: {outgoing} at {port}",
+  "extend-done": "incoming extend-done circuit, incoming: {incoming} from port: {port}",
+  "relay-packet": "relay packet, circuit incoming: {incoming}, outgoing: {outgoing}, " +
+    "incoming src: {source}, outgoing src: {newSource}, dst: {destination}",
+  "outgoing-packet": "outgoing packet, circuit incoming: {incoming}, " +
+    "incoming src: {source}, outgoing src: {newSource}, dst: {destination}",
+  "packet-from-world": "incoming packet, src: {source}, dst: {destination}, outgoing circuit: {outgoing}",
+  "relay-reply": "relay reply packet, circuit incoming: {incoming}, outgoing: {outgoing}, " +
+    "src: {source}, incoming dst: {destination}, outgoing dst: {newDestination}",
+  "relay-sealed": "relay encrypted packet, circuit incoming: {incoming}, outgoing: {outgoing}",
+  "relay-reply-sealed": "relay reply encrypted packet, circuit incoming: {incoming}, outgoing: {outgoing}",
+  "incoming-packet": "incoming packet, circuit incoming: {incoming}, src: {source}, dst: {destination}",
+};
+
+/** Each line in parts: text, and the names of fields in the odd places. */
+const PARTS = new Map(Object.entries(LINES).map(([kind, line]) => [kind, line.split(/[{}]/)]));
+
+/** Formats the fields of an event that are more than plain numbers. */
+const FORMATS: Readonly<Record<string, (value: never) => string>> = {
+  source: formatIp,
+  destination: formatIp,
+  newSource: formatIp,
+  newDestination: formatIp,
+  circuit: formatCircuit,
+  incoming: formatCircuit,
+  outgoing: formatCircuit,
 };
 
 /** The line of an event. */
 export function eventLine(event: Event): string {
-  // Each row takes only events of its own kind, and this event is one.
-  const lineOf: (event: never) => string = LINES[event.kind];
-  return lineOf(event as never);
+  const fields = event as unknown as Readonly<Record<string, unknown>>;
+  const parts = PARTS.get(event.kind)!;
+  let line = parts[0]!;
+  for (let at = 1; at < parts.length; at += 2) {
+    line += formatField(parts[at]!, fields[parts[at]!]) + parts[at + 1]!;
+  }
+  return line;
 }
 
-/** The addresses of a packet that keeps both. */
-function ends(packet: { readonly source: IpAddress; readonly destination: IpAddress }): string {
-  return `src: ${formatIp(packet.source)}, dst: ${formatIp(packet.destination)}`;
-}
-
-function incoming({ incoming }: { readonly incoming: number }): string {
-  return `incoming: ${formatCircuit(incoming)}`;
-}
-
-function passage(event: { readonly incoming: number; readonly outgoing: number }): string {
-  return `${incoming(event)}, outgoing: ${formatCircuit(event.outgoing)}`;
-}
-
-/** The addresses of a packet that gets a new source. */
-function outward(event: Event & { readonly kind: "relay-packet" | "outgoing-packet" }): string {
-  const [source, newSource] = [formatIp(event.source), formatIp(event.newSource)];
-  return `incoming src: ${source}, outgoing src: ${newSource}, dst: ${formatIp(event.destination)}`;
-}
-
-/** The addresses of a packet that gets a new destination. */
-function inward(event: Event & { readonly kind: "relay-reply" }): string {
-  const [destination, newDestination] = [formatIp(event.destination), formatIp(event.newDestination)];
-  return `src: ${formatIp(event.source)}, incoming dst: ${destination}, outgoing dst: ${newDestination}`;
+function formatField(field: string, value: unknown): unknown {
+  return FORMATS[field]?.(value as never) ?? value;
 }
 
 /** Lines that are kept because they are likely to repeat, a power of two. */
@@ -104,17 +103,6 @@ export class EventLines {
   }
 }
 
-/** Formats the fields of an event that are more than plain numbers. */
-const FORMATS: Readonly<Record<string, (value: never) => string>> = {
-  source: formatIp,
-  destination: formatIp,
-  newSource: formatIp,
-  newDestination: formatIp,
-  circuit: formatCircuit,
-  incoming: formatCircuit,
-  outgoing: formatCircuit,
-};
-
 /**
  * An event as an object for JSON lines.
  *
@@ -122,12 +110,10 @@ const FORMATS: Readonly<Record<string, (value: never) => string>> = {
  */
 export function eventObject(event: Event, toWallClock: number): Record<string, unknown> {
   const { kind, time, ...fields } = event;
-  const object: Record<string, unknown> = {
+  const formatted = Object.entries(fields).map(([field, value]) => [field, formatField(field, value)]);
+  return {
     time: new Date(time + toWallClock).toISOString(),
     event: kind,
+    ...Object.fromEntries(formatted),
   };
-  for (const [field, value] of Object.entries(fields)) {
-    object[field] = FORMATS[field]?.(value as never) ?? value;
-  }
-  return object;
 }

@@ -18,6 +18,7 @@ import { type IcmpError, LONGEST_ERROR, mayCauseError, writeIcmpError } from "..
 import { decrementTtl, fragmentIpv4, IPV4_HEADER, Ipv4View, Protocol, writeIpv4Header } from "../ip/ipv4.ts";
 import { turnIntoReply } from "../exit/echo/core.ts";
 import type { IcmpSocket, OutgoingFields, SendResult } from "../exit/raw_icmp/core.ts";
+import { MemoryPackets } from "./packets.ts";
 
 /** Default MTU of a link in bytes, that of Ethernet. */
 const DEFAULT_MTU = 1500;
@@ -56,9 +57,7 @@ export interface MemoryWorldOptions {
  * Fragmentation shows only in errors, which quote the first fragment, because hosts and the exit's
  * kernel reassemble.
  */
-export class MemoryWorld implements IcmpSocket {
-  /** {@inheritDoc IcmpSocket.fd} */
-  readonly fd: undefined = undefined;
+export class MemoryWorld extends MemoryPackets implements IcmpSocket {
   /** Address of the exit. */
   readonly address: IpAddress;
   /** MTU of the exit's interface, in bytes. */
@@ -70,36 +69,15 @@ export class MemoryWorld implements IcmpSocket {
   readonly #packet = new PacketBuffer();
   readonly #error = new PacketBuffer();
   readonly #ip = new Ipv4View();
-  readonly #towardsExit: Uint8Array[] = [];
-  #sent: Uint8Array<ArrayBuffer>[] = [];
   #identification = 0;
 
   /** A world at rest. */
   constructor(options: MemoryWorldOptions) {
+    super();
     this.address = options.address;
     this.mtu = options.mtu ?? DEFAULT_MTU;
     this.#routers = options.routers ?? [];
     this.#host = options.host ?? (() => "answers");
-  }
-
-  /** Delivers any bytes to the exit's socket as an IP packet, without the kernel's checks. */
-  inject(packet: Uint8Array): void {
-    this.#towardsExit.push(packet.slice());
-  }
-
-  /** Returns the IP packets that have left the exit since the last call, in order. */
-  take(): Uint8Array<ArrayBuffer>[] {
-    const taken = this.#sent;
-    this.#sent = [];
-    return taken;
-  }
-
-  /** {@inheritDoc IcmpSocket.receive} */
-  receive(into: PacketBuffer): boolean {
-    const packet = this.#towardsExit.shift();
-    if (packet === undefined) return false;
-    into.load(packet);
-    return true;
   }
 
   /** {@inheritDoc IcmpSocket.send} */
@@ -116,7 +94,7 @@ export class MemoryWorld implements IcmpSocket {
       protocol: Protocol.icmp,
       source: this.address,
     });
-    this.#sent.push(packet.copy());
+    this.leave(packet);
     this.#carry();
     return "sent";
   }
