@@ -79,7 +79,7 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     about: "It changes nothing. It exits with 0 if every stage can run, else with 4.",
     options: { json: { help: "print one JSON object" } },
   },
-  down: { help: "undo what a killed run left on this host" },
+  down: { help: "undo what dead runs left on this host" },
   completion: {
     usage: SHELLS.join("|"),
     help: "print a shell script that completes onion's command lines",

@@ -301,5 +301,6 @@ function lookAtSealing({ sealing }: Facts, stages: readonly Stage[]): Finding {
 function lookAtLeftovers({ leftovers }: Facts): Verdict {
   if (leftovers === undefined) return unknown("only root may look", "sudo onion doctor");
   if (leftovers.length === 0) return ok("none");
-  return note(`left by a run that died; the next run undoes it: ${leftovers.join("; ")}`, "sudo onion down");
+  const what = `left by a run that died; the next run undoes it or takes it over: ${leftovers.join("; ")}`;
+  return note(what, "sudo onion down");
 }

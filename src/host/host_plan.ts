@@ -22,6 +22,8 @@ import type { NeededLink, Needs } from "./upkeep.ts";
 /** The changes, and what a run knows once they are made. */
 export interface HostPlan {
   readonly changes: readonly Change[];
+  /** What is right already, and the run relies on. */
+  readonly there: readonly string[];
   /** The exit of each router, in the order of their numbers. */
   readonly exits: readonly RouterExit<ExitSettings>[];
   /** MTU of the TUN interface in bytes. */
@@ -55,19 +57,22 @@ export function planHost(
   const { routers: exits, changes: leaving, firewall } = planExits(settings, from, state);
   const captured = from === undefined ? undefined : captureRules(settings, from);
   const rules = [captured, firewall].filter((each) => each !== undefined);
+  const closing = (changes: readonly Change[]) =>
+    from === undefined ? changes : changes.map((change) => ({ ...change, keepsClosed: true }));
   // What `ip` does stays together, because one process does all of it.
   const needed = [
     ...tunnel,
-    ...capture,
+    ...closing(capture),
     ...leaving,
-    ...(from !== undefined && tool !== undefined ? [planMarkRule(settings, state.rules)] : []),
-    ...(tool === undefined ? [] : planFirewall(rules, tool, owner)),
+    ...closing(from !== undefined && tool !== undefined ? [planMarkRule(settings, state.rules)] : []),
+    ...closing(tool === undefined ? [] : planFirewall(rules, tool, owner)),
     ...(from === undefined ? [] : [planReassembly(state)]),
   ];
   const meanwhile = from === undefined ? "nothing is carried" : "what is captured is refused";
   const links = [{ name: tun, mtu, meanwhile }, ...neededLinks(exits)];
   const routes = unique(needed).filter(({ route }) => route !== undefined);
-  return { changes: missing(needed, state), exits, mtu, from, needs: { links, routes } };
+  const there = needed.filter(({ isThere }) => isThere).map(({ what }) => what);
+  return { changes: missing(needed, state), there, exits, mtu, from, needs: { links, routes } };
 }
 
 /**

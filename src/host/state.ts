@@ -5,7 +5,7 @@
  */
 import { parseIp } from "../ip/address.ts";
 import { EVERYWHERE, parseCidr } from "../ip/cidr.ts";
-import { changesOfLiveRuns } from "./apply/journal.ts";
+import { changesOfClosedCaptures, changesOfLiveRuns, type ClosedCaptures } from "./apply/journal.ts";
 import { ask } from "./apply/programs.ts";
 import { readSysctl } from "./apply/sysctl.ts";
 import { type HostState, type Interface, type Route, type Rule, Table } from "./plan/state.ts";
@@ -15,8 +15,9 @@ import { type HostState, type Interface, type Route, type Rule, Table } from "./
  *
  * @param withRules whether to read the rules too; without them, a kernel without policy routing
  *   will do
+ * @param taken the captures that this process is taking over
  */
-export async function readHostState(withRules = true): Promise<HostState> {
+export async function readHostState(withRules = true, taken?: ClosedCaptures): Promise<HostState> {
   return {
     ...parseNetwork(
       await ask(["-d", "-N", "-json"], [
@@ -27,7 +28,8 @@ export async function readHostState(withRules = true): Promise<HostState> {
       ]),
     ),
     sysctl: readSysctl,
-    held: changesOfLiveRuns(),
+    held: changesOfLiveRuns(undefined, taken),
+    closed: changesOfClosedCaptures(undefined, taken),
   };
 }
 

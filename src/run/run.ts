@@ -2,8 +2,8 @@
  * One run: the proxy's process from its start to its end.
  *
  * ```
- *   check the host ─► start routers ─► "up" ─► settings ─► ready ─► packets … ─► stop ─► undo
- *                     └ prepare host ─┘
+ *   check the host ─► start routers ─► "up" ─► settings ─► ready ─► packets … ─► stop ─► undo, or
+ *                     └ prepare host ─┘                                                  stay closed
  * ```
  *
  * @module
@@ -13,7 +13,7 @@ import type { Settings } from "../config/settings.ts";
 import type { RouterSettings } from "../control/messages.ts";
 import { ExitCode, OperatorError } from "../errors.ts";
 import { hasCapability } from "../sys/capability.ts";
-import { Journal, undoLeftovers, type Undone } from "../host/apply/journal.ts";
+import { clearLeftovers, ClosedCaptures, Journal, type Undone } from "../host/apply/journal.ts";
 import { requireLoopback, requireTunHost } from "../host/preflight.ts";
 import { makeChanges } from "../host/apply/make_changes.ts";
 import { firewallTool } from "../host/apply/programs.ts";
@@ -45,9 +45,11 @@ import { formatCidr, hopOf } from "../ip/cidr.ts";
 /**
  * Runs a stage until `signal` aborts.
  *
- * @param signal aborts with the name of the signal that ends the run, e.g. `SIGINT`
+ * @param signal aborts with the name of the signal that ends the run, e.g. `SIGINT`, or with
+ *   another text after an internal error
  * @param ahead the routers that were started early
- * @throws {OperatorError} if something failed; all changes have been undone by then
+ * @throws {OperatorError} if something failed. If the run was ready, its capture stays closed; if
+ *   not, all its changes have been undone by then
  */
 export async function runStage(
   settings: Settings,
@@ -120,11 +122,21 @@ interface RunParts {
   readonly fail: (error: unknown) => void;
 }
 
+/** What to say if captured packets are refused though no run captures. */
+const Closed = {
+  now: "what was captured stays refused: start again, or run `onion down` to open the host",
+  since: "an earlier run died, and what it captured stays refused: run `onion down` to open the host",
+} as const;
+
 /** A run and its parts. */
 class Run {
   readonly #parts: RunParts;
   readonly #log = diagnostics("proxy");
   readonly #journal = new Journal();
+  /** The captures that dead runs left closed, until this run has taken them over. */
+  #closed = new ClosedCaptures();
+  /** Whether its end leaves the capture closed, unless a signal asked for the end. */
+  #isReady = false;
   /** The devices of the packet thread, closed after it. */
   readonly #devices: DisposableStack;
   readonly #file: LineFile;
@@ -133,15 +145,8 @@ class Run {
 
   constructor(parts: RunParts) {
     this.#parts = parts;
-    const { stack, fail } = parts;
-    stack.defer(async () => {
-      const undone = await this.#journal.undo();
-      this.#sayUndone(undone);
-      const failed = undone.filter(({ outcome }) => outcome === "failed");
-      if (failed.length === 0) return;
-      const what = failed.map(({ change, reason }) => `${change} (${reason})`).join(", ");
-      fail(new OperatorError(`cannot undo: ${what}`, "fix the cause, then run `onion down`"));
-    });
+    const { stack } = parts;
+    stack.defer(() => this.#leaveHost());
     this.#devices = stack.use(new DisposableStack());
     this.#file = stack.use(
       LineFile.create(this.#logFile("proxy"), (why) => this.#log.warn("{why}", { why })),
@@ -164,6 +169,7 @@ class Run {
     const { proxyPort, pids } = this.#thread === undefined
       ? await this.#startIdle(routers)
       : await this.#startTraffic(routers, this.#thread);
+    this.#isReady = true;
     const names = pids.map((pid, index) => `router ${index + 1} pid ${pid}`).join(", ");
     this.#parts.output.result(
       stage.traffic
@@ -205,9 +211,9 @@ class Run {
   }
 
   async #startIdle(routers: Routers): Promise<Started> {
-    // This stage changes nothing on the host, but any start undoes what a dead run has left, if it
+    // This stage changes nothing on the host, but any start clears what a dead run has left, if it
     // may.
-    if (hasCapability("CAP_NET_ADMIN")) this.#sayUndone(await undoLeftovers());
+    if (hasCapability("CAP_NET_ADMIN")) await this.#clearLeftovers();
     this.#file.line(proxyLine(routers.controlPort));
     const up = await routers.allUp(this.#parts.over);
     await routers.configure((number) => ({ logFile: this.#logFile(`router${number}`) }), this.#parts.over);
@@ -218,7 +224,7 @@ class Run {
   async #startTraffic(routers: Routers, thread: PacketThread): Promise<Started> {
     const { address, stage, json } = this.#parts.settings;
     if (this.#parts.settings.pcap !== undefined) prepareDirectory(this.#parts.settings.pcap);
-    const { tun, mtu, exits, from } = await this.#prepareHost();
+    const { tun, mtu, exits, from, there } = await this.#prepareHost();
     const socket = this.#devices.use(UdpSocket.bindLoopback(LINK_BUFFER));
     const proxyPort = socket.localPort;
     this.#file.line(proxyLine(proxyPort));
@@ -272,6 +278,8 @@ class Run {
       });
       this.#restartRouters(routers, thread, network, settingsOf);
     }
+    this.#isReady = true;
+    this.#sayUndone(await this.#journal.takeOver(this.#closed, there));
     return { proxyPort, pids: up.map(({ pid }) => pid) };
   }
 
@@ -311,16 +319,16 @@ class Run {
   async #prepareHost() {
     const { tun: name, stage } = this.#parts.settings;
     // An abort takes effect between two changes, or within one whose commands Ctrl+C has ended too.
-    this.#sayUndone(await undoLeftovers());
+    await this.#clearLeftovers();
     const tool = firewallTool();
     if (stage.captures && tool === undefined) {
       this.#log.warn(
         "neither nft nor iptables is here: packets of sockets that are bound to no address are not captured",
       );
     }
-    const { changes, exits, mtu, from, needs } = planHost(
+    const { changes, there, exits, mtu, from, needs } = planHost(
       this.#parts.settings,
-      await readHostState(stage.captures),
+      await readHostState(stage.captures, this.#closed),
       Deno.pid,
       tool,
       longestOf(networkOf(this.#parts.settings, undefined)),
@@ -330,7 +338,7 @@ class Run {
       this.#log.warn("cannot be changed, and is done without: {what}: {error}", { what, error });
     }
     this.#parts.stack.use(new HostWatch(needs, ({ level, text }) => this.#log[level]("{text}", { text })));
-    return { tun, exits, mtu, from };
+    return { tun, exits, mtu, from, there };
   }
 
   #startThread(stack: AsyncDisposableStack): PacketThread {
@@ -352,6 +360,36 @@ class Run {
   #logFile(party: string): string {
     const { stage, logDir } = this.#parts.settings;
     return `${logDir}/stage${stage.number}.${party}.out`;
+  }
+
+  /** Undoes what dead runs left. What keeps their captures closed stays until this run is ready. */
+  async #clearLeftovers(): Promise<void> {
+    const { undone, closed } = await clearLeftovers();
+    this.#sayUndone(undone);
+    if (this.#parts.settings.stage.captures) {
+      this.#closed = closed;
+    } else {
+      if (closed.runs.length > 0) this.#log.warn(Closed.since);
+      closed[Symbol.dispose]();
+    }
+  }
+
+  /** Undoes this run's changes. After a failure, the capture stays closed. */
+  async #leaveHost(): Promise<void> {
+    const { over, fail } = this.#parts;
+    // A start that ends early leaves the host as it was, open or closed.
+    using closed = this.#closed;
+    const isAsked = /^SIG/.test(String(over.reason));
+    const { undone, isClosed } = this.#isReady && !isAsked
+      ? await this.#journal.close()
+      : { undone: await this.#journal.undo(), isClosed: closed.runs.length > 0 };
+    this.#sayUndone(undone);
+    if (isClosed) this.#log.error(Closed.now);
+    const failed = undone.filter(({ outcome }) => outcome === "failed");
+    if (failed.length > 0) {
+      const what = failed.map(({ change, reason }) => `${change} (${reason})`).join(", ");
+      fail(new OperatorError(`cannot undo: ${what}`, "fix the cause, then run `onion down`"));
+    }
   }
 
   #sayUndone(undone: readonly Undone[]): void {

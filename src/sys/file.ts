@@ -1,14 +1,21 @@
 /**
- * File ownership, and large files that hardly anybody reads.
+ * File ownership, locks, and large files that hardly anybody reads.
  *
  * @module
  */
+import { Fd } from "./fd.ts";
 import { check, cString, libcWith } from "./libc.ts";
 
-const libc = libcWith("access", "fchown", "sync_file_range", "posix_fadvise");
+const libc = libcWith("access", "fchown", "flock", "open", "sync_file_range", "posix_fadvise");
 
 /** `<unistd.h>` */
 const X_OK = 1;
+/** `<fcntl.h>` */
+const O_RDONLY = 0;
+const O_CLOEXEC = 0o2000000;
+/** `<sys/file.h>` */
+const LOCK_EX = 2;
+const LOCK_NB = 4;
 
 /** The descriptors of this process, each a link to its open file (proc(5)). */
 const DESCRIPTORS = "/proc/self/fd";
@@ -19,6 +26,21 @@ const DESCRIPTORS = "/proc/self/fd";
  */
 export function mayExecute(path: string): boolean {
   return libc.access(cString(path), X_OK) === 0;
+}
+
+/**
+ * Locks a file, until the result is disposed of or this process ends, however it ends. A lock
+ * belongs to the open file: it stops even this process from locking the file again (flock(2)).
+ *
+ * @returns `undefined` if the file is locked
+ * @throws {SysError} if it cannot be opened
+ */
+export function lockFile(path: string): Fd | undefined {
+  const flags = O_RDONLY | O_CLOEXEC;
+  const file = new Fd(check(libc.open(cString(path), flags), `Cannot open ${path}`, "open"));
+  if (libc.flock(file.number, LOCK_EX | LOCK_NB) === 0) return file;
+  file[Symbol.dispose]();
+  return undefined;
 }
 
 /**

@@ -49,6 +49,8 @@ const SYMBOLS = {
   if_nametoindex: { parameters: ["buffer"], result: "u32" },
   // int access(const char *pathname, int mode);
   access: { parameters: ["buffer", "i32"], result: "i32" },
+  // int flock(int fd, int operation);
+  flock: { parameters: ["i32", "i32"], result: "i32" },
   // int fchown(int fd, uid_t owner, gid_t group);
   fchown: { parameters: ["i32", "u32", "u32"], result: "i32" },
   // int execvp(const char *file, char *const argv[]);

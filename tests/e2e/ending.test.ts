@@ -1,5 +1,6 @@
 /**
- * However and whenever a run ends, nothing of it is left, or the next start undoes it.
+ * However and whenever a run that captures nothing ends, nothing of it is left, or the next start
+ * undoes it.
  */
 import assert from "node:assert/strict";
 import { Namespace } from "./support/namespace.ts";
@@ -196,7 +197,7 @@ Deno.test({
     // While its run lives, it is no leftover.
     assert.deepEqual(await namespace.run(ONION, "down"), {
       code: 0,
-      stdout: "nothing to undo\n",
+      stdout: `left alone: the run of process ${onion.pid}, which is up\nnothing to undo\n`,
       stderr: "",
     });
     onion.kill("SIGKILL");

@@ -1,10 +1,11 @@
 /**
- * However and whenever a run of several routers ends, none of them is left, and the host is
- * restored.
+ * However and whenever a run of several routers ends, none of them is left. The host is restored,
+ * or stays closed until it is restored.
  */
 import assert from "node:assert/strict";
 import { Random } from "../support/random.ts";
 import { Flood } from "./support/flood.ts";
+import { STAYS_CLOSED } from "./support/onion.ts";
 import { needing, run, scratchDirectory } from "./support/program.ts";
 import { Address, endWell, Vm, VM_NEEDS, words } from "./support/vm.ts";
 
@@ -95,7 +96,7 @@ for (
 ) {
   Deno.test({
     ...needing(
-      `stage ${stage}: with --no-restart, a killed router ends the run, which names it`,
+      `stage ${stage}: with --no-restart, a killed router ends the run, which stays closed and names it`,
       ...VM_NEEDS,
     ),
     fn: async () => {
@@ -110,10 +111,11 @@ for (
         const { code, stderr } = await onion.ended;
         assert.deepEqual([code, stderr], [
           1,
-          `onion: router ${victim} (pid ${pid}) died: SIGKILL; start again, with --log-level debug to see more\n`,
+          `${STAYS_CLOSED}onion: router ${victim} (pid ${pid}) died: SIGKILL; start again, with --log-level debug to see more\n`,
         ]);
         await onion.gone;
       }
+      await vm.down();
       assert.deepEqual(await vm.state(), before);
     },
   });
@@ -145,7 +147,7 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("six routers: the next start undoes what a killed run left", ...VM_NEEDS),
+  ...needing("six routers: the next start takes over what a killed run left", ...VM_NEEDS),
   fn: async () => {
     await using vm = await Vm.up();
     const before = await vm.state();

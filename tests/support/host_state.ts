@@ -90,12 +90,13 @@ const KERNEL_RULES: readonly Rule[] = [
 
 /** A host with these parts, and without reverse path filters unless given. */
 export function host(
-  { interfaces = [], rules = [], routes = [], sysctls = {}, held = [] }: {
+  { interfaces = [], rules = [], routes = [], sysctls = {}, held = [], closed = [] }: {
     interfaces?: Interface[];
     rules?: Rule[];
     routes?: string[];
     sysctls?: Record<string, string>;
     held?: [string, number][];
+    closed?: string[];
   },
 ): HostState {
   return {
@@ -104,6 +105,7 @@ export function host(
     routes: routes.map(route),
     sysctl: (name) => sysctls[name],
     held: new Map(held),
+    closed: new Set(closed),
   };
 }
 

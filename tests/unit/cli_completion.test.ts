@@ -66,7 +66,7 @@ Deno.test("completion: explains each word to zsh and fish", () => {
   for (const shell of ["zsh", "fish"]) {
     assert.equal(
       completion([shell, "dow"]).split("\n")[0],
-      "down\tundo what a killed run left on this host",
+      "down\tundo what dead runs left on this host",
     );
   }
 });

@@ -79,7 +79,7 @@ Deno.test("help: prints no empty sections", () => {
   const named = findCommand(["down"]);
   assert.equal(
     pageText(named),
-    "onion down - undo what a killed run left on this host\n\nUsage:\n  onion down",
+    "onion down - undo what dead runs left on this host\n\nUsage:\n  onion down",
   );
 });
 

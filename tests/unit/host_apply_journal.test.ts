@@ -1,8 +1,11 @@
 import { OperatorError } from "../../src/errors.ts";
 import {
+  changesOfClosedCaptures,
   changesOfLiveRuns,
+  clearLeftovers,
   Journal,
   leftovers,
+  liveRuns,
   requireJournals,
   undoLeftovers,
 } from "../../src/host/apply/journal.ts";
@@ -10,6 +13,7 @@ import { makeChanges } from "../../src/host/apply/make_changes.ts";
 import { BatchError } from "../../src/host/apply/programs.ts";
 import { type Command, command } from "../../src/host/plan/action.ts";
 import type { Change } from "../../src/host/plan/change.ts";
+import { lockFile } from "../../src/sys/file.ts";
 import assert from "node:assert/strict";
 
 /** A directory for journals, and a log that harmless commands write to. */
@@ -446,6 +450,158 @@ Deno.test("journal: keeps what the run itself cannot undo for the next run", asy
   assert.deepEqual(lines.slice(1, -1).map((line) => JSON.parse(line)), [entry("b", ["false"])]);
   await journal.undo();
   assert.deepEqual(scratch.files(), [OWN]);
+});
+
+/** An entry of a journal's file that keeps a capture closed. */
+const closing = (change: string, undo: Command) => ({ ...entry(change, undo), keepsClosed: true });
+
+Deno.test("journal: a closed end undoes all but what keeps the capture closed", async () => {
+  using scratch = new Scratch();
+  const journal = new Journal(scratch.dir);
+  const changes = [
+    scratch.change("a"),
+    { ...scratch.change("b"), keepsClosed: true },
+    scratch.change("c"),
+    { ...scratch.change("d"), keepsClosed: true },
+  ];
+  await makeChanges(changes, journal, true);
+  scratch.said();
+  const { undone, isClosed } = await journal.close();
+  assert.deepEqual([undone.map(({ change }) => change), isClosed], [["c", "a"], true]);
+  assert.deepEqual(scratch.said(), ["undo-c", "undo-a"]);
+  const lines = scratch.read(OWN).split("\n").slice(1, -1).map((line) => JSON.parse(line));
+  assert.deepEqual(lines, [closing("b", scratch.say("undo-b")), closing("d", scratch.say("undo-d"))]);
+});
+
+Deno.test("journal: a closed end without a capture leaves nothing", async () => {
+  using scratch = new Scratch();
+  const journal = new Journal(scratch.dir);
+  await makeChanges([scratch.change("a")], journal, true);
+  const undone = [{ change: "a", outcome: "undone" }];
+  assert.deepEqual(await journal.close(), { undone, isClosed: false });
+  assert.ok(scratch.isClean());
+  assert.deepEqual(await new Journal(scratch.dir).close(), { undone: [], isClosed: false });
+});
+
+/** Writes the journal of a dead run that kept its capture closed. */
+async function writeClosed(scratch: Scratch): Promise<void> {
+  scratch.write(
+    "1.journal",
+    await deadHeader(),
+    closing("rule", scratch.say("rule")),
+    entry("exit", scratch.say("exit")),
+    closing("refusal", scratch.say("refusal")),
+    closing("firewall", scratch.say("firewall")),
+  );
+}
+
+Deno.test("leftovers: a closed capture stays when the others are cleared, and is there for one process", async () => {
+  using scratch = new Scratch();
+  await writeClosed(scratch);
+  assert.deepEqual([...changesOfClosedCaptures(scratch.dir)], ["rule", "refusal", "firewall"]);
+  {
+    const { undone, closed } = await clearLeftovers(scratch.dir);
+    using taken = closed;
+    assert.deepEqual([undone.map(({ change }) => change), scratch.said()], [["exit"], ["exit"]]);
+    const inUse = taken.runs.map(({ owner }) => ({ pid: owner.pid, isVisible: false }));
+    assert.deepEqual([inUse.length, liveRuns(scratch.dir)], [1, inUse]);
+    // Other processes leave it alone meanwhile.
+    assert.deepEqual([await undoLeftovers(scratch.dir), scratch.said()], [[], []]);
+    assert.deepEqual((await clearLeftovers(scratch.dir)).closed.runs, []);
+    assert.equal(changesOfClosedCaptures(scratch.dir).size, 0);
+    assert.equal(changesOfLiveRuns(scratch.dir).size, 3);
+    // To this process they are what it may take over.
+    assert.equal(changesOfClosedCaptures(scratch.dir, taken).size, 3);
+    assert.equal(changesOfLiveRuns(scratch.dir, taken).size, 0);
+  }
+  assert.deepEqual(liveRuns(scratch.dir), []);
+  assert.deepEqual((await undoLeftovers(scratch.dir)).map(({ change }) => change), [
+    "firewall",
+    "refusal",
+    "rule",
+  ]);
+  assert.ok(scratch.isClean());
+});
+
+Deno.test("take-over: adopts what the run needs, undoes the rest, and leaves what it made itself", async () => {
+  using scratch = new Scratch();
+  await writeClosed(scratch);
+  const { closed } = await clearLeftovers(scratch.dir);
+  scratch.said();
+  const journal = new Journal(scratch.dir);
+  // The run found the rule, but not the refusal, and has a firewall of its own.
+  await makeChanges(
+    [scratch.change("refusal", scratch.say("refusal")), scratch.change("own firewall")],
+    journal,
+    true,
+  );
+  scratch.said();
+  const undone = await journal.takeOver(closed, ["rule"]);
+  assert.deepEqual([undone.map(({ change }) => change), scratch.said()], [["firewall"], ["firewall"]]);
+  assert.deepEqual(scratch.files(), [OWN]);
+  assert.deepEqual([...changesOfLiveRuns(scratch.dir).keys()], ["rule", "refusal", "own firewall"]);
+  const own = await journal.undo();
+  assert.deepEqual(own.map(({ change }) => change), ["own firewall", "refusal", "rule"]);
+  assert.ok(scratch.isClean());
+});
+
+Deno.test("take-over: a run that ends before it leaves the closed capture to others", async () => {
+  using scratch = new Scratch();
+  await writeClosed(scratch);
+  {
+    const { closed } = await clearLeftovers(scratch.dir);
+    using _ = closed;
+    const journal = new Journal(scratch.dir);
+    await makeChanges([scratch.change("a")], journal, true);
+    await journal.undo();
+  }
+  assert.deepEqual([...changesOfClosedCaptures(scratch.dir)], ["rule", "refusal", "firewall"]);
+  assert.deepEqual(leftovers(scratch.dir), ["rule", "refusal", "firewall"]);
+});
+
+Deno.test("take-over: nothing is to do on an open host", async () => {
+  using scratch = new Scratch();
+  const { undone, closed } = await clearLeftovers(scratch.dir);
+  assert.deepEqual([undone, await new Journal(scratch.dir).takeOver(closed, ["rule"])], [[], []]);
+  assert.ok(scratch.isClean());
+});
+
+Deno.test("leftovers: a locked journal belongs to a run that is up, whatever its process id says", async () => {
+  using scratch = new Scratch();
+  const header = await deadHeader();
+  scratch.write("1.journal", header, entry("a", scratch.say("a")));
+  {
+    using _ = lockFile(`${scratch.dir}/1.journal`);
+    assert.deepEqual([await undoLeftovers(scratch.dir), leftovers(scratch.dir), scratch.said()], [
+      [],
+      [],
+      [],
+    ]);
+    assert.deepEqual(liveRuns(scratch.dir).map(({ isVisible }) => isVisible), [false]);
+    assert.deepEqual([...changesOfLiveRuns(scratch.dir).keys()], ["a"]);
+    // Its network may be one that cannot be seen from here.
+    scratch.write("2.journal", { ...header, network: "1" }, entry("b", scratch.say("b")));
+    using __ = lockFile(`${scratch.dir}/2.journal`);
+    await undoLeftovers(scratch.dir);
+    assert.deepEqual(scratch.files(), ["1.journal", "2.journal"]);
+  }
+  assert.deepEqual((await undoLeftovers(scratch.dir)).map(({ change }) => change), ["a"]);
+  assert.ok(scratch.isClean());
+});
+
+Deno.test("journal: is locked until it ends, and takes a free name", async () => {
+  using scratch = new Scratch();
+  scratch.write(OWN, await deadHeader(), entry("a", scratch.say("a")));
+  const before = scratch.read(OWN);
+  const journal = new Journal(scratch.dir);
+  await makeChanges([scratch.change("b"), scratch.change("c", ["false"])], journal, true);
+  const name = `${Deno.pid}-2.journal`;
+  assert.deepEqual([scratch.files(), scratch.read(OWN)], [[name, OWN], before]);
+  assert.equal(lockFile(`${scratch.dir}/${name}`), undefined);
+  assert.equal((await journal.undo())[0]?.outcome, "failed");
+  const lock = lockFile(`${scratch.dir}/${name}`);
+  assert.ok(lock !== undefined);
+  lock[Symbol.dispose]();
 });
 
 Deno.test("leftovers: reports a file that is no journal, and neither runs nor removes it", async () => {

@@ -355,7 +355,7 @@ Deno.test("doctor: lists what dead runs left behind, if we may look", () => {
       "leftovers",
     ),
     [
-      "note leftovers: left by a run that died; the next run undoes it: tun1 up; rule from 10.0.2.15 to table 9; " +
+      "note leftovers: left by a run that died; the next run undoes it or takes it over: tun1 up; rule from 10.0.2.15 to table 9; " +
       "sudo onion down",
     ],
   );

@@ -109,6 +109,35 @@ Deno.test("capture: routes that stay refuse its blocks while the tunnel is down"
   assert.equal(refusals("prohibit 18.0.0.0/8 table 10 metric 4096").length, 1);
 });
 
+Deno.test("capture: what a dead run keeps closed is in nobody's way", () => {
+  const refusal = "prohibit 18.1.0.0/16 table 9 metric 4096";
+  const left = { ...TWO_CARDS, routes: [...TWO_CARDS.routes, refusal], rules: BY_HAND.rules };
+  const options = { capture: "18.0.0.0/8" };
+  refuses(
+    host(left),
+    options,
+    "table 9 is in use: it leads 18.1.0.0/16 to nowhere",
+    "choose another with --table",
+  );
+  const closed = ["rule from 10.0.2.15 to table 9", "refusal of 18.1.0.0/16 in table 9"];
+  const { changes, there } = plan(host({ ...left, closed }), options);
+  assert.ok(!changes.some(({ what }) => what === closed[0]));
+  assert.ok(there.includes(closed[0]!) && !there.includes(closed[1]!), "only the rule is taken over");
+});
+
+Deno.test("capture: its rules, refusals and firewall keep it closed, and nothing else does", () => {
+  const closing = (options: Parameters<typeof plan>[1]) =>
+    plan(host(TWO_CARDS), options).changes.filter(({ keepsClosed }) => keepsClosed).map(({ what }) => what);
+  assert.deepEqual(closing({ capture: "18.0.0.0/8" }), [
+    "rule from 10.0.2.15 to table 9",
+    "route of 18.0.0.0/8 to tun1 in table 9",
+    "refusal of 18.0.0.0/8 in table 9",
+    "rule for marked packets to table 9",
+    "firewall table onion_4711",
+  ]);
+  assert.deepEqual(closing({ stage: "2" }), []);
+});
+
 Deno.test("capture: ignores a route into the tunnel that comes after the refusal", () => {
   const routes = [...BY_HAND.routes.slice(0, -2), "18.0.0.0/8 dev tun1 table 9 metric 5000"];
   const made = commands(plan(host({ ...BY_HAND, routes }), { capture: "18.0.0.0/8" }).changes);

@@ -41,8 +41,8 @@ export async function makeChanges(
   over?: AbortSignal,
 ): Promise<NotMade[]> {
   const notMade: NotMade[] = [];
-  const entryOf = ({ what, undo, goesWithTun = false }: Change) =>
-    goesWithTun && !tunStays ? undefined : { change: what, undo };
+  const entryOf = ({ what, undo, goesWithTun = false, keepsClosed = false }: Change) =>
+    goesWithTun && !tunStays ? undefined : { change: what, undo, ...(keepsClosed && { keepsClosed }) };
   for (const batch of batches(changes)) {
     over?.throwIfAborted();
     try {

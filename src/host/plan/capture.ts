@@ -11,9 +11,9 @@ import { sourceOf } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import type { FirewallRules } from "./firewall.ts";
 import { planLooseFilter } from "./reverse_path.ts";
-import { defaultRoute, isRefusal, planCapturingRoute, planRefusal } from "./routes.ts";
+import { defaultRoute, isRefusal, nameOf, planCapturingRoute, planRefusal } from "./routes.ts";
 import { CAPTURE_MARK, hex, planRule } from "./rules.ts";
-import type { HostState, Route, Rule } from "./state.ts";
+import type { HostState, Rule } from "./state.ts";
 
 /**
  * The rule and the routes that lead packets from one address into the tunnel. While the tunnel is
@@ -26,7 +26,7 @@ export function planCapture(settings: Settings, from: IpAddress, state: HostStat
   const { tun, capture, table, priority } = settings;
   const source = formatIp(from);
   const rule = planRule(`rule from ${source} to table ${table}`, { from }, table, priority, state.rules);
-  refuseForeignRoute(settings, rule.isThere, state.routes);
+  refuseForeignRoute(settings, rule.isThere, state);
   const routes = [
     ...capture.map((block) => planCapturingRoute(block, tun, table, state.routes)),
     ...capture.map((block) => planRefusal(block, table, state.routes)),
@@ -46,10 +46,10 @@ export function planCapture(settings: Settings, from: IpAddress, state: HostStat
 function refuseForeignRoute(
   { tun, capture, table }: Settings,
   isOurs: boolean,
-  routes: readonly Route[],
+  { routes, closed }: HostState,
 ): void {
   const foreign = routes.find((route) =>
-    route.table === table && route.device !== tun &&
+    route.table === table && route.device !== tun && !closed.has(nameOf(route)) &&
     !capture.some((block) => isRefusal(route, block, table)) &&
     (!isOurs || capture.some((block) => route.to.prefix >= block.prefix && overlaps(route.to, block)))
   );

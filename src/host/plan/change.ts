@@ -18,6 +18,10 @@ export interface Change {
   readonly undo: UndoAction;
   /** Whether the kernel undoes it when the TUN interface goes. */
   readonly goesWithTun?: boolean;
+  /**
+   * Whether it keeps captured packets from leaving in the clear. It stays when the run fails.
+   */
+  readonly keepsClosed?: boolean;
   /** Whether the run goes on without it if it fails, or if another run made it and will undo it. */
   readonly isOptional?: boolean;
   /** For a route: how to recognise it later. */

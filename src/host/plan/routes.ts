@@ -40,7 +40,7 @@ export function planCapturingRoute(
   const is = (route: Route) =>
     route.table === table && route.device === tun && isSame(route.to, block) && route.metric < LAST;
   const words = ["table", `${table}`, destination, "dev", tun];
-  const what = `route of ${destination} to ${tun} in table ${table}`;
+  const what = nameOf({ to: block, table, device: tun });
   return { ...planRoute(what, words, { table, device: tun, is }, routes), goesWithTun: true };
 }
 
@@ -52,7 +52,13 @@ export function planRefusal(block: Cidr, table: number, routes: readonly Route[]
   const destination = wordOf(block);
   const is = (route: Route) => isRefusal(route, block, table);
   const words = ["prohibit", destination, "table", `${table}`, "metric", `${LAST}`];
-  return planRoute(`refusal of ${destination} in table ${table}`, words, { table, is }, routes);
+  return planRoute(nameOf({ to: block, table }), words, { table, is }, routes);
+}
+
+/** The name of the change that adds a capturing route, or the refusal of a block. */
+export function nameOf({ to, table, device }: Pick<Route, "to" | "table" | "device">): string {
+  const [block, where] = [wordOf(to), `in table ${table}`];
+  return device === undefined ? `refusal of ${block} ${where}` : `route of ${block} to ${device} ${where}`;
 }
 
 /** Whether a route is our refusal of a block. */

@@ -69,4 +69,6 @@ export interface HostState {
    * The changes of other runs that are up, which will undo them: each with its run's process id.
    */
   readonly held: ReadonlyMap<string, number>;
+  /** The changes that keep a dead run's capture closed. A run takes them over. */
+  readonly closed: ReadonlySet<string>;
 }

@@ -10,6 +10,10 @@ import { ONION, run, scratchDirectory } from "./program.ts";
 /** Milliseconds after which a run is killed by default. */
 const LIMIT = 60_000;
 
+/** What a run says at its end that leaves its capture closed. */
+export const STAYS_CLOSED =
+  "onion proxy: error: what was captured stays refused: start again, or run `onion down` to open the host\n";
+
 /** Where and how a run is started. */
 export interface Circumstances {
   /** Its network; by default the host's, where it must not change anything. */
