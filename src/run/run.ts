@@ -2,8 +2,8 @@
  * One run: the proxy's process from its start to its end.
  *
  * ```
- *   check the host ─► start routers ─► "up" ─► settings ─► ready ─► packets … ─► stop ─► undo, or
- *                     └ prepare host ─┘                                                  stay closed
+ *   check the host ─► start routers ─► "up" ─► settings ─► ready ─► packets … ─► stop ─┬► undo
+ *                     └ prepare host ─┘                                                └► stay closed
  * ```
  *
  * @module
