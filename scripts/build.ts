@@ -57,7 +57,7 @@ async function build(): Promise<void> {
     const { size, mtime } = Deno.statSync(onion);
     const stamp: Stamp = { inputs, kind, size, modified: Number(mtime) };
     Deno.writeTextFileSync(stampFile, JSON.stringify(stamp));
-    const reason = whyNot === undefined ? "" : `; not by deno compile: ${whyNot}`;
+    const reason = whyNot === undefined ? "" : `; deno compile was not possible: ${whyNot}`;
     console.error(`build: made ./onion, ${kind}, ${megabytes(size)}${reason}`);
   } finally {
     Deno.removeSync(scratch, { recursive: true });

@@ -34,7 +34,7 @@ export async function denoCompile(output: string): Promise<string | undefined> {
   if (!success) return `it failed (${innermostCause(said)})`;
   // Deno may accept a base that is no `denort`, which then ignores the program.
   const itself = await outputOf(output, ["--version"]).catch((error: Error) => error.message);
-  return itself.includes(`onion ${VERSION}`) ? undefined : "what it makes does not run the program";
+  return itself.includes(`onion ${VERSION}`) ? undefined : "its executable does not run the program";
 }
 
 /**
@@ -49,9 +49,9 @@ async function whyNoRuntimeBase(): Promise<string | undefined> {
   try {
     const signal = AbortSignal.timeout(ANSWER_MS);
     const { ok, status } = await fetch(`https://dl.deno.land/${path}`, { method: "HEAD", signal });
-    return ok ? undefined : `the download of its runtime base is answered with ${status}`;
+    return ok ? undefined : `its runtime base cannot be downloaded (HTTP status ${status})`;
   } catch {
-    return "the download of its runtime base cannot be reached";
+    return "its runtime base cannot be downloaded";
   }
 }
 

@@ -40,7 +40,7 @@ function sentence(
   if (from === WORLD) {
     const { source, destination, type } = packet!;
     const says = type === IcmpType.echoReply ? "answers" : `reports "${kindOf(packet!)}"`;
-    return `${source} ${says}, and ${the(to)} receives that, addressed to ${destination}.`;
+    return `${source} ${says}, and ${the(to)} receives the packet at ${destination}.`;
   }
   if (hasLayers(stage.circuits)) return sealedSentence(leg, path);
   if (to === WORLD) {

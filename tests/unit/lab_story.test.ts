@@ -92,7 +92,7 @@ Deno.test("lab story: stage 3 as text shows the exit address and the links used"
   const text = storyText(story(3, captures, { ping: PING, links }));
   assertHasLines(text, [
     " 5. Router 1 sends it to the world through its own interface, as 192.168.201.2.",
-    " 6. 128.30.2.155 answers, and router 1 receives that, addressed to 192.168.201.2.",
+    " 6. 128.30.2.155 answers, and router 1 receives the packet at 192.168.201.2.",
     " 7. Router 1 returns it to the proxy, addressed to 10.0.2.15.",
     "  from  by    to   out  in",
     "  vm    eth1  gw1  2    12",
@@ -132,7 +132,7 @@ Deno.test("lab story: stage 6 as text shows what each party can read", () => {
  9. Router 1 removes its layer, learns only the next hop, and sends the rest to router 2.
 10. Router 2 removes the last layer, learns the destination but not the sender, and sends the packet to the
     world as 192.168.202.2.
-11. 128.30.2.155 answers, and router 2 receives that, addressed to 192.168.202.2.
+11. 128.30.2.155 answers, and router 2 receives the packet at 192.168.202.2.
 12. Router 2 seals it in a layer, and returns it to router 1.
 13. Router 1 cannot read it, adds a layer, and returns it to router 3.
 14. Router 3 cannot read it, adds a layer, and returns it to the proxy.
@@ -196,7 +196,7 @@ Deno.test("lab story: a ping that gets an ICMP error", () => {
   const captures = new Captures("sealed", [1]);
   captures.ping({ sequence: 1, end: "time exceeded" });
   assertHasLines(storyText(story(6, captures)), [
-    ' 6. 203.0.113.2 reports "time exceeded", and router 1 receives that, addressed to 192.168.201.2.',
+    ' 6. 203.0.113.2 reports "time exceeded", and router 1 receives the packet at 192.168.201.2.',
     " 7. Router 1 seals it in a layer, and returns it to the proxy.",
     " 8. The proxy removes one layer, writes the packet to the tunnel, and the kernel delivers it to ping.",
   ]);
