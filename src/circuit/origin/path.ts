@@ -32,8 +32,8 @@ export function choosePath(
 }
 
 /**
- * The router for a destination if every router is an exit: the router with this address, otherwise
- * the destination as a number modulo the number of routers.
+ * The router for a destination if every router is an exit. That is the router with this address.
+ * Otherwise its index is the destination as a number, modulo the number of routers.
  *
  * @param addresses the routers' addresses in the world, in order; undefined for a router without
  * one

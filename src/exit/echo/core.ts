@@ -48,8 +48,8 @@ export class EchoExit implements Exit {
 
 /**
  * Turns a valid echo request into its reply, in place. The reply keeps the request's type of
- * service (RFC 1122 §3.2.2.6) and its identification, which is as unique on the way back as it was
- * on the way here. It drops header options.
+ * service (RFC 1122 §3.2.2.6). It keeps the identification too, which is as unique on the way back
+ * as it was on the way here. It drops header options.
  */
 export function turnIntoReply(packet: PacketBuffer, ip: Ipv4View): void {
   const { typeOfService, identification, source, destination, payload } = ip;

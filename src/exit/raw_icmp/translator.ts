@@ -65,9 +65,10 @@ const IDENTIFIERS = 65_536;
 /**
  * The table of sessions. A core without I/O.
  *
- * A full table drops the session that has been unused longest. A client that pings a whole block at
- * once then hears from every host that exists, and loses only replies that are later than
- * {@linkcode TranslatorLimits.grace}. If it refused new sessions, live hosts would look dead.
+ * A full table drops the session that has been unused longest. So a client may ping a whole block
+ * at once and hear from every host that exists. It loses only replies that are later than
+ * {@linkcode TranslatorLimits.grace}. If the table refused new sessions, live hosts would look
+ * dead.
  */
 export class IcmpTranslator {
   readonly #limits: TranslatorLimits;

@@ -3,9 +3,9 @@
  *
  * The kernel counts the fragments from each address. It drops a packet if more than
  * `ipfrag_max_dist` fragments of other packets (64 by default) arrive between two of its own. The
- * fragments of a long answer arrive at this host twice with the same source: from the world at the
- * exit, and from the tunnel at the client. So the world's next answers arrive between the fragments
- * of the one that the tunnel is still delivering.
+ * fragments of a long answer arrive at this host twice with the same source. They come from the
+ * world to the exit, and then from the tunnel to the client. So the world's next answers arrive
+ * between the fragments of the one that the tunnel is still delivering.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * The reverse path filter (RFC 3704). A strict filter drops a packet that comes in by another
- * interface than the one its answer would leave by, and so drops what a tunnel brings. A loose
- * filter drops only packets that the host could not answer at all.
+ * interface than the one its answer would leave by. So it drops packets that come out of a tunnel.
+ * A loose filter drops only packets that the host could not answer at all.
  *
  * @module
  */
