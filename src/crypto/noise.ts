@@ -19,7 +19,9 @@
  * @module
  */
 import { WireError } from "../errors.ts";
-import { concat, NOTHING, SymmetricState } from "./noise_state.ts";
+import { concat } from "../buffer/bytes.ts";
+import type { LayerKeys } from "./layer.ts";
+import { NOTHING, SymmetricState } from "./noise_state.ts";
 import { type Bytes, type CryptoProvider, KEY, type KeyPair, TAG } from "./provider.ts";
 import { wipe } from "./wipe.ts";
 
@@ -37,11 +39,7 @@ const PROTOCOL_NAME = new TextEncoder().encode("Noise_NK_25519_ChaChaPoly_SHA256
 export const HANDSHAKE_OVERHEAD: number = KEY + TAG;
 
 /** The result of a handshake. The caller wipes the keys after use. */
-export interface TransportKeys {
-  /** Seals the data that this end sends. */
-  readonly send: Bytes;
-  /** Opens the data that the other end sends. */
-  readonly receive: Bytes;
+export interface TransportKeys extends LayerKeys {
   /** Identifies the handshake: equal at both ends, unique, and not secret (§11.2). */
   readonly handshakeHash: Bytes;
 }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { concat } from "../buffer/bytes.ts";
 import { type Bytes, type CryptoProvider, TAG } from "./provider.ts";
 import { wipe } from "./wipe.ts";
 
@@ -152,12 +153,4 @@ export class SymmetricState implements Disposable {
     if (this.#cipher === undefined) throw new TypeError("there is no key yet");
     return this.#cipher;
   }
-}
-
-/** Joins two arrays. */
-export function concat(first: Uint8Array, second: Uint8Array): Bytes {
-  const whole = new Uint8Array(first.length + second.length);
-  whole.set(first);
-  whole.set(second, first.length);
-  return whole;
 }

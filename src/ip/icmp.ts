@@ -132,6 +132,24 @@ function fixZeros(view: DataView, start: number, end: number): void {
   view.setUint16(start + At.checksum, 0xffff);
 }
 
+/**
+ * Writes the header of the message `view[start, end)` with its checksum. The data is in place.
+ *
+ * @param rest the second word, whose meaning depends on the type
+ */
+export function writeIcmpHeader(
+  view: DataView,
+  start: number,
+  end: number,
+  type: number,
+  code: number,
+  rest: number,
+): void {
+  view.setUint32(start, type << 24 | code << 16); // the checksum is 0 while it is computed
+  view.setUint32(start + At.identifier, rest);
+  view.setUint16(start + At.checksum, checksum(view, start, end));
+}
+
 /** The fields of an echo request that the sender chooses. */
 export interface EchoRequestFields {
   /** The source address. */
@@ -159,12 +177,9 @@ export function echoRequest(fields: EchoRequestFields): Uint8Array<ArrayBuffer> 
     throw new RangeError(`${data.length} bytes of data do not fit into a packet`);
   }
   const message = new Uint8Array(ICMP_HEADER + data.length);
-  const view = new DataView(message.buffer);
   message.set(data, At.data);
-  view.setUint8(At.type, IcmpType.echoRequest);
-  view.setUint16(At.identifier, identifier);
-  view.setUint16(At.sequence, sequence);
-  view.setUint16(At.checksum, checksum(view, 0, message.length));
+  const rest = identifier << 16 | sequence;
+  writeIcmpHeader(new DataView(message.buffer), 0, message.length, IcmpType.echoRequest, 0, rest);
   const { icmp: protocol } = Protocol;
   return ipv4Packet(message, { identification: sequence, ttl, protocol, source, destination });
 }

@@ -14,14 +14,10 @@
  *
  * @module
  */
-import { checksum } from "../buffer/checksum.ts";
 import type { PacketBuffer } from "../buffer/packet_buffer.ts";
 import { type IpAddress, isHostAddress } from "./address.ts";
-import { ICMP_HEADER, icmpType, isIcmpError } from "./icmp.ts";
+import { ICMP_HEADER, icmpType, isIcmpError, writeIcmpHeader } from "./icmp.ts";
 import { IPV4_HEADER, type Ipv4View, Protocol, quotesLaterFragment, writeIpv4Header } from "./ipv4.ts";
-
-/** Byte offsets in an ICMP error. */
-const At = { type: 0, code: 1, checksum: 2, mtu: 6, quote: 8 } as const;
 
 /** Max length of an error, in bytes: every host accepts it (RFC 1812 §4.3.2.3, RFC 791 §3.2). */
 export const LONGEST_ERROR = 576;
@@ -68,12 +64,8 @@ export function writeIcmpError(
   into.hold(IPV4_HEADER + ICMP_HEADER + quoted);
   const { view, start, end } = into;
   const message = start + IPV4_HEADER;
-  into.bytes.set(about.bytes.subarray(ip.start, ip.start + quoted), message + At.quote);
-  view.setUint8(message + At.type, error.type);
-  view.setUint8(message + At.code, error.code);
-  view.setUint16(message + At.checksum, 0);
-  view.setUint32(message + At.mtu - 2, error.mtu ?? 0);
-  view.setUint16(message + At.checksum, checksum(view, message, end));
+  into.bytes.set(about.bytes.subarray(ip.start, ip.start + quoted), message + ICMP_HEADER);
+  writeIcmpHeader(view, message, end, error.type, error.code, error.mtu ?? 0);
   writeIpv4Header(view, start, end, {
     // "Internetwork control": RFC 1812 §4.3.2.5 wants it for errors.
     typeOfService: 0xc0,
@@ -103,7 +95,7 @@ interface Quote {
  * errors
  */
 export function findQuote(view: DataView, message: number, end: number): Quote | undefined {
-  const header = message + At.quote;
+  const header = message + ICMP_HEADER;
   if (end - header < IPV4_HEADER + 8 || view.getUint8(header) >>> 4 !== 4) return undefined;
   const payload = header + (view.getUint8(header) & 0x0f) * 4;
   if (payload < header + IPV4_HEADER || end - payload < 8 || quotesLaterFragment(view, header)) {

@@ -102,18 +102,18 @@ function startSentences({ router, pid, port }: Start): string[] {
 }
 
 function buildingTable(steps: readonly Step[]): string {
-  return "How the circuit is built:\n" + table(
-    ["from", "to", "what", "bytes", "first bytes", "contents"],
-    steps.map((step) => [...columns(step.passage), contentsOf(step)]),
-  );
+  const rows = steps.map((step) => [...columns(step.passage), contentsOf(step)] as const);
+  return "How the circuit is built:\n" + table([...COLUMNS, "contents"], rows);
 }
 
 function passageTable(legs: readonly Passage[]): string {
-  return "The first ping, as it crosses each link:\n" + table(
-    ["from", "to", "what", "bytes", "first bytes", "what the receiver can read"],
-    legs.map((leg) => [...columns(leg), sightOf(leg)]),
-  );
+  const rows = legs.map((leg) => [...columns(leg), sightOf(leg)] as const);
+  return "The first ping, as it crosses each link:\n" +
+    table([...COLUMNS, "what the receiver can read"], rows);
 }
+
+/** The heads of {@linkcode columns}. */
+const COLUMNS = ["from", "to", "what", "bytes", "first bytes"] as const;
 
 function columns(passage: Passage): [from: string, to: string, what: string, bytes: string, first: string] {
   const { from, to, bytes, first } = passage;

@@ -25,6 +25,7 @@ import {
   UNITS_PER_MS,
   VERSION_1_0,
 } from "./format.ts";
+import { concat } from "../buffer/bytes.ts";
 import { writeAddress } from "../ip/address.ts";
 
 /** Max length of an option or record in bytes, because its length has 16 bits. */
@@ -104,7 +105,7 @@ export class PcapngWriter {
         ),
       )
     );
-    return join(section, ...described, ...names.length > 0 ? [nameBlock(names)] : []);
+    return concat(section, ...described, ...names.length > 0 ? [nameBlock(names)] : []);
   }
 
   /**
@@ -139,11 +140,10 @@ export class PcapngWriter {
 export function nameBlock(names: readonly AddressNames[]): Uint8Array<ArrayBuffer> {
   const records = names.map(({ address, names }) => {
     const texts = UTF8.encode(names.map((name) => `${name}\0`).join(""));
-    const value = new Uint8Array(4 + texts.length);
+    const four = new DataView(new ArrayBuffer(4));
     // An address is big-endian in any section.
-    writeAddress(new DataView(value.buffer), 0, address);
-    value.set(texts, 4);
-    return record(NameRecord.ipv4, value);
+    writeAddress(four, 0, address);
+    return record(NameRecord.ipv4, concat(new Uint8Array(four.buffer), texts));
   });
   return block(BlockType.nameResolution, ...records, record(NameRecord.end));
 }
@@ -160,18 +160,9 @@ function units(timestamp: number): [high: number, low: number] {
 
 /** A block around a body of parts, each padded to 32 bits. */
 function block(type: number, ...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const length = parts.reduce((sum, part) => sum + padded(part.length), BLOCK_OVERHEAD);
-  const bytes = new Uint8Array(length);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, type, true);
-  view.setUint32(4, length, true);
-  let at = 8;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += padded(part.length);
-  }
-  view.setUint32(at, length, true);
-  return bytes;
+  const body = concat(...parts.map(pad));
+  const length = BLOCK_OVERHEAD + body.length;
+  return concat(words(type, length), body, words(length));
 }
 
 /** The list of options that have a value; empty, without an end, if none has. */
@@ -183,7 +174,7 @@ function options(
       ? []
       : [record(code, typeof value === "string" ? UTF8.encode(value) : value)]
   );
-  return present.length === 0 ? new Uint8Array() : join(...present, record(OptionCode.end));
+  return present.length === 0 ? new Uint8Array() : concat(...present, record(OptionCode.end));
 }
 
 /** An option or a name record. */
@@ -191,12 +182,13 @@ function record(code: number, value: Uint8Array = new Uint8Array()): Uint8Array 
   if (value.length > MAX_VALUE) {
     throw new RangeError(`a text of ${value.length} bytes is too long for a capture file`);
   }
-  const bytes = new Uint8Array(4 + padded(value.length));
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, code, true);
-  view.setUint16(2, value.length, true);
-  bytes.set(value, 4);
-  return bytes;
+  // Code and length, 16 bits each, as one word.
+  return concat(words(value.length << 16 | code), pad(value));
+}
+
+/** The bytes and zeros behind them, up to a multiple of 4. */
+function pad(bytes: Uint8Array): Uint8Array {
+  return concat(bytes, new Uint8Array(padded(bytes.length) - bytes.length));
 }
 
 /** 32-bit fields. */
@@ -205,15 +197,4 @@ function words(...values: readonly number[]): Uint8Array {
   const view = new DataView(bytes.buffer);
   values.forEach((value, index) => view.setUint32(4 * index, value, true));
   return bytes;
-}
-
-/** Concatenates byte arrays. */
-function join(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,0 +1,16 @@
+/**
+ * Byte arrays.
+ *
+ * @module
+ */
+
+/** Joins arrays in memory of their own. */
+export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
