@@ -4,8 +4,11 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { concat } from "../../src/buffer/bytes.ts";
 import { HEADROOM, MAX_PACKET, PacketBuffer } from "../../src/buffer/packet_buffer.ts";
 import type { IpAddress } from "../../src/ip/address.ts";
+
+export { concat };
 
 /** Bytes from hex digits; blanks and line breaks are ignored. */
 export function hex(text: string): Uint8Array<ArrayBuffer> {
@@ -20,17 +23,6 @@ export function address(text: string): IpAddress {
 /** The same as an unsigned number. */
 export function addressNumber(text: string): number {
   return text.split(".").reduce((number, octet) => number * 256 + Number(octet), 0);
-}
-
-/** Concatenates byte arrays. */
-export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** `length` bytes that differ from their neighbours, to notice displaced ones. */

@@ -5,6 +5,7 @@ import { validate } from "../../src/config/validate.ts";
 import { show } from "../../src/config/values.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { formatCidr } from "../../src/ip/cidr.ts";
+import { STAGE_2_DEFAULTS } from "../support/settings.ts";
 
 /** Raw options, as if given as flags. */
 function flags(texts: Partial<Record<keyof typeof FLAGS, string>>): RawOptions {
@@ -22,29 +23,7 @@ function refuses(texts: Parameters<typeof flags>[0], message: string, remedy: st
 const numberFault = (text: string) => /^\d+$/.test(text) ? "out of range" : "not a whole number";
 
 Deno.test("settings: a stage alone fills in all defaults", () => {
-  assert.deepEqual(validate(flags({ stage: "2" })), {
-    stage: STAGES[1],
-    routers: 1,
-    hops: 1,
-    circuitLifetime: 600,
-    linkMtu: 65_535,
-    tun: "tun1",
-    address: { address: 0x0a053302, prefix: 24 },
-    from: undefined,
-    capture: [{ address: 0x12000000, prefix: 8 }, { address: 0x80000000, prefix: 8 }],
-    table: 9,
-    priority: 8,
-    exit: undefined,
-    printCommands: false,
-    placement: "auto",
-    latency: 0,
-    pcap: undefined,
-    noRestart: false,
-    logDir: ".",
-    logLevel: "info",
-    noPacketLog: false,
-    json: false,
-  });
+  assert.deepEqual(validate(flags({ stage: "2" })), STAGE_2_DEFAULTS);
   assert.equal(validate(flags({ stage: "1" })).hops, 0);
 });
 
