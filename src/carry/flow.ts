@@ -19,8 +19,7 @@ import {
   quotedProtocol,
   quotedSource,
 } from "../ip/ipv4.ts";
-import type { CarryRow } from "./row.ts";
-import { CARRY_TABLE } from "./table.ts";
+import { rowsOf } from "./table.ts";
 
 /** Which way a packet goes: from the client to the world, or from the world to the client. */
 export type Direction = "outward" | "homeward";
@@ -53,10 +52,7 @@ export function flowOf(packet: PacketBuffer, ip: Ipv4View, direction: Direction)
   );
 }
 
-/** By protocol number. */
-const ROWS: ReadonlyMap<number, CarryRow> = new Map(
-  Object.entries(CARRY_TABLE).map(([name, row]) => [Protocol[name as ProtocolName], row]),
-);
+const ROWS = rowsOf(Object.keys(Protocol) as ProtocolName[]);
 
 function keyOf(
   protocol: number,
@@ -66,7 +62,7 @@ function keyOf(
   payload: number,
   direction: Direction,
 ): FlowKey | undefined {
-  const ports = ROWS.get(protocol)?.flowKey(view, payload);
+  const ports = ROWS[protocol]?.flowKey(view, payload);
   if (ports === undefined) return undefined;
   const from = addressKey(source, ports >>> 16);
   const to = addressKey(destination, ports & 0xffff);

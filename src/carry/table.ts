@@ -13,16 +13,20 @@ import type { CarryFault, CarryRow } from "./row.ts";
 /** The row of each protocol. */
 export const CARRY_TABLE: Readonly<Record<ProtocolName, CarryRow>> = { icmp: ICMP, tcp: TCP, udp: UDP };
 
+/** The rows of these protocols, by protocol number. */
+export function rowsOf(protocols: readonly ProtocolName[]): readonly (CarryRow | undefined)[] {
+  const rows = new Array<CarryRow | undefined>(256).fill(undefined);
+  for (const name of protocols) rows[Protocol[name]] = CARRY_TABLE[name];
+  return rows;
+}
+
 /** The checks for the protocols that a network carries. */
 export class CarryChecks {
-  /** By protocol number. */
-  readonly #rows: readonly (CarryRow | undefined)[];
+  readonly #rows: ReturnType<typeof rowsOf>;
 
   /** @param protocols that the network carries */
   constructor(protocols: readonly ProtocolName[]) {
-    const rows = new Array<CarryRow | undefined>(256).fill(undefined);
-    for (const name of protocols) rows[Protocol[name]] = CARRY_TABLE[name];
-    this.#rows = rows;
+    this.#rows = rowsOf(protocols);
   }
 
   /** Whether the network carries a protocol. */

@@ -179,7 +179,7 @@ export function respond(
  * (§5.3).
  */
 function begin(provider: CryptoProvider, prologue: Uint8Array, responderStatic: Bytes): SymmetricState {
-  const state = SymmetricState.initialize(provider, PROTOCOL_NAME);
+  const state = new SymmetricState(provider, PROTOCOL_NAME);
   state.mixHash(prologue);
   state.mixHash(responderStatic);
   return state;

@@ -68,20 +68,14 @@ export class SymmetricState implements Disposable {
   #hash: Bytes;
   #cipher: CipherState | undefined;
 
-  private constructor(provider: CryptoProvider, chainingKey: Bytes, hash: Bytes, cipher?: CipherState) {
-    this.#provider = provider;
-    this.#chainingKey = chainingKey;
-    this.#hash = hash;
-    this.#cipher = cipher;
-  }
-
   /**
-   * `InitializeSymmetric(protocol_name)`
-   *
-   * @param protocolName must have the length of a hash, so it is used unhashed
+   * `InitializeSymmetric(protocol_name)`. The name must have the length of a hash, so it is used
+   * unhashed.
    */
-  static initialize(provider: CryptoProvider, protocolName: Bytes): SymmetricState {
-    return new SymmetricState(provider, protocolName.slice(), protocolName.slice());
+  constructor(provider: CryptoProvider, protocolName: Bytes) {
+    this.#provider = provider;
+    this.#chainingKey = protocolName.slice();
+    this.#hash = protocolName.slice();
   }
 
   /** `GetHandshakeHash()`: equal at both ends, and unique. */
@@ -125,12 +119,10 @@ export class SymmetricState implements Disposable {
 
   /** An independent copy of the current state. */
   clone(): SymmetricState {
-    return new SymmetricState(
-      this.#provider,
-      this.#chainingKey.slice(),
-      this.#hash.slice(),
-      this.#cipher?.clone(),
-    );
+    const copy = new SymmetricState(this.#provider, this.#hash);
+    copy.#chainingKey = this.#chainingKey.slice();
+    copy.#cipher = this.#cipher?.clone();
+    return copy;
   }
 
   /** Wipes the keys. */

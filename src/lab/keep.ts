@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { concat } from "../buffer/bytes.ts";
 import { OperatorError } from "../errors.ts";
 import type { AddressNames } from "../pcap/format.ts";
 import { nameBlock } from "../pcap/pcapng.ts";
 import { type PcapngItem, readPcapng, splitPcapng } from "../pcap/pcapng_reader.ts";
-import { createOwnedDirectory, createOwnedFile } from "../sys/file.ts";
+import { createOwnedDirectory, createOwnedFile, writeAll } from "../sys/file.ts";
 import { type Topology, VM } from "./topology.ts";
 import { parseIp } from "../ip/address.ts";
 
@@ -43,9 +44,7 @@ export function keepCaptures(from: string, to: string, network: Topology): void 
       using file = createOwnedFile(`${to}/${name}`);
       const { header, packets } = splitPcapng(Deno.readFileSync(`${from}/${name}`));
       // Before the packets, because some readers print while they read.
-      for (const bytes of [header, ...header.length > 0 ? [nameBlock(names)] : [], packets]) {
-        for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-      }
+      writeAll(file, concat(header, header.length > 0 ? nameBlock(names) : new Uint8Array(), packets));
     }
   });
 }

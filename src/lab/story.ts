@@ -133,22 +133,22 @@ function linkTable(links: readonly LinkCount[]): string {
 function passageObject(passage: Passage, step: Step | undefined): Record<string, unknown> {
   const { time, from, to, bytes, first, way, cell, round, sight } = passage;
   const readable = sight?.kind === "packet" ? sight.packet : undefined;
-  return {
+  const known = {
     event: way === undefined ? "cell" : "packet",
     time: new Date(time).toISOString(),
-    ...round !== undefined && { round },
+    round,
     from,
     to,
-    ...cell !== undefined && { cell: cellName(cell.type), circuit: formatCircuit(cell.circuit) },
+    cell: cell && cellName(cell.type),
+    circuit: cell && formatCircuit(cell.circuit),
     bytes,
     first,
-    ...readable !== undefined && {
-      source: readable.source,
-      destination: readable.destination,
-      ...readable.type !== undefined && { type: readable.type },
-    },
-    ...step !== undefined && { contents: contentsOf(step).join(" ") },
-    ...sight !== undefined && { receiver: sightOf(passage).join(" ") },
+    source: readable?.source,
+    destination: readable?.destination,
+    type: readable?.type,
+    contents: step && contentsOf(step).join(" "),
+    receiver: sight && sightOf(passage).join(" "),
     watcher: watcherSight(passage),
   };
+  return Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined));
 }

@@ -112,6 +112,11 @@ export function continueOwnedFile(path: string, mode: number = 0o666): Deno.FsFi
   return createOwnedFile(path, mode);
 }
 
+/** Writes all bytes to a file, or to a standard stream. */
+export function writeAll(file: Pick<Deno.FsFile, "writeSync">, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+}
+
 /**
  * Creates a directory that belongs to the user behind sudo, if it does not exist.
  *

@@ -67,9 +67,8 @@ class LibcryptoProvider implements CryptoProvider {
   }
 
   publicKeyOf(privateKey: Bytes): Bytes {
-    checkKey(privateKey);
     using made = new DisposableStack();
-    const key = this.#privateKey(privateKey, made);
+    const key = this.#key("EVP_PKEY_new_raw_private_key", privateKey, "Cannot take a private key", made);
     const publicKey = new Uint8Array(KEY);
     const result = this.#library.EVP_PKEY_get_raw_public_key(key, publicKey, sizeOf(publicKey));
     checkDone(result, "Cannot find a public key", "EVP_PKEY_get_raw_public_key");
@@ -77,20 +76,11 @@ class LibcryptoProvider implements CryptoProvider {
   }
 
   sharedSecret(privateKey: Bytes, publicKey: Bytes): Bytes | undefined {
-    checkKey(privateKey);
-    checkKey(publicKey);
     const doing = "Cannot agree on a key";
     const library = this.#library;
     using made = new DisposableStack();
-    const mine = this.#privateKey(privateKey, made);
-    const theirs = made.adopt(
-      checkMade(
-        library.EVP_PKEY_new_raw_public_key(X25519, null, publicKey, publicKey.length),
-        doing,
-        "EVP_PKEY_new_raw_public_key",
-      ),
-      library.EVP_PKEY_free,
-    );
+    const mine = this.#key("EVP_PKEY_new_raw_private_key", privateKey, doing, made);
+    const theirs = this.#key("EVP_PKEY_new_raw_public_key", publicKey, doing, made);
     const context = made.adopt(
       checkMade(library.EVP_PKEY_CTX_new(mine, null), doing, "EVP_PKEY_CTX_new"),
       library.EVP_PKEY_CTX_free,
@@ -121,14 +111,16 @@ class LibcryptoProvider implements CryptoProvider {
     return hash;
   }
 
-  /** Makes the library's object for a private key. `made` frees it. */
-  #privateKey(privateKey: Bytes, made: DisposableStack): Pointer {
-    const { EVP_PKEY_new_raw_private_key, EVP_PKEY_free } = this.#library;
-    const key = EVP_PKEY_new_raw_private_key(X25519, null, privateKey, privateKey.length);
-    return made.adopt(
-      checkMade(key, "Cannot take a private key", "EVP_PKEY_new_raw_private_key"),
-      EVP_PKEY_free,
-    );
+  /** Makes the library's object for a key. `made` frees it. */
+  #key(
+    call: "EVP_PKEY_new_raw_private_key" | "EVP_PKEY_new_raw_public_key",
+    bytes: Bytes,
+    doing: string,
+    made: DisposableStack,
+  ): Pointer {
+    checkKey(bytes);
+    const key = this.#library[call](X25519, null, bytes, bytes.length);
+    return made.adopt(checkMade(key, doing, call), this.#library.EVP_PKEY_free);
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { LinkType } from "../../pcap/format.ts";
 import { PcapngWriter } from "../../pcap/pcapng.ts";
-import { continueOwnedFile, createOwnedFile } from "../../sys/file.ts";
+import { continueOwnedFile, createOwnedFile, writeAll } from "../../sys/file.ts";
 import { type Party, partyNames } from "./party.ts";
 
 /** Records packets. */
@@ -72,7 +72,7 @@ export class RecorderFile implements Recorder, Disposable {
   #write(bytes: Uint8Array): void {
     if (this.#hasFailed) return;
     try {
-      for (let at = 0; at < bytes.length;) at += this.#file.writeSync(bytes.subarray(at));
+      writeAll(this.#file, bytes);
     } catch (error) {
       // A full disk must not stop the packets.
       this.#hasFailed = true;
