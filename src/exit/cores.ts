@@ -7,7 +7,7 @@ import type { IpAddress } from "../ip/address.ts";
 import type { ExitMaker } from "../node/exit.ts";
 import { EchoExit } from "./echo/core.ts";
 import { type IcmpSocket, RawIcmpExit } from "./raw_icmp/core.ts";
-import { RawIcmpSocket } from "./raw_icmp/device.ts";
+import { bindingOf, RawIcmpSocket } from "./raw_icmp/device.ts";
 import type { ExitSettings } from "./registry.ts";
 
 /** Records what passes an exit's device. */
@@ -27,7 +27,7 @@ export function exitMaker(settings: ExitSettings, device: number | undefined, ta
       return (deliver, trace) => new EchoExit(settings.block, deliver, trace);
     case "raw-icmp": {
       if (device === undefined) throw new TypeError("a raw ICMP exit needs a socket");
-      const raw = new RawIcmpSocket(device);
+      const raw = new RawIcmpSocket(device, bindingOf(settings));
       const socket = tap?.socket(raw, settings.address) ?? raw;
       return (deliver, trace, random) => new RawIcmpExit(settings, socket, deliver, trace, random);
     }

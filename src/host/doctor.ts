@@ -231,9 +231,10 @@ function lookAtCapture(state: HostState, settings: Settings): Verdict {
 function lookAtExits(state: HostState, settings: Settings): Verdict[] {
   const from = resolveFrom(settings, state);
   const exits = planExits(settings, from, state).routers.map(({ leaves }) => leaves);
-  return exits.filter((each) => each !== undefined).map(({ router, device, address, via, mark }) => {
-    const way = [`router ${router} by ${device}, as ${formatIp(address)}`, via].filter(Boolean).join(", ");
-    return ok(mark === undefined ? way : `${way}: the captured address; a mark tells the packets apart`);
+  return exits.filter((each) => each !== undefined).map(({ router, device, address, via, isCaptured }) => {
+    const source = `router ${router} by ${device}, as ${formatIp(address)}`;
+    const way = [source, via ?? "no gateway: where the main table leads"].filter(Boolean).join(", ");
+    return ok(isCaptured ? `${way}: the captured address; a mark tells the packets apart` : way);
   });
 }
 

@@ -11,12 +11,12 @@ import type { IpAddress } from "../ip/address.ts";
 import { command, show, toWords } from "./plan/action.ts";
 import { captureRules, planCapture, planMarkRule, resolveFrom } from "./plan/capture.ts";
 import type { Change } from "./plan/change.ts";
-import { resolveExits } from "./plan/exit_interfaces.ts";
+import { type ExitInterface, loopRules, resolveExits } from "./plan/exit_interfaces.ts";
 import type { ExitPlan, RouterExit } from "./plan/exit_plan.ts";
 import { type FirewallTool, planFirewall } from "./plan/firewall.ts";
 import { planReassembly } from "./plan/reassembly.ts";
 import type { HostState } from "./plan/state.ts";
-import { planTun, planTunMtu, tunMtu } from "./plan/tun.ts";
+import { planTun, planTunMtu, refuseOtherName, tunMtu } from "./plan/tun.ts";
 import type { NeededLink, Needs } from "./upkeep.ts";
 
 /** The changes, and what a run knows once they are made. */
@@ -50,13 +50,15 @@ export function planHost(
   longest: number = Infinity,
 ): HostPlan {
   const { tun, address, stage } = settings;
+  refuseOtherName(tun, state);
   const tunnel = [...planTunMtu(tun, longest, state), ...planTun(tun, address, state)];
   const mtu = tunMtu(tun, longest, state);
   const from = stage.captures ? resolveFrom(settings, state) : undefined;
   const capture = from === undefined ? [] : planCapture(settings, from, state);
   const { routers: exits, changes: leaving, firewall } = planExits(settings, from, state);
   const captured = from === undefined ? undefined : captureRules(settings, from);
-  const rules = [captured, firewall].filter((each) => each !== undefined);
+  const interfaces = exits.map(({ leaves }) => leaves).filter((each) => each !== undefined);
+  const rules = [captured, loopRules(tun, interfaces), firewall].filter((each) => each !== undefined);
   const closing = (changes: readonly Change[]) =>
     from === undefined ? changes : changes.map((change) => ({ ...change, keepsClosed: true }));
   // What `ip` does stays together, because one process does all of it.
@@ -69,7 +71,7 @@ export function planHost(
     ...(from === undefined ? [] : [planReassembly(state)]),
   ];
   const meanwhile = from === undefined ? "nothing is carried" : "what is captured is refused";
-  const links = [{ name: tun, mtu, meanwhile }, ...neededLinks(exits)];
+  const links = [{ name: tun, mtu, meanwhile }, ...neededLinks(interfaces)];
   const routes = unique(needed).filter(({ route }) => route !== undefined);
   const there = needed.filter(({ isThere }) => isThere).map(({ what }) => what);
   return { changes: missing(needed, state), there, exits, mtu, from, needs: { links, routes } };
@@ -92,9 +94,11 @@ export function planExits(
 }
 
 /** The interfaces that routers leave by, each once. */
-function neededLinks(exits: readonly RouterExit<unknown>[]): NeededLink[] {
-  const links = exits.map(({ leaves }) => leaves).filter((each) => each !== undefined)
-    .map(({ device: name, mtu }) => ({ name, mtu, meanwhile: "nothing leaves by it" }));
+function neededLinks(exits: readonly ExitInterface[]): NeededLink[] {
+  const links = exits.map(({ device: name, via }) => ({
+    name,
+    meanwhile: via === undefined ? "no answers reach its address" : "nothing leaves by it",
+  }));
   return [...new Map(links.map((link) => [link.name, link])).values()];
 }
 

@@ -53,6 +53,7 @@ export function parseNetwork(lists: string): Pick<HostState, "interfaces" | "rul
 
 interface IpLink {
   readonly ifname: string;
+  readonly altnames?: readonly string[];
   readonly flags: readonly string[];
   readonly mtu: number;
   readonly linkinfo?: { readonly info_kind?: string; readonly info_data?: { readonly type?: string } };
@@ -70,11 +71,12 @@ interface ListedAddress {
 /** `<linux/rtnetlink.h>`: RT_SCOPE_UNIVERSE, as `ip -N` writes it. */
 const GLOBAL = "0";
 
-function parseInterface({ ifname, flags, mtu, linkinfo, addr_info }: IpLink): Interface {
+function parseInterface({ ifname, altnames, flags, mtu, linkinfo, addr_info }: IpLink): Interface {
   // TUN and TAP interfaces are one kind to the kernel; their own data tells them apart.
   const kind = linkinfo?.info_data?.type ?? linkinfo?.info_kind;
   return {
     name: ifname,
+    ...(altnames !== undefined && { otherNames: altnames }),
     ...(kind !== undefined && { kind }),
     isUp: flags.includes("UP"),
     hasCarrier: flags.includes("LOWER_UP"),

@@ -27,8 +27,8 @@ export interface Needs {
 /** An interface that packets pass through. */
 export interface NeededLink {
   readonly name: string;
-  /** Its MTU in bytes when the run started, which the run relies on. */
-  readonly mtu: number;
+  /** Its MTU in bytes when the run started, if the run relies on it. */
+  readonly mtu?: number;
   /** The consequence while it is down, e.g. `nothing is carried`. */
   readonly meanwhile: string;
 }
@@ -49,7 +49,7 @@ export interface Look {
 /** What the operator knows about an interface. */
 interface Known {
   is: "up" | "down" | "gone";
-  mtu: number;
+  mtu: number | undefined;
 }
 
 /** Follows the host during a run. */
@@ -70,7 +70,8 @@ export class Upkeep {
     switch (event.kind) {
       case "link": {
         const known = this.#known.get(event.name);
-        return known !== undefined && (!event.isUp || known.is !== "up" || known.mtu !== event.mtu);
+        return known !== undefined && (!event.isUp || known.is !== "up" ||
+          (known.mtu !== undefined && known.mtu !== event.mtu));
       }
       case "address":
         return this.#known.has(event.name);
@@ -119,7 +120,7 @@ export class Upkeep {
           : warn(`${link.name} is ${is}: until it is up again, ${link.meanwhile}`),
       );
     }
-    if (mtu !== undefined && mtu !== known.mtu) {
+    if (mtu !== undefined && known.mtu !== undefined && mtu !== known.mtu) {
       const text = `the MTU of ${link.name} is ${mtu}`;
       says.push(
         mtu === link.mtu
@@ -128,7 +129,7 @@ export class Upkeep {
       );
     }
     known.is = is;
-    known.mtu = mtu ?? known.mtu;
+    if (known.mtu !== undefined) known.mtu = mtu ?? known.mtu;
     return says;
   }
 }

@@ -281,8 +281,8 @@ function exitsOf(
 ): MemoryExit[] {
   if (worlds === undefined) return [{ make: (deliver, trace) => new EchoExit(block, deliver, trace) }];
   return worlds.map((world) => {
-    const { address, mtu } = world;
-    const config = { address, mtu, hop: hopOf(block) };
+    const { address } = world;
+    const config = { address, hop: hopOf(block) };
     return { address, make: (...parts) => new RawIcmpExit(config, world, ...parts) };
   });
 }

@@ -61,7 +61,7 @@ export class MemoryWorld extends MemoryPackets implements IcmpSocket {
   /** Address of the exit. */
   readonly address: IpAddress;
   /** MTU of the exit's interface, in bytes. */
-  readonly mtu: number;
+  mtu: number;
   /** False while the exit's interface is down. The kernel then refuses every packet. */
   isUp = true;
   readonly #routers: readonly WorldRouter[];
@@ -82,7 +82,7 @@ export class MemoryWorld extends MemoryPackets implements IcmpSocket {
 
   /** {@inheritDoc IcmpSocket.send} */
   send(buffer: PacketBuffer, from: number, fields: OutgoingFields): SendResult {
-    if (!this.isUp) return "refused";
+    if (!this.isUp) return "no-network";
     const packet = this.#packet;
     packet.hold(IPV4_HEADER + buffer.end - from);
     if (fields.dontFragment && packet.length > this.mtu) return "too-long";

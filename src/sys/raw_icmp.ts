@@ -5,20 +5,20 @@
  */
 import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { check, cString, errno, libcWith } from "./libc.ts";
+import { check, errno, libcWith } from "./libc.ts";
 import { LastPointer, pointerTo } from "./pointer.ts";
 import { enlargeBuffers, SOCKADDR_IN, SockaddrIn } from "./udp.ts";
-import { type IpAddress, UNSPECIFIED } from "../ip/address.ts";
+import { formatIp, type IpAddress, UNSPECIFIED } from "../ip/address.ts";
 
-const libc = libcWith("socket", "setsockopt", "bind", "read", "sendto");
+const libc = libcWith("socket", "setsockopt", "getsockopt", "bind", "connect", "read", "sendto");
 
 /** `<sys/socket.h>`, asm-generic. */
 const AF_INET = 2;
+const SOCK_DGRAM = 2;
 const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
-const SO_BINDTODEVICE = 25;
 const SO_MARK = 36;
 
 /** `<netinet/in.h>`, `<linux/in.h>`. */
@@ -27,6 +27,8 @@ const IPPROTO_ICMP = 1;
 const IP_TOS = 1;
 const IP_TTL = 2;
 const IP_MTU_DISCOVER = 10;
+/** The path MTU of a connected socket. */
+const IP_MTU = 14;
 /** Clear don't-fragment, and fragment long packets. */
 const IP_PMTUDISC_DONT = 0;
 /**
@@ -39,14 +41,16 @@ const IP_PMTUDISC_PROBE = 3;
 const SOL_RAW = 255;
 const ICMP_FILTER = 1;
 
-/** The binding of an exit's socket. */
+/**
+ * The binding of an exit's socket. It names no interface: such a socket would be dead for good once
+ * its interface is unplugged, and would not receive the kernel's own errors, which come by the
+ * loopback interface.
+ */
 export interface RawIcmpBinding {
   /** The source of sent packets, and the destination of received ones. */
   readonly address: IpAddress;
-  /** The interface to send and receive by. */
-  readonly device: string;
-  /** The mark of sent packets, if routing rules need one. */
-  readonly mark?: number;
+  /** The mark of sent packets, for routing rules. */
+  readonly mark: number;
   /** The ICMP types to receive. */
   readonly types: readonly number[];
 }
@@ -55,10 +59,10 @@ export interface RawIcmpBinding {
  * Opens a raw ICMP socket that never blocks.
  *
  * @param bufferSize bytes that the kernel may queue in each direction, up to its own limit
- * @throws {SysError} EPERM without CAP_NET_RAW, ENODEV, EADDRNOTAVAIL
+ * @throws {SysError} EPERM without CAP_NET_RAW, EADDRNOTAVAIL
  */
 export function openRawIcmp(binding: RawIcmpBinding, bufferSize: number): Fd {
-  const doing = `Cannot open a raw ICMP socket on ${binding.device}`;
+  const doing = `Cannot open a raw ICMP socket on ${formatIp(binding.address)}`;
   const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = new Fd(check(libc.socket(AF_INET, type, IPPROTO_ICMP), doing, "socket"));
   try {
@@ -66,8 +70,7 @@ export function openRawIcmp(binding: RawIcmpBinding, bufferSize: number): Fd {
       check(libc.setsockopt(fd.number, level, option, value, value.length), doing, "setsockopt");
     const filter = binding.types.reduce((blocked, type) => blocked & ~(1 << type), -1);
     set(SOL_RAW, ICMP_FILTER, int(filter));
-    set(SOL_SOCKET, SO_BINDTODEVICE, cString(binding.device));
-    if (binding.mark !== undefined) set(SOL_SOCKET, SO_MARK, int(binding.mark));
+    set(SOL_SOCKET, SO_MARK, int(binding.mark));
     const local = new SockaddrIn({ address: binding.address, port: 0 });
     check(libc.bind(fd.number, local.bytes, SOCKADDR_IN), doing, "bind");
     enlargeBuffers(fd.number, bufferSize);
@@ -76,6 +79,29 @@ export function openRawIcmp(binding: RawIcmpBinding, bufferSize: number): Fd {
     fd[Symbol.dispose]();
     throw error;
   }
+}
+
+/**
+ * MTU in bytes of the way to a host, for a socket with this binding; undefined if there is no way.
+ * A connected UDP socket tells it. No packet is sent.
+ */
+export function mtuTowards(
+  destination: IpAddress,
+  { address, mark }: Pick<RawIcmpBinding, "address" | "mark">,
+): number | undefined {
+  const number = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (number < 0) return undefined;
+  using fd = new Fd(number);
+  const [local, remote] = [address, destination].map((end) =>
+    new SockaddrIn({ address: end, port: 0 }).bytes
+  );
+  const value = new DataView(new ArrayBuffer(4));
+  const bytes = new Uint8Array(value.buffer);
+  const isTold = libc.setsockopt(fd.number, SOL_SOCKET, SO_MARK, int(mark), 4) === 0 &&
+    libc.bind(fd.number, local!, SOCKADDR_IN) === 0 &&
+    libc.connect(fd.number, remote!, SOCKADDR_IN) === 0 &&
+    libc.getsockopt(fd.number, IPPROTO_IP, IP_MTU, bytes, int(4)) === 0;
+  return isTold ? value.getInt32(0, true) : undefined;
 }
 
 const receivedTo = new LastPointer();
@@ -106,6 +132,28 @@ interface RawIcmpFields {
   readonly dontFragment: boolean;
 }
 
+/** The outcome of sending. The last one is for lack of room, and the like. */
+type Sent = "sent" | "too-long" | "no-network" | "no-host" | "prohibited" | "refused";
+
+function resultOf(error: number): Sent {
+  switch (error) {
+    case Errno.EMSGSIZE:
+      return "too-long";
+    case Errno.EACCES: // a route that prohibits stands in the place of one whose interface is down
+    case Errno.EINVAL: // the interface has lost its address
+    case Errno.ENODEV:
+    case Errno.ENETDOWN:
+    case Errno.ENETUNREACH:
+      return "no-network";
+    case Errno.EHOSTUNREACH:
+      return "no-host";
+    case Errno.EPERM: // the firewall
+      return "prohibited";
+    default:
+      return "refused";
+  }
+}
+
 /** Sends by one socket. Sets a socket option only when it changes between messages. */
 export class RawIcmpSender {
   readonly #fd: number;
@@ -126,7 +174,7 @@ export class RawIcmpSender {
     from: Uint8Array<ArrayBuffer>,
     length: number,
     fields: RawIcmpFields,
-  ): "sent" | "too-long" | "refused" {
+  ): Sent {
     const { ttl, typeOfService, destination } = fields;
     const discover = fields.dontFragment ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT;
     if (ttl !== this.#ttl) this.#set(IP_TTL, this.#ttl = ttl);
@@ -136,7 +184,7 @@ export class RawIcmpSender {
     if (libc.sendto(this.#fd, this.#from.to(from), length, 0, this.#toPointer, SOCKADDR_IN) === length) {
       return "sent";
     }
-    return errno() === Errno.EMSGSIZE ? "too-long" : "refused";
+    return resultOf(errno());
   }
 
   #set(option: number, value: number): void {

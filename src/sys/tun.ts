@@ -5,6 +5,7 @@
  */
 import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
+import { SysError } from "../errors.ts";
 import { check, cString, errno, libcWith } from "./libc.ts";
 import { LastPointer } from "./pointer.ts";
 
@@ -21,6 +22,8 @@ const TUNSETIFF = 0x4004_54ca;
 const IFF_TUN = 0x0001;
 /** Without four bytes of packet information before each packet. */
 const IFF_NO_PI = 0x1000;
+/** An interface that several programs may be attached to, each for a part of the packets. */
+const IFF_MULTI_QUEUE = 0x0100;
 
 /** Bytes of a 64-bit `struct ifreq`: a name of 16 and a union of 24. */
 const IFREQ = 40;
@@ -48,14 +51,40 @@ export function attachTun(name: string): Fd {
   );
   const request = new Uint8Array(IFREQ);
   request.set(cString(name).subarray(0, IFNAMSIZ));
-  new DataView(request.buffer).setInt16(IFNAMSIZ, IFF_TUN | IFF_NO_PI, true);
-  try {
+  const attach = (flags: number) => {
+    new DataView(request.buffer).setInt16(IFNAMSIZ, flags, true);
     check(libc.ioctl(fd.number, TUNSETIFF, request), `Cannot attach to TUN device "${name}"`, "ioctl");
+  };
+  try {
+    if (isMultiQueue(name)) {
+      // The kernel would attach us beside another program, and give us some of the packets.
+      if (hasCarrier(name)) throw new SysError(`Cannot attach to TUN device "${name}"`, "ioctl", "EBUSY");
+      attach(IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE);
+    } else attach(IFF_TUN | IFF_NO_PI);
   } catch (error) {
     fd[Symbol.dispose]();
     throw error;
   }
   return fd;
+}
+
+/** Whether an existing TUN interface was created with IFF_MULTI_QUEUE. */
+function isMultiQueue(name: string): boolean {
+  return (Number(attributeOf(name, "tun_flags")) & IFF_MULTI_QUEUE) !== 0;
+}
+
+/** Whether a program is attached to an interface that is up. */
+function hasCarrier(name: string): boolean {
+  return attributeOf(name, "carrier") === "1";
+}
+
+/** An attribute of an interface (sysfs); empty if it cannot be read. */
+function attributeOf(name: string, attribute: string): string {
+  try {
+    return Deno.readTextFileSync(`/sys/class/net/${name}/${attribute}`).trim();
+  } catch {
+    return "";
+  }
 }
 
 const readTo = new LastPointer();

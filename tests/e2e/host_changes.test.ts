@@ -66,7 +66,7 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     setUp: TWO_CARDS,
     makes: [
       "ip route add default via 192.168.201.1 dev eth1 table 901",
-      "ip rule add from 192.168.201.2 table 901 priority 7",
+      "ip rule add fwmark 0x6f6e0385 table 901 priority 7",
     ],
     makesNo: ["sysctl -w net.ipv4.conf"],
   },
@@ -78,7 +78,7 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
   "one card, and a strict reverse path filter": {
     setUp: [...STRICT, ...ETH0],
     makes: [
-      "ip rule add fwmark 0x6f6e0001 table main priority 7",
+      "ip rule add fwmark 0x6f6e0385 table 901 priority 7",
       "sysctl -w net.ipv4.conf.tun1.rp_filter=2",
       "sysctl -w net.ipv4.conf.eth0.rp_filter=2",
     ],
@@ -120,6 +120,42 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
       "ip route add default via 192.168.201.1 dev eth1 table 901",
     ],
   },
+  "a gateway with an IPv6 address": {
+    setUp: [
+      ...ETH0,
+      ...cable("eth1", "gw1", "192.168.201.2/24"),
+      "ip -4 route add 0.0.0.0/0 via inet6 fe80::1 dev eth1 metric 9",
+    ],
+    makes: ["ip route add 0.0.0.0/0 via inet6 fe80::1 dev eth1 table 901"],
+  },
+  "an exit without a gateway, as in the course": {
+    setUp: [...ETH0, ...cable("eth1", "gw1", "192.168.201.2/24")],
+    makes: ["ip rule add fwmark 0x6f6e0385 table main priority 7"],
+    makesNo: ["ip route add default", "ip route add 192.168.201.0"],
+  },
+  "a card whose address is on the loopback": {
+    setUp: [
+      ...cable("eth0", "gw0"),
+      "ip address add 10.255.0.9/32 dev lo",
+      "ip route add 10.0.2.2 dev eth0",
+      "ip route add default via 10.0.2.2 dev eth0 src 10.255.0.9",
+    ],
+    makes: [
+      "ip rule add from 10.255.0.9 table 9 priority 8",
+      "ip route add 10.0.2.2 dev eth0 table 901",
+      "ip route add default via 10.0.2.2 dev eth0 table 901",
+    ],
+    makesNo: ["ip address add 192.168"],
+  },
+  "a card with several names": {
+    setUp: [...TWO_CARDS, "ip link property add dev eth1 altname enp0s8"],
+    options: { exit: "enp0s8" },
+    makes: ["ip route add default via 192.168.201.1 dev eth1 table 901"],
+  },
+  "a tun1 with several queues": {
+    setUp: [...TWO_CARDS, "ip tuntap add dev tun1 mode tun multi_queue"],
+    makes: ["ip address add 10.5.51.2/24 dev tun1"],
+  },
   "everything is captured": {
     setUp: TWO_CARDS,
     options: { capture: "0.0.0.0/0" },
@@ -132,7 +168,7 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
   },
   "set up by hand, in the classic way": {
     setUp: [...TWO_CARDS, ...BY_HAND],
-    makes: ["ip rule add from 192.168.201.2 table 901 priority 7"],
+    makes: ["ip rule add fwmark 0x6f6e0385 table 901 priority 7"],
     makesNo: ["ip address", "ip link", "ip rule add from 10.0.2.15", "ip route add table 9"],
   },
   "set up by hand, but without the address": {
@@ -392,7 +428,7 @@ Deno.test({
       resets("192.168.201.3"),
       "ip rule add from 10.0.2.15 iif lo table 9 priority 5",
       "ip rule add from 10.0.2.15 table 8 priority 8",
-      "ip rule add from 192.168.201.2 table 901 priority 3",
+      "ip rule add fwmark 0x6f6e0385 table 901 priority 3",
       "ip route add 192.168.201.0/24 dev eth1 table 901",
       "ip route add default via 192.168.201.1 dev eth1 table 901",
     ]);

@@ -24,7 +24,7 @@ Deno.test({
     await namespace.ip("link", "set", "lo", "mtu", "1500");
     await namespace.ip("address", "add", `${OWN}/32`, "dev", "lo");
     const outside = async (): Promise<Observation[]> => {
-      const { code, stdout, stderr } = await namespace.run(Deno.execPath(), "run", "-A", PROBE, "lo", OWN);
+      const { code, stdout, stderr } = await namespace.run(Deno.execPath(), "run", "-A", PROBE, OWN);
       assert.equal(code, 0, stderr);
       return JSON.parse(stdout);
     };

@@ -92,6 +92,7 @@ function makeRouter(exitKind: "echo" | "raw-icmp"): RouterBench {
   // The kernel accepts most messages, but not all.
   const socket: IcmpSocket = {
     fd: undefined,
+    mtu: MTU,
     send: () => random.oneIn(10) ? "refused" : random.oneIn(10) ? "too-long" : (bench.toWorld++, "sent"),
     receive: () => false,
   };
@@ -107,7 +108,7 @@ function makeRouter(exitKind: "echo" | "raw-icmp"): RouterBench {
     trace,
     (deliver) => {
       if (exitKind === "echo") return new EchoExit(BLOCK, deliver, trace);
-      const config = { address: address(EXIT), mtu: MTU, hop: address("10.5.51.1") };
+      const config = { address: address(EXIT), hop: address("10.5.51.1") };
       // Few identifiers, so that packets from the world often match a session.
       return raw = new RawIcmpExit(config, socket, deliver, trace, () => random.below(16) / 65_536);
     },

@@ -114,7 +114,7 @@ class Mesh {
         { toNeighbour: (neighbour, cell) => this.#carry(number, neighboursOf(number)[neighbour]!, cell) },
         trace,
         (deliver) => {
-          const config = { address: address(addressOf(number)), mtu: 1500, hop: address(HOP) };
+          const config = { address: address(addressOf(number)), hop: address(HOP) };
           return this.#exits[index] = new RawIcmpExit(config, this.#socketOf(number), deliver, trace, draw);
         },
         isSealed ? { crypto: PROVIDER, keys: keys[index]! } : undefined,
@@ -296,6 +296,7 @@ class Mesh {
     const random = this.#random;
     return {
       fd: undefined,
+      mtu: 1500,
       send: (buffer, from, { destination }) => {
         if (random.oneIn(20)) return random.oneIn(2) ? "refused" : "too-long";
         this.#outputs[router]!.toWorld++;

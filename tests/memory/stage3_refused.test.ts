@@ -107,10 +107,10 @@ Deno.test("raw ICMP network: a router repeats the checks of the proxy", () => {
   }
 });
 
-Deno.test("raw ICMP network: counts what the kernel refuses, and sends the next packet", () => {
+Deno.test("raw ICMP network: says what the kernel refuses, and sends the next packet", () => {
   const stage = new Stage3();
   stage.world.isUp = false;
-  assert.deepEqual(stage.ping(), []);
+  assert.deepEqual(stage.ping(), [`${HOP}: net unreachable`]);
   assert.equal(stage.count("exit-refused", 1), 1);
   stage.world.isUp = true;
   assert.equal(stage.ping().length, 1);

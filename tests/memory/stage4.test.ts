@@ -107,7 +107,7 @@ Deno.test("stage 4: accepts a circuit's cells from its own router only", () => {
 Deno.test("stage 4: keeps working when the worlds of other routers are down or silent", () => {
   const onion = new Onion();
   onion.worlds[2]!.isUp = false;
-  assert.deepEqual(onion.ping({ destination: "128.30.2.102" }), []);
+  assert.deepEqual(onion.ping({ destination: "128.30.2.102" }), [`${HOP}: net unreachable`]);
   assert.deepEqual(onion.ping({ destination: "128.30.2.103" }), [
     "reply from 128.30.2.103: id 7, seq 1, ttl 60",
   ]);

@@ -24,8 +24,6 @@ const TRAFFIC: TrafficSettings = {
   exit: {
     kind: "raw-icmp",
     address: address("192.168.201.2"),
-    device: "eth1",
-    mtu: 1500,
     mark: 8,
     hop: address("10.5.51.1"),
     share: { index: 0, of: 1 },
@@ -59,8 +57,6 @@ const SETTINGS_JSON = {
     exit: {
       kind: "raw-icmp",
       address: "192.168.201.2",
-      device: "eth1",
-      mtu: 1500,
       mark: 8,
       hop: "10.5.51.1",
       share: { index: 0, of: 1 },
@@ -109,12 +105,10 @@ const exits: fc.Arbitrary<TrafficSettings["exit"]> = fc.oneof(
   fc.record({
     kind: fc.constant("raw-icmp" as const),
     address: addresses,
-    device: fc.string(),
-    mtu: mtus,
     mark: fc.integer({ min: 1, max: 0xffff_ffff }),
     hop: addresses,
     share: fc.record({ index: fc.nat(254), of: fc.integer({ min: 1, max: 255 }) }),
-  }, { requiredKeys: ["kind", "address", "device", "mtu", "hop", "share"] }),
+  }, { requiredKeys: ["kind", "address", "mark", "hop", "share"] }),
 );
 const traffic: fc.Arbitrary<TrafficSettings> = fc.record({
   address: addresses,

@@ -25,7 +25,7 @@ function makeExit() {
   const counters = new Counters();
   const delivered: [circuit: number, packet: Uint8Array][] = [];
   const exit = new RawIcmpExit(
-    { address: address(EXIT), mtu: 1500, hop: address("10.5.51.1") },
+    { address: address(EXIT), hop: address("10.5.51.1") },
     world,
     (circuit, packet) => delivered.push([circuit, packet.copy()]),
     { counters, events: SILENT },
@@ -135,7 +135,7 @@ Deno.test("raw ICMP exit: tells answers of the world from its own", () => {
   const world = new MemoryWorld({ address: address(EXIT), mtu: 1400, host: () => "silent" });
   const origins: boolean[] = [];
   const exit = new RawIcmpExit(
-    { address: address(EXIT), mtu: 1400, hop: address("10.5.51.1") },
+    { address: address(EXIT), hop: address("10.5.51.1") },
     world,
     (_circuit, _packet, isFromWorld) => origins.push(isFromWorld),
     { counters: new Counters(), events: NO_EVENTS },
@@ -162,7 +162,7 @@ Deno.test("raw ICMP exit: of exits that share an address, each takes only its ow
   const taken: number[] = [];
   const exits = [0, 1].map((index) =>
     new RawIcmpExit(
-      { address: address(EXIT), mtu: 1500, hop: address("10.5.51.1"), share: { index, of: 2 } },
+      { address: address(EXIT), hop: address("10.5.51.1"), share: { index, of: 2 } },
       new MemoryWorld({ address: address(EXIT), host: () => "silent" }),
       () => taken.push(index),
       { counters: new Counters(), events: SILENT },

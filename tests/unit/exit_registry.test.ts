@@ -6,10 +6,9 @@ import assert from "node:assert/strict";
 const RAW: ExitSettings = {
   kind: "raw-icmp",
   address: address("192.168.201.2"),
-  mtu: 1500,
   hop: address("10.5.51.1"),
   share: { index: 0, of: 1 },
-  device: "eth1",
+  mark: 0x6f6e_0385,
 };
 
 Deno.test("exit registry: every kind belongs to a stage", () => {
@@ -19,7 +18,7 @@ Deno.test("exit registry: every kind belongs to a stage", () => {
 
 Deno.test("exit registry: settings read back as they were written", () => {
   const echo = { kind: "echo", block: { address: address("10.5.51.2"), prefix: 24 } } as const;
-  for (const settings of [echo, RAW, { ...RAW, mark: 0x6f6e_0001 }]) {
+  for (const settings of [echo, RAW]) {
     const json = JSON.parse(JSON.stringify(exitSettings.encode(settings)));
     assert.deepEqual(exitSettings.decode(json, "exit"), settings);
   }

@@ -289,7 +289,11 @@ Deno.test("doctor: without a default route, stage 3 does not know whose packets 
 });
 
 Deno.test("doctor: an exit without a gateway", () => {
-  const network = host({ ...TWO_CARDS, routes: ["default via 10.0.2.2 dev eth0"] });
+  const routes = ["default via 10.0.2.2 dev eth0"];
+  assert.deepEqual(told({ network: host({ ...TWO_CARDS, routes }) }, "exit").slice(0, 1), [
+    "ok exit: router 1 by eth1, as 192.168.201.2, no gateway: where the main table leads",
+  ]);
+  const network = host({ routes, interfaces: [TWO_CARDS.interfaces[0]!, card("eth1", [])] });
   assert.deepEqual(told({ network }).filter((each) => !each.startsWith("ok ")), [
     "lacks exit: exit eth1 has no gateway in the routing tables; name it: --exit eth1@GATEWAY",
   ]);
@@ -319,7 +323,7 @@ Deno.test("doctor: a table or priority in use, and rules before ours", () => {
       rule("5: from all table 51820"),
       rule("6: from 10.0.2.15", "action"),
       rule("7: from 192.168.201.2 table 901"),
-      rule("7: from all fwmark 0x6f6e0001 table 254"),
+      rule("7: from all fwmark 0x6f6e0385 table 254"),
       rule("8: from 10.0.9.0/24 table 8"),
       rule("9: from all table 7"),
     ],

@@ -16,11 +16,23 @@ import {
 import { address } from "../support/packets.ts";
 import assert from "node:assert/strict";
 
+const LOOPS =
+  `chain loops { type filter hook output priority filter; oifname "tun1" meta mark { 0x6f6e0385 } drop; };`;
+
 const FIREWALL = "nft 'table ip onion_4711 { " +
   "chain capture { type route hook output priority mangle; " +
   "meta mark 0 ip saddr 10.0.2.15 ip daddr { 18.0.0.0/8, 128.0.0.0/8 } meta mark set 0x6f6e0000; }; " +
-  "chain resets { type filter hook output priority filter; " +
+  LOOPS +
+  " chain resets { type filter hook output priority filter; " +
   "ip saddr { 192.168.201.2 } tcp flags & rst == rst drop; }; }'";
+
+/** The table and the rule of an exit. */
+const EXIT = [
+  "ip route add 192.168.201.0/24 dev eth1 table 901",
+  "ip route add default via 192.168.201.1 dev eth1 table 901",
+  "ip route add prohibit 0.0.0.0/0 table 901 metric 4096",
+  "ip rule add fwmark 0x6f6e0385 table 901 priority 7",
+];
 
 /** The routes that refuse the default blocks while the TUN is down. */
 const REFUSALS = [
@@ -48,16 +60,14 @@ Deno.test("host plan: two cards, in the order of the course, undone in reverse",
     "ip route add table 9 18.0.0.0/8 dev tun1",
     "ip route add table 9 128.0.0.0/8 dev tun1",
     ...REFUSALS,
-    "ip route add default via 192.168.201.1 dev eth1 table 901",
-    "ip rule add from 192.168.201.2 table 901 priority 7",
+    ...EXIT,
     "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
     FIREWALL,
   ]);
   assert.deepEqual(undoing(changes), [
     "nft 'delete table ip onion_4711'",
     "ip rule delete fwmark 0x6f6e0000 table 9 priority 8",
-    "ip rule delete from 192.168.201.2 table 901 priority 7",
-    "ip route delete default via 192.168.201.1 dev eth1 table 901",
+    ...EXIT.map((each) => each.replace(" add ", " delete ")).toReversed(),
     "ip route delete prohibit 128.0.0.0/8 table 9 metric 4096",
     "ip route delete prohibit 18.0.0.0/8 table 9 metric 4096",
     "ip route delete table 9 128.0.0.0/8 dev tun1",
@@ -68,7 +78,7 @@ Deno.test("host plan: two cards, in the order of the course, undone in reverse",
   ]);
   assert.deepEqual(
     exits.map(({ leaves }) => leaves).map((by) => [by?.device, by?.address, by?.mtu, by?.via, by?.mark]),
-    [["eth1", 0xc0a8c902, 1500, "via 192.168.201.1", undefined]],
+    [["eth1", 0xc0a8c902, 1500, "via 192.168.201.1", 0x6f6e0385]],
   );
 });
 
@@ -81,13 +91,17 @@ Deno.test("host plan: with one card, a mark above the capturing rule keeps the r
     "ip route add table 9 18.0.0.0/8 dev tun1",
     "ip route add table 9 128.0.0.0/8 dev tun1",
     ...REFUSALS,
-    "ip rule add fwmark 0x6f6e0001 table main priority 7",
+    "ip route add 203.0.113.0/24 dev ens3 table 901",
+    "ip route add default via 203.0.113.1 dev ens3 table 901",
+    "ip route add prohibit 0.0.0.0/0 table 901 metric 4096",
+    "ip rule add fwmark 0x6f6e0385 table 901 priority 7",
     "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
     // There is no rule against resets, because it would silence the host's own.
     "nft 'table ip onion_4711 { chain capture { type route hook output priority mangle; " +
-    "meta mark 0 ip saddr 203.0.113.7 ip daddr { 18.0.0.0/8, 128.0.0.0/8 } meta mark set 0x6f6e0000; }; }'",
+    "meta mark 0 ip saddr 203.0.113.7 ip daddr { 18.0.0.0/8, 128.0.0.0/8 } meta mark set 0x6f6e0000; }; " +
+    LOOPS + " }'",
   ]);
-  assert.deepEqual(exits.map(({ leaves }) => [leaves?.address, leaves?.mark]), [[0xcb007107, 0x6f6e0001]]);
+  assert.deepEqual(exits.map(({ leaves }) => [leaves?.address, leaves?.isCaptured]), [[0xcb007107, true]]);
 });
 
 Deno.test("host plan: loosens a strict reverse path filter where answers come in another way, and restores it", () => {
@@ -107,10 +121,11 @@ Deno.test("host plan: loosens a strict reverse path filter where answers come in
     "sysctl -w net.ipv4.conf.ens3.rp_filter=1",
     "sysctl -w net.ipv4.conf.tun1.rp_filter=1",
   ]);
-  // Answers to a second card come in by the same way as in its own table.
+  // The host's own packets from a second card's address leave by the first.
   const two = commands(plan(host({ ...TWO_CARDS, sysctls })).changes);
   assert.deepEqual(two.filter((each) => each.startsWith("sysctl")), [
     "sysctl -w net.ipv4.conf.tun1.rp_filter=2",
+    "sysctl -w net.ipv4.conf.eth1.rp_filter=2",
   ]);
 });
 
@@ -146,8 +161,7 @@ Deno.test("host plan: the reverse path filter is the stricter of `all` and the i
 Deno.test("host plan: uses what was made by hand, and leaves it alone", () => {
   assert.deepEqual(commands(plan(host(BY_HAND)).changes), [
     ...REFUSALS,
-    "ip route add default via 192.168.201.1 dev eth1 table 901",
-    "ip rule add from 192.168.201.2 table 901 priority 7",
+    ...EXIT,
     "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
     FIREWALL,
   ]);
@@ -157,11 +171,13 @@ Deno.test("host plan: uses what was made by hand, and leaves it alone", () => {
       ...BY_HAND.routes,
       "prohibit 18.0.0.0/8 table 9 metric 4096",
       "prohibit 128.0.0.0/8 table 9 metric 4096",
+      "192.168.201.0/24 dev eth1 table 901",
       "default via 192.168.201.1 dev eth1 table 901",
+      "prohibit 0.0.0.0/0 table 901 metric 4096",
     ],
     rules: [
       ...BY_HAND.rules,
-      rule("7: from 192.168.201.2 table 901"),
+      rule("7: from all fwmark 0x6f6e0385 table 901"),
       rule("8: from all fwmark 0x6f6e0000 table 9"),
     ],
   };
@@ -188,16 +204,18 @@ Deno.test("host plan: completes what was half made by hand", () => {
 
 Deno.test("host plan: the routers' mark comes before the capturing rule, whatever its priority", () => {
   const marks = (...rules: ReturnType<typeof rule>[]) =>
-    commands(plan(host({ ...ONE_CARD, rules })).changes).filter((each) => each.includes("0x6f6e0001"));
+    commands(plan(host({ ...ONE_CARD, rules })).changes).filter((each) =>
+      each.startsWith("ip rule add fwmark 0x6f6e0385")
+    );
   assert.deepEqual(marks(rule("4: from 203.0.113.7 table 9")), [
-    "ip rule add fwmark 0x6f6e0001 table main priority 3",
+    "ip rule add fwmark 0x6f6e0385 table 901 priority 3",
   ]);
   assert.deepEqual(marks(rule("100: from 203.0.113.7 table 9")), [
-    "ip rule add fwmark 0x6f6e0001 table main priority 7",
+    "ip rule add fwmark 0x6f6e0385 table 901 priority 7",
   ]);
-  assert.deepEqual(marks(rule("6: from all fwmark 0x6f6e0001 table 254")), [], "made by hand");
-  assert.deepEqual(marks(rule("9: from all fwmark 0x6f6e0001 table 254")), [
-    "ip rule add fwmark 0x6f6e0001 table main priority 7",
+  assert.deepEqual(marks(rule("6: from all fwmark 0x6f6e0385 table 901")), [], "made by hand");
+  assert.deepEqual(marks(rule("9: from all fwmark 0x6f6e0385 table 901")), [
+    "ip rule add fwmark 0x6f6e0385 table 901 priority 7",
   ], "too late");
 });
 
@@ -254,8 +272,8 @@ Deno.test("host plan: refuses to rely on what another run will undo", () => {
       "1.0.0.0/8 dev tun7 table 7",
       "default via 192.168.201.1 dev eth1 table 901",
     ],
-    rules: [rule("7: from 192.168.201.2 table 901"), rule("8: from 10.0.2.15 table 7")],
-    held: [["default route of eth1 in table 901", 815], ["rule from 192.168.201.2 to table 901", 815]],
+    rules: [rule("7: from all fwmark 0x6f6e0385 table 901"), rule("8: from 10.0.2.15 table 7")],
+    held: [["default route of eth1 in table 901", 815], ["rule for router 1's packets to table 901", 815]],
   });
   refuses(
     beside,
@@ -276,14 +294,14 @@ Deno.test("host plan: prints commands that can be typed, the TUN first", () => {
   ]);
   assert.deepEqual(
     planCommands(settingsOf({ stage: "3" }), host(BY_HAND), 4711, "nft").slice(0, 3),
-    [...REFUSALS, "ip route add default via 192.168.201.1 dev eth1 table 901"],
+    [...REFUSALS, EXIT[0]],
   );
 });
 
 Deno.test("host plan: a run needs its interfaces, MTUs and routes, also those made by hand", () => {
   const needed = (parts: Parameters<typeof host>[0], options?: Parameters<typeof settingsOf>[0]) => {
     const { links, routes } = plan(host(parts), options).needs;
-    return [links.map(({ name, mtu }) => `${name} ${mtu}`), routes.map(({ what }) => what)];
+    return [links.map(({ name, mtu }) => `${name} ${mtu ?? "any"}`), routes.map(({ what }) => what)];
   };
   const captured = [
     "route of 18.0.0.0/8 to tun1 in table 9",
@@ -292,10 +310,20 @@ Deno.test("host plan: a run needs its interfaces, MTUs and routes, also those ma
     "refusal of 128.0.0.0/8 in table 9",
   ];
   assert.deepEqual(needed(BY_HAND), [
-    ["tun1 1500", "eth1 1500"],
-    [...captured, "default route of eth1 in table 901"],
+    ["tun1 1500", "eth1 any"],
+    [
+      ...captured,
+      "route to neighbours 192.168.201.0/24 of eth1 in table 901",
+      "default route of eth1 in table 901",
+      "refusal of 0.0.0.0/0 in table 901",
+    ],
   ]);
-  assert.deepEqual(needed(ONE_CARD), [["tun1 1500", "ens3 1500"], captured]);
+  assert.deepEqual(needed(ONE_CARD), [["tun1 1500", "ens3 any"], [
+    ...captured,
+    "route to neighbours 203.0.113.0/24 of ens3 in table 901",
+    "default route of ens3 in table 901",
+    "refusal of 0.0.0.0/0 in table 901",
+  ]]);
   assert.deepEqual(needed(TWO_CARDS, { stage: "2" }), [["tun1 1500"], []]);
 });
 
@@ -304,12 +332,12 @@ Deno.test("host plan: routers that share an address share the echo identifiers",
   const { routers } = planExits(settings, address("10.0.2.15"), host(TWO_CARDS));
   assert.deepEqual(
     routers.map(({ settings }) =>
-      settings.kind === "raw-icmp" && [settings.device, settings.share, settings.mark]
+      settings.kind === "raw-icmp" && [settings.address, settings.share, settings.mark]
     ),
     [
-      ["eth0", { index: 0, of: 2 }, 0x6f6e_0001],
-      ["eth1", { index: 0, of: 1 }, undefined],
-      ["eth0", { index: 1, of: 2 }, 0x6f6e_0003],
+      [address("10.0.2.15"), { index: 0, of: 2 }, 0x6f6e_0385],
+      [address("192.168.201.2"), { index: 0, of: 1 }, 0x6f6e_0386],
+      [address("10.0.2.15"), { index: 1, of: 2 }, 0x6f6e_0387],
     ],
   );
 });

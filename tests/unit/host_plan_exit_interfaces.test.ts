@@ -1,4 +1,4 @@
-import { ConfigError, OperatorError } from "../../src/errors.ts";
+import { ConfigError, ExitCode, OperatorError } from "../../src/errors.ts";
 import { resolveFrom } from "../../src/host/plan/capture.ts";
 import { resolveExits } from "../../src/host/plan/exit_interfaces.ts";
 import type { HostState } from "../../src/host/plan/state.ts";
@@ -9,6 +9,8 @@ import assert from "node:assert/strict";
 
 const ETH0 = card("eth0", ["10.0.2.15/24"]);
 const BY_ETH0 = "default via 10.0.2.2 dev eth0";
+/** The route that stands in for the gateway while the interface is down. */
+const REFUSAL = "ip route add prohibit 0.0.0.0/0 table 901 metric 4096";
 const FROM = parseIp("10.0.2.15")!;
 
 /** Exits as `router device address via`, and the commands that they need. */
@@ -29,7 +31,9 @@ function refuses(
   message: string,
   remedy: string,
 ) {
-  assert.throws(() => exits(state, options), new OperatorError(message, remedy));
+  // The host lacks a gateway; everything else is the operator's choice.
+  const code = / no gateway |neither/.test(message) ? ExitCode.hostLacks : ExitCode.failed;
+  assert.throws(() => exits(state, options), new OperatorError(message, remedy, code));
 }
 
 Deno.test("exit interfaces: one without an address gets that of the course, and needs a named gateway", () => {
@@ -40,7 +44,8 @@ Deno.test("exit interfaces: one without an address gets that of the course, and 
       "ip address add 192.168.201.2/24 dev eth1",
       "ip link set eth1 up",
       "ip route add default via 192.168.201.1 dev eth1 table 901",
-      "ip rule add from 192.168.201.2 table 901 priority 7",
+      "ip route add prohibit 0.0.0.0/0 table 901 metric 4096",
+      "ip rule add fwmark 0x6f6e0385 table 901 priority 7",
     ],
   });
   refuses(bare, {}, "exit eth1 has no gateway in the routing tables", "name it: --exit eth1@GATEWAY");
@@ -67,14 +72,93 @@ Deno.test("exit interfaces: the gateway is that of the main table by metric, els
   assert.equal(via(by(elsewhere)), "192.168.201.3");
   assert.equal(via(by(first), { exit: "eth1@192.168.201.77" }), "192.168.201.77");
   assert.equal(via(by(`${first} onlink`)), "192.168.201.1 onlink", "as it is");
-  refuses(by(), {}, "exit eth1 has no gateway in the routing tables", "name it: --exit eth1@GATEWAY");
+});
+
+/** The cards of the course's VM: `ifconfig eth1 192.168.201.2/24 up` gives no gateway. */
+const COURSE = {
+  interfaces: [ETH0, card("eth1", ["192.168.201.2/24"]), card("eth2", ["192.168.202.2/24"])],
+  routes: [BY_ETH0, "10.0.2.0/24 dev eth0", "192.168.201.0/24 dev eth1", "192.168.202.0/24 dev eth2"],
+};
+
+Deno.test("exit interfaces: without a gateway, packets follow the main table with the exit's address", () => {
+  assert.deepEqual(exits(host(COURSE), {}, 2), {
+    exits: ["1 eth1 192.168.201.2 undefined", "2 eth2 192.168.202.2 undefined"],
+    made: [
+      "ip rule add fwmark 0x6f6e0385 table main priority 7",
+      "ip rule add fwmark 0x6f6e0386 table main priority 7",
+    ],
+  });
+  const strict = Object.fromEntries(["eth0", "eth1"].map((name) => [`net.ipv4.conf.${name}.rp_filter`, "1"]));
+  assert.deepEqual(
+    exits(host({ ...COURSE, sysctls: strict })).made.at(-1),
+    "sysctl -w net.ipv4.conf.eth0.rp_filter=2",
+    "the answers come in by eth0",
+  );
+  for (const routes of [[], ["192.168.201.0/24 dev eth1"]]) {
+    refuses(
+      host({ ...COURSE, routes }),
+      {},
+      "exit eth1 has no gateway in the routing tables",
+      "name it: --exit eth1@GATEWAY",
+    );
+  }
+});
+
+Deno.test("exit interfaces: the source is that of the route, else the interface's, else the host's first", () => {
+  const lo = card("dummy0", ["10.255.0.9/32"]);
+  const eth0 = card("eth0", []);
+  const by = (route: string, interfaces = [lo, eth0]) =>
+    exits(host({ interfaces, routes: ["10.0.2.2 dev eth0", route] }));
+  for (const route of [`${BY_ETH0} src 10.255.0.9`, BY_ETH0]) {
+    assert.deepEqual(by(route), {
+      exits: ["1 eth0 10.255.0.9 via 10.0.2.2"],
+      made: [
+        "ip route add 10.0.2.2 dev eth0 table 901",
+        "ip route add default via 10.0.2.2 dev eth0 table 901",
+        "ip route add prohibit 0.0.0.0/0 table 901 metric 4096",
+        "ip rule add fwmark 0x6f6e0385 table 901 priority 7",
+      ],
+    });
+  }
+  const several = card("eth0", ["10.0.2.15/24", "10.0.2.16/24"]);
+  assert.deepEqual(by(`${BY_ETH0} src 10.0.2.16`, [several]).exits, ["1 eth0 10.0.2.16 via 10.0.2.2"]);
+});
+
+Deno.test("exit interfaces: a gateway may have an IPv6 address (RFC 5549)", () => {
+  const route = { ...host({ routes: [BY_ETH0] }).routes[0]!, device: "eth1", metric: 7 };
+  const { gateway: _, ...inet6 } = { ...route, via: ["via", "inet6", "fe80::1"] };
+  const state = host({ interfaces: [ETH0, card("eth1", ["192.168.201.2/24"])], routes: [BY_ETH0] });
+  assert.equal(
+    exits({ ...state, routes: [...state.routes, inet6] }).made[0],
+    "ip route add 0.0.0.0/0 via inet6 fe80::1 dev eth1 table 901",
+    "ip route add prohibit 0.0.0.0/0 table 901 metric 4096",
+  );
+});
+
+Deno.test("exit interfaces: an interface may be named by another of its names", () => {
+  const eth1 = card("eth1", ["192.168.201.2/24"], { otherNames: ["enp0s8"] });
+  const state = host({
+    interfaces: [ETH0, eth1],
+    routes: [BY_ETH0, "default via 192.168.201.1 dev eth1 metric 9"],
+  });
+  assert.deepEqual(exits(state, { exit: "enp0s8" }).exits, ["1 eth1 192.168.201.2 via 192.168.201.1"]);
+});
+
+Deno.test("exit interfaces: the gateway in the exit's own table comes last", () => {
+  const state = (...routes: string[]) =>
+    host({ interfaces: [ETH0, card("eth1", ["192.168.201.2/24"])], routes: [BY_ETH0, ...routes] });
+  const own = "default via 192.168.201.1 dev eth1 table 901";
+  assert.deepEqual(exits(state(own)).exits, ["1 eth1 192.168.201.2 via 192.168.201.1"]);
+  const other = "default via 192.168.201.1 dev eth1 table 1077 metric 9";
+  assert.deepEqual(exits(state(own, other)).exits, ["1 eth1 192.168.201.2 via 192.168.201.1"]);
 });
 
 Deno.test("exit interfaces: a point-to-point link needs no gateway", () => {
   const ppp = card("ppp0", ["10.64.0.9/32"], { isPointToPoint: true });
   const expected = [
     "ip route add default dev ppp0 table 901",
-    "ip rule add from 10.64.0.9 table 901 priority 7",
+    "ip route add prohibit 0.0.0.0/0 table 901 metric 4096",
+    "ip rule add fwmark 0x6f6e0385 table 901 priority 7",
   ];
   for (const routes of [[BY_ETH0, "default dev ppp0 metric 50"], [BY_ETH0]]) {
     const { exits: found, made } = exits(host({ interfaces: [ETH0, ppp], routes }), { exit: "ppp0" });
@@ -86,17 +170,22 @@ Deno.test("exit interfaces: the only card of a host may be a point-to-point link
   const ppp = card("ppp0", ["10.0.2.15/32"], { isPointToPoint: true });
   const state = host({ interfaces: [ppp], routes: ["default dev ppp0"] });
   assert.equal(resolveFrom(settingsOf(), state), FROM);
-  assert.deepEqual(exits(state).made, ["ip rule add fwmark 0x6f6e0001 table main priority 7"]);
+  assert.deepEqual(exits(state).made, [
+    "ip route add default dev ppp0 table 901",
+    "ip route add prohibit 0.0.0.0/0 table 901 metric 4096",
+    "ip rule add fwmark 0x6f6e0385 table 901 priority 7",
+  ]);
 });
 
-Deno.test("exit interfaces: a shared exit gets its own table if the main table lacks its gateway", () => {
+Deno.test("exit interfaces: an exit with the captured address has its own table too", () => {
   const state = host({
     interfaces: [ETH0, card("eth1", ["10.9.0.2/24"])],
     routes: ["default via 10.9.0.1 dev eth1"],
   });
   assert.deepEqual(exits(state, { exit: "eth0@10.0.2.2" }).made, [
     "ip route add default via 10.0.2.2 dev eth0 table 901",
-    "ip rule add fwmark 0x6f6e0001 table 901 priority 7",
+    "ip route add prohibit 0.0.0.0/0 table 901 metric 4096",
+    "ip rule add fwmark 0x6f6e0385 table 901 priority 7",
   ]);
 });
 
@@ -121,11 +210,11 @@ Deno.test("exit interfaces: uses an exit's table made by hand, and refuses one w
   assert.deepEqual(
     exits(withRoutes("default via 192.168.201.1 dev eth1 table 901", "192.168.201.0/24 dev eth1 table 901"))
       .made,
-    ["ip rule add from 192.168.201.2 table 901 priority 7"],
+    [REFUSAL, "ip rule add fwmark 0x6f6e0385 table 901 priority 7"],
   );
   assert.deepEqual(
-    exits(host({ interfaces, routes, rules: [rule("100: from 192.168.201.2 table 901")] })).made,
-    ["ip route add default via 192.168.201.1 dev eth1 table 901"],
+    exits(host({ interfaces, routes, rules: [rule("6: from all fwmark 0x6f6e0385 table 901")] })).made,
+    ["ip route add default via 192.168.201.1 dev eth1 table 901", REFUSAL],
   );
   const another = "choose another with --table";
   refuses(
@@ -161,7 +250,11 @@ Deno.test("exit interfaces: router i leaves by eth i if all exist, else every ro
   assert.deepEqual(four.exits, [1, 2, 3, 4].map((i) => `${i} eth0 10.0.2.15 via 10.0.2.2`));
   assert.deepEqual(
     four.made,
-    [1, 2, 3, 4].map((i) => `ip rule add fwmark 0x6f6e000${i} table main priority 7`),
+    [1, 2, 3, 4].flatMap((i) => [
+      `ip route add default via 10.0.2.2 dev eth0 table 90${i}`,
+      `ip route add prohibit 0.0.0.0/0 table 90${i} metric 4096`,
+      `ip rule add fwmark 0x6f6e0${(900 + i).toString(16)} table 90${i} priority 7`,
+    ]),
   );
   assert.deepEqual(exits(state, { exit: "eth3,eth1" }, 2).exits, [
     "1 eth3 192.168.203.2 via 192.168.203.1",
@@ -220,7 +313,8 @@ Deno.test("capture: refuses to guess whose packets to capture", () => {
     options: Parameters<typeof settingsOf>[0],
     message: string,
     remedy: string,
-  ) => assert.throws(() => resolveFrom(settingsOf(options), state), new OperatorError(message, remedy));
+    code: ExitCode = ExitCode.hostLacks,
+  ) => assert.throws(() => resolveFrom(settingsOf(options), state), new OperatorError(message, remedy, code));
   const name = "name the address with --from";
   refusesFrom(
     host({ interfaces: [ETH0], routes: ["default dev wg0 table 51820", "default"] }),
@@ -239,5 +333,6 @@ Deno.test("capture: refuses to guess whose packets to capture", () => {
     { from: "10.0.2.16" },
     "--from 10.0.2.16 is no address of this host",
     "choose one that `ip address` lists",
+    ExitCode.failed,
   );
 });

@@ -4,8 +4,12 @@ import assert from "node:assert/strict";
 
 /** The routes of a run that is up, besides those of the cards. */
 const INTO_TUNNEL = ["18.0.0.0/8 dev tun1 table 9", "128.0.0.0/8 dev tun1 table 9"];
-const REFUSALS = ["prohibit 18.0.0.0/8 table 9 metric 4096", "prohibit 128.0.0.0/8 table 9 metric 4096"];
-const OUT = ["default via 192.168.201.1 dev eth1 table 901"];
+const REFUSALS = [
+  "prohibit 18.0.0.0/8 table 9 metric 4096",
+  "prohibit 128.0.0.0/8 table 9 metric 4096",
+  "prohibit 0.0.0.0/0 table 901 metric 4096",
+];
+const OUT = ["192.168.201.0/24 dev eth1 table 901", "default via 192.168.201.1 dev eth1 table 901"];
 const ALL = [...INTO_TUNNEL, ...REFUSALS, ...OUT];
 
 const [ETH0, ETH1] = TWO_CARDS.interfaces as [ReturnType<typeof card>, ReturnType<typeof card>];
@@ -55,7 +59,7 @@ Deno.test("upkeep: puts routes back if the TUN was down and up between two looks
   assert.deepEqual(told(upkeep().look(hostWith([...REFUSALS, ...OUT]))), LOST_TUNNEL);
 });
 
-Deno.test("upkeep: an exit that goes down loses only its table's default route", () => {
+Deno.test("upkeep: an exit that goes down loses only its table's routes", () => {
   const run = upkeep();
   const routes = [...INTO_TUNNEL, ...REFUSALS];
   assert.deepEqual(told(run.look(hostWith(routes, { eth1: { ...ETH1, isUp: false } }))), [
@@ -63,6 +67,7 @@ Deno.test("upkeep: an exit that goes down loses only its table's default route",
   ]);
   assert.deepEqual(told(run.look(hostWith(routes))), [
     "info: eth1 is up again",
+    "lost: route to neighbours 192.168.201.0/24 of eth1 in table 901",
     "lost: default route of eth1 in table 901",
   ]);
 });
@@ -77,7 +82,7 @@ Deno.test("upkeep: an exit may disappear and come back", () => {
   assert.deepEqual(told(run.look(hostWith(routes, { eth1: { ...ETH1, isUp: false } }))), [
     "warn: eth1 is down: until it is up again, nothing leaves by it",
   ]);
-  assert.equal(told(run.look(hostWith(routes))).length, 2);
+  assert.equal(told(run.look(hostWith(routes))).length, 3);
 });
 
 Deno.test("upkeep: leaves a TUN that is gone to the run, which ends", () => {
@@ -88,17 +93,19 @@ Deno.test("upkeep: puts back routes that somebody deleted, refusals too", () => 
   assert.deepEqual(told(upkeep().look(hostWith([...INTO_TUNNEL, ...OUT]))), [
     "lost: refusal of 18.0.0.0/8 in table 9",
     "lost: refusal of 128.0.0.0/8 in table 9",
+    "lost: refusal of 0.0.0.0/0 in table 901",
   ]);
 });
 
-Deno.test("upkeep: reports each change of an MTU", () => {
+Deno.test("upkeep: reports each change of the TUN's MTU", () => {
   const run = upkeep();
-  const narrow = hostWith(ALL, { eth1: { ...ETH1, mtu: 1400 } });
+  const narrow = hostWith(ALL, { tun1: { ...TUN1, mtu: 1400 } });
   assert.deepEqual(told(run.look(narrow)), [
-    "warn: the MTU of eth1 is 1400 now: this run goes on by the 1500 of its start",
+    "warn: the MTU of tun1 is 1400 now: this run goes on by the 1500 of its start",
   ]);
   assert.deepEqual(told(run.look(narrow)), []);
-  assert.deepEqual(told(run.look(hostWith(ALL))), ["info: the MTU of eth1 is 1500 again"]);
+  assert.deepEqual(told(run.look(hostWith(ALL))), ["info: the MTU of tun1 is 1500 again"]);
+  assert.deepEqual(told(run.look(hostWith(ALL, { eth1: { ...ETH1, mtu: 1400 } }))), [], "exits follow it");
 });
 
 Deno.test("upkeep: reports what was put back, and once what could not be", () => {
@@ -119,7 +126,7 @@ Deno.test("upkeep: reports what was put back, and once what could not be", () =>
 Deno.test("upkeep: only events about what the run needs matter", () => {
   const run = upkeep();
   const link = (name: string, isUp: boolean, mtu = 1500) => run.concerns({ kind: "link", name, isUp, mtu });
-  assert.ok(link("tun1", false) && link("eth1", false) && link("eth1", true, 1400));
+  assert.ok(link("tun1", false) && link("eth1", false) && link("tun1", true, 1400));
   assert.ok(!link("tun1", true), "as it was");
   assert.ok(!link("eth0", false) && !link("eth1.5", false));
   assert.ok(

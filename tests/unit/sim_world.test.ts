@@ -172,7 +172,7 @@ Deno.test("world: only valid echo requests are answered", () => {
 Deno.test("world: refuses everything while the interface is down", () => {
   const { world, send, receive, ping } = exitInto();
   world.isUp = false;
-  assert.equal(send(pingOf()), "refused");
+  assert.equal(send(pingOf()), "no-network");
   assert.deepEqual([world.take(), receive()], [[], []]);
   world.isUp = true;
   assert.equal(ping({}).length, 1);

@@ -127,6 +127,11 @@ export class TapSocket implements IcmpSocket {
     return this.#inner.fd;
   }
 
+  /** {@inheritDoc IcmpSocket.mtu} */
+  get mtu(): number {
+    return this.#inner.mtu;
+  }
+
   /** {@inheritDoc IcmpSocket.send} */
   send(buffer: PacketBuffer, from: number, fields: OutgoingFields): SendResult {
     const result = this.#inner.send(buffer, from, fields);

@@ -54,13 +54,25 @@ export interface OutgoingFields {
   readonly dontFragment: boolean;
 }
 
-/** The outcome of sending: sent, too long for the first link, or refused for another reason. */
-export type SendResult = "sent" | "too-long" | "refused";
+/** Why the kernel did not take a packet, if the sender should hear of it. */
+type Refusal = "no-network" | "no-host" | "prohibited";
+
+/** The outcome of sending: sent, too long for the first link, or refused for a reason. */
+export type SendResult = "sent" | "too-long" | "refused" | Refusal;
+
+/** The code of Destination Unreachable for each refusal. */
+const CODES: Readonly<Record<Refusal, number>> = {
+  "no-network": Unreachable.network,
+  "no-host": Unreachable.host,
+  "prohibited": Unreachable.administrativelyProhibited,
+};
 
 /** A raw ICMP socket that never blocks. */
 export interface IcmpSocket {
   /** The descriptor that is readable while packets wait; undefined for a device in memory. */
   readonly fd: number | undefined;
+  /** MTU in bytes of the way that the last packet that was too long would have taken. */
+  readonly mtu: number;
   /** Sends the ICMP message `buffer.bytes[from, buffer.end)`; the kernel writes the IPv4 header. */
   send(buffer: PacketBuffer, from: number, fields: OutgoingFields): SendResult;
   /**
@@ -74,8 +86,6 @@ export interface IcmpSocket {
 export interface RawIcmpConfig {
   /** The exit's own address. */
   readonly address: IpAddress;
-  /** MTU of the exit's interface in bytes. */
-  readonly mtu: number;
   /**
    * The source of ICMP errors about packets inside the onion, which appears as a single hop: an
    * address of the tunnel's block.
@@ -162,12 +172,14 @@ export class RawIcmpExit implements Exit {
       dontFragment,
     });
     if (result === "sent") return counters.count("exit-out");
-    if (result === "refused") return counters.count("exit-refused");
-    counters.count("too-long");
+    counters.count(result === "too-long" ? "too-long" : "exit-refused");
+    if (result === "refused") return;
     replaceEchoIdentifier(view, payload, ip.end, session.identifier);
-    const { mtu } = this.#config;
-    const { fragmentationNeeded: code } = Unreachable;
-    this.#sayError(circuit, { type: IcmpType.destinationUnreachable, code, mtu }, packet, ip, now);
+    const { destinationUnreachable: type } = IcmpType;
+    const error = result === "too-long"
+      ? { type, code: Unreachable.fragmentationNeeded, mtu: this.#socket.mtu }
+      : { type, code: CODES[result] };
+    this.#sayError(circuit, error, packet, ip, now);
   }
 
   /** Takes a packet that came from the world. The exit uses the buffer up. */
@@ -196,6 +208,9 @@ export class RawIcmpExit implements Exit {
     if (ip.ttl <= 1) return counters.count("ttl-expired");
     if (type === IcmpType.echoReply) replaceEchoIdentifier(packet.view, payload, end, session.identifier);
     decrementTtl(packet.view, ip.start);
+    // The kernel says by itself that a gateway does not answer. The client would take an error from
+    // its own address for a forged one, and the host of this exit may be the client's.
+    if (ip.source === this.#config.address) replaceAddress(packet, ip, "source", this.#config.hop);
     replaceAddress(packet, ip, "destination", session.client);
     this.#deliver(session.circuit, packet, true, now);
   }

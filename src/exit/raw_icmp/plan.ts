@@ -30,18 +30,17 @@ export function planRawIcmp(
   const hop = hopOf(settings.address);
   return {
     routers: exits.map((leaves) => {
-      const { address, mtu, device, mark } = leaves;
+      const { address, mark } = leaves;
       // Routers that share an address must not use the same echo identifiers.
       const sharing = exits.filter((other) => other.address === address);
       const share = { index: sharing.indexOf(leaves), of: sharing.length };
-      const settings = { kind: "raw-icmp", address, mtu, hop, share, device } as const;
-      return { settings: mark === undefined ? settings : { ...settings, mark }, leaves };
+      return { settings: { kind: "raw-icmp", address, hop, share, mark }, leaves };
     }),
     changes: exits.flatMap(({ changes }) => changes),
     // An exit with the captured address gets no such rule, because it would silence the host's own
     // resets.
     firewall: resetRules([
-      ...new Set(exits.filter(({ mark }) => mark === undefined).map(({ address }) => formatIp(address))),
+      ...new Set(exits.filter(({ isCaptured }) => !isCaptured).map(({ address }) => formatIp(address))),
     ]),
   };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { OperatorError } from "../../errors.ts";
-import { formatIp, type IpAddress } from "../../ip/address.ts";
+import { formatIp, type IpAddress, isLoopback } from "../../ip/address.ts";
 import { type Cidr, contains, formatCidr, overlaps } from "../../ip/cidr.ts";
 import { command } from "./action.ts";
 import type { Change } from "./change.ts";
@@ -34,6 +34,19 @@ export function planUp(name: string, is: Interface | undefined): Change {
 /** The source address of an interface: the one in its gateway's block, else its first. */
 export function sourceOf(is: Interface, gateway: IpAddress | undefined): Cidr | undefined {
   return is.addresses.find((own) => gateway !== undefined && contains(own, gateway)) ?? is.addresses[0];
+}
+
+/**
+ * The source address of packets that leave by a route, as the kernel chooses it: the route's own,
+ * else the interface's, else, for an interface without addresses, the host's first.
+ */
+export function sourceBy(
+  { source, gateway }: Route,
+  is: Interface,
+  { interfaces }: HostState,
+): IpAddress | undefined {
+  const all = interfaces.flatMap(({ addresses }) => addresses);
+  return source ?? (sourceOf(is, gateway) ?? all.find(({ address }) => !isLoopback(address)))?.address;
 }
 
 /**

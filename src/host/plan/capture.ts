@@ -4,10 +4,10 @@
  * @module
  */
 import type { Settings } from "../../config/settings.ts";
-import { OperatorError } from "../../errors.ts";
+import { ExitCode, OperatorError } from "../../errors.ts";
 import { formatIp, type IpAddress } from "../../ip/address.ts";
 import { formatCidr, overlaps } from "../../ip/cidr.ts";
-import { sourceOf } from "./addresses.ts";
+import { sourceBy } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import type { FirewallRules } from "./firewall.ts";
 import { planLooseFilter } from "./reverse_path.ts";
@@ -64,7 +64,8 @@ function refuseForeignRoute(
  * The address whose packets are captured: that of `--from`, else that of the default route's
  * interface.
  */
-export function resolveFrom(settings: Settings, { interfaces, routes }: HostState): IpAddress {
+export function resolveFrom(settings: Settings, state: HostState): IpAddress {
+  const { interfaces, routes } = state;
   const { from } = settings;
   if (from !== undefined) {
     if (interfaces.some(({ addresses }) => addresses.some(({ address }) => address === from))) return from;
@@ -74,11 +75,15 @@ export function resolveFrom(settings: Settings, { interfaces, routes }: HostStat
     );
   }
   const unclear = (why: string) =>
-    new OperatorError(`${why}, so it is unclear whose packets to capture`, "name the address with --from");
+    new OperatorError(
+      `${why}, so it is unclear whose packets to capture`,
+      "name the address with --from",
+      ExitCode.hostLacks,
+    );
   const route = defaultRoute(routes);
   if (route === undefined) throw unclear("this host has no default route");
   const is = interfaces.find(({ name }) => name === route.device);
-  const address = route.source ?? (is && sourceOf(is, route.gateway)?.address);
+  const address = is && sourceBy(route, is, state);
   if (address === undefined) throw unclear(`${route.device}, the default route's interface, has no address`);
   return address;
 }

@@ -5,14 +5,15 @@
  * @module
  */
 import type { ExitChoice, Settings } from "../../config/settings.ts";
-import { ConfigError, OperatorError } from "../../errors.ts";
-import { formatIp, type IpAddress } from "../../ip/address.ts";
-import { formatCidr, parseCidr } from "../../ip/cidr.ts";
-import { planAddress, planUp, refuseTakenBlock, sourceOf } from "./addresses.ts";
+import { ConfigError, ExitCode, OperatorError } from "../../errors.ts";
+import { formatIp, type IpAddress, isLoopback } from "../../ip/address.ts";
+import { EVERYWHERE, formatCidr, parseCidr } from "../../ip/cidr.ts";
+import { planAddress, planUp, refuseTakenBlock, sourceBy, sourceOf } from "./addresses.ts";
 import type { Change } from "./change.ts";
+import type { FirewallRules } from "./firewall.ts";
 import { planLooseFilter } from "./reverse_path.ts";
-import { byPreference, defaultRoute, planRoute } from "./routes.ts";
-import { CAPTURE_MARK, findRule, planRule } from "./rules.ts";
+import { byPreference, defaultRoute, isRefusal, planRefusal, planRoute, wordOf } from "./routes.ts";
+import { CAPTURE_MARK, findRule, hex, planRule } from "./rules.ts";
 import { type HostState, type Interface, type Route, Table } from "./state.ts";
 
 /** The interface that one router leaves by. */
@@ -26,14 +27,14 @@ export interface ExitInterface {
   readonly mtu: number;
   /**
    * The next hop in the words of `ip route`, e.g. `via 192.168.201.1`; empty on a point-to-point
-   * link.
+   * link. Undefined if the interface has no gateway: then the main table decides which interface
+   * the packets leave by, and only their source address is this one's.
    */
-  readonly via: string;
-  /**
-   * The mark of packets that leave, if the address is the captured one and a rule must tell them
-   * apart.
-   */
-  readonly mark?: number;
+  readonly via: string | undefined;
+  /** The mark of packets that leave. A rule tells them from the host's own by it. */
+  readonly mark: number;
+  /** Whether the address is the captured one, so that the host's own packets have it too. */
+  readonly isCaptured: boolean;
   /** The changes that it needs. */
   readonly changes: readonly Change[];
 }
@@ -76,6 +77,7 @@ function chooseExits(count: number, { interfaces, routes }: HostState): ExitChoi
     throw new OperatorError(
       "there is neither eth1 nor a default route to leave by",
       "name an exit with --exit",
+      ExitCode.hostLacks,
     );
   }
   return names.map(() => ({ interface: device, gateway: undefined }));
@@ -84,114 +86,188 @@ function chooseExits(count: number, { interfaces, routes }: HostState): ExitChoi
 function resolveExit(
   settings: Settings,
   router: number,
-  { interface: device, gateway }: ExitChoice,
+  { interface: named, gateway }: ExitChoice,
   from: IpAddress | undefined,
   state: HostState,
 ): ExitInterface {
   const elsewhere = "name another with --exit";
-  if (device === settings.tun) throw new OperatorError(`exit ${device} is the tunnel itself`, elsewhere);
-  const is = state.interfaces.find((each) => each.name === device);
-  if (is === undefined) throw new OperatorError(`there is no exit interface ${device}`, elsewhere);
-  const way = gateway === undefined ? findWay(is, state.routes) : throughGateway(gateway);
-  if (way === undefined) {
-    throw new OperatorError(
-      `exit ${device} has no gateway in the routing tables`,
-      `name it: --exit ${device}@GATEWAY`,
-    );
-  }
-  const own = sourceOf(is, way.gateway);
-  const block = own ?? parseCidr(`192.168.20${router}.2/24`)!;
-  if (own === undefined) refuseTakenBlock(device, block, state, `give ${device} an address of its own`);
-  const exit = { router, device, address: block.address, mtu: is.mtu, via: way.words.join(" ") };
-  const up = [planAddress(device, block, is), planUp(device, is)];
-  const table = settings.table * 100 + router;
-  if (exit.address === from) {
-    const mark = CAPTURE_MARK + router;
-    return { ...exit, mark, changes: [...up, ...planShared(settings, exit, mark, way, table, state)] };
-  }
-  return { ...exit, changes: [...up, ...planOwn(settings, exit, way, table, state)] };
+  if (named === settings.tun) throw new OperatorError(`exit ${named} is the tunnel itself`, elsewhere);
+  const is = state.interfaces.find(({ name, otherNames = [] }) =>
+    name === named || otherNames.includes(named)
+  );
+  if (is === undefined) throw new OperatorError(`there is no exit interface ${named}`, elsewhere);
+  const device = is.name;
+  const own = settings.table * 100 + router;
+  const way = gateway === undefined ? findWay(is, own, state) : throughGateway(device, gateway);
+  const source = way.route === undefined
+    ? sourceOf(is, way.gateway)?.address
+    : sourceBy(way.route, is, state);
+  const block = source === undefined
+    ? parseCidr(`192.168.20${router}.2/24`)!
+    : is.addresses.find(({ address }) => address === source);
+  if (source === undefined) refuseTakenBlock(device, block!, state, `give ${device} an address of its own`);
+  const address = source ?? block!.address;
+  const table = way.words === undefined ? Table.main : own;
+  // Other runs have other tables, so their routers have other marks.
+  const mark = CAPTURE_MARK + own;
+  return {
+    router,
+    device,
+    address,
+    mtu: is.mtu,
+    via: way.words?.join(" "),
+    mark,
+    isCaptured: address === from,
+    changes: [
+      // An address on another interface, e.g. the loopback, serves as it is.
+      ...(block === undefined ? [] : [planAddress(device, block, is)]),
+      planUp(device, is),
+      ...(way.words === undefined ? [] : planTable(device, way.words, table, state.routes)),
+      planMark(settings, router, mark, table, from, state),
+      // The host's own way to the world leads elsewhere, so a strict filter would drop the answers.
+      planLooseFilter(way.device, state, false),
+    ],
+  };
 }
 
 /**
- * An exit with its own address has its own table, which the reverse path check of answers uses too.
+ * The rule for the packets of one router. It tells them by their mark, so that the host's own
+ * packets from the same address go their usual way, and the router's do not loop into the tunnel.
  */
-function planOwn(
-  { priority }: Settings,
-  { device, address }: Pick<ExitInterface, "device" | "address">,
-  way: Way,
-  table: number,
-  { rules, routes }: HostState,
-): Change[] {
-  const what = `rule from ${formatIp(address)} to table ${table}`;
-  return [
-    planDefaultRoute(device, way, table, routes),
-    planRule(what, { from: address }, table, priority - 1, rules),
-  ];
-}
-
-/**
- * An exit with the captured address itself: only a mark keeps the router's packets out of the
- * tunnel.
- */
-function planShared(
+function planMark(
   settings: Settings,
-  { router, device, address: from }: Pick<ExitInterface, "router" | "device" | "address">,
+  router: number,
   mark: number,
-  way: Way,
   table: number,
-  state: HostState,
-): Change[] {
+  from: IpAddress | undefined,
+  { rules }: HostState,
+): Change {
   // A capturing rule that was added by hand may have another priority.
-  const capturing = findRule({ from }, settings.table, state.rules)?.priority ?? settings.priority;
-  const before = Math.min(capturing, settings.priority);
-  const what = `rule for router ${router}'s packets past the tunnel`;
-  const rule = (table: number) => planRule(what, { mark }, table, before - 1, state.rules, before);
-  return [
-    // The main table has routes to the neighbours too. Our own table is only for a way it does not
-    // have.
-    ...(way.table === Table.main
-      ? [rule(Table.main)]
-      : [planDefaultRoute(device, way, table, state.routes), rule(table)]),
-    // Answers from the world come in by this interface, but the captured address's way back leads
-    // into the tunnel.
-    planLooseFilter(device, state, false),
-  ];
+  const capturing = from === undefined ? undefined : findRule({ from }, settings.table, rules)?.priority;
+  const before = Math.min(capturing ?? settings.priority, settings.priority);
+  return planRule(
+    `rule for router ${router}'s packets to table ${table}`,
+    { mark },
+    table,
+    before - 1,
+    rules,
+    before,
+  );
 }
 
-function planDefaultRoute(device: string, way: Way, table: number, routes: readonly Route[]): Change {
-  const isOurs = (route: Route) =>
-    route.to.prefix === 0 && route.device === device && route.via.join(" ") === way.words.join(" ");
+/** Keeps the routers' packets out of the tunnel even while their routing rules are gone. */
+export function loopRules(tun: string, exits: readonly ExitInterface[]): FirewallRules {
+  const marks = exits.map(({ mark }) => hex(mark));
+  if (marks.length === 0) return { nft: [], iptables: [] };
+  return {
+    nft: [
+      `chain loops { type filter hook output priority filter; ` +
+      `oifname "${tun}" meta mark { ${marks.join(", ")} } drop; };`,
+    ],
+    iptables: marks.map((mark) => ({
+      what: `firewall rule against loops of packets marked ${mark}`,
+      table: "filter",
+      words: ["OUTPUT", "-o", tun, "-m", "mark", "--mark", mark, "-j", "DROP"],
+    })),
+  };
+}
+
+/**
+ * The table of one exit: the neighbours of its interface, and its gateway for everything else. The
+ * main table's other routes, e.g. a VPN's, must not lead its packets elsewhere.
+ */
+function planTable(
+  device: string,
+  words: readonly string[],
+  table: number,
+  routes: readonly Route[],
+): Change[] {
+  const neighbours = new Map(
+    routes.filter((route) => route.table === Table.main && isToNeighbours(route, device))
+      .map(({ to }) => [wordOf(to), to]),
+  );
+  const isDefault = (route: Route) =>
+    route.to.prefix === 0 && route.device === device && route.via.join(" ") === words.join(" ");
+  const isNeighbours = (route: Route) => isToNeighbours(route, device) && neighbours.has(wordOf(route.to));
   const inTable = routes.filter((route) => route.table === table);
-  const isThere = inTable.some(isOurs);
-  const foreign = inTable.find((route) => !isOurs(route) && (!isThere || route.to.prefix === 0));
+  const isThere = inTable.some(isDefault);
+  const foreign = inTable.find((route) =>
+    !isDefault(route) && !isNeighbours(route) && !isRefusal(route, EVERYWHERE, table) &&
+    (!isThere || route.to.prefix === 0)
+  );
   if (foreign !== undefined) {
     throw new OperatorError(
       `table ${table} is in use: it leads ${formatCidr(foreign.to)} to ${foreign.device ?? "nowhere"}`,
       "choose another with --table",
     );
   }
-  const words = ["default", ...way.words, "dev", device, "table", `${table}`];
-  const is = (route: Route) => route.table === table && isOurs(route);
-  return planRoute(`default route of ${device} in table ${table}`, words, { table, device, is }, routes);
+  // `ip` takes "default" for a route of the gateway's family, which may be IPv6 (RFC 5549).
+  const everything = words.includes("inet6") ? "0.0.0.0/0" : "default";
+  const plan = (what: string, to: readonly string[], is: (route: Route) => boolean) =>
+    planRoute(`${what} of ${device} in table ${table}`, [...to, "dev", device, "table", `${table}`], {
+      table,
+      device,
+      is: (route) => route.table === table && is(route),
+    }, routes);
+  return [
+    ...[...neighbours.keys()].map((block) =>
+      plan(
+        `route to neighbours ${block}`,
+        [block],
+        (route) => isToNeighbours(route, device) && wordOf(route.to) === block,
+      )
+    ),
+    plan("default route", [everything, ...words], isDefault),
+    planRefusal(EVERYWHERE, table, routes),
+  ];
+}
+
+function isToNeighbours({ to, device, via }: Route, name: string): boolean {
+  return device === name && to.prefix > 0 && via.length === 0;
 }
 
 /** The way out of an interface. */
 interface Way {
-  /** In the words of `ip route`; empty on a point-to-point link, which needs no gateway. */
-  readonly words: readonly string[];
+  /**
+   * The next hop in the words of `ip route`; empty on a point-to-point link, which needs no
+   * gateway. Undefined if the main table decides.
+   */
+  readonly words: readonly string[] | undefined;
   readonly gateway: IpAddress | undefined;
-  /** The table that has this route already. */
-  readonly table: number | undefined;
+  /** The interface that packets leave by. */
+  readonly device: string;
+  /** The route that has it already. */
+  readonly route?: Route;
 }
 
-function throughGateway(gateway: IpAddress): Way {
-  return { words: ["via", formatIp(gateway)], gateway, table: undefined };
+function throughGateway(device: string, gateway: IpAddress): Way {
+  return { words: ["via", formatIp(gateway)], gateway, device };
 }
 
-/** The way of an interface's default route: the one in the main table, else in any other table. */
-function findWay({ name, isPointToPoint }: Interface, routes: readonly Route[]): Way | undefined {
-  const mine = routes.filter(({ to, device }) => to.prefix === 0 && device === name).toSorted(byPreference);
+/**
+ * The way of an interface's default route: the one in the main table, else in any other table, the
+ * exit's own last. Without one, packets with the interface's address follow the main table.
+ *
+ * @throws {OperatorError} if there is no way
+ */
+function findWay(
+  { name, isPointToPoint, addresses }: Interface,
+  own: number,
+  { routes }: HostState,
+): Way {
+  const mine = routes.filter(({ to, device }) => to.prefix === 0 && device === name).toSorted((a, b) =>
+    Number(a.table === own) - Number(b.table === own) || byPreference(a, b)
+  );
   const [route] = mine;
-  if (route !== undefined) return { words: route.via, gateway: route.gateway, table: route.table };
-  return isPointToPoint ? { words: [], gateway: undefined, table: undefined } : undefined;
+  if (route !== undefined) return { words: route.via, gateway: route.gateway, device: name, route };
+  if (isPointToPoint) return { words: [], gateway: undefined, device: name };
+  const device = defaultRoute(routes)?.device;
+  if (device !== undefined && addresses.some(({ address }) => !isLoopback(address))) {
+    return { words: undefined, gateway: undefined, device };
+  }
+  throw new OperatorError(
+    `exit ${name} has no gateway in the routing tables`,
+    `name it: --exit ${name}@GATEWAY`,
+    ExitCode.hostLacks,
+  );
 }

@@ -67,7 +67,8 @@ export function isRefusal(route: Route, block: Cidr, table: number): boolean {
     route.metric === LAST;
 }
 
-function wordOf(block: Cidr): string {
+/** A block as `ip route` shows it. */
+export function wordOf(block: Cidr): string {
   return formatCidr(block).replace(/\/32$/, "");
 }
 

@@ -13,8 +13,8 @@ import { type Rule, Table } from "./state.ts";
 const MAIN_PRIORITY = 32_766;
 
 /**
- * The mark of packets that must go into the tunnel: "on" in ASCII. The routers' marks count up from
- * it.
+ * The mark of packets that must go into the tunnel: "on" in ASCII. A router's mark is this one plus
+ * the number of the router's own table.
  */
 export const CAPTURE_MARK = 0x6f6e_0000;
 

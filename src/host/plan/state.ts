@@ -9,6 +9,8 @@ import type { Cidr } from "../../ip/cidr.ts";
 /** An interface with its IPv4 addresses. */
 export interface Interface {
   readonly name: string;
+  /** Its alternative names (`ip link property`). */
+  readonly otherNames?: readonly string[];
   /** `tun`, `tap`, `veth`, …; undefined for a network card. */
   readonly kind?: string;
   readonly isUp: boolean;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { OperatorError } from "../../errors.ts";
 import type { Cidr } from "../../ip/cidr.ts";
 import { command } from "./action.ts";
 import { planAddress, planUp, refuseTakenBlock } from "./addresses.ts";
@@ -11,6 +12,18 @@ import type { HostState } from "./state.ts";
 
 /** Default MTU of a TUN interface, in bytes. */
 const DEFAULT_MTU = 1500;
+
+/**
+ * Makes sure that a name is no alternative name (`ip link property`), because the kernel lists
+ * addresses and routes under an interface's own name.
+ *
+ * @throws {OperatorError} if it is
+ */
+export function refuseOtherName(name: string, { interfaces }: HostState): void {
+  const is = interfaces.find(({ otherNames = [] }) => otherNames.includes(name));
+  if (is === undefined) return;
+  throw new OperatorError(`${name} is another name of ${is.name}`, `name it as --tun ${is.name}`);
+}
 
 /**
  * The changes that give the interface its address and set it up.

@@ -2,7 +2,7 @@
  * Sends a fixed set of messages by any ICMP socket, and reports the outcome. As a program, it uses
  * a kernel socket:
  *
- *     deno run -A raw_icmp_probe.ts lo 192.0.2.1
+ *     deno run -A raw_icmp_probe.ts 192.0.2.1
  *
  * @module
  */
@@ -72,8 +72,9 @@ export async function probe(
 }
 
 if (import.meta.main) {
-  const [device, own] = Deno.args as [string, string];
-  using fd = openRawIcmp({ address: address(own), device, types: [0, 3, 11, 12] }, 1 << 20);
+  const [own] = Deno.args as [string];
+  const binding = { address: address(own), mark: 1, types: [0, 3, 11, 12] };
+  using fd = openRawIcmp(binding, 1 << 20);
   const rest = () => new Promise<void>((resolve) => setTimeout(resolve, 5)); // loopback takes less
-  console.log(JSON.stringify(await probe(new RawIcmpSocket(fd.number), address(own), rest)));
+  console.log(JSON.stringify(await probe(new RawIcmpSocket(fd.number, binding), address(own), rest)));
 }
