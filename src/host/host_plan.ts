@@ -95,8 +95,9 @@ export function planExits(
 
 /** The interfaces that routers leave by, each once. */
 function neededLinks(exits: readonly ExitInterface[]): NeededLink[] {
-  const links = exits.map(({ device: name, via }) => ({
+  const links = exits.map(({ device: name, address, via }) => ({
     name,
+    address,
     meanwhile: via === undefined ? "no answers reach its address" : "nothing leaves by it",
   }));
   return [...new Map(links.map((link) => [link.name, link])).values()];

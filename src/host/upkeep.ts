@@ -12,9 +12,10 @@
  *
  * @module
  */
+import { formatIp, type IpAddress } from "../ip/address.ts";
 import type { NetworkEvent } from "../sys/netlink.ts";
 import type { Change } from "./plan/change.ts";
-import type { HostState } from "./plan/state.ts";
+import type { HostState, Interface } from "./plan/state.ts";
 
 /** What a run needs of the host while it is up. */
 export interface Needs {
@@ -29,6 +30,8 @@ export interface NeededLink {
   readonly name: string;
   /** Its MTU in bytes when the run started, if the run relies on it. */
   readonly mtu?: number;
+  /** The address that the run sends from, if it is one. It may be on another interface. */
+  readonly address?: IpAddress;
   /** The consequence while it is down, e.g. `nothing is carried`. */
   readonly meanwhile: string;
 }
@@ -48,7 +51,8 @@ export interface Look {
 
 /** What the operator knows about an interface. */
 interface Known {
-  is: "up" | "down" | "gone";
+  is: "up" | "unplugged" | "down" | "gone";
+  hasAddress: boolean;
   mtu: number | undefined;
 }
 
@@ -62,7 +66,7 @@ export class Upkeep {
   /** @param needs what the run needs; all of it is there and up at this moment */
   constructor(needs: Needs) {
     this.#needs = needs;
-    this.#known = new Map(needs.links.map(({ name, mtu }) => [name, { is: "up", mtu }]));
+    this.#known = new Map(needs.links.map(({ name, mtu }) => [name, { is: "up", hasAddress: true, mtu }]));
   }
 
   /** Whether an event may mean that something needed is lost, or back. */
@@ -70,30 +74,36 @@ export class Upkeep {
     switch (event.kind) {
       case "link": {
         const known = this.#known.get(event.name);
-        return known !== undefined && (!event.isUp || known.is !== "up" ||
+        return known !== undefined && (!event.isUp || !event.hasCarrier || known.is !== "up" ||
           (known.mtu !== undefined && known.mtu !== event.mtu));
       }
       case "address":
-        return this.#known.has(event.name);
+        // The address of an exit may be on any interface.
+        return this.#known.has(event.name) || this.#needs.links.some(({ address }) => address !== undefined);
       case "route":
-        return this.#needs.routes.some(({ route }) => route?.table === event.table);
+      case "default route":
+        return this.#needs.routes.some(({ route, now }) =>
+          route?.table === event.table || (event.kind === "default route" && now !== undefined)
+        );
       case "much":
         return true;
     }
   }
 
   /** Compares the host with what the run needs. */
-  look({ interfaces, routes }: HostState): Look {
+  look(state: HostState): Look {
+    const { interfaces, routes } = state;
     const [tun] = this.#needs.links;
     // The packet thread notices this too, and ends the run.
     if (!interfaces.some(({ name }) => name === tun?.name)) return { says: [], lost: [] };
     const says = this.#needs.links.flatMap((link) => {
       const is = interfaces.find(({ name }) => name === link.name);
-      return this.#follow(link, is === undefined ? "gone" : is.isUp ? "up" : "down", is?.mtu);
+      return [...this.#follow(link, is), ...this.#followAddress(link, interfaces)];
     });
-    const lost = this.#needs.routes.filter(({ route }) =>
+    const wanted = this.#needs.routes.map((change) => change.now?.(state) ?? change);
+    const lost = wanted.filter(({ route }) =>
       route !== undefined && !routes.some(route.is) &&
-      (route.device === undefined || this.#known.get(route.device)?.is === "up")
+      (route.device === undefined || isUp(this.#known.get(route.device)?.is))
     );
     return { says, lost };
   }
@@ -110,8 +120,24 @@ export class Upkeep {
     ];
   }
 
-  #follow(link: NeededLink, is: Known["is"], mtu: number | undefined): Say[] {
+  /** Where packets leave from an address, the interface's own state alone says too little. */
+  #followAddress({ name, address, meanwhile }: NeededLink, interfaces: readonly Interface[]): Say[] {
+    if (address === undefined) return [];
+    const known = this.#known.get(name)!;
+    const has = interfaces.some(({ addresses }) => addresses.some((own) => own.address === address));
+    // An interface that is gone is reported as such.
+    if (has === known.hasAddress || known.is === "gone") return [];
+    known.hasAddress = has;
+    const what = `the address ${formatIp(address)} of ${name} is`;
+    return [
+      has ? { level: "info", text: `${what} back` } : warn(`${what} gone: until it is back, ${meanwhile}`),
+    ];
+  }
+
+  #follow(link: NeededLink, found: Interface | undefined): Say[] {
     const known = this.#known.get(link.name)!;
+    const is = stateOf(found);
+    const mtu = found?.mtu;
     const says: Say[] = [];
     if (is !== known.is) {
       says.push(
@@ -132,6 +158,17 @@ export class Upkeep {
     if (known.mtu !== undefined) known.mtu = mtu ?? known.mtu;
     return says;
   }
+}
+
+/** Whether an interface has its routes: also without a cable. */
+function isUp(is: Known["is"] | undefined): boolean {
+  return is === "up" || is === "unplugged";
+}
+
+function stateOf(is: Interface | undefined): Known["is"] {
+  if (is === undefined) return "gone";
+  if (!is.isUp) return "down";
+  return is.hasCarrier ? "up" : "unplugged";
 }
 
 function warn(text: string): Say {

@@ -27,6 +27,7 @@ export const Message = {
   deleteLink: 17,
   newAddress: 20,
   deleteAddress: 21,
+  newRoute: 24,
   deleteRoute: 25,
 } as const;
 
@@ -39,9 +40,11 @@ const NLMSG_ERROR = 2;
 /** `struct ifinfomsg`, with the header. IFF_UP is its lowest flag. */
 const Link = { flags: 24, attributes: 32 } as const;
 export const IFF_UP = 1;
+/** Its cable is plugged in. */
+const IFF_LOWER_UP = 0x10000;
 /** `struct ifaddrmsg` and `struct rtmsg`, with the header. */
 const Address = { attributes: 24 } as const;
-const Route = { attributes: 28 } as const;
+const Route = { prefix: 17, attributes: 28 } as const;
 /** `struct rtattr`: length, header included, and type; then the value, padded to 4 bytes. */
 const Attribute = { length: 0, type: 2, size: 4 } as const;
 /** Types of attributes: IFLA_IFNAME and IFLA_MTU, IFA_LABEL, RTA_TABLE. */
@@ -56,11 +59,19 @@ const LONGEST = 32_768;
 /** A change to the network. */
 export type NetworkEvent =
   /** A link has this state now; a removed link is down. */
-  | { readonly kind: "link"; readonly name: string; readonly isUp: boolean; readonly mtu: number }
+  | {
+    readonly kind: "link";
+    readonly name: string;
+    readonly isUp: boolean;
+    readonly hasCarrier: boolean;
+    readonly mtu: number;
+  }
   /** An interface gained or lost an IPv4 address. */
   | { readonly kind: "address"; readonly name: string }
   /** An IPv4 route of this table was removed. Not reported for routes that go with their link. */
   | { readonly kind: "route"; readonly table: number }
+  /** An IPv4 default route was added, replaced or removed, whatever its table. */
+  | { readonly kind: "default route"; readonly table: number }
   /** Events were lost, because there were too many. */
   | { readonly kind: "much" };
 
@@ -197,8 +208,14 @@ function parseEvent(bytes: Uint8Array, type: number): NetworkEvent | undefined {
     case Message.deleteLink: {
       const values = attributes(bytes, Link.attributes);
       const flags = bytes.length < Link.attributes ? 0 : view.getUint32(Link.flags, true);
-      const isUp = type === Message.newLink && (flags & IFF_UP) !== 0;
-      return { kind: "link", name: text(values.get(LINK_NAME)), isUp, mtu: number(values.get(LINK_MTU)) };
+      const has = (flag: number) => type === Message.newLink && (flags & flag) !== 0;
+      return {
+        kind: "link",
+        name: text(values.get(LINK_NAME)),
+        isUp: has(IFF_UP),
+        hasCarrier: has(IFF_LOWER_UP),
+        mtu: number(values.get(LINK_MTU)),
+      };
     }
     case Message.newAddress:
     case Message.deleteAddress: {
@@ -206,8 +223,12 @@ function parseEvent(bytes: Uint8Array, type: number): NetworkEvent | undefined {
       const [name = ""] = text(attributes(bytes, Address.attributes).get(ADDRESS_LABEL)).split(":");
       return { kind: "address", name };
     }
-    case Message.deleteRoute:
-      return { kind: "route", table: number(attributes(bytes, Route.attributes).get(ROUTE_TABLE)) };
+    case Message.newRoute:
+    case Message.deleteRoute: {
+      const table = number(attributes(bytes, Route.attributes).get(ROUTE_TABLE));
+      if (bytes[Route.prefix] === 0) return { kind: "default route", table };
+      return type === Message.deleteRoute ? { kind: "route", table } : undefined;
+    }
     default:
       return undefined;
   }

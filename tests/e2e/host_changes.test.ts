@@ -124,6 +124,9 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     setUp: [
       ...ETH0,
       ...cable("eth1", "gw1", "192.168.201.2/24"),
+      // With IPv6, but without an address that the kernel makes.
+      "echo 1 >/proc/sys/net/ipv6/conf/eth1/addr_gen_mode",
+      "echo 0 >/proc/sys/net/ipv6/conf/eth1/disable_ipv6",
       "ip -4 route add 0.0.0.0/0 via inet6 fe80::1 dev eth1 metric 9",
     ],
     makes: ["ip route add 0.0.0.0/0 via inet6 fe80::1 dev eth1 table 901"],

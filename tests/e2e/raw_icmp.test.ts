@@ -36,7 +36,10 @@ Deno.test({
     assert.equal(kernel.filter(({ sent }) => sent === "too-long").length, 2);
     assert.equal(kernel.flatMap(({ came }) => came).length, kernel.length - 2);
 
-    await namespace.ip("link", "set", "lo", "down");
+    // As in an exit's table while its interface is down.
+    await namespace.ip("rule", "add", "priority", "2", "lookup", "local");
+    await namespace.ip("rule", "add", "priority", "1", "prohibit");
+    await namespace.ip("rule", "delete", "priority", "0");
     world.isUp = false;
     assert.deepEqual(await outside(), await inMemory());
   },

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { RawIcmpExit } from "../../src/exit/raw_icmp/core.ts";
+import { RawIcmpExit, type SendResult } from "../../src/exit/raw_icmp/core.ts";
 import { TRANSLATOR_LIMITS } from "../../src/exit/raw_icmp/translator.ts";
 import { hopOf } from "../../src/ip/cidr.ts";
 import { Ipv4View } from "../../src/ip/ipv4.ts";
@@ -11,7 +11,7 @@ import { MemoryWorld } from "../../src/sim/world.ts";
 import { Counters } from "../../src/trace/counters.ts";
 import { SILENT } from "../../src/trace/events.ts";
 import { NO_EVENTS } from "../support/events.ts";
-import { address, concat, echo, hex, ipv4, pattern, poisoned } from "../support/packets.ts";
+import { address, concat, echo, hex, ipv4, pattern, poisoned, readIpv4 } from "../support/packets.ts";
 import { dotted } from "../support/ping.ts";
 import assert from "node:assert/strict";
 
@@ -115,6 +115,46 @@ Deno.test("raw ICMP exit: the error about a packet too long for the kernel quote
   assert.deepEqual(send(request), []);
   const [[, error]] = delivered() as [[number, Uint8Array]];
   assert.deepEqual(error.subarray(28), request.subarray(0, 548));
+});
+
+Deno.test("raw ICMP exit: an error of the kernel itself comes from the hop", () => {
+  const { send, fromWorld } = makeExit();
+  const request = ipv4({ source: VM, destination: CSAIL }, echo({ id: 7 }));
+  const [outside] = send(request);
+  const error = ipv4(
+    { source: EXIT, destination: EXIT },
+    echo({ type: 3, code: 1, id: 0, sequence: 0, data: outside! }),
+  );
+  const [[, back]] = fromWorld(error) as [[number, Uint8Array]];
+  const { source, destination, payload } = readIpv4(back);
+  assert.deepEqual([dotted(source), dotted(destination)], ["10.5.51.1", VM]);
+  const quoted = readIpv4(payload.subarray(8));
+  assert.deepEqual([dotted(quoted.source), dotted(quoted.destination)], [VM, CSAIL]);
+});
+
+Deno.test("raw ICMP exit: tells the client why the kernel refused a packet", () => {
+  const refused = (result: SendResult) => {
+    const errors: string[] = [];
+    const exit = new RawIcmpExit(
+      { address: address(EXIT), hop: address("10.5.51.1") },
+      { fd: undefined, mtu: 1400, send: () => result, receive: () => false },
+      (_circuit, packet) => {
+        const { source, payload } = readIpv4(packet.copy());
+        errors.push(`${dotted(source)} ${payload[0]} ${payload[1]}`);
+      },
+      { counters: new Counters(), events: NO_EVENTS },
+      () => 0.5,
+    );
+    const buffer = poisoned(ipv4({ source: VM, destination: CSAIL }, echo()));
+    const ip = new Ipv4View();
+    assert.equal(ip.wrap(buffer), undefined);
+    exit.send(1, buffer, ip, 0);
+    return errors;
+  };
+  assert.deepEqual(refused("no-network"), ["10.5.51.1 3 0"]);
+  assert.deepEqual(refused("no-host"), ["10.5.51.1 3 1"]);
+  assert.deepEqual(refused("prohibited"), ["10.5.51.1 3 13"]);
+  assert.deepEqual(refused("refused"), [], "there may be room for the next one");
 });
 
 Deno.test("hop address: the tunnel's lowest host, or the next one if that is the tunnel's own", () => {

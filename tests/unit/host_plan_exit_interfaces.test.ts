@@ -43,6 +43,7 @@ Deno.test("exit interfaces: one without an address gets that of the course, and 
     made: [
       "ip address add 192.168.201.2/24 dev eth1",
       "ip link set eth1 up",
+      "ip route add 192.168.201.0/24 dev eth1 table 901",
       "ip route add default via 192.168.201.1 dev eth1 table 901",
       "ip route add prohibit 0.0.0.0/0 table 901 metric 4096",
       "ip rule add fwmark 0x6f6e0385 table 901 priority 7",

@@ -1,5 +1,5 @@
 import { type Look, Upkeep } from "../../src/host/upkeep.ts";
-import { card, host, plan, tunByHand, TWO_CARDS } from "../support/host_state.ts";
+import { card, commands, host, plan, tunByHand, TWO_CARDS } from "../support/host_state.ts";
 import assert from "node:assert/strict";
 
 /** The routes of a run that is up, besides those of the cards. */
@@ -85,6 +85,40 @@ Deno.test("upkeep: an exit may disappear and come back", () => {
   assert.equal(told(run.look(hostWith(routes))).length, 3);
 });
 
+Deno.test("upkeep: says that an exit is unplugged, or has lost its address, and that it is back", () => {
+  const run = upkeep();
+  const unplugged = hostWith(ALL, { eth1: { ...ETH1, hasCarrier: false } });
+  assert.deepEqual(told(run.look(unplugged)), [
+    "warn: eth1 is unplugged: until it is up again, nothing leaves by it",
+  ]);
+  assert.deepEqual(told(run.look(hostWith(ALL))), ["info: eth1 is up again"]);
+  assert.deepEqual(told(run.look(hostWith(ALL, { eth1: { ...ETH1, addresses: [] } }))), [
+    "warn: the address 192.168.201.2 of eth1 is gone: until it is back, nothing leaves by it",
+  ]);
+  assert.deepEqual(told(run.look(hostWith(ALL))), ["info: the address 192.168.201.2 of eth1 is back"]);
+});
+
+Deno.test("upkeep: an exit follows its gateway, unless it was named", () => {
+  const [way, ...rest] = [
+    "default via 192.168.201.254 dev eth1 metric 100",
+    "default via 10.0.2.2 dev eth0",
+    "10.0.2.0/24 dev eth0",
+  ];
+  const replaced = (...more: string[]) =>
+    host({ interfaces: [ETH0, ETH1, TUN1], routes: [...rest, ...INTO_TUNNEL, ...REFUSALS, ...more] });
+  const now = ["192.168.201.0/24 dev eth1 table 901", "default via 192.168.201.254 dev eth1 table 901"];
+  const run = upkeep();
+  const { lost } = run.look(replaced(way!, ...OUT));
+  assert.deepEqual(lost.map(({ what }) => what), [
+    "default route of eth1 in table 901, now via 192.168.201.254",
+  ]);
+  assert.deepEqual(commands(lost), ["ip route replace default via 192.168.201.254 dev eth1 table 901"]);
+  assert.deepEqual(told(run.look(replaced(way!, ...now))), []);
+  assert.deepEqual(told(run.look(replaced(...now))), [], "also when the main table has none");
+  const named = new Upkeep(plan(host(TWO_CARDS), { exit: "eth1@192.168.201.1" }).needs);
+  assert.deepEqual(told(named.look(replaced(way!, ...OUT))), []);
+});
+
 Deno.test("upkeep: leaves a TUN that is gone to the run, which ends", () => {
   assert.deepEqual(told(upkeep().look(host({ interfaces: [ETH0], routes: [] }))), []);
 });
@@ -125,13 +159,14 @@ Deno.test("upkeep: reports what was put back, and once what could not be", () =>
 
 Deno.test("upkeep: only events about what the run needs matter", () => {
   const run = upkeep();
-  const link = (name: string, isUp: boolean, mtu = 1500) => run.concerns({ kind: "link", name, isUp, mtu });
+  const link = (name: string, isUp: boolean, mtu = 1500, hasCarrier = true) =>
+    run.concerns({ kind: "link", name, isUp, hasCarrier, mtu });
   assert.ok(link("tun1", false) && link("eth1", false) && link("tun1", true, 1400));
+  assert.ok(link("eth1", true, 1500, false), "its cable");
   assert.ok(!link("tun1", true), "as it was");
   assert.ok(!link("eth0", false) && !link("eth1.5", false));
-  assert.ok(
-    run.concerns({ kind: "address", name: "eth1" }) && !run.concerns({ kind: "address", name: "eth0" }),
-  );
+  assert.ok(run.concerns({ kind: "address", name: "eth0" }), "an exit's address may be on any interface");
+  assert.ok(run.concerns({ kind: "default route", table: 254 }), "an exit may have another gateway");
   const route = (table: number) => run.concerns({ kind: "route", table });
   assert.ok(route(9) && route(901) && !route(254));
   assert.ok(run.concerns({ kind: "much" }));

@@ -28,10 +28,19 @@ function but(message: Uint8Array, ...changes: [at: number, value: number][]): Ui
 }
 
 Deno.test("netlink: decodes a link going down, a removed address, and a removed route", () => {
-  assert.deepEqual(parseEvents(down), [{ kind: "link", name: "tun1", isUp: false, mtu: 1400 }]);
+  assert.deepEqual(parseEvents(down), [{
+    kind: "link",
+    name: "tun1",
+    isUp: false,
+    hasCarrier: false,
+    mtu: 1400,
+  }]);
   const address = HEARD["ip address delete 10.5.51.2/24 dev tun1"];
   assert.deepEqual(parseEvents(address), [{ kind: "address", name: "tun1" }]);
-  assert.deepEqual(parseEvents(HEARD["ip route delete default table 901"]), [{ kind: "route", table: 901 }]);
+  assert.deepEqual(parseEvents(HEARD["ip route delete default table 901"]), [{
+    kind: "default route",
+    table: 901,
+  }]);
 });
 
 Deno.test("netlink: decodes a link that is up, a removed one, and an address with a label", () => {
@@ -39,10 +48,17 @@ Deno.test("netlink: decodes a link that is up, a removed one, and an address wit
     kind: "link",
     name: "tun1",
     isUp: true,
+    hasCarrier: false,
     mtu: 1400,
   }]);
   const gone = but(down, [24, 0x91], [4, 17]);
-  assert.deepEqual(parseEvents(gone), [{ kind: "link", name: "tun1", isUp: false, mtu: 1400 }]);
+  assert.deepEqual(parseEvents(gone), [{
+    kind: "link",
+    name: "tun1",
+    isUp: false,
+    hasCarrier: false,
+    mtu: 1400,
+  }]);
   // Turns "tun1" into "tu:1".
   const labelled = but(HEARD["ip address delete 10.5.51.2/24 dev tun1"], [46, 0x3a]);
   assert.deepEqual(parseEvents(labelled), [{ kind: "address", name: "tu" }]);
@@ -51,7 +67,17 @@ Deno.test("netlink: decodes a link that is up, a removed one, and an address wit
 Deno.test("netlink: decodes all messages of a datagram, and skips other types", () => {
   const route = HEARD["ip route delete default table 901"];
   const added = but(route, [4, 24]);
-  assert.deepEqual(parseEvents(concat(route, added, down)).map(({ kind }) => kind), ["route", "link"]);
+  // To 10.0.0.0/8 instead: only its removal is told.
+  const [narrowGone, narrow] = [but(route, [17, 8]), but(added, [17, 8])];
+  assert.deepEqual(parseEvents(concat(route, added, narrowGone, narrow, down)).map(({ kind }) => kind), [
+    "default route",
+    "default route",
+    "route",
+    "link",
+  ]);
+  assert.deepEqual(parseEvents(but(down, [24, 0x91], [26, 1])), [
+    { kind: "link", name: "tun1", isUp: true, hasCarrier: true, mtu: 1400 },
+  ]);
 });
 
 Deno.test("netlink: decodes any bytes without failing", () => {

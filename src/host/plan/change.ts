@@ -4,7 +4,7 @@
  * @module
  */
 import type { Action, UndoAction } from "./action.ts";
-import type { Route } from "./state.ts";
+import type { HostState, Route } from "./state.ts";
 
 /** Something that a run needs of the host. */
 export interface Change {
@@ -26,6 +26,8 @@ export interface Change {
   readonly isOptional?: boolean;
   /** For a route: how to recognise it later. */
   readonly route?: NeededRoute;
+  /** What it is by now, if the rest of the host decides that. */
+  readonly now?: (state: HostState) => Change;
 }
 
 /** How to recognise a route that a run needs. */

@@ -7,7 +7,8 @@
 import type { ExitChoice, Settings } from "../../config/settings.ts";
 import { ConfigError, ExitCode, OperatorError } from "../../errors.ts";
 import { formatIp, type IpAddress, isLoopback } from "../../ip/address.ts";
-import { EVERYWHERE, formatCidr, parseCidr } from "../../ip/cidr.ts";
+import { type Cidr, EVERYWHERE, formatCidr, network, parseCidr } from "../../ip/cidr.ts";
+import { command } from "./action.ts";
 import { planAddress, planUp, refuseTakenBlock, sourceBy, sourceOf } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import type { FirewallRules } from "./firewall.ts";
@@ -23,8 +24,6 @@ export interface ExitInterface {
   readonly device: string;
   /** The source address of packets that leave. */
   readonly address: IpAddress;
-  /** MTU of the interface in bytes. */
-  readonly mtu: number;
   /**
    * The next hop in the words of `ip route`, e.g. `via 192.168.201.1`; empty on a point-to-point
    * link. Undefined if the interface has no gateway: then the main table decides which interface
@@ -107,6 +106,7 @@ function resolveExit(
     : is.addresses.find(({ address }) => address === source);
   if (source === undefined) refuseTakenBlock(device, block!, state, `give ${device} an address of its own`);
   const address = source ?? block!.address;
+  const coming = source === undefined ? [block!] : is.isUp ? [] : is.addresses;
   const table = way.words === undefined ? Table.main : own;
   // Other runs have other tables, so their routers have other marks.
   const mark = CAPTURE_MARK + own;
@@ -114,7 +114,6 @@ function resolveExit(
     router,
     device,
     address,
-    mtu: is.mtu,
     via: way.words?.join(" "),
     mark,
     isCaptured: address === from,
@@ -122,7 +121,9 @@ function resolveExit(
       // An address on another interface, e.g. the loopback, serves as it is.
       ...(block === undefined ? [] : [planAddress(device, block, is)]),
       planUp(device, is),
-      ...(way.words === undefined ? [] : planTable(device, way.words, table, state.routes)),
+      ...(way.words === undefined
+        ? []
+        : planTable(device, coming, way.words, gateway === undefined, table, state.routes)),
       planMark(settings, router, mark, table, from, state),
       // The host's own way to the world leads elsewhere, so a strict filter would drop the answers.
       planLooseFilter(way.device, state, false),
@@ -178,14 +179,18 @@ export function loopRules(tun: string, exits: readonly ExitInterface[]): Firewal
  */
 function planTable(
   device: string,
+  coming: readonly Cidr[],
   words: readonly string[],
+  isFollowed: boolean,
   table: number,
   routes: readonly Route[],
 ): Change[] {
-  const neighbours = new Map(
-    routes.filter((route) => route.table === Table.main && isToNeighbours(route, device))
-      .map(({ to }) => [wordOf(to), to]),
-  );
+  const neighbours = new Set([
+    ...routes.filter((route) => route.table === Table.main && isToNeighbours(route, device))
+      .map(({ to }) => wordOf(to)),
+    ...coming.filter(({ prefix }) => prefix < 32)
+      .map((block) => wordOf({ address: network(block), prefix: block.prefix })),
+  ]);
   const isDefault = (route: Route) =>
     route.to.prefix === 0 && route.device === device && route.via.join(" ") === words.join(" ");
   const isNeighbours = (route: Route) => isToNeighbours(route, device) && neighbours.has(wordOf(route.to));
@@ -201,25 +206,74 @@ function planTable(
       "choose another with --table",
     );
   }
-  // `ip` takes "default" for a route of the gateway's family, which may be IPv6 (RFC 5549).
-  const everything = words.includes("inet6") ? "0.0.0.0/0" : "default";
-  const plan = (what: string, to: readonly string[], is: (route: Route) => boolean) =>
-    planRoute(`${what} of ${device} in table ${table}`, [...to, "dev", device, "table", `${table}`], {
-      table,
-      device,
-      is: (route) => route.table === table && is(route),
-    }, routes);
   return [
-    ...[...neighbours.keys()].map((block) =>
-      plan(
-        `route to neighbours ${block}`,
-        [block],
-        (route) => isToNeighbours(route, device) && wordOf(route.to) === block,
+    ...[...neighbours].map((block) =>
+      planRoute(
+        `route to neighbours ${block} of ${device} in table ${table}`,
+        [block, "dev", device, "table", `${table}`],
+        {
+          table,
+          device,
+          is: (route) => route.table === table && isToNeighbours(route, device) && wordOf(route.to) === block,
+        },
+        routes,
       )
     ),
-    plan("default route", [everything, ...words], isDefault),
+    planDefaultRoute(device, words, isFollowed, table, routes),
     planRefusal(EVERYWHERE, table, routes),
   ];
+}
+
+/**
+ * The default route of an exit.
+ *
+ * @param isFollowed whether the routing tables name the gateway, which may be replaced during a run
+ */
+function planDefaultRoute(
+  device: string,
+  words: readonly string[],
+  isFollowed: boolean,
+  table: number,
+  routes: readonly Route[],
+): Change {
+  const where = ["dev", device, "table", `${table}`];
+  const is = (route: Route) =>
+    route.table === table && route.to.prefix === 0 && route.device === device &&
+    route.via.join(" ") === words.join(" ");
+  const what = `default route of ${device} in table ${table}`;
+  return {
+    ...planRoute(what, [wordOfAll(words), ...words, ...where], { table, device, is }, routes),
+    // Whatever its gateway is by then.
+    undo: command("ip", "route", "delete", "default", ...where),
+    ...(isFollowed && {
+      now: ({ routes }) => {
+        const via = defaultRoutes(device, table, routes)[0]?.via ?? words;
+        if (via.join(" ") === words.join(" ")) {
+          return planDefaultRoute(device, words, isFollowed, table, routes);
+        }
+        return {
+          ...planDefaultRoute(device, via, isFollowed, table, routes),
+          what: `${what}, now ${via.join(" ")}`,
+          make: command("ip", "route", "replace", wordOfAll(via), ...via, ...where),
+        };
+      },
+    }),
+  };
+}
+
+/**
+ * The word for all destinations. `ip` takes "default" for a route of the gateway's family, which
+ * may be IPv6 (RFC 5549).
+ */
+function wordOfAll(via: readonly string[]): string {
+  return via.includes("inet6") ? "0.0.0.0/0" : "default";
+}
+
+/** The default routes by an interface, the best first. Those in the exit's own table come last. */
+function defaultRoutes(name: string, own: number, routes: readonly Route[]): Route[] {
+  return routes.filter(({ to, device }) => to.prefix === 0 && device === name).toSorted((a, b) =>
+    Number(a.table === own) - Number(b.table === own) || byPreference(a, b)
+  );
 }
 
 function isToNeighbours({ to, device, via }: Route, name: string): boolean {
@@ -255,10 +309,7 @@ function findWay(
   own: number,
   { routes }: HostState,
 ): Way {
-  const mine = routes.filter(({ to, device }) => to.prefix === 0 && device === name).toSorted((a, b) =>
-    Number(a.table === own) - Number(b.table === own) || byPreference(a, b)
-  );
-  const [route] = mine;
+  const [route] = defaultRoutes(name, own, routes);
   if (route !== undefined) return { words: route.via, gateway: route.gateway, device: name, route };
   if (isPointToPoint) return { words: [], gateway: undefined, device: name };
   const device = defaultRoute(routes)?.device;
