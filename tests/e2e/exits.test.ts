@@ -81,6 +81,7 @@ const HOSTS: Readonly<Record<string, readonly [card: number, exit: string, ...co
     "10.255.0.9",
     "for i in 1 2 3 4 5 6; do ip link delete eth$i; done",
     "ip address flush dev eth0",
+    "sysctl -qw net.ipv4.conf.all.rp_filter=0",
     "ip address add 10.255.0.9/32 dev lo",
     `ip route add ${Address.gw0} dev eth0`,
     `ip route add default via ${Address.gw0} dev eth0 src 10.255.0.9`,

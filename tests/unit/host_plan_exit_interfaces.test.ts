@@ -121,6 +121,17 @@ Deno.test("exit interfaces: the source is that of the route, else the interface'
       ],
     });
   }
+  const filtered = (all: string) => {
+    const sysctls = { "net.ipv4.conf.eth0.rp_filter": "2", "net.ipv4.conf.all.rp_filter": all };
+    return exits(host({ interfaces: [lo, eth0], routes: ["10.0.2.2 dev eth0", BY_ETH0], sysctls })).made.at(
+      -1,
+    );
+  };
+  assert.equal(filtered("0"), "sysctl -w net.ipv4.conf.eth0.rp_filter=0", "a loose one drops, too");
+  assert.throws(
+    () => filtered("2"),
+    /eth0 has no address, so net\.ipv4\.conf\.all\.rp_filter drops the answers/,
+  );
   const several = card("eth0", ["10.0.2.15/24", "10.0.2.16/24"]);
   assert.deepEqual(by(`${BY_ETH0} src 10.0.2.16`, [several]).exits, ["1 eth0 10.0.2.16 via 10.0.2.2"]);
 });

@@ -12,7 +12,7 @@ import { command } from "./action.ts";
 import { planAddress, planUp, refuseTakenBlock, sourceBy, sourceOf } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import type { FirewallRules } from "./firewall.ts";
-import { planLooseFilter } from "./reverse_path.ts";
+import { planLooseFilter, planNoFilter } from "./reverse_path.ts";
 import { byPreference, defaultRoute, isRefusal, planRefusal, planRoute, wordOf } from "./routes.ts";
 import { CAPTURE_MARK, findRule, hex, planRule } from "./rules.ts";
 import { type HostState, type Interface, type Route, Table } from "./state.ts";
@@ -126,7 +126,9 @@ function resolveExit(
         : planTable(device, coming, way.words, gateway === undefined, table, state.routes)),
       planMark(settings, router, mark, table, from, state),
       // The host's own way to the world leads elsewhere, so a strict filter would drop the answers.
-      planLooseFilter(way.device, state, false),
+      block === undefined && way.device === device && is.addresses.length === 0
+        ? planNoFilter(device, state)
+        : planLooseFilter(way.device, state, false),
     ],
   };
 }

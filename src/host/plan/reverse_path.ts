@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { ExitCode, OperatorError } from "../../errors.ts";
 import type { Change } from "./change.ts";
 import type { HostState } from "./state.ts";
 
@@ -29,6 +30,32 @@ export function planLooseFilter(device: string, { sysctl }: HostState, isTun: bo
     make: { kind: "set sysctl", name, value: `${LOOSE}` },
     undo: { kind: "set sysctl", name, value: own },
     goesWithTun: isTun,
+  };
+}
+
+/**
+ * The change that switches the filter of an interface off. On an interface without an address, the
+ * loose filter drops as much as the strict one (`__fib_validate_source` in
+ * net/ipv4/fib_frontend.c).
+ *
+ * @throws {OperatorError} if the filter is on for all interfaces, which is not ours to change
+ */
+export function planNoFilter(device: string, { sysctl }: HostState): Change {
+  const name = sysctlOf(device);
+  const own = sysctl(name) ?? "0";
+  const all = sysctlOf("all");
+  if ((sysctl(all) ?? "0") !== "0") {
+    throw new OperatorError(
+      `${device} has no address, so ${all} drops the answers that come in by it`,
+      `run \`sysctl -w ${all}=0\`, or give ${device} an address`,
+      ExitCode.hostLacks,
+    );
+  }
+  return {
+    what: `no reverse path filter on ${device}`,
+    isThere: own === "0",
+    make: { kind: "set sysctl", name, value: "0" },
+    undo: { kind: "set sysctl", name, value: own },
   };
 }
 
