@@ -169,7 +169,7 @@ Deno.test({
   ...needing("exits: the pinger hears what the kernel says of an exit", ...NEEDS),
   fn: async (t) => {
     await using vm = await Vm.up();
-    await using onion = await vm.stage3();
+    await using _onion = await vm.stage3();
     await t.step("its gateway does not answer", async () => {
       await vm.at("gw1", "ip link set vm arp off");
       await vm.sh("ip neighbour flush dev eth1");

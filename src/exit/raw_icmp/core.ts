@@ -54,14 +54,14 @@ export interface OutgoingFields {
   readonly dontFragment: boolean;
 }
 
-/** Why the kernel did not take a packet, if the sender should hear of it. */
-type Refusal = "no-network" | "no-host" | "prohibited";
+/**
+ * The outcome of sending: sent, too long for the first link, refused for want of room, or refused
+ * for a reason that the sender should hear.
+ */
+export type SendResult = "sent" | "too-long" | "refused" | "no-network" | "no-host" | "prohibited";
 
-/** The outcome of sending: sent, too long for the first link, or refused for a reason. */
-export type SendResult = "sent" | "too-long" | "refused" | Refusal;
-
-/** The code of Destination Unreachable for each refusal. */
-const CODES: Readonly<Record<Refusal, number>> = {
+/** The code of Destination Unreachable for each such reason. */
+const CODES: Readonly<Record<Exclude<SendResult, "sent" | "too-long" | "refused">, number>> = {
   "no-network": Unreachable.network,
   "no-host": Unreachable.host,
   "prohibited": Unreachable.administrativelyProhibited,
