@@ -23,6 +23,7 @@ function makePair() {
     one: link(one, other),
     other: link(other, one),
     port: other.localPort,
+    onePort: one.localPort,
     [Symbol.dispose]: () => stack.dispose(),
   };
 }
@@ -235,4 +236,21 @@ Deno.test("UDP link: holds its loopback port at every address, so no other user 
       hostname,
     );
   }
+});
+
+Deno.test("UDP link: a lost neighbour gets nothing and is a stranger, until it has a new endpoint", () => {
+  using pair = makePair();
+  using successor = UdpSocket.bind(LOOPBACK, 1 << 20);
+  const heir = new UdpLink(successor.fd.number, [{ address: LOOPBACK, port: pair.onePort }]);
+  pair.one.replaceNeighbour(0, undefined);
+  assert.equal(pair.one.send(0, poisoned(hex("01"))), false);
+  assert.equal(pair.other.send(0, poisoned(hex("02"))), true);
+  assert.equal(pair.one.receive(poisoned()), STRANGER);
+  pair.one.replaceNeighbour(0, { address: LOOPBACK, port: successor.localPort });
+  assert.equal(pair.one.send(0, poisoned(hex("03"))), true);
+  assert.deepEqual([heir.receive(poisoned()), pair.other.receive(poisoned())], [0, NOTHING]);
+  assert.equal(heir.send(0, poisoned(hex("04"))), true);
+  assert.equal(pair.one.receive(poisoned()), 0);
+  pair.other.send(0, poisoned(hex("05")));
+  assert.equal(pair.one.receive(poisoned()), STRANGER, "the old endpoint stays a stranger");
 });

@@ -27,6 +27,18 @@ Deno.test("line file: holds every line in order once it is closed", async () => 
   assert.equal(Deno.readTextFileSync(directory.file), lines.map((line) => line + "\n").join(""));
 });
 
+Deno.test("line file: continues a file, and begins a line of its own after half a line", async () => {
+  using directory = makeDirectory();
+  for (const [before, after] of [["", ""], ["one\n", "one\n"], ["one\ntw", "one\ntw\n"]] as const) {
+    Deno.writeTextFileSync(directory.file, before);
+    {
+      await using file = LineFile.continue(directory.file, assert.fail);
+      file.line("three");
+    }
+    assert.equal(Deno.readTextFileSync(directory.file), `${after}three\n`);
+  }
+});
+
 Deno.test("line file: repeats a line exactly, wherever the chunk ends", async () => {
   using directory = makeDirectory();
   const lines = ["a line", "ünïcödé 🧅", "", "x".repeat(1000), "y".repeat(600_000)];

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { PassingFile } from "../../src/sys/file.ts";
+import { continueOwnedFile, PassingFile } from "../../src/sys/file.ts";
 
 const MEGABYTE = 1024 * 1024;
 
@@ -38,6 +38,38 @@ Deno.test("passing file: holds what was written, whatever the lengths", async ()
   }
   assert.equal(Deno.readFileSync(temporary.path).findIndex((byte, at) => byte !== bytes[at]), -1);
   assert.equal(Deno.statSync(temporary.path).size, bytes.length);
+});
+
+Deno.test("passing file: goes on behind what the file has already", async () => {
+  using temporary = makeFile();
+  const [before, after] = [pattern(5 * MEGABYTE), pattern(9 * MEGABYTE)];
+  Deno.writeFileSync(temporary.path, before);
+  {
+    using file = new PassingFile(continueOwnedFile(temporary.path), before.length);
+    await writeAll(file, after);
+  }
+  const whole = Deno.readFileSync(temporary.path);
+  assert.deepEqual([whole.subarray(0, before.length), whole.subarray(before.length)], [before, after]);
+});
+
+Deno.test("owned file: continues a plain file, and replaces a link so that its target stays", () => {
+  const directory = Deno.makeTempDirSync({ prefix: "onion-file-" });
+  using _ = { [Symbol.dispose]: () => Deno.removeSync(directory, { recursive: true }) };
+  const [path, target] = [`${directory}/log`, `${directory}/target`];
+  const append = (text: string) => {
+    using file = continueOwnedFile(path);
+    file.writeSync(new TextEncoder().encode(text));
+    return Deno.readTextFileSync(path);
+  };
+  assert.equal(append("one\n"), "one\n", "a missing file is created");
+  assert.equal(append("two\n"), "one\ntwo\n");
+  Deno.writeTextFileSync(target, "secret\n");
+  for (const link of [Deno.symlinkSync, Deno.linkSync]) {
+    Deno.removeSync(path);
+    link(target, path);
+    assert.equal(append("three\n"), "three\n");
+    assert.equal(Deno.readTextFileSync(target), "secret\n");
+  }
 });
 
 Deno.test("passing file: sends several stretches of one write to the disk", async () => {

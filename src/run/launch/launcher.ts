@@ -35,7 +35,8 @@ export interface RouterHandle {
   /** Resolves when the settings are in force, with the static public key of a router that seals. */
   readonly ready: Promise<Uint8Array<ArrayBuffer> | undefined>;
   /**
-   * Resolves when the router dies, is silent too long or cannot go on. Never resolves after `stop`.
+   * Resolves when the router dies, is silent too long or cannot go on. Never resolves after `stop`
+   * or `kill`.
    */
   readonly failed: Promise<OperatorError>;
   /** Its counters as last reported. */
