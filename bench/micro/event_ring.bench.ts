@@ -3,7 +3,7 @@ import { addressBits, addressFromBits } from "../../src/ip/address.ts";
 import type { EventRecord } from "../../src/trace/event_record.ts";
 import { LOG } from "../../src/runtime/scheduling.ts";
 import { EventRing, type Keeps, ringBytes } from "../../src/trace/event_ring.ts";
-import { pingOf } from "../../tests/support/events.ts";
+import { drainEvents, pingOf } from "../../tests/support/events.ts";
 
 /** Events between two looks of the reader. */
 const BURST = 64;
@@ -27,7 +27,7 @@ for (const keeps of ["lines", "packets"] as const satisfies Keeps[]) {
     };
     const seen: number[] = [];
     emit();
-    reader.drain((event) => seen.push("destination" in event ? addressBits(event.destination) : -1));
+    drainEvents(reader, (event) => seen.push("destination" in event ? addressBits(event.destination) : -1));
     assert.deepEqual(seen, Array.from({ length: BURST }, (_, number) => number % hosts));
 
     let told = 0;

@@ -188,16 +188,15 @@ class Follower {
 
 /** Queues of what a party has received, one for each direction. */
 class Queues<T> {
-  readonly #queues = new Map<string, T[]>();
+  readonly #queues: Record<string, T[]> = {};
 
   add(party: string, way: Way, thing: T): void {
-    const key = `${party} ${way}`;
-    this.#queues.set(key, [...this.#queues.get(key) ?? [], thing]);
+    (this.#queues[`${party} ${way}`] ??= []).push(thing);
   }
 
   /** Removes the given item, or the oldest one without an argument. */
   take(party: string, way: Way, thing?: T): T | undefined {
-    const queue = this.#queues.get(`${party} ${way}`) ?? [];
+    const queue = this.#queues[`${party} ${way}`] ?? [];
     const at = thing === undefined ? 0 : queue.indexOf(thing);
     return at < 0 ? undefined : queue.splice(at, 1)[0];
   }

@@ -6,6 +6,7 @@
  */
 import { OperatorError } from "../errors.ts";
 import { JOURNAL_DIR } from "../host/apply/journal_file.ts";
+import { lockFile } from "../sys/file.ts";
 import { exists } from "./command.ts";
 import type { Faults } from "./topology.ts";
 
@@ -68,9 +69,8 @@ export function removeState(): void {
  * @throws {OperatorError} if another process has the lock
  */
 export function lockLab(): Disposable {
-  const directory = Deno.openSync("/run");
-  if (directory.tryLockSync(true)) return { [Symbol.dispose]: () => directory.close() };
-  directory.close();
+  const lock = lockFile("/run");
+  if (lock !== undefined) return lock;
   throw new OperatorError(
     "another onion is making or removing the lab right now",
     "wait until it has finished",

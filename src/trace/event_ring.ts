@@ -8,7 +8,6 @@ import { addressBits, UNSPECIFIED } from "../ip/address.ts";
 import type { Ipv4View } from "../ip/ipv4.ts";
 import {
   At,
-  type Event,
   EventRecord,
   isAboutCircuit,
   MAX_REPEATS,
@@ -197,15 +196,6 @@ export class EventRing extends EventSink {
 
   /**
    * Reader: takes every published event, oldest first. The writer's own ring also publishes first.
-   */
-  drain(take: (event: Event) => void): void {
-    this.drainRuns((record, times) => {
-      for (let time = 0; time < times; time++) take(record.decode());
-    });
-  }
-
-  /**
-   * Reader: takes records instead of events.
    *
    * @param take called with each record, which is good only during the call, and how many events it
    * stands for

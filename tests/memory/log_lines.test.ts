@@ -8,6 +8,7 @@ import { eventLine, proxyLine, routerLine } from "../../src/log/classic.ts";
 import { EventRing, ringBytes } from "../../src/trace/event_ring.ts";
 import { echo, ipv4, pattern } from "../support/packets.ts";
 import { exchange, makeNetwork } from "../support/network.ts";
+import { drainEvents } from "../support/events.ts";
 
 /** A network whose parties write to event rings, as packet threads do. */
 function makeLoggedNetwork(records = 1024) {
@@ -19,7 +20,7 @@ function makeLoggedNetwork(records = 1024) {
   const network = makeNetwork({ events: { proxy: events.proxy, routers: [events.router] } });
   const linesOf = (ring: EventRing) => {
     const lines: string[] = [];
-    ring.drain((event) => lines.push(eventLine(event)));
+    drainEvents(ring, (event) => lines.push(eventLine(event)));
     return lines;
   };
   return {

@@ -32,7 +32,7 @@ export class EventMemory extends EventRing {
 
   /** Every event so far, with its time. */
   get timed(): readonly Event[] {
-    this.drain((event) => this.#events.push(event));
+    drainEvents(this, (event) => this.#events.push(event));
     return this.#events;
   }
 
@@ -48,9 +48,16 @@ export class EventMemory extends EventRing {
 
   /** Forgets every event. */
   clear(): void {
-    this.drain(() => {});
+    drainEvents(this, () => {});
     this.#events.length = 0;
   }
+}
+
+/** Takes every published event of a ring, oldest first. */
+export function drainEvents(ring: EventRing, take: (event: Event) => void): void {
+  ring.drainRuns((record, times) => {
+    for (let time = 0; time < times; time++) take(record.decode());
+  });
 }
 
 /** The routers of the hops among these events. */

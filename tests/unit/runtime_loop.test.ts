@@ -6,6 +6,7 @@ import { SysError } from "../../src/errors.ts";
 import { monotonic } from "../../src/sys/clock.ts";
 import { answerDoorbell, makeDoorbell, ringDoorbell } from "../../src/sys/doorbell.ts";
 import { EventRing, ringBytes } from "../../src/trace/event_ring.ts";
+import { drainEvents } from "../support/events.ts";
 
 /** A loop over doorbells: one ends it, the others play devices. */
 function makeLoop(devices: number) {
@@ -103,7 +104,7 @@ Deno.test("packet loop: wakes the log a little after an event, or when it ends",
   });
   await woken;
   let events = 0;
-  loop.ring.drain(() => events++);
+  drainEvents(loop.ring, () => events++);
   assert.equal(events, 1);
   clearInterval(alive);
 });
@@ -166,7 +167,7 @@ Deno.test("packet loop: publishes events before it fails", () => {
       })],
     }), SysError);
   let events = 0;
-  new EventRing(loop.memory).drain(() => events++);
+  drainEvents(new EventRing(loop.memory), () => events++);
   assert.equal(events, 1);
 });
 

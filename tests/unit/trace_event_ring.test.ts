@@ -6,7 +6,7 @@ import { EventRing, type Keeps, ringBytes } from "../../src/trace/event_ring.ts"
 import { type Event, EVENT_FIELDS } from "../../src/trace/event_record.ts";
 import type { EventSink } from "../../src/trace/events.ts";
 import { echo, ipv4 } from "../support/packets.ts";
-import { eventNumber, pingOf, writeNumber } from "../support/events.ts";
+import { drainEvents, eventNumber, pingOf, writeNumber } from "../support/events.ts";
 import type { WriterOrder, WriterReport } from "../support/ring_writer.ts";
 
 /** A ring whose reader and writer are one thread, and a count of lost events. */
@@ -44,14 +44,14 @@ function numberOf(event: Event): number {
 /** The numbers of the waiting events. */
 function drain(ring: EventRing): number[] {
   const numbers: number[] = [];
-  ring.drain((event) => numbers.push(numberOf(event)));
+  drainEvents(ring, (event) => numbers.push(numberOf(event)));
   return numbers;
 }
 
 /** The waiting events. */
 function events(ring: EventRing): Event[] {
   const events: Event[] = [];
-  ring.drain((event) => events.push(event));
+  drainEvents(ring, (event) => events.push(event));
   return events;
 }
 
@@ -380,7 +380,7 @@ Deno.test("event ring: leaves events that arrive during a drain for the next one
   const { ring } = makeRing(8);
   emit(ring, 0, 1);
   const seen: number[] = [];
-  ring.drain((event) => {
+  drainEvents(ring, (event) => {
     const number = numberOf(event);
     seen.push(number);
     if (number < 2) emit(ring, number + 10);
@@ -393,7 +393,7 @@ Deno.test("event ring: hands the same events over again after a reader failed", 
   const { ring } = makeRing(8);
   emit(ring, 0, 1);
   assert.throws(() => {
-    ring.drain(() => {
+    drainEvents(ring, () => {
       throw new Error("disk full");
     });
   }, /disk full/);
@@ -484,9 +484,9 @@ Deno.test("event ring: with a fast writer in another thread, every event is read
     });
     while (report === undefined) {
       await ring.untilWoken();
-      ring.drain(take);
+      drainEvents(ring, take);
     }
-    ring.drain(take);
+    drainEvents(ring, take);
     const { lost } = await over;
     assert.equal(read + lost, events);
     assert.ok(read >= 256, "at least a full ring");
@@ -502,7 +502,7 @@ Deno.test("event ring: loses no wake, even if the writer waits for the reader be
   const count = new Int32Array(taken);
   for (let read = 0; read < events;) {
     await ring.untilWoken();
-    ring.drain((event) => assert.equal(numberOf(event), read++));
+    drainEvents(ring, (event) => assert.equal(numberOf(event), read++));
     Atomics.store(count, 0, read);
     Atomics.notify(count, 0);
   }
