@@ -216,3 +216,40 @@ Deno.test({
     assert.equal((await onion.end()).code, 0);
   },
 });
+
+Deno.test({
+  ...needing("exits: a run follows a gateway that is replaced, and removes its route at the end", ...NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    await using onion = await vm.stage3();
+    const other = "192.168.201.254";
+    for (const command of [`add ${other}/24`, `delete ${Address.gw1}/24`, `replace ${other}/24`]) {
+      assert.equal((await vm.at("gw1", `ip address ${command} dev vm`)).code, 0);
+    }
+    await vm.sh(`ip route replace default via ${other} dev eth1 metric 101`, "ip neighbour flush dev eth1");
+    await onion.stderr.find(/put back: default route of eth1 in table 901, now via 192\.168\.201\.254\n/);
+    await vm.pings(3, `-i 0.05 ${CAPTURED}`);
+    assert.equal((await onion.end()).code, 0);
+    assert.doesNotMatch((await vm.state()).routes, /table 901/);
+  },
+});
+
+Deno.test({
+  ...needing("exits: a cable that is unplugged is told, and a router's packets never loop", ...NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    // One card, whose address is the captured one.
+    await using onion = await vm.stage3("--exit eth0");
+    await vm.at("gw0", "ip link set vm down");
+    await onion.stderr.find(/warning: eth0 is unplugged: until it is up again, nothing leaves by it\n/);
+    await vm.at("gw0", "ip link set vm up");
+    await onion.stderr.find(/info: eth0 is up again\n/);
+    await vm.pings(2, `-i 0.05 ${CAPTURED}`);
+    await vm.sh("ip rule delete fwmark 0x6f6e0385");
+    const sent = await vm.ping(`-c 1 -W 0.3 ${CAPTURED}`);
+    assert.doesNotMatch(sent.stdout, /Time to live exceeded/);
+    assert.equal((await onion.end()).code, 0);
+    const log = onion.log("stage3.proxy.out").filter((line) => line.startsWith("ICMP from tunnel"));
+    assert.equal(log.length, 3, log.join("\n"));
+  },
+});
