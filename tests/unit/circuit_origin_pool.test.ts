@@ -588,3 +588,87 @@ Deno.test("circuit pool: accepts any key, so one client can have several circuit
   assert.deepEqual(rig.opened.map(([key]) => key), ["10.0.2.15 18.9.22.69", "10.0.2.15 18.9.22.70"]);
   assert.deepEqual([rig.find(1)!.replyTo, rig.find(2)!.replyTo], [ALICE, ALICE], "answers go to the client");
 });
+
+Deno.test("circuit pool: closes the circuits through a lost router, and tells the others' first hops", () => {
+  for (let seed = 0; seed < 20; seed++) {
+    for (const hop of [0, 1]) {
+      const rig = open({ seed });
+      const path = routersOf(rig.log.events).map((router) => router - 1);
+      rig.pool.replace(path[hop]!, undefined, 0);
+      const cells = rig.sentCells();
+      assert.ok(cells.every(({ to }) => to !== path[hop]), "nothing goes to the lost router");
+      assert.deepEqual(cells.map(({ type, id }) => [type, id]), [
+        ...hop === 0 ? [] : [[DESTROY, 1]],
+        [EXTEND, 2],
+      ]);
+      assert.equal(rig.find(1), undefined);
+      rig.build(2);
+      assert.equal(rig.packet(), 2);
+      assert.deepEqual([rig.counters.get("circuits-lost"), rig.failed], [1, []]);
+    }
+  }
+});
+
+Deno.test("circuit pool: closes draining circuits through a lost router", () => {
+  let times = 0;
+  for (let seed = 0; seed < 20; seed++) {
+    const rig = open({ seed });
+    rig.until(REPLACE_AT - 1).packet();
+    rig.until(REPLACE_AT).build(2);
+    const [one, two, ...next] = routersOf(rig.log.events).map((router) => router - 1);
+    const victim = [one!, two!].find((router) => !next.includes(router));
+    if (victim === undefined) continue;
+    times++;
+    assert.ok(rig.find(1) !== undefined);
+    rig.pool.replace(victim, undefined, rig.now);
+    assert.deepEqual([rig.find(1), rig.packet()], [undefined, 2]);
+    rig.until(REPLACE_AT + DRAINING);
+  }
+  assert.ok(times > 5);
+});
+
+Deno.test("circuit pool: refuses packets while too few routers are left, in whatever state", () => {
+  const lose = (rig: Rig, count: number) => {
+    for (const router of [0, 1, 2, 3].slice(0, count)) rig.pool.replace(router, undefined, rig.now);
+  };
+  const building = new Rig();
+  building.packet();
+  lose(building, 3);
+  assert.deepEqual([building.failed, building.packet()], [[ALICE], "unreachable"]);
+
+  const pausing = new Rig();
+  pausing.packet();
+  pausing.until(ANSWER);
+  lose(pausing, 3);
+  assert.deepEqual(pausing.failed, [], "the pause goes on");
+  pausing.until(ANSWER + PAUSE);
+  assert.deepEqual([pausing.failed, pausing.packet()], [[ALICE], "unreachable"]);
+
+  const opened = open();
+  lose(opened, 3);
+  assert.deepEqual([opened.failed, opened.packet()], [[ALICE], "unreachable"]);
+
+  const expected = new Rig({ first: ALICE });
+  lose(expected, 3);
+  assert.equal(expected.pool.deadline, Infinity);
+  assert.equal(expected.packet(), "unreachable");
+
+  for (const rig of [building, pausing, opened, expected]) {
+    rig.sent();
+    rig.pool.replace(1, { link: LINKS[1]! }, rig.now);
+    assert.equal(rig.packet(), "wait");
+    const { id } = rig.sentCells().at(-1)!;
+    assert.equal(rig.build(id).packet(), id);
+  }
+});
+
+Deno.test("circuit pool: a pause that survives a loss builds along the routers that are left", () => {
+  const rig = new Rig();
+  rig.packet();
+  rig.until(ANSWER).sent();
+  rig.pool.replace(3, undefined, rig.now);
+  rig.log.clear();
+  rig.until(ANSWER + PAUSE);
+  assert.deepEqual(rig.sent(), ["52 2"]);
+  assert.ok(!routersOf(rig.log.events).includes(4));
+});

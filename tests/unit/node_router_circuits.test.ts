@@ -576,3 +576,29 @@ Deno.test("router: keeps circuits apart that have one id on two links", () => {
   assert.equal(routers.cores[0]!.circuits, 1);
   assert.deepEqual(routers.send(1, [cell(EXTEND, 0x201, NOTHING)]), [cell(EXTEND_DONE, 0x201, NOTHING)]);
 });
+
+for (const kind of ["plain", "sealed"] as const) {
+  Deno.test(`router, ${kind}: keeps a circuit to a lost neighbour until destroy, which goes nowhere`, () => {
+    const routers = new Routers(3, kind);
+    const circuit = routers.build([1, 2, 3]);
+    // Router 2 is the second neighbour of router 1; router 1 is the second neighbour of router 3.
+    routers.cores[0]!.replaceNeighbour(1, undefined);
+    routers.cores[2]!.replaceNeighbour(2, undefined);
+    assert.deepEqual(routers.cores.map(({ circuits }) => circuits), [1, 1, 0]);
+    const end = poisoned();
+    assert.ok(circuit.seal(end, DESTROY));
+    routers.send(1, [end.copy()]);
+    assert.deepEqual(routers.carried, []);
+    assert.equal(routers.cores[0]!.circuits, 0);
+    assert.deepEqual(routers.counted(1)["unknown-circuit"], undefined);
+  });
+
+  Deno.test(`router, ${kind}: removes what is left of circuits to a neighbour when its successor comes`, () => {
+    const routers = new Routers(2, kind);
+    routers.build([1, 2]);
+    routers.cores[0]!.replaceNeighbour(1, undefined);
+    assert.equal(routers.cores[0]!.circuits, 1);
+    routers.cores[0]!.replaceNeighbour(1, { address: address("127.0.0.1"), port: 50_000 });
+    assert.equal(routers.cores[0]!.circuits, 0);
+  });
+}
