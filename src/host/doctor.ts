@@ -17,7 +17,7 @@ import { TUN_DEVICE } from "../sys/tun.ts";
 import { conclude, type Diagnosis, type Finding } from "./diagnosis.ts";
 import type { Facts } from "./facts.ts";
 import { planExits, planHost } from "./host_plan.ts";
-import { planCapture, planMarkRule, resolveFrom } from "./plan/capture.ts";
+import { planCapture, resolveFrom } from "./plan/capture.ts";
 import { defaultRoute } from "./plan/routes.ts";
 import { CAPTURE_MARK, hex } from "./plan/rules.ts";
 import { type HostState, type Rule, Table } from "./plan/state.ts";
@@ -183,10 +183,7 @@ function lookAtIp({ network }: Facts): Verdict {
 
 function lookAtFirewall({ firewallTool }: Facts): Verdict {
   if (firewallTool !== undefined) return ok(firewallTool);
-  return note(
-    "neither nft nor iptables: packets of sockets that are bound to no address are not captured",
-    "apt-get install nftables",
-  );
+  return lacks("neither nft nor iptables: nothing would bar captured packets", "apt-get install nftables");
 }
 
 function lookAtTun({ interfaces }: HostState, { tun }: Settings): Verdict {
@@ -222,7 +219,6 @@ function lookAtDefaultRoute({ routes }: HostState): Verdict {
 function lookAtCapture(state: HostState, settings: Settings): Verdict {
   const from = resolveFrom(settings, state);
   const [rule] = planCapture(settings, from, state);
-  planMarkRule(settings, state.rules);
   const { capture, table, priority } = settings;
   const what = `${formatIp(from)} to ${capture.map(formatCidr).join(", ")}, by table ${table}`;
   return ok(rule?.isThere ? `${what}: its rule exists already` : `${what} and priority ${priority}`);

@@ -9,7 +9,7 @@ import { OperatorError } from "../errors.ts";
 import { EXITS, type ExitSettings } from "../exit/registry.ts";
 import type { IpAddress } from "../ip/address.ts";
 import { command, show, toWords } from "./plan/action.ts";
-import { captureRules, planCapture, planMarkRule, resolveFrom } from "./plan/capture.ts";
+import { captureRules, planCapture, resolveFrom } from "./plan/capture.ts";
 import type { Change } from "./plan/change.ts";
 import { type ExitInterface, loopRules, resolveExits } from "./plan/exit_interfaces.ts";
 import type { ExitPlan, RouterExit } from "./plan/exit_plan.ts";
@@ -56,7 +56,7 @@ export function planHost(
   const from = stage.captures ? resolveFrom(settings, state) : undefined;
   const capture = from === undefined ? [] : planCapture(settings, from, state);
   const { routers: exits, changes: leaving, firewall } = planExits(settings, from, state);
-  const captured = from === undefined ? undefined : captureRules(settings, from);
+  const captured = from === undefined ? undefined : captureRules(settings, from, state);
   const interfaces = exits.map(({ leaves }) => leaves).filter((each) => each !== undefined);
   const rules = [captured, loopRules(tun, interfaces), firewall].filter((each) => each !== undefined);
   const closing = (changes: readonly Change[]) =>
@@ -66,7 +66,6 @@ export function planHost(
     ...tunnel,
     ...closing(capture),
     ...leaving,
-    ...closing(from !== undefined && tool !== undefined ? [planMarkRule(settings, state.rules)] : []),
     ...closing(tool === undefined ? [] : planFirewall(rules, tool, owner)),
     ...(from === undefined ? [] : [planReassembly(state)]),
   ];

@@ -8,6 +8,7 @@ import { ExitCode, OperatorError } from "../errors.ts";
 import { EXITS } from "../exit/registry.ts";
 import { type Capability, hasCapability } from "../sys/capability.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
+import { firewallTool } from "./apply/programs.ts";
 
 /**
  * Makes sure that proxy and routers can talk to each other. In a new network namespace they cannot.
@@ -20,12 +21,12 @@ export function requireLoopback(): void {
 }
 
 /**
- * Makes sure that this process has the privileges that a stage needs, and that there is a TUN
- * driver.
+ * Makes sure that this process has the privileges that a stage needs, that there is a TUN driver,
+ * and a program for the firewall if the stage captures.
  *
  * @throws {OperatorError} with what is missing and how to get it
  */
-export function requireTunHost({ exit }: Stage): void {
+export function requireTunHost({ exit, captures }: Stage): void {
   requireCapability("CAP_NET_ADMIN", "open a TUN interface");
   const needs = exit === undefined ? [] : EXITS[exit].needs;
   for (const { capability, purpose } of needs) requireCapability(capability, purpose);
@@ -37,6 +38,13 @@ export function requireTunHost({ exit }: Stage): void {
       `load the driver with \`modprobe tun\`, or in a container start it with --device ${TUN_DEVICE}`,
       ExitCode.hostLacks,
       { cause },
+    );
+  }
+  if (captures && firewallTool() === undefined) {
+    throw new OperatorError(
+      "neither nft nor iptables is here: nothing would bar captured packets",
+      "install nftables, e.g. `apt-get install nftables`",
+      ExitCode.hostLacks,
     );
   }
 }

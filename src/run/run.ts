@@ -320,17 +320,11 @@ class Run {
     const { tun: name, stage } = this.#parts.settings;
     // An abort takes effect between two changes, or within one whose commands Ctrl+C has ended too.
     await this.#clearLeftovers();
-    const tool = firewallTool();
-    if (stage.captures && tool === undefined) {
-      this.#log.warn(
-        "neither nft nor iptables is here: packets of sockets that are bound to no address are not captured",
-      );
-    }
     const { changes, there, exits, mtu, from, needs } = planHost(
       this.#parts.settings,
       await readHostState(stage.captures, this.#closed),
       Deno.pid,
-      tool,
+      firewallTool(),
       longestOf(networkOf(this.#parts.settings, undefined)),
     );
     const tun = this.#devices.use(await openHostTun(name));

@@ -56,9 +56,9 @@ const BY_HAND = [
   "ip route add table 9 128.0.0.0/8 dev tun1",
 ];
 
-/** iptables creates its tables on first use, and never removes them. */
-const WARM_UP = ["mangle", "filter"].flatMap((table) =>
-  ["-A", "-D"].map((verb) => `iptables -w -t ${table} ${verb} OUTPUT -j ACCEPT`)
+/** iptables creates its tables and chains on first use, and never removes them. */
+const WARM_UP = ["mangle -A OUTPUT", "mangle -A POSTROUTING", "filter -A OUTPUT"].flatMap((chain) =>
+  [chain, chain.replace("-A", "-D")].map((words) => `iptables -w -t ${words} -j ACCEPT`)
 );
 
 const SITUATIONS: Readonly<Record<string, Situation>> = {
@@ -172,7 +172,7 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
   "set up by hand, in the classic way": {
     setUp: [...TWO_CARDS, ...BY_HAND],
     makes: ["ip rule add fwmark 0x6f6e0385 table 901 priority 7"],
-    makesNo: ["ip address", "ip link", "ip rule add from 10.0.2.15", "ip route add table 9"],
+    makesNo: ["ip address", "ip link", "ip rule add from 10.0.2.15", "ip route add table 9 "],
   },
   "set up by hand, but without the address": {
     setUp: [...STRICT, ...ETH0, "ip tuntap add dev tun1 mode tun"],
@@ -426,7 +426,7 @@ Deno.test({
       `iptables -w -A OUTPUT -s ${address} -p tcp --tcp-flags RST RST -j DROP`;
     await using namespace = await hostLike([
       ...TWO_CARDS,
-      ...["mangle", "filter"].flatMap((table) => [`iptables -w -t ${table} -A OUTPUT -j ACCEPT`]),
+      ...WARM_UP.filter((command) => command.includes(" -A ")),
       resets("192.168.201.2"),
       resets("192.168.201.3"),
       "ip rule add from 10.0.2.15 iif lo table 9 priority 5",

@@ -235,13 +235,12 @@ Deno.test("doctor: what `ip` would tell is unknown without it", () => {
   assert.deepEqual(verdicts({ network }), lacking("", "ip", "ip"));
 });
 
-Deno.test("doctor: the firewall tool, or what is not captured without one", () => {
+Deno.test("doctor: the firewall tool, or that stages which capture cannot run without one", () => {
   assert.deepEqual(told({ firewallTool: "iptables" }, "firewall"), ["ok firewall: iptables"]);
   assert.deepEqual(told({ firewallTool: undefined }, "firewall"), [
-    "note firewall: neither nft nor iptables: packets of sockets that are bound to no address are not captured; " +
-    "apt-get install nftables",
+    "lacks firewall: neither nft nor iptables: nothing would bar captured packets; apt-get install nftables",
   ]);
-  assert.deepEqual(verdicts({ firewallTool: undefined }), lacking("", "", ""));
+  assert.deepEqual(verdicts({ firewallTool: undefined }), lacking("", "", "firewall"));
 });
 
 Deno.test("doctor: the TUN name may belong to another interface or program", () => {
@@ -305,16 +304,13 @@ Deno.test("doctor: a table or priority in use, and rules before ours", () => {
     "lacks captured: table 9 is in use: it leads 0.0.0.0/0 to wg0; choose another with --table",
   ]);
   const twins = [
-    rule("8: from 10.0.2.15 table 9", "iif"),
-    rule("8: from 10.0.2.0/24 fwmark 0x6f6e0000 table 9"),
-  ];
-  const whats = ["rule from 10.0.2.15 to table 9", "rule for marked packets to table 9"];
-  for (const [index, twin] of twins.entries()) {
+    [rule("8: from 10.0.2.15 table 9", "iif"), "rule from 10.0.2.15 to table 9"],
+    [rule("7: from 10.0.2.0/24 fwmark 0x6f6e8009 table 254"), "rule for answers past table 9"],
+  ] as const;
+  for (const [twin, what] of twins) {
     const found = told({ network: host({ ...TWO_CARDS, rules: [twin] }) });
     assert.deepEqual(found.filter((each) => each.startsWith("lacks ")), [
-      `lacks captured: priority 8 is in use: it has a narrower ${
-        whats[index]
-      }; choose another with --priority`,
+      `lacks captured: priority ${twin.priority} is in use: it has a narrower ${what}; choose another with --priority`,
     ]);
   }
   const before = host({

@@ -19,11 +19,22 @@ import assert from "node:assert/strict";
 const LOOPS =
   `chain loops { type filter hook output priority filter; oifname "tun1" meta mark { 0x6f6e0385 } drop; };`;
 
-const FIREWALL = "nft 'table ip onion_4711 { " +
-  "chain capture { type route hook output priority mangle; " +
-  "meta mark 0 ip saddr 10.0.2.15 ip daddr { 18.0.0.0/8, 128.0.0.0/8 } meta mark set 0x6f6e0000; }; " +
-  LOOPS +
-  " chain resets { type filter hook output priority filter; " +
+/** The chains that keep packets from an address in the tunnel. */
+const barrier = (from: string) =>
+  "chain answers { type route hook output priority mangle; " +
+  ["meta l4proto icmp", "meta l4proto { tcp, udp } th sport 0-32767"].map((which) =>
+    `meta mark 0 ct direction reply ip saddr ${from} ip daddr { 18.0.0.0/8, 128.0.0.0/8 } ${which} ` +
+    "meta mark set 0x6f6e8009; "
+  ).join("") + "}; " +
+  "chain refusals { type filter hook output priority filter; " +
+  `ip saddr ${from} ip daddr { 18.0.0.0/8, 128.0.0.0/8 } oifname != "tun1" ` +
+  "meta mark & 0xffff0000 != 0x6f6e0000 reject with icmp type admin-prohibited; }; " +
+  "chain barrier { type filter hook postrouting priority mangle; " +
+  `ip saddr ${from} ip daddr { 18.0.0.0/8, 128.0.0.0/8 } oifname != "tun1" ` +
+  "meta mark & 0xffff0000 != 0x6f6e0000 drop; };";
+
+const FIREWALL = `nft 'table ip onion_4711 { ${barrier("10.0.2.15")} ${LOOPS} ` +
+  "chain resets { type filter hook output priority filter; " +
   "ip saddr { 192.168.201.2 } tcp flags & rst == rst drop; }; }'";
 
 /** The table and the rule of an exit. */
@@ -36,8 +47,18 @@ const EXIT = [
 
 /** The routes that refuse the default blocks while the TUN is down. */
 const REFUSALS = [
-  "ip route add prohibit 18.0.0.0/8 table 9 metric 4096",
-  "ip route add prohibit 128.0.0.0/8 table 9 metric 4096",
+  "ip route add 18.0.0.0/8 dev lo table 9 metric 4096",
+  "ip route add 128.0.0.0/8 dev lo table 9 metric 4096",
+];
+
+/** What leads packets without an address into the tunnel, and answers past it. */
+const unboundAs = (from: string) => [
+  "ip rule add from 0.0.0.0/32 table 900 priority 8",
+  `ip route add table 900 18.0.0.0/8 dev tun1 src ${from}`,
+  `ip route add table 900 128.0.0.0/8 dev tun1 src ${from}`,
+  "ip route add prohibit 18.0.0.0/8 table 900 metric 4096",
+  "ip route add prohibit 128.0.0.0/8 table 900 metric 4096",
+  "ip rule add fwmark 0x6f6e8009 table main priority 7",
 ];
 
 Deno.test("host plan: stage 2 gives the TUN an address and sets it up", () => {
@@ -60,16 +81,21 @@ Deno.test("host plan: two cards, in the order of the course, undone in reverse",
     "ip route add table 9 18.0.0.0/8 dev tun1",
     "ip route add table 9 128.0.0.0/8 dev tun1",
     ...REFUSALS,
+    ...unboundAs("10.0.2.15"),
     ...EXIT,
-    "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
     FIREWALL,
   ]);
   assert.deepEqual(undoing(changes), [
     "nft 'delete table ip onion_4711'",
-    "ip rule delete fwmark 0x6f6e0000 table 9 priority 8",
     ...EXIT.map((each) => each.replace(" add ", " delete ").replace(" via 192.168.201.1", "")).toReversed(),
-    "ip route delete prohibit 128.0.0.0/8 table 9 metric 4096",
-    "ip route delete prohibit 18.0.0.0/8 table 9 metric 4096",
+    "ip rule delete fwmark 0x6f6e8009 table main priority 7",
+    "ip route delete prohibit 128.0.0.0/8 table 900 metric 4096",
+    "ip route delete prohibit 18.0.0.0/8 table 900 metric 4096",
+    "ip route delete table 900 128.0.0.0/8 dev tun1 src 10.0.2.15",
+    "ip route delete table 900 18.0.0.0/8 dev tun1 src 10.0.2.15",
+    "ip rule delete from 0.0.0.0/32 table 900 priority 8",
+    "ip route delete 128.0.0.0/8 dev lo table 9 metric 4096",
+    "ip route delete 18.0.0.0/8 dev lo table 9 metric 4096",
     "ip route delete table 9 128.0.0.0/8 dev tun1",
     "ip route delete table 9 18.0.0.0/8 dev tun1",
     "ip rule delete from 10.0.2.15 table 9 priority 8",
@@ -91,15 +117,13 @@ Deno.test("host plan: with one card, a mark above the capturing rule keeps the r
     "ip route add table 9 18.0.0.0/8 dev tun1",
     "ip route add table 9 128.0.0.0/8 dev tun1",
     ...REFUSALS,
+    ...unboundAs("203.0.113.7"),
     "ip route add 203.0.113.0/24 dev ens3 table 901",
     "ip route add default via 203.0.113.1 dev ens3 table 901",
     "ip route add prohibit 0.0.0.0/0 table 901 metric 4096",
     "ip rule add fwmark 0x6f6e0385 table 901 priority 7",
-    "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
     // There is no rule against resets, because it would silence the host's own.
-    "nft 'table ip onion_4711 { chain capture { type route hook output priority mangle; " +
-    "meta mark 0 ip saddr 203.0.113.7 ip daddr { 18.0.0.0/8, 128.0.0.0/8 } meta mark set 0x6f6e0000; }; " +
-    LOOPS + " }'",
+    `nft 'table ip onion_4711 { ${barrier("203.0.113.7")} ${LOOPS} }'`,
   ]);
   assert.deepEqual(exits.map(({ leaves }) => [leaves?.address, leaves?.isCaptured]), [[0xcb007107, true]]);
 });
@@ -121,10 +145,13 @@ Deno.test("host plan: loosens a strict reverse path filter where answers come in
     "sysctl -w net.ipv4.conf.ens3.rp_filter=1",
     "sysctl -w net.ipv4.conf.tun1.rp_filter=1",
   ]);
-  // The host's own packets from a second card's address leave by the first.
-  const two = commands(plan(host({ ...TWO_CARDS, sysctls })).changes);
+  // The host's own packets from a second card's address leave by the first. Packets from captured
+  // blocks come in by the card that has the captured address.
+  const strict = { ...sysctls, "net.ipv4.conf.eth0.rp_filter": "1" };
+  const two = commands(plan(host({ ...TWO_CARDS, sysctls: strict })).changes);
   assert.deepEqual(two.filter((each) => each.startsWith("sysctl")), [
     "sysctl -w net.ipv4.conf.tun1.rp_filter=2",
+    "sysctl -w net.ipv4.conf.eth0.rp_filter=2",
     "sysctl -w net.ipv4.conf.eth1.rp_filter=2",
   ]);
 });
@@ -161,16 +188,19 @@ Deno.test("host plan: the reverse path filter is the stricter of `all` and the i
 Deno.test("host plan: uses what was made by hand, and leaves it alone", () => {
   assert.deepEqual(commands(plan(host(BY_HAND)).changes), [
     ...REFUSALS,
+    ...unboundAs("10.0.2.15"),
     ...EXIT,
-    "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
     FIREWALL,
   ]);
   const everything = {
     ...BY_HAND,
     routes: [
       ...BY_HAND.routes,
-      "prohibit 18.0.0.0/8 table 9 metric 4096",
-      "prohibit 128.0.0.0/8 table 9 metric 4096",
+      ...["18.0.0.0/8", "128.0.0.0/8"].flatMap((block) => [
+        `${block} dev lo table 9 metric 4096`,
+        `prohibit ${block} table 900 metric 4096`,
+        `${block} dev tun1 src 10.0.2.15 table 900`,
+      ]),
       "192.168.201.0/24 dev eth1 table 901",
       "default via 192.168.201.1 dev eth1 table 901",
       "prohibit 0.0.0.0/0 table 901 metric 4096",
@@ -178,7 +208,8 @@ Deno.test("host plan: uses what was made by hand, and leaves it alone", () => {
     rules: [
       ...BY_HAND.rules,
       rule("7: from all fwmark 0x6f6e0385 table 901"),
-      rule("8: from all fwmark 0x6f6e0000 table 9"),
+      rule("8: from 0.0.0.0 table 900"),
+      rule("7: from all fwmark 0x6f6e8009 table 254"),
     ],
   };
   assert.deepEqual(commands(plan(host(everything)).changes), [FIREWALL]);
@@ -294,7 +325,7 @@ Deno.test("host plan: prints commands that can be typed, the TUN first", () => {
   ]);
   assert.deepEqual(
     planCommands(settingsOf({ stage: "3" }), host(BY_HAND), 4711, "nft").slice(0, 3),
-    [...REFUSALS, EXIT[0]],
+    [...REFUSALS, "ip rule add from 0.0.0.0/32 table 900 priority 8"],
   );
 });
 
@@ -308,6 +339,10 @@ Deno.test("host plan: a run needs its interfaces, MTUs and routes, also those ma
     "route of 128.0.0.0/8 to tun1 in table 9",
     "refusal of 18.0.0.0/8 in table 9",
     "refusal of 128.0.0.0/8 in table 9",
+    "route of 18.0.0.0/8 to tun1 in table 900",
+    "route of 128.0.0.0/8 to tun1 in table 900",
+    "refusal of 18.0.0.0/8 in table 900",
+    "refusal of 128.0.0.0/8 in table 900",
   ];
   assert.deepEqual(needed(BY_HAND), [
     ["tun1 1500", "eth1 any"],

@@ -80,7 +80,7 @@ Deno.test("capture: routes single addresses, and everything", () => {
   const routes = (capture: string, ...more: string[]) =>
     commands(plan(host({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, ...more] }), { capture }).changes)
       .filter((each) => /^ip route add .*table 9 /.test(each));
-  const refusal = (block: string) => `ip route add prohibit ${block} table 9 metric 4096`;
+  const refusal = (block: string) => `ip route add ${block} dev lo table 9 metric 4096`;
   assert.deepEqual(routes("128.30.2.155"), [
     "ip route add table 9 128.30.2.155 dev tun1",
     refusal("128.30.2.155"),
@@ -99,7 +99,8 @@ Deno.test("capture: routes that stay refuse its blocks while the tunnel is down"
   };
   const [refusal] = refusals();
   assert.equal(refusal?.goesWithTun, undefined, "recorded, because the kernel does not remove it");
-  assert.deepEqual(refusals("prohibit 18.0.0.0/8 table 9 metric 4096"), [], "made by hand");
+  assert.deepEqual(refusals("18.0.0.0/8 dev lo table 9 metric 4096"), [], "made by hand");
+  assert.deepEqual(refusals("prohibit 18.0.0.0/8 table 9 metric 4096"), [], "of an older version");
   // Each would come before the route into the tunnel, refuse something else, or not refuse.
   for (
     const other of [
@@ -134,7 +135,10 @@ Deno.test("capture: its rules, refusals and firewall keep it closed, and nothing
     "rule from 10.0.2.15 to table 9",
     "route of 18.0.0.0/8 to tun1 in table 9",
     "refusal of 18.0.0.0/8 in table 9",
-    "rule for marked packets to table 9",
+    "rule from 0.0.0.0 to table 900",
+    "route of 18.0.0.0/8 to tun1 in table 900",
+    "refusal of 18.0.0.0/8 in table 900",
+    "rule for answers past table 9",
     "firewall table onion_4711",
   ]);
   assert.deepEqual(closing({ stage: "2" }), []);
@@ -148,19 +152,20 @@ Deno.test("capture: ignores a route into the tunnel that comes after the refusal
 
 Deno.test("firewall: with iptables, a comment tells our rules from others", () => {
   const made = commands(plan(host(TWO_CARDS), {}, "iptables").changes);
-  assert.deepEqual(made.slice(11), [
-    "ip rule add fwmark 0x6f6e0000 table 9 priority 8",
-    ...["18.0.0.0/8", "128.0.0.0/8"].map((block) =>
-      `iptables -w -t mangle -A OUTPUT -s 10.0.2.15 -d ${block} -m mark --mark 0 -j MARK --set-mark 0x6f6e0000 ` +
-      "-m comment --comment onion_4711"
-    ),
-    "iptables -w -t filter -A OUTPUT -o tun1 -m mark --mark 0x6f6e0385 -j DROP " +
-    "-m comment --comment onion_4711",
-    "iptables -w -t filter -A OUTPUT -s 192.168.201.2 -p tcp --tcp-flags RST RST -j DROP " +
-    "-m comment --comment onion_4711",
+  const packets = "-s 10.0.2.15 -d 18.0.0.0/8,128.0.0.0/8";
+  const past = `${packets} '!' -o tun1 -m mark '!' --mark 0x6f6e0000/0xffff0000`;
+  const comment = "-m comment --comment onion_4711";
+  const rules = made.filter((each) => each.startsWith("iptables"));
+  assert.deepEqual(rules, [
+    `iptables -w -t mangle -A OUTPUT ${packets} -m mark --mark 0 -m conntrack --ctdir REPLY ` +
+    `--ctorigdstport 0:32767 -j MARK --set-mark 0x6f6e8009 ${comment}`,
+    `iptables -w -t filter -A OUTPUT ${past} -j REJECT --reject-with icmp-admin-prohibited ${comment}`,
+    `iptables -w -t mangle -A POSTROUTING ${past} -j DROP ${comment}`,
+    `iptables -w -t filter -A OUTPUT -o tun1 -m mark --mark 0x6f6e0385 -j DROP ${comment}`,
+    `iptables -w -t filter -A OUTPUT -s 192.168.201.2 -p tcp --tcp-flags RST RST -j DROP ${comment}`,
   ]);
-  const undone = undoing(plan(host(TWO_CARDS), {}, "iptables").changes).slice(0, 4);
-  assert.deepEqual(undone, made.slice(12).map((each) => each.replace(" -A ", " -D ")).toReversed());
+  const undone = undoing(plan(host(TWO_CARDS), {}, "iptables").changes).slice(0, 5);
+  assert.deepEqual(undone, rules.map((each) => each.replace(" -A ", " -D ")).toReversed());
 });
 
 Deno.test("firewall: there are no rules without a tool", () => {
@@ -172,14 +177,42 @@ Deno.test("capture: uses another table and another priority", () => {
   const made = commands(
     plan(host(TWO_CARDS), { table: "20", priority: "100", capture: "18.0.0.0/8" }).changes,
   );
-  assert.deepEqual(made.slice(2, 10), [
+  assert.deepEqual(made.slice(2, 13), [
     "ip rule add from 10.0.2.15 table 20 priority 100",
     "ip route add table 20 18.0.0.0/8 dev tun1",
-    "ip route add prohibit 18.0.0.0/8 table 20 metric 4096",
+    "ip route add 18.0.0.0/8 dev lo table 20 metric 4096",
+    "ip rule add from 0.0.0.0/32 table 2000 priority 100",
+    "ip route add table 2000 18.0.0.0/8 dev tun1 src 10.0.2.15",
+    "ip route add prohibit 18.0.0.0/8 table 2000 metric 4096",
+    "ip rule add fwmark 0x6f6e8014 table main priority 99",
     "ip route add 192.168.201.0/24 dev eth1 table 2001",
     "ip route add default via 192.168.201.1 dev eth1 table 2001",
     "ip route add prohibit 0.0.0.0/0 table 2001 metric 4096",
     "ip rule add fwmark 0x6f6e07d1 table 2001 priority 99",
-    "ip rule add fwmark 0x6f6e0000 table 20 priority 100",
   ]);
+});
+
+Deno.test("capture: a table for unbound sockets that somebody else uses is refused", () => {
+  refuses(
+    host({ ...TWO_CARDS, routes: [...TWO_CARDS.routes, "default via 10.0.2.2 dev eth0 table 900"] }),
+    {},
+    "table 900 is in use: it leads 0.0.0.0/0 to eth0",
+    "choose another with --table",
+  );
+});
+
+Deno.test("capture: answers come from ports that the kernel gives to no client", () => {
+  const marking = (range: string) =>
+    commands(plan(host({ ...TWO_CARDS, sysctls: { "net.ipv4.ip_local_port_range": range } })).changes)
+      .find((each) => each.startsWith("nft"))!.match(/th sport 0-(\d+)/)?.[1];
+  assert.equal(marking("32768\t60999"), "32767");
+  assert.equal(marking("10000 65000"), "9999");
+  assert.equal(marking("1024 65535"), "1023");
+});
+
+Deno.test("capture: where a block holds own addresses, packets to them may go by lo", () => {
+  for (const [capture, outside] of [["0.0.0.0/0", '{ "tun1", "lo" }'], ["18.0.0.0/8", '"tun1"']] as const) {
+    const firewall = commands(plan(host(TWO_CARDS), { capture }).changes).at(-1)!;
+    assert.equal(firewall.split(`oifname != ${outside} meta mark`).length, 3, firewall);
+  }
 });

@@ -3,10 +3,15 @@ import { card, commands, host, plan, tunByHand, TWO_CARDS } from "../support/hos
 import assert from "node:assert/strict";
 
 /** The routes of a run that is up, besides those of the cards. */
-const INTO_TUNNEL = ["18.0.0.0/8 dev tun1 table 9", "128.0.0.0/8 dev tun1 table 9"];
+const INTO_TUNNEL = ["18.0.0.0/8", "128.0.0.0/8"].flatMap((block) => [
+  `${block} dev tun1 table 9`,
+  `${block} dev tun1 src 10.0.2.15 table 900`,
+]);
 const REFUSALS = [
-  "prohibit 18.0.0.0/8 table 9 metric 4096",
-  "prohibit 128.0.0.0/8 table 9 metric 4096",
+  ...["18.0.0.0/8", "128.0.0.0/8"].flatMap((block) => [
+    `${block} dev lo table 9 metric 4096`,
+    `prohibit ${block} table 900 metric 4096`,
+  ]),
   "prohibit 0.0.0.0/0 table 901 metric 4096",
 ];
 const OUT = ["192.168.201.0/24 dev eth1 table 901", "default via 192.168.201.1 dev eth1 table 901"];
@@ -36,6 +41,8 @@ function told({ says, lost }: Look): string[] {
 const LOST_TUNNEL = [
   "lost: route of 18.0.0.0/8 to tun1 in table 9",
   "lost: route of 128.0.0.0/8 to tun1 in table 9",
+  "lost: route of 18.0.0.0/8 to tun1 in table 900",
+  "lost: route of 128.0.0.0/8 to tun1 in table 900",
 ];
 
 Deno.test("upkeep: says and does nothing while everything is in place", () => {
@@ -127,6 +134,8 @@ Deno.test("upkeep: puts back routes that somebody deleted, refusals too", () => 
   assert.deepEqual(told(upkeep().look(hostWith([...INTO_TUNNEL, ...OUT]))), [
     "lost: refusal of 18.0.0.0/8 in table 9",
     "lost: refusal of 128.0.0.0/8 in table 9",
+    "lost: refusal of 18.0.0.0/8 in table 900",
+    "lost: refusal of 128.0.0.0/8 in table 900",
     "lost: refusal of 0.0.0.0/0 in table 901",
   ]);
 });

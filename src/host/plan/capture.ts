@@ -1,39 +1,86 @@
 /**
- * Capturing: routes the host's own packets to some destinations into the tunnel.
+ * Capturing: leads the host's own packets to some destinations into the tunnel. Two barriers keep
+ * them from leaving another way, and neither needs the other: rules with routes, and the firewall.
+ *
+ * ```
+ *   from the captured address ─► rule ─► table 9     tun1, or else lo, where the firewall refuses
+ *   from no address yet       ─► rule ─► table 900   tun1, with the captured address, or else refused
+ *   an answer to a connection from outside, marked ─► rule ─► table main
+ *   from the captured address, by another card, without our mark ─► firewall: refused
+ * ```
  *
  * @module
  */
 import type { Settings } from "../../config/settings.ts";
 import { ExitCode, OperatorError } from "../../errors.ts";
-import { formatIp, type IpAddress } from "../../ip/address.ts";
-import { formatCidr, overlaps } from "../../ip/cidr.ts";
+import { formatIp, type IpAddress, UNSPECIFIED } from "../../ip/address.ts";
+import { contains, formatCidr, overlaps } from "../../ip/cidr.ts";
 import { sourceBy } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import type { FirewallRules } from "./firewall.ts";
 import { planLooseFilter } from "./reverse_path.ts";
 import { defaultRoute, isRefusal, nameOf, planCapturingRoute, planRefusal } from "./routes.ts";
-import { CAPTURE_MARK, hex, planRule } from "./rules.ts";
-import type { HostState, Rule } from "./state.ts";
+import { CAPTURE_MARK, findRule, hex, MARK_MASK, planRule } from "./rules.ts";
+import { type HostState, Table } from "./state.ts";
 
 /**
- * The rule and the routes that lead packets from one address into the tunnel. While the tunnel is
- * down, they refuse these packets.
+ * The rules and the routes that lead packets into the tunnel, from one address and from sockets
+ * without an address. While the tunnel is down, they refuse these packets.
  *
  * @param from the address whose packets are captured
- * @throws {OperatorError} if the table or the priority is in use
+ * @throws {OperatorError} if a table or the priority is in use
  */
 export function planCapture(settings: Settings, from: IpAddress, state: HostState): Change[] {
   const { tun, capture, table, priority } = settings;
-  const source = formatIp(from);
-  const rule = planRule(`rule from ${source} to table ${table}`, { from }, table, priority, state.rules);
-  refuseForeignRoute(settings, rule.isThere, state);
-  const routes = [
-    ...capture.map((block) => planCapturingRoute(block, tun, table, state.routes)),
-    ...capture.map((block) => planRefusal(block, table, state.routes)),
+  const { rules, routes } = state;
+  const what = (source: IpAddress, table: number) => `rule from ${formatIp(source)} to table ${table}`;
+  const unbound = unboundTable(settings);
+  const rule = planRule(what(from, table), { from }, table, priority, rules);
+  const other = planRule(what(UNSPECIFIED, unbound), { from: UNSPECIFIED }, unbound, priority, rules);
+  refuseForeignRoute(settings, table, rule.isThere, state);
+  refuseForeignRoute(settings, unbound, other.isThere, state);
+  // A capturing rule that was added by hand may have another priority.
+  const before = Math.min(priority, findRule({ from }, table, rules)?.priority ?? priority);
+  return [
+    rule,
+    ...capture.map((block) => planCapturingRoute(block, tun, table, routes)),
+    ...capture.map((block) => planRefusal(block, table, routes, "lo")),
+    other,
+    ...capture.map((block) => planCapturingRoute(block, tun, unbound, routes, from)),
+    ...capture.map((block) => planRefusal(block, unbound, routes)),
+    planRule(
+      `rule for answers past table ${table}`,
+      { mark: answerMark(settings) },
+      Table.main,
+      before - 1,
+      rules,
+      before,
+    ),
+    // Answers of the world's routers come in by the tunnel, while the host's own route to those
+    // routers leads elsewhere. A strict filter would drop them. Packets from captured blocks come
+    // in by the card, while the route back to them leads into the tunnel.
+    planLooseFilter(tun, state, true),
+    ...cardOf(from, state).map((card) => planLooseFilter(card, state, false)),
   ];
-  // Answers of the world's routers come in by the tunnel, while the host's own route to those
-  // routers leads elsewhere. A strict filter would drop them.
-  return [rule, ...routes, planLooseFilter(tun, state, true)];
+}
+
+/**
+ * The table for packets of sockets that have no address yet. It is not the other one, because a
+ * person may have given that one routes for packets that are not captured.
+ */
+function unboundTable({ table }: Settings): number {
+  return table * 100;
+}
+
+/** The mark of answers to connections from outside. It differs from that of another run. */
+function answerMark({ table }: Settings): number {
+  return CAPTURE_MARK + 0x8000 + (table & 0x7fff);
+}
+
+/** The name of the interface that has the address; none if it is gone. */
+function cardOf(address: IpAddress, { interfaces }: HostState): string[] {
+  return interfaces.filter(({ addresses }) => addresses.some((own) => own.address === address))
+    .map(({ name }) => name);
 }
 
 /**
@@ -44,7 +91,8 @@ export function planCapture(settings: Settings, from: IpAddress, state: HostStat
  *   routes are there on purpose
  */
 function refuseForeignRoute(
-  { tun, capture, table }: Settings,
+  { tun, capture }: Settings,
+  table: number,
   isOurs: boolean,
   { routes, closed }: HostState,
 ): void {
@@ -88,38 +136,77 @@ export function resolveFrom(settings: Settings, state: HostState): IpAddress {
   return address;
 }
 
-/** The rule that leads packets into the tunnel that the firewall has marked. */
-export function planMarkRule({ table, priority }: Settings, rules: readonly Rule[]): Change {
-  return planRule(
-    `rule for marked packets to table ${table}`,
-    { mark: CAPTURE_MARK },
-    table,
-    priority,
-    rules,
-  );
-}
+/** The ports that the kernel gives to clients (Documentation/networking/ip-sysctl.rst). */
+const CLIENT_PORTS = "net.ipv4.ip_local_port_range";
 
 /**
- * The firewall rules that mark captured packets. The kernel routes the packets of an unbound socket
- * before they have a source address, so the rule for that address does not match. Without a mark,
- * they would leave in the clear.
+ * The highest port of servers. If a connection is older than the firewall table, nobody knows which
+ * side began it. Our side then counts as the client if it has a port that clients get.
+ */
+function lastServerPort({ sysctl }: HostState): number {
+  const [first = ""] = (sysctl(CLIENT_PORTS) ?? "").split(/\s+/);
+  return (Number(first) || 32_768) - 1;
+}
+
+/** The port that conntrack shows for an echo request: its type, 8, and its code, 0. */
+const ECHO_PORT = 0x0800;
+
+/**
+ * The firewall rules of capturing. One marks answers to connections from outside, which its rule
+ * then leads to the main table. The others refuse captured packets that leave by any other
+ * interface than the TUN, whatever rules and routes say. Our marks, also the routers', are
+ * excepted.
  *
  * @param from the address whose packets are captured
  */
-export function captureRules({ capture }: Settings, from: IpAddress): FirewallRules {
-  const [source, blocks, mark] = [formatIp(from), capture.map(formatCidr), hex(CAPTURE_MARK)];
+export function captureRules(settings: Settings, from: IpAddress, state: HostState): FirewallRules {
+  const { capture, tun } = settings;
+  const [source, blocks] = [formatIp(from), capture.map(formatCidr)];
+  const [mark, ports] = [hex(answerMark(settings)), lastServerPort(state)];
+  const [ours, mask] = [hex(CAPTURE_MARK), hex(MARK_MASK)];
+  // The host reaches its own addresses by `lo`, and the local table comes before ours.
+  const own = state.interfaces.flatMap(({ addresses }) => addresses);
+  const hasOwn = capture.some((block) => own.some(({ address }) => contains(block, address)));
+  const packets = `ip saddr ${source} ip daddr { ${blocks.join(", ")} }`;
+  const answers = `meta mark 0 ct direction reply ${packets}`;
+  const past = `${packets} oifname != ${hasOwn ? `{ "${tun}", "lo" }` : `"${tun}"`} ` +
+    `meta mark & ${mask} != ${ours}`;
+  const list = ["-s", source, "-d", blocks.join(",")];
+  const pastWords = [
+    ...[...list, "!", "-o", tun, "-m", "mark", "!", "--mark", `${ours}/${mask}`],
+    ...(hasOwn ? ["-m", "addrtype", "!", "--dst-type", "LOCAL"] : []),
+  ];
   return {
     nft: [
-      `chain capture { type route hook output priority mangle; ` +
-      `meta mark 0 ip saddr ${source} ip daddr { ${blocks.join(", ")} } meta mark set ${mark}; };`,
+      `chain answers { type route hook output priority mangle; ` +
+      `${answers} meta l4proto icmp meta mark set ${mark}; ` +
+      `${answers} meta l4proto { tcp, udp } th sport 0-${ports} meta mark set ${mark}; };`,
+      `chain refusals { type filter hook output priority filter; ${past} ` +
+      "reject with icmp type admin-prohibited; };",
+      // In the output hook, a rerouted packet still shows the interface of its first route.
+      `chain barrier { type filter hook postrouting priority mangle; ${past} drop; };`,
     ],
-    iptables: blocks.map((block) => ({
-      what: `firewall rule for packets from ${source} to ${block}`,
-      table: "mangle",
-      words: [
-        ...["OUTPUT", "-s", source, "-d", block],
-        ...["-m", "mark", "--mark", "0", "-j", "MARK", "--set-mark", mark],
-      ],
-    })),
+    iptables: [
+      {
+        what: `firewall rule for answers from ${source}`,
+        table: "mangle",
+        words: [
+          ...["OUTPUT", ...list, "-m", "mark", "--mark", "0"],
+          ...["-m", "conntrack", "--ctdir", "REPLY"],
+          ...["--ctorigdstport", `0:${Math.max(ports, ECHO_PORT)}`],
+          ...["-j", "MARK", "--set-mark", mark],
+        ],
+      },
+      {
+        what: `firewall rule that rejects packets from ${source}`,
+        table: "filter",
+        words: ["OUTPUT", ...pastWords, "-j", "REJECT", "--reject-with", "icmp-admin-prohibited"],
+      },
+      {
+        what: `firewall rule that drops packets from ${source}`,
+        table: "mangle",
+        words: ["POSTROUTING", ...pastWords, "-j", "DROP"],
+      },
+    ],
   };
 }

@@ -109,7 +109,7 @@ function resolveExit(
   const coming = source === undefined ? [block!] : is.isUp ? [] : is.addresses;
   const table = way.words === undefined ? Table.main : own;
   // Other runs have other tables, so their routers have other marks.
-  const mark = CAPTURE_MARK + own;
+  const mark = CAPTURE_MARK + (own & 0x7fff);
   return {
     router,
     device,

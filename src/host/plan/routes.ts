@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { formatIp, type IpAddress } from "../../ip/address.ts";
 import { type Cidr, formatCidr } from "../../ip/cidr.ts";
 import { command } from "./action.ts";
 import { isSame } from "./addresses.ts";
@@ -29,17 +30,24 @@ export function planRoute(
 /** The metric of a table's last routes: higher than what people use by hand. */
 const LAST = 4096;
 
-/** The route of a block into the tunnel. The kernel drops it when the TUN interface goes down. */
+/**
+ * The route of a block into the tunnel. The kernel drops it when the TUN interface goes down.
+ *
+ * @param source the address that it gives to packets without one
+ */
 export function planCapturingRoute(
   block: Cidr,
   tun: string,
   table: number,
   routes: readonly Route[],
+  source?: IpAddress,
 ): Change {
   const destination = wordOf(block);
   const is = (route: Route) =>
-    route.table === table && route.device === tun && isSame(route.to, block) && route.metric < LAST;
+    route.table === table && route.device === tun && isSame(route.to, block) && route.metric < LAST &&
+    (source === undefined || route.source === source);
   const words = ["table", `${table}`, destination, "dev", tun];
+  if (source !== undefined) words.push("src", formatIp(source));
   const what = nameOf({ to: block, table, device: tun });
   return { ...planRoute(what, words, { table, device: tun, is }, routes), goesWithTun: true };
 }
@@ -47,24 +55,31 @@ export function planCapturingRoute(
 /**
  * The route that refuses a block when its route into the tunnel is gone. Without it, the kernel
  * would consult the main table, and captured packets would leave in the clear.
+ *
+ * @param sink `lo`: packets get a route to the loopback interface, and the firewall refuses them
+ *   there, unless they are answers, which it leads past the tunnel. Without it, no packet gets a
+ *   route, so that not even an answer is sent
  */
-export function planRefusal(block: Cidr, table: number, routes: readonly Route[]): Change {
+export function planRefusal(block: Cidr, table: number, routes: readonly Route[], sink?: "lo"): Change {
   const destination = wordOf(block);
   const is = (route: Route) => isRefusal(route, block, table);
-  const words = ["prohibit", destination, "table", `${table}`, "metric", `${LAST}`];
+  const refusing = sink === undefined ? ["prohibit", destination] : [destination, "dev", sink];
+  const words = [...refusing, "table", `${table}`, "metric", `${LAST}`];
   return planRoute(nameOf({ to: block, table }), words, { table, is }, routes);
 }
 
 /** The name of the change that adds a capturing route, or the refusal of a block. */
 export function nameOf({ to, table, device }: Pick<Route, "to" | "table" | "device">): string {
   const [block, where] = [wordOf(to), `in table ${table}`];
-  return device === undefined ? `refusal of ${block} ${where}` : `route of ${block} to ${device} ${where}`;
+  return device === undefined || device === "lo"
+    ? `refusal of ${block} ${where}`
+    : `route of ${block} to ${device} ${where}`;
 }
 
-/** Whether a route is our refusal of a block. */
+/** Whether a route is a refusal of a block. An older version left other ones than ours. */
 export function isRefusal(route: Route, block: Cidr, table: number): boolean {
-  return route.table === table && route.prohibits === true && isSame(route.to, block) &&
-    route.metric === LAST;
+  return route.table === table && (route.device === "lo" || route.prohibits === true) &&
+    isSame(route.to, block) && route.metric === LAST;
 }
 
 /** A block as `ip route` shows it. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { OperatorError } from "../../errors.ts";
-import { formatIp, type IpAddress } from "../../ip/address.ts";
+import { formatIp, type IpAddress, UNSPECIFIED } from "../../ip/address.ts";
 import { command } from "./action.ts";
 import type { Change } from "./change.ts";
 import { type Rule, Table } from "./state.ts";
@@ -12,13 +12,16 @@ import { type Rule, Table } from "./state.ts";
 /** The priority of the kernel's own rule for the main table. A rule after it has no effect. */
 const MAIN_PRIORITY = 32_766;
 
-/**
- * The mark of packets that must go into the tunnel: "on" in ASCII. A router's mark is this one plus
- * the number of the router's own table.
- */
+/** Our marks begin with "on" in ASCII. A router's is this one plus the number of its own table. */
 export const CAPTURE_MARK = 0x6f6e_0000;
 
-/** The packets that a rule applies to: those from an address, or those with a mark. */
+/** The part of a mark that tells ours from others. */
+export const MARK_MASK = 0xffff_0000;
+
+/**
+ * The packets that a rule applies to: those from an address, or those with a mark. The address
+ * 0.0.0.0 stands for packets whose source the kernel has yet to choose.
+ */
 type RuleSelector = { readonly from: IpAddress } | { readonly mark: number };
 
 /**
@@ -60,7 +63,7 @@ export function planRule(
       "choose another with --priority",
     );
   }
-  const packets = "from" in selector ? ["from", formatIp(selector.from)] : ["fwmark", hex(selector.mark)];
+  const packets = "from" in selector ? ["from", wordOf(selector.from)] : ["fwmark", hex(selector.mark)];
   const name = table === Table.main ? "main" : `${table}`;
   const words = [...packets, "table", name, "priority", `${priority}`];
   return {
@@ -78,6 +81,11 @@ function leads(rule: Rule, selector: RuleSelector, table: number): boolean {
 
 function isExact({ src, fwmark, others }: Rule, selector: RuleSelector): boolean {
   return others.length === 0 && ("from" in selector ? fwmark === undefined : src === "all");
+}
+
+/** Writes 0.0.0.0 with its prefix, because without one it reads like "all". */
+function wordOf(address: IpAddress): string {
+  return address === UNSPECIFIED ? `${formatIp(address)}/32` : formatIp(address);
 }
 
 /** Formats a mark as `ip` and `nft` do. */
