@@ -4,7 +4,8 @@
  * @module
  */
 import { HEADROOM, MAX_PACKET, type PacketBuffer } from "../buffer/packet_buffer.ts";
-import { NO_PACKET, readPacket, writePacket } from "../sys/tun.ts";
+import { NO_PACKET, readPacket } from "../sys/fd.ts";
+import { writePacket } from "../sys/tun.ts";
 import type { Tun } from "./tun.ts";
 
 /** A TUN interface, used by an attached descriptor. */
@@ -23,7 +24,7 @@ export class LinuxTun implements Tun {
 
   /** {@inheritDoc Tun.receive} */
   receive(into: PacketBuffer): boolean {
-    const length = readPacket(this.fd, into.from(HEADROOM), MAX_PACKET);
+    const length = readPacket(this.fd, into.from(HEADROOM), MAX_PACKET, "Cannot read from the TUN device");
     if (length === NO_PACKET) return false;
     into.hold(length);
     return true;

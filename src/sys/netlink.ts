@@ -4,18 +4,16 @@
  * @module
  */
 import { Errno, errnoName } from "./errno.ts";
-import { Fd } from "./fd.ts";
+import type { Fd } from "./fd.ts";
 import { check, errno, libcWith } from "./libc.ts";
 import { pointerTo } from "./pointer.ts";
+import { openSocket, SOCK_NONBLOCK, SOCK_RAW } from "./socket.ts";
 import { SysError } from "../errors.ts";
 
-const libc = libcWith("socket", "bind", "recvfrom", "sendto");
+const libc = libcWith("bind", "recvfrom", "sendto");
 
 /** `<bits/socket.h>` */
 const AF_NETLINK = 16;
-const SOCK_RAW = 3;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
 /** `<linux/netlink.h>` */
 const NETLINK_ROUTE = 0;
 /** `<linux/rtnetlink.h>`: RTMGRP_LINK, RTMGRP_IPV4_IFADDR and RTMGRP_IPV4_ROUTE. */
@@ -91,19 +89,15 @@ export class NetworkMonitor implements Disposable {
    */
   static open(): NetworkMonitor {
     const doing = "Cannot watch the network";
-    const fd = open(doing, SOCK_NONBLOCK);
-    try {
+    const fd = openSocket(doing, AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_ROUTE);
+    return new NetworkMonitor(fd.prepared((number) => {
       // struct sockaddr_nl: family, padding, port (0: the kernel chooses), groups.
       const address = new Uint8Array(12);
       const view = new DataView(address.buffer);
       view.setUint16(0, AF_NETLINK, true);
       view.setUint32(8, GROUPS, true);
-      check(libc.bind(fd.number, address, address.length), doing, "bind");
-      return new NetworkMonitor(fd);
-    } catch (error) {
-      fd[Symbol.dispose]();
-      throw error;
-    }
+      check(libc.bind(number, address, address.length), doing, "bind");
+    }));
   }
 
   /**
@@ -148,7 +142,7 @@ export interface Change {
  * @throws {SysError} with the kernel's reason
  */
 export function requestChange(doing: string, change: Change): void {
-  using socket = open(doing);
+  using socket = openSocket(doing, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
   const request = encodeChange(change);
   check(libc.sendto(socket.number, pointerTo(request), request.length, 0, null, 0), doing, "sendto");
   const answer = new Uint8Array(LONGEST);
@@ -180,11 +174,6 @@ export function encodeChange(
     at += sizes[index]!;
   });
   return bytes;
-}
-
-function open(doing: string, flags = 0): Fd {
-  const type = SOCK_RAW | SOCK_CLOEXEC | flags;
-  return new Fd(check(libc.socket(AF_NETLINK, type, NETLINK_ROUTE), doing, "socket"));
 }
 
 /** Decodes the messages of a datagram. Ignores other types. */

@@ -3,16 +3,12 @@
  *
  * @module
  */
-import { Fd } from "./fd.ts";
-import { check, libcWith } from "./libc.ts";
+import { libcWith } from "./libc.ts";
+import { AF_INET, openSocket, SOCK_DGRAM, SOL_SOCKET } from "./socket.ts";
 
-const libc = libcWith("socket", "getsockopt");
+const libc = libcWith("getsockopt");
 
-/** `<sys/socket.h>` and `<asm-generic/socket.h>` */
-const AF_INET = 2;
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
+/** `<asm-generic/socket.h>` */
 const SO_NETNS_COOKIE = 71;
 
 /**
@@ -23,10 +19,7 @@ const SO_NETNS_COOKIE = 71;
  * @throws {SysError}
  */
 export function networkCookie(): string | undefined {
-  const type = SOCK_DGRAM | SOCK_CLOEXEC;
-  using socket = new Fd(
-    check(libc.socket(AF_INET, type, 0), "Cannot look at the network namespace", "socket"),
-  );
+  using socket = openSocket("Cannot look at the network namespace", AF_INET, SOCK_DGRAM, 0);
   const cookie = new BigUint64Array(1);
   const size = new Uint32Array([cookie.byteLength]);
   const [value, length] = [new Uint8Array(cookie.buffer), new Uint8Array(size.buffer)];

@@ -4,21 +4,25 @@
  * @module
  */
 import { Errno } from "./errno.ts";
-import { Fd } from "./fd.ts";
+import { Fd, NO_PACKET, readPacket } from "./fd.ts";
 import { check, errno, libcWith } from "./libc.ts";
 import { LastPointer, pointerTo } from "./pointer.ts";
+import {
+  AF_INET,
+  int,
+  openSocket,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOL_SOCKET,
+} from "./socket.ts";
 import { enlargeBuffers, SOCKADDR_IN, SockaddrIn } from "./udp.ts";
 import { formatIp, type IpAddress, UNSPECIFIED } from "../ip/address.ts";
 
-const libc = libcWith("socket", "setsockopt", "getsockopt", "bind", "connect", "read", "sendto");
+const libc = libcWith("socket", "setsockopt", "getsockopt", "bind", "connect", "sendto");
 
-/** `<sys/socket.h>`, asm-generic. */
-const AF_INET = 2;
-const SOCK_DGRAM = 2;
-const SOCK_RAW = 3;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
+/** `<asm-generic/socket.h>` */
 const SO_MARK = 36;
 
 /** `<netinet/in.h>`, `<linux/in.h>`. */
@@ -63,22 +67,16 @@ export interface RawIcmpBinding {
  */
 export function openRawIcmp(binding: RawIcmpBinding, bufferSize: number): Fd {
   const doing = `Cannot open a raw ICMP socket on ${formatIp(binding.address)}`;
-  const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  const fd = new Fd(check(libc.socket(AF_INET, type, IPPROTO_ICMP), doing, "socket"));
-  try {
-    const set = (level: number, option: number, value: Uint8Array<ArrayBuffer>) =>
-      check(libc.setsockopt(fd.number, level, option, value, value.length), doing, "setsockopt");
-    const filter = binding.types.reduce((blocked, type) => blocked & ~(1 << type), -1);
-    set(SOL_RAW, ICMP_FILTER, int(filter));
-    set(SOL_SOCKET, SO_MARK, int(binding.mark));
+  const fd = openSocket(doing, AF_INET, SOCK_RAW | SOCK_NONBLOCK, IPPROTO_ICMP);
+  return fd.prepared((number) => {
+    const set = (level: number, option: number, value: number) =>
+      check(libc.setsockopt(number, level, option, int(value), 4), doing, "setsockopt");
+    set(SOL_RAW, ICMP_FILTER, binding.types.reduce((blocked, type) => blocked & ~(1 << type), -1));
+    set(SOL_SOCKET, SO_MARK, binding.mark);
     const local = new SockaddrIn({ address: binding.address, port: 0 });
-    check(libc.bind(fd.number, local.bytes, SOCKADDR_IN), doing, "bind");
-    enlargeBuffers(fd.number, bufferSize);
-    return fd;
-  } catch (error) {
-    fd[Symbol.dispose]();
-    throw error;
-  }
+    check(libc.bind(number, local.bytes, SOCKADDR_IN), doing, "bind");
+    enlargeBuffers(number, bufferSize);
+  });
 }
 
 /**
@@ -104,11 +102,6 @@ export function mtuTowards(
   return isTold ? value.getInt32(0, true) : undefined;
 }
 
-const receivedTo = new LastPointer();
-
-/** The result of {@linkcode receiveRaw} if no packet is queued. */
-export const NO_PACKET = -1;
-
 /**
  * Receives one IPv4 packet. The kernel has reassembled fragments.
  *
@@ -117,12 +110,10 @@ export const NO_PACKET = -1;
  * @throws {SysError}
  */
 export function receiveRaw(fd: number, into: Uint8Array<ArrayBuffer>, room: number): number {
-  const length = libc.read(fd, receivedTo.to(into), room);
-  if (length >= 0) return length;
-  const error = errno();
-  if (error === Errno.EAGAIN || error === Errno.EINTR) return NO_PACKET;
-  return check(length, "Cannot receive from the raw ICMP socket", "read");
+  return readPacket(fd, into, room, "Cannot receive from the raw ICMP socket");
 }
+
+export { NO_PACKET };
 
 /** Fields of the IPv4 header that the kernel writes in front of a message. */
 interface RawIcmpFields {
@@ -188,12 +179,6 @@ export class RawIcmpSender {
   }
 
   #set(option: number, value: number): void {
-    const bytes = int(value);
-    libc.setsockopt(this.#fd, IPPROTO_IP, option, bytes, bytes.length);
+    libc.setsockopt(this.#fd, IPPROTO_IP, option, int(value), 4);
   }
-}
-
-/** A C `int`. */
-function int(value: number): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(new Int32Array([value]).buffer);
 }

@@ -4,11 +4,11 @@
  * @module
  */
 import { libcWith } from "./libc.ts";
+import { SOL_SOCKET } from "./socket.ts";
 
 const libc = libcWith("setsockopt");
 
-/** `<sys/socket.h>`, asm-generic */
-const SOL_SOCKET = 1;
+/** `<asm-generic/socket.h>` */
 const SO_ATTACH_FILTER = 26;
 
 /** `<linux/filter.h>`: the base of offsets that count from the IP header. */

@@ -3,13 +3,12 @@
  *
  * @module
  */
-import { Errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { SysError } from "../errors.ts";
-import { check, cString, errno, libcWith } from "./libc.ts";
+import { check, cString, libcWith } from "./libc.ts";
 import { LastPointer } from "./pointer.ts";
 
-const libc = libcWith("open", "ioctl", "read", "write");
+const libc = libcWith("open", "ioctl", "write");
 
 /** `<fcntl.h>` */
 const O_RDWR = 0o2;
@@ -42,30 +41,19 @@ export const TUN_DEVICE = "/dev/net/tun";
  * attached), EINVAL (not a TUN)
  */
 export function attachTun(name: string): Fd {
-  const fd = new Fd(
-    check(
-      libc.open(cString(TUN_DEVICE), O_RDWR | O_NONBLOCK | O_CLOEXEC),
-      `Cannot open ${TUN_DEVICE}`,
-      "open",
-    ),
-  );
-  const request = new Uint8Array(IFREQ);
-  request.set(cString(name).subarray(0, IFNAMSIZ));
-  const attach = (flags: number) => {
-    new DataView(request.buffer).setInt16(IFNAMSIZ, flags, true);
-    check(libc.ioctl(fd.number, TUNSETIFF, request), `Cannot attach to TUN device "${name}"`, "ioctl");
-  };
-  try {
-    if (isMultiQueue(name)) {
-      // The kernel would attach us beside another program, and give us some of the packets.
-      if (hasCarrier(name)) throw new SysError(`Cannot attach to TUN device "${name}"`, "ioctl", "EBUSY");
-      attach(IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE);
-    } else attach(IFF_TUN | IFF_NO_PI);
-  } catch (error) {
-    fd[Symbol.dispose]();
-    throw error;
-  }
-  return fd;
+  const flags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
+  const fd = new Fd(check(libc.open(cString(TUN_DEVICE), flags), `Cannot open ${TUN_DEVICE}`, "open"));
+  return fd.prepared((number) => {
+    const doing = `Cannot attach to TUN device "${name}"`;
+    const isShared = isMultiQueue(name);
+    // The kernel would attach us beside another program, and give us some of the packets.
+    if (isShared && hasCarrier(name)) throw new SysError(doing, "ioctl", "EBUSY");
+    const request = new Uint8Array(IFREQ);
+    request.set(cString(name).subarray(0, IFNAMSIZ));
+    const mode = IFF_TUN | IFF_NO_PI | (isShared ? IFF_MULTI_QUEUE : 0);
+    new DataView(request.buffer).setInt16(IFNAMSIZ, mode, true);
+    check(libc.ioctl(number, TUNSETIFF, request), doing, "ioctl");
+  });
 }
 
 /** Whether an existing TUN interface was created with IFF_MULTI_QUEUE. */
@@ -87,26 +75,7 @@ function attributeOf(name: string, attribute: string): string {
   }
 }
 
-const readTo = new LastPointer();
 const writtenFrom = new LastPointer();
-
-/** The result of {@linkcode readPacket} if no packet is queued. */
-export const NO_PACKET = -1;
-
-/**
- * Reads one packet.
- *
- * @param room bytes that may be written
- * @returns its length, or {@linkcode NO_PACKET}
- * @throws {SysError} EBADFD if the interface is gone
- */
-export function readPacket(fd: number, into: Uint8Array<ArrayBuffer>, room: number): number {
-  const length = libc.read(fd, readTo.to(into), room);
-  if (length >= 0) return length;
-  const error = errno();
-  if (error === Errno.EAGAIN || error === Errno.EINTR) return NO_PACKET;
-  return check(length, "Cannot read from the TUN device", "read");
-}
 
 /**
  * Writes one packet, the first `length` bytes of `from`. Returns whether the kernel accepted it.

@@ -4,21 +4,17 @@
  * @module
  */
 import { Errno } from "./errno.ts";
-import { Fd } from "./fd.ts";
+import type { Fd } from "./fd.ts";
 import { check, errno, libcWith } from "./libc.ts";
 import { type Address, addressOf, MessageHeader } from "./message.ts";
 import { cStruct, fieldsOf } from "./pointer.ts";
+import { AF_INET, int, openSocket, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET } from "./socket.ts";
 import { takeLoopbackOnly } from "./socket_filter.ts";
 import { type Endpoint, type IpAddress, readAddress, UNSPECIFIED, writeAddress } from "../ip/address.ts";
 
-const libc = libcWith("setsockopt", "socket", "bind", "getsockname", "recvmsg", "sendmsg");
+const libc = libcWith("setsockopt", "bind", "getsockname", "recvmsg", "sendmsg");
 
-/** `<sys/socket.h>`, asm-generic: the same on x86-64 and arm64. */
-const AF_INET = 2;
-const SOCK_DGRAM = 2;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
+/** `<asm-generic/socket.h>` */
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_SNDBUFFORCE = 32;
@@ -72,7 +68,7 @@ export class SockaddrIn {
 
 /** Lets the kernel queue up to `size` bytes in each direction of a socket, up to its own limit. */
 export function enlargeBuffers(fd: number, size: number): void {
-  const value = new Uint8Array(new Int32Array([size]).buffer);
+  const value = int(size);
   // The …FORCE options exceed the system's limit, but need CAP_NET_ADMIN.
   for (const [force, plain] of [[SO_RCVBUFFORCE, SO_RCVBUF], [SO_SNDBUFFORCE, SO_SNDBUF]] as const) {
     if (libc.setsockopt(fd, SOL_SOCKET, force, value, value.length) < 0) {
@@ -116,20 +112,23 @@ export class UdpSocket implements Disposable {
 
   static #open(address: IpAddress, bufferSize: number, prepare: (fd: number) => unknown): UdpSocket {
     const doing = "Cannot open the data link";
-    const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-    const socket = new UdpSocket(new Fd(check(libc.socket(AF_INET, type, 0), doing, "socket")));
-    prepare(socket.fd.number);
-    const local = new SockaddrIn({ address, port: 0 });
-    check(libc.bind(socket.fd.number, local.bytes, SOCKADDR_IN), doing, "bind");
-    enlargeBuffers(socket.fd.number, bufferSize);
-    return socket;
+    const fd = openSocket(doing, AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    return new UdpSocket(fd.prepared((number) => {
+      prepare(number);
+      const local = new SockaddrIn({ address, port: 0 });
+      check(libc.bind(number, local.bytes, SOCKADDR_IN), doing, "bind");
+      enlargeBuffers(number, bufferSize);
+    }));
   }
 
   /** Its local port. */
   get localPort(): number {
     const local = new SockaddrIn({ address: UNSPECIFIED, port: 0 });
-    const length = new Uint8Array(new Uint32Array([SOCKADDR_IN]).buffer);
-    check(libc.getsockname(this.fd.number, local.bytes, length), "Cannot open the data link", "getsockname");
+    check(
+      libc.getsockname(this.fd.number, local.bytes, int(SOCKADDR_IN)),
+      "Cannot open the data link",
+      "getsockname",
+    );
     return local.port;
   }
 
@@ -152,8 +151,7 @@ export class UdpReceiver {
     this.#fd = fd;
     this.#message.setName(this.sender.bytes, this.sender.location);
     // A kernel before 5.0 refuses, and delivers datagrams one by one.
-    const on = new Uint8Array(new Int32Array([1]).buffer);
-    libc.setsockopt(fd, SOL_UDP, UDP_GRO, on, on.length);
+    libc.setsockopt(fd, SOL_UDP, UDP_GRO, int(1), 4);
   }
 
   /**
