@@ -26,11 +26,5 @@ export async function openTun(name: string): Promise<OpenTun> {
   ]);
   compileCalls();
   const fd = attachTun(name);
-  const tun = new LinuxTun(fd.number);
-  return {
-    fd: fd.number,
-    receive: (into) => tun.receive(into),
-    send: (packet) => tun.send(packet),
-    [Symbol.dispose]: () => fd[Symbol.dispose](),
-  };
+  return Object.assign(new LinuxTun(fd.number), { [Symbol.dispose]: () => fd[Symbol.dispose]() });
 }

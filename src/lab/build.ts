@@ -10,7 +10,7 @@
  * @module
  */
 import { ExitCode, OperatorError } from "../errors.ts";
-import { exists, requirePrograms, run } from "./command.ts";
+import { exists, inode, requirePrograms, run } from "./command.ts";
 import { writeNames } from "./exec.ts";
 import { hostsFile, type Inside, plan } from "./plan.ts";
 import { type LabState, lockLab, NETNS_DIR, readState, removeState, writeState } from "./state.ts";
@@ -216,12 +216,4 @@ function kill(pid: number, signal: Deno.Signal): void {
 
 function networkOf(process: string): number | undefined {
   return inode(`/proc/${process}/ns/net`);
-}
-
-function inode(path: string): number | undefined {
-  try {
-    return Deno.statSync(path).ino ?? undefined;
-  } catch {
-    return undefined;
-  }
 }

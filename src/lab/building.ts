@@ -36,65 +36,48 @@ export interface Step {
   readonly next: string | undefined;
 }
 
-/** The cell types that build circuits, and whether they build sealed ones. */
-const BUILDING: Readonly<Record<number, { readonly isSealed: boolean }>> = {
-  [CellType.extend]: { isSealed: false },
-  [CellType.extendDone]: { isSealed: false },
-  [CellType.handshake]: { isSealed: true },
-  [CellType.sealedExtend]: { isSealed: true },
-  [CellType.sealedExtendDone]: { isSealed: true },
+/**
+ * The cell types that build circuits, and what a cell does. That may depend on its body, and on
+ * whether the create cell of its circuit on this link was answered (undefined before it).
+ */
+const BUILDING: Readonly<
+  Record<number, {
+    readonly isSealed: boolean;
+    readonly does: (isAnswered: boolean | undefined, body: Uint8Array) => Step["does"];
+  }>
+> = {
+  [CellType.extend]: { isSealed: false, does: (_, body) => body.length === 0 ? "create" : "extend" },
+  [CellType.extendDone]: { isSealed: false, does: (isAnswered) => isAnswered ? "extended" : "created" },
+  [CellType.handshake]: {
+    isSealed: true,
+    does: (isAnswered) => isAnswered === undefined ? "create" : "created",
+  },
+  [CellType.sealedExtend]: { isSealed: true, does: () => "extend" },
+  [CellType.sealedExtendDone]: { isSealed: true, does: () => "extended" },
 };
 
 /** The cells that built circuits, out of all passages. */
 export function building(passages: readonly Passage[]): Step[] {
-  const cells = passages.flatMap((passage) =>
-    passage.cell !== undefined && passage.cell.type in BUILDING ? [{ passage, cell: passage.cell }] : []
-  );
   /** Circuits by link and id: whether their creation has been answered. */
   const created = new Map<string, boolean>();
   let path: string[] = [];
   const steps: Step[] = [];
-  for (const { passage, cell } of cells) {
-    const link = `${[passage.from, passage.to].sort().join()} ${cell.circuit}`;
-    const { isSealed } = BUILDING[cell.type]!;
-    const does = actionOf(cell, created.get(link));
-    if (does === "create") {
-      created.set(link, false);
-      path = passage.from === PROXY ? [passage.to] : [...path, passage.to];
-    }
-    if (does === "created") created.set(link, true);
-    steps.push({
-      passage,
-      cell,
-      does,
-      isSealed,
-      path,
-      layers: isSealed ? layersOf(does, passage, path) : 0,
-      next: undefined,
-    });
+  for (const passage of passages) {
+    const { from, to, cell } = passage;
+    const row = BUILDING[cell?.type ?? -1];
+    if (cell === undefined || row === undefined) continue;
+    const link = `${[from, to].sort().join()} ${cell.circuit}`;
+    const does = row.does(created.get(link), cell.body);
+    if (does === "create") path = from === PROXY ? [to] : [...path, to];
+    if (does === "create" || does === "created") created.set(link, does === "created");
+    const layers = row.isSealed ? layersOf(does, passage, path) : 0;
+    steps.push({ passage, cell, does, isSealed: row.isSealed, path, layers, next: undefined });
   }
   return steps.map((step, at) =>
     step.does === "extend"
       ? { ...step, next: steps.slice(at).find(({ does }) => does === "create")?.passage.to }
       : step
   );
-}
-
-/**
- * @param isAnswered whether the create cell of its circuit on this link was answered; undefined
- * before it
- */
-function actionOf({ type, body }: Cell, isAnswered: boolean | undefined): Step["does"] {
-  switch (type) {
-    case CellType.handshake:
-      return isAnswered === undefined ? "create" : "created";
-    case CellType.extend:
-      return body.length === 0 ? "create" : "extend";
-    case CellType.extendDone:
-      return isAnswered ? "extended" : "created";
-    default:
-      return type === CellType.sealedExtend ? "extend" : "extended";
-  }
 }
 
 /**

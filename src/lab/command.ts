@@ -17,14 +17,18 @@ export function requirePrograms(...programs: string[]): void {
   if (lack !== undefined) throw missing(lack);
 }
 
+/** The inode of a file or directory; undefined if it does not exist. */
+export function inode(path: string): number | undefined {
+  try {
+    return Deno.statSync(path).ino ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether a file or directory exists. */
 export function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
+  return inode(path) !== undefined;
 }
 
 /**

@@ -150,11 +150,10 @@ export function isAboutCircuit(first: number): boolean {
   return kind >= Kind["hop"] && kind <= Kind["extend-done"];
 }
 
-/** Writes the details of a packet into the record that begins at word `at`. */
+/** Writes the details of a packet into the record that begins at word `at`, which has none yet. */
 export function writeDetails(words: Uint32Array, at: number, packet: Ipv4View): void {
   const { view, payload, end, totalLength } = packet;
   words[at + At.details] = totalLength;
-  words[at + At.numbers] = 0;
   if (packet.fragmentOffset > 0) return;
   switch (packet.protocol) {
     case Protocol.icmp: {

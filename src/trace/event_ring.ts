@@ -85,9 +85,7 @@ export class EventRing extends EventSink {
   readonly #heads: Int32Array;
   readonly #mask: number;
   readonly #lost: () => void;
-  readonly #onlyCircuits: boolean;
-  readonly #keepsDetails: boolean;
-  readonly #merges: boolean;
+  readonly #keeps: Keeps;
   /**
    * Writer only: the next record to fill, a copy of `written`, and the last known value of `read`.
    */
@@ -112,9 +110,7 @@ export class EventRing extends EventSink {
     this.#heads = new Int32Array(memory, 0, Head.records);
     this.#mask = (this.#words.length - Head.records) / RECORD_WORDS - 1;
     this.#lost = lost;
-    this.#onlyCircuits = keeps === "circuits";
-    this.#keepsDetails = keeps === "packets";
-    this.#merges = keeps === "lines";
+    this.#keeps = keeps;
     this.#next = this.#written = this.#told = Atomics.load(this.#heads, Head.written);
     this.#knownRead = Atomics.load(this.#heads, Head.read);
     this.#wakes = Atomics.load(this.#heads, Head.wakes);
@@ -132,12 +128,12 @@ export class EventRing extends EventSink {
     destination = packet?.destination ?? UNSPECIFIED,
     length = 0,
   ): void {
-    if (this.#onlyCircuits && !isAboutCircuit(first)) return;
+    if (this.#keeps === "circuits" && !isAboutCircuit(first)) return;
     const words = this.#words;
     const from = packet === undefined ? 0 : addressBits(packet.source);
     const to = addressBits(destination);
     const instead = addressBits(rewritten);
-    if (this.#merges && this.#next !== this.#written) {
+    if (this.#keeps === "lines" && this.#next !== this.#written) {
       // The reader cannot see the last record yet, so it can still count a repeat.
       const at = this.#at(this.#next - 1);
       if (
@@ -158,11 +154,9 @@ export class EventRing extends EventSink {
     words[at + At.incoming] = incoming;
     words[at + At.outgoing] = outgoing;
     words[at + At.rewritten] = instead;
-    if (this.#keepsDetails && packet !== undefined) writeDetails(words, at, packet);
-    else {
-      words[at + At.details] = this.#keepsDetails ? length : 0;
-      words[at + At.numbers] = 0;
-    }
+    words[at + At.details] = this.#keeps === "packets" ? length : 0;
+    words[at + At.numbers] = 0;
+    if (this.#keeps === "packets" && packet !== undefined) writeDetails(words, at, packet);
     this.#times[(at + At.time) >> 1] = now;
     this.#next = (this.#next + 1) & COUNT;
   }
