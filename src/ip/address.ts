@@ -80,6 +80,13 @@ export function writeAddress(view: DataView, offset: number, address: IpAddress)
   view.setUint32(offset, addressBits(address));
 }
 
+/** The bytes of an address, in network byte order. */
+export function addressBytes(address: IpAddress): Uint8Array<ArrayBuffer> {
+  const view = new DataView(new ArrayBuffer(4));
+  writeAddress(view, 0, address);
+  return new Uint8Array(view.buffer);
+}
+
 /**
  * A number for an address and a 16-bit number, such as a port or an echo identifier: a `Map` key
  * that allocates nothing. Different pairs have different keys.

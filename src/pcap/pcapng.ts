@@ -26,7 +26,7 @@ import {
   VERSION_1_0,
 } from "./format.ts";
 import { concat } from "../buffer/bytes.ts";
-import { writeAddress } from "../ip/address.ts";
+import { addressBytes } from "../ip/address.ts";
 
 /** Max length of an option or record in bytes, because its length has 16 bits. */
 const MAX_VALUE = 0xffff;
@@ -140,10 +140,8 @@ export class PcapngWriter {
 export function nameBlock(names: readonly AddressNames[]): Uint8Array<ArrayBuffer> {
   const records = names.map(({ address, names }) => {
     const texts = UTF8.encode(names.map((name) => `${name}\0`).join(""));
-    const four = new DataView(new ArrayBuffer(4));
     // An address is big-endian in any section.
-    writeAddress(four, 0, address);
-    return record(NameRecord.ipv4, concat(new Uint8Array(four.buffer), texts));
+    return record(NameRecord.ipv4, concat(addressBytes(address), texts));
   });
   return block(BlockType.nameResolution, ...records, record(NameRecord.end));
 }

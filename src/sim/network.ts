@@ -275,10 +275,7 @@ function secretsOf(crypto: CryptoProvider | undefined, keys: KeyPair | undefined
 }
 
 /** The exit of each router. */
-function exitsOf(
-  block: Cidr,
-  worlds: readonly MemoryWorld[] | undefined,
-): MemoryExit[] {
+function exitsOf(block: Cidr, worlds: readonly MemoryWorld[] | undefined): MemoryExit[] {
   if (worlds === undefined) return [{ make: (deliver, trace) => new EchoExit(block, deliver, trace) }];
   return worlds.map((world) => {
     const { address } = world;

@@ -6,12 +6,11 @@
 import { SysError } from "../errors.ts";
 import { cString, libcWith } from "./libc.ts";
 import { type Change, IFF_UP, LINK_MTU, Message, requestChange } from "./netlink.ts";
-import { type IpAddress, isLoopback, writeAddress } from "../ip/address.ts";
+import { AF_INET, int } from "./socket.ts";
+import { addressBytes, type IpAddress, isLoopback } from "../ip/address.ts";
 
 const libc = libcWith("if_nametoindex");
 
-/** `<bits/socket.h>` */
-const AF_INET = 2;
 /** `<linux/rtnetlink.h>`: messages and address scopes. */
 const RTM_NEWLINK = ["RTM_NEWLINK", Message.newLink] as const;
 const RTM_NEWADDR = ["RTM_NEWADDR", Message.newAddress] as const;
@@ -62,9 +61,8 @@ export function addressChange(index: number, address: IpAddress, prefix: number)
   body.setUint8(1, prefix);
   body.setUint8(3, isLoopback(address) ? Scope.host : Scope.universe);
   body.setUint32(4, index, true);
-  const value = new DataView(new ArrayBuffer(4));
-  writeAddress(value, 0, address);
-  const attributes = [[IFA_LOCAL, bytesOf(value)], [IFA_ADDRESS, bytesOf(value)]] as const;
+  const value = addressBytes(address);
+  const attributes = [[IFA_LOCAL, value], [IFA_ADDRESS, value]] as const;
   return { message: RTM_NEWADDR, flags: ANEW, body: bytesOf(body), attributes };
 }
 
@@ -75,9 +73,7 @@ export function upChange(index: number): Change {
 
 /** The change that sets an interface's MTU. */
 export function mtuChange(index: number, mtu: number): Change {
-  const value = new DataView(new ArrayBuffer(4));
-  value.setUint32(0, mtu, true);
-  return { message: RTM_NEWLINK, body: linkMessage(index, 0), attributes: [[LINK_MTU, bytesOf(value)]] };
+  return { message: RTM_NEWLINK, body: linkMessage(index, 0), attributes: [[LINK_MTU, int(mtu)]] };
 }
 
 /** `struct ifinfomsg`: family, type, index, flags, and the mask of flags to change. */

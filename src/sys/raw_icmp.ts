@@ -161,11 +161,7 @@ export class RawIcmpSender {
   }
 
   /** Sends the ICMP message in the first `length` bytes of `from`. */
-  send(
-    from: Uint8Array<ArrayBuffer>,
-    length: number,
-    fields: RawIcmpFields,
-  ): Sent {
+  send(from: Uint8Array<ArrayBuffer>, length: number, fields: RawIcmpFields): Sent {
     const { ttl, typeOfService, destination } = fields;
     const discover = fields.dontFragment ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT;
     if (ttl !== this.#ttl) this.#set(IP_TTL, this.#ttl = ttl);

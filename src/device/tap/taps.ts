@@ -72,11 +72,8 @@ export class Taps implements Disposable {
   /** Records the packets of a raw ICMP socket that is bound to `address`. */
   socket(inner: IcmpSocket, address: IpAddress): IcmpSocket {
     const name = partyName(this.#options.self.party);
-    return new TapSocket(
-      inner,
-      address,
-      this.#open(`${name}.world`, `packets between ${name} and the world`, []),
-    );
+    const recorder = this.#open(`${name}.world`, `packets between ${name} and the world`, []);
+    return new TapSocket(inner, address, recorder);
   }
 
   /** Records the contents of cells inside this router. */
