@@ -151,7 +151,7 @@ export function isAboutCircuit(first: number): boolean {
 }
 
 /** Writes the details of a packet into the record that begins at word `at`, which has none yet. */
-export function writeDetails(words: Uint32Array, at: number, packet: Ipv4View): void {
+export function writeDetails(words: Int32Array, at: number, packet: Ipv4View): void {
   const { view, payload, end, totalLength } = packet;
   words[at + At.details] = totalLength;
   if (packet.fragmentOffset > 0) return;

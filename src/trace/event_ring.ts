@@ -80,7 +80,7 @@ interface RingOptions {
  * ```
  */
 export class EventRing extends EventSink {
-  readonly #words: Uint32Array;
+  readonly #words: Int32Array;
   readonly #times: Float64Array;
   readonly #heads: Int32Array;
   readonly #mask: number;
@@ -105,7 +105,7 @@ export class EventRing extends EventSink {
    */
   constructor(memory: ArrayBufferLike, { keeps = "lines", lost = () => {} }: RingOptions = {}) {
     super();
-    this.#words = new Uint32Array(memory);
+    this.#words = new Int32Array(memory);
     this.#times = new Float64Array(memory);
     this.#heads = new Int32Array(memory, 0, Head.records);
     this.#mask = (this.#words.length - Head.records) / RECORD_WORDS - 1;
@@ -130,16 +130,17 @@ export class EventRing extends EventSink {
   ): void {
     if (this.#keeps === "circuits" && !isAboutCircuit(first)) return;
     const words = this.#words;
-    const from = packet === undefined ? 0 : addressBits(packet.source);
-    const to = addressBits(destination);
-    const instead = addressBits(rewritten);
+    // Signed, as a record holds them: that makes them comparable.
+    const from = packet === undefined ? 0 : addressBits(packet.source) | 0;
+    const to = addressBits(destination) | 0;
+    const instead = addressBits(rewritten) | 0;
     if (this.#keeps === "lines" && this.#next !== this.#written) {
       // The reader cannot see the last record yet, so it can still count a repeat.
       const at = this.#at(this.#next - 1);
       if (
         words[at] === first && words[at + At.source] === from &&
-        words[at + At.destination] === to && words[at + At.incoming] === incoming &&
-        words[at + At.outgoing] === outgoing && words[at + At.rewritten] === instead &&
+        words[at + At.destination] === to && words[at + At.incoming] === (incoming | 0) &&
+        words[at + At.outgoing] === (outgoing | 0) && words[at + At.rewritten] === instead &&
         words[at + At.details]! >>> REPEATS < MAX_REPEATS
       ) {
         words[at + At.details]! += 1 << REPEATS;

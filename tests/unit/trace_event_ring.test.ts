@@ -310,6 +310,16 @@ Deno.test("event ring: merges events with the same line, although ids, lengths a
   assert.deepEqual(runs, [[{ kind: "icmp-from-tunnel", time: 0, source: A1, destination: A2, type: 8 }, 3]]);
 });
 
+Deno.test("event ring: merges events whose fields use their highest bits", () => {
+  for (const [tell, { kind }] of EVENTS) {
+    const { ring } = makeRing(8, { keeps: "lines" });
+    for (let time = 0; time < 3; time++) tell(ring, time);
+    const times: number[] = [];
+    ring.drainRuns((_, repeated) => times.push(repeated));
+    assert.deepEqual(times, [3], String(kind));
+  }
+});
+
 Deno.test("event ring: merges nothing when it keeps packets", () => {
   const { ring } = makeRing(8);
   emit(ring, 0, 0, 1);
