@@ -122,7 +122,8 @@ class Unfinished {
  * with different bytes, because only an attacker sends such (RFC 1858 §3; RFC 5722 §4 for IPv6).
  */
 export class Reassembler {
-  readonly #limits: ReassemblyLimits;
+  readonly #max: number;
+  readonly #lifetime: number;
   readonly #gaveUp: (reason: ReassemblyFault) => void;
   /** In the order of arrival. */
   readonly #unfinished: Unfinished[] = [];
@@ -135,7 +136,8 @@ export class Reassembler {
    */
   constructor(gaveUp: (reason: ReassemblyFault) => void, limits: ReassemblyLimits = REASSEMBLY_LIMITS) {
     this.#gaveUp = gaveUp;
-    this.#limits = limits;
+    this.#max = Math.max(1, Math.min(limits.datagrams, Math.floor(limits.memory / MAX_PACKET)));
+    this.#lifetime = limits.lifetime;
   }
 
   /** Time of the next {@linkcode Reassembler.expire} that drops anything, in ms; or Infinity. */
@@ -169,12 +171,13 @@ export class Reassembler {
   }
 
   #find(ip: Ipv4View, flow: number, now: number): number {
-    const index = this.#unfinished.findIndex((datagram) => datagram.isOf(ip, flow));
-    if (index >= 0) return index;
-    const most = Math.max(1, Math.min(this.#limits.datagrams, Math.floor(this.#limits.memory / MAX_PACKET)));
-    if (this.#unfinished.length >= most) this.#giveUp(0, "reassembly-full");
+    // A loop, because findIndex would need a closure for each fragment.
+    for (let index = 0; index < this.#unfinished.length; index++) {
+      if (this.#unfinished[index]!.isOf(ip, flow)) return index;
+    }
+    if (this.#unfinished.length >= this.#max) this.#giveUp(0, "reassembly-full");
     const datagram = this.#spare.pop() ?? new Unfinished();
-    datagram.begin(ip, flow, now + this.#limits.lifetime);
+    datagram.begin(ip, flow, now + this.#lifetime);
     return this.#unfinished.push(datagram) - 1;
   }
 
