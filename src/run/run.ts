@@ -146,7 +146,13 @@ class Run {
   constructor(parts: RunParts) {
     this.#parts = parts;
     const { stack } = parts;
-    stack.defer(() => this.#leaveHost());
+    // A second Ctrl+C ends the process at once.
+    const onExit = () => this.#journal.isClosing && console.error(`onion: ${Closed.now}`);
+    globalThis.addEventListener("unload", onExit);
+    stack.defer(async () => {
+      await this.#leaveHost();
+      globalThis.removeEventListener("unload", onExit);
+    });
     this.#devices = stack.use(new DisposableStack());
     this.#file = stack.use(
       LineFile.create(this.#logFile("proxy"), (why) => this.#log.warn("{why}", { why })),

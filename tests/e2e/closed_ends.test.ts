@@ -96,6 +96,28 @@ for (const [name, { happens, code = 1, says, circumstances }] of Object.entries(
   });
 }
 
+Deno.test({
+  ...needing("closed end: a second Ctrl+C, which undoes nothing, says so", ...LEAK_NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+    await using onion = await vm.stage(3);
+    const { router } = await onion.ready();
+    await withoutLeak(vm, async () => {
+      Deno.kill(router, "SIGSTOP");
+      // Repeatedly, because two simultaneous signals may merge into one.
+      const impatience = setInterval(() => onion.kill("SIGINT"), 20);
+      const { code, stderr } = await onion.ended.finally(() => clearInterval(impatience));
+      assert.deepEqual([code, stderr], [130, STAYS.replace("onion proxy: error", "onion")]);
+      Deno.kill(router, "SIGCONT");
+      await onion.gone;
+      await assertRefused(vm);
+    });
+    await vm.down();
+    assert.deepEqual(await vm.state(), before);
+  },
+});
+
 /** Brings up a VM on which a run has failed. */
 async function closedVm(stage = 3): Promise<{ vm: Vm; before: Awaited<ReturnType<Vm["state"]>> }> {
   await using stack = new AsyncDisposableStack();

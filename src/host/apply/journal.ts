@@ -114,6 +114,11 @@ export class Journal {
     return undone;
   }
 
+  /** Whether a capture stays closed if this process ends now. */
+  get isClosing(): boolean {
+    return this.#entries.some(isClosing);
+  }
+
   /** Undoes every change, the last one first, and removes the journal. */
   async undo(): Promise<Undone[]> {
     return await this.#end(() => false);
@@ -126,7 +131,7 @@ export class Journal {
    * @returns what was undone, and whether the capture is closed now
    */
   async close(): Promise<{ undone: Undone[]; isClosed: boolean }> {
-    const isClosed = this.#entries.some(isClosing);
+    const isClosed = this.isClosing;
     return { undone: await this.#end(isClosing), isClosed };
   }
 
@@ -135,7 +140,9 @@ export class Journal {
     if (owner === undefined) return [];
     this.#owner = undefined; // what stays in the file is for others
     using file = this.#file;
-    return (await undoEntries(file, owner, this.#entries.splice(0), stays)).undone;
+    const { undone } = await undoEntries(file, owner, this.#entries, stays);
+    this.#entries.length = 0;
+    return undone;
   }
 
   #write(entries: readonly Entry[]): void {
