@@ -144,7 +144,8 @@ export const FLAGS: { readonly [Name in RunOption]: Option<Settings[Name]> } = {
   },
   priority: {
     metavar: "N",
-    help: "priority of the rule that selects that table; the rules for the routers come just before it",
+    help: "priority of the rule that selects that table, after those for the routers; " +
+      "unless given, lower where other rules would come first",
     default: "8",
     meantFor: captures,
     // Between the kernel's rules for local (0) and main (32766), with room for one before it.

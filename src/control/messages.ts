@@ -34,14 +34,22 @@ export const PROTOCOL_VERSION = 2;
 export type RouterMessage =
   /** The first message, with the port of the data link. */
   | { readonly type: "up"; readonly version: number; readonly pid: number; readonly port: number }
-  /** The settings are in force. A router that seals sends its static public key, 32 bytes. */
-  | { readonly type: "ready"; readonly key?: Uint8Array<ArrayBuffer> }
+  /** The settings are in force. */
+  | { readonly type: "ready" } & RouterReady
   /** Sent every second. */
   | { readonly type: "alive" } & RouterCounts
   /** The last message of a router that was asked to stop. */
   | { readonly type: "stopped" } & RouterCounts
   /** The last message of a router that cannot go on, with the reason. */
   | { readonly type: "failed"; readonly message: string };
+
+/** What a router reports when its settings are in force. */
+export interface RouterReady {
+  /** The static public key of a router that seals, 32 bytes. */
+  readonly key?: Uint8Array<ArrayBuffer>;
+  /** The numbers of the neighbours that it cannot hear; 0 is the proxy. Missing if there are none. */
+  readonly silent?: readonly number[];
+}
 
 /** What a router has counted so far. */
 interface RouterCounts {
@@ -143,7 +151,7 @@ const traffic: JsonCodec<TrafficSettings> = record<TrafficSettings>({
 /** Writes and checks messages of a router. */
 export const ROUTER_MESSAGE: JsonCodec<RouterMessage> = variant("type", {
   up: record({ version: VERSION, pid: integer(1, 0x7fff_ffff), port: PORT }),
-  ready: record<{ key?: Uint8Array<ArrayBuffer> }>({ key: optional(bytes(32)) }),
+  ready: record<RouterReady>({ key: optional(bytes(32)), silent: optional(list(integer(0, 255))) }),
   alive: counts,
   stopped: counts,
   failed: record({ message: text }),

@@ -10,7 +10,7 @@ import { type Stage, STAGES } from "../config/stages.ts";
 import { validate } from "../config/validate.ts";
 import { OperatorError } from "../errors.ts";
 import { EXITS } from "../exit/registry.ts";
-import { formatIp } from "../ip/address.ts";
+import { formatIp, LOOPBACK } from "../ip/address.ts";
 import { formatCidr } from "../ip/cidr.ts";
 import { type Capability } from "../sys/capability.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
@@ -21,7 +21,10 @@ import { planCapture, resolveFrom } from "./plan/capture.ts";
 import { defaultRoute } from "./plan/routes.ts";
 import { CAPTURE_MARK, hex } from "./plan/rules.ts";
 import { type HostState, type Rule, Table } from "./plan/state.ts";
+import { inFront } from "./plan/priority.ts";
 import { planTun } from "./plan/tun.ts";
+import { explainLoopback } from "./loopback.ts";
+import { obstaclesBy, waysOf } from "./ways.ts";
 import { choiceOfPorts, PORT_RANGE } from "./ports.ts";
 
 /** What a check finds. */
@@ -54,6 +57,7 @@ const CHECKS: readonly Check[] = [
   // The program would not have started without it.
   { name: "C library", matters: always, look: () => ok("libc.so.6") },
   { name: "loopback", matters: always, look: lookAtLoopback },
+  { name: "data links", matters: traffic, look: lookAtLinks },
   { name: "ports", matters: always, look: lookAtPorts },
   { name: "TUN driver", matters: traffic, look: lookAtTunDriver },
   { name: "CAP_NET_ADMIN", matters: traffic, look: privilege("CAP_NET_ADMIN", "change the network") },
@@ -108,11 +112,14 @@ function withoutOptions({ number }: Stage): Settings {
 }
 
 /** A check that needs the network. If the planners refuse a run, the host lacks what they say. */
-function onNetwork(look: (state: HostState, settings: Settings) => Verdict | Verdict[]): Check["look"] {
-  return ({ network }, settings) => {
+function onNetwork(
+  look: (state: HostState, settings: Settings, facts: Facts) => Verdict | Verdict[],
+): Check["look"] {
+  return (facts, settings) => {
+    const { network } = facts;
     if (network instanceof OperatorError) return unknown("cannot be checked without ip");
     try {
-      return look(network, settings);
+      return look(network, settings, facts);
     } catch (error) {
       if (error instanceof OperatorError) return lacks(error.message, error.remedy);
       throw error;
@@ -122,6 +129,13 @@ function onNetwork(look: (state: HostState, settings: Settings) => Verdict | Ver
 
 function lookAtLoopback({ hasLoopback }: Facts): Verdict {
   return hasLoopback ? ok("up") : lacks("the loopback interface is down", "ip link set lo up");
+}
+
+function lookAtLinks({ hasLoopback, loopback }: Facts): Verdict {
+  if (!hasLoopback || loopback === undefined) return unknown("cannot be tried");
+  if (loopback.source === LOOPBACK) return ok("a datagram on loopback arrives as it was sent");
+  const { why, remedy } = explainLoopback(loopback.source);
+  return lacks(why, remedy);
 }
 
 /**
@@ -216,16 +230,16 @@ function lookAtDefaultRoute({ routes }: HostState): Verdict {
   return ok([...route.via, "dev", route.device].join(" "));
 }
 
-function lookAtCapture(state: HostState, settings: Settings): Verdict {
-  const from = resolveFrom(settings, state);
+function lookAtCapture(state: HostState, given: Settings): Verdict {
+  const { from, settings } = capturing(given, state);
   const [rule] = planCapture(settings, from, state);
   const { capture, table, priority } = settings;
   const what = `${formatIp(from)} to ${capture.map(formatCidr).join(", ")}, by table ${table}`;
   return ok(rule?.isThere ? `${what}: its rule exists already` : `${what} and priority ${priority}`);
 }
 
-function lookAtExits(state: HostState, settings: Settings): Verdict[] {
-  const from = resolveFrom(settings, state);
+function lookAtExits(state: HostState, given: Settings): Verdict[] {
+  const { from, settings } = capturing(given, state);
   const exits = planExits(settings, from, state).routers.map(({ leaves }) => leaves);
   return exits.filter((each) => each !== undefined).map(({ router, device, address, via, isCaptured }) => {
     const source = `router ${router} by ${device}, as ${formatIp(address)}`;
@@ -243,8 +257,8 @@ function lookAtForwarding({ sysctl }: Facts): Verdict {
   return ok(`${FORWARDING} is ${value}, and not needed before stage 7`);
 }
 
-function lookAtReversePath(state: HostState, settings: Settings): Verdict {
-  const from = resolveFrom(settings, state);
+function lookAtReversePath(state: HostState, given: Settings): Verdict {
+  const { from, settings } = capturing(given, state);
   const changes = [...planCapture(settings, from, state), ...planExits(settings, from, state).changes];
   const filters = changes.filter(({ make, isThere }) => make.kind === "set sysctl" && !isThere);
   if (filters.length === 0) return ok("no strict filter is in the way");
@@ -253,12 +267,23 @@ function lookAtReversePath(state: HostState, settings: Settings): Verdict {
   return ok(`strict: a run makes it loose, and restores it: ${whats.join("; ")}`);
 }
 
+/** The address whose packets a run would capture, and the settings with the priority of its rules. */
+function capturing(settings: Settings, state: HostState) {
+  const from = resolveFrom(settings, state);
+  return { from, settings: inFront(settings, from, state) };
+}
+
 /** Rules before the capturing one may lead its packets elsewhere. */
-function lookAtRules({ rules }: HostState, { priority, table }: Settings): Verdict {
+function lookAtRules(state: HostState, given: Settings, { ask }: Facts): Verdict {
+  const { from, settings } = capturing(given, state);
+  const { priority, table } = settings;
+  const ways = waysOf(settings, from, planExits(settings, from, state).routers);
+  const inTheWay = obstaclesBy(ask, ways, state).find(({ comesFirst }) => comesFirst);
+  if (inTheWay !== undefined) return lacks(inTheWay.message, inTheWay.remedy);
   // Includes the rules to the exits' tables, and those for the routers' marks.
   const isOurs = ({ table: to = 0, fwmark = "" }: Rule) =>
     to === table || Math.trunc(to / 100) === table || fwmark.startsWith(hex(CAPTURE_MARK).slice(0, -4));
-  const first = rules.filter((rule) =>
+  const first = state.rules.filter((rule) =>
     rule.table !== Table.local && rule.priority <= priority && !isOurs(rule)
   );
   if (first.length === 0) return ok(`none before priority ${priority}`);

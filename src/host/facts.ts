@@ -6,13 +6,16 @@
 import type { CryptoProvider } from "../crypto/provider.ts";
 import { chooseProvider } from "../crypto/provider/choose.ts";
 import { OperatorError } from "../errors.ts";
+import type { IpAddress } from "../ip/address.ts";
 import { type Capability, hasCapability } from "../sys/capability.ts";
+import { type RouteAnswer, type RouteQuestion, RouteSocket } from "../sys/route_query.ts";
 import { TUN_DEVICE } from "../sys/tun.ts";
 import { leftovers } from "./apply/journal.ts";
 import { firewallTool } from "./apply/programs.ts";
 import { readSysctl } from "./apply/sysctl.ts";
 import type { FirewallTool } from "./plan/firewall.ts";
 import type { HostState } from "./plan/state.ts";
+import { sourceOnLoopback } from "./loopback.ts";
 import { parseUdpPorts } from "./ports.ts";
 import { hasLoopback } from "./preflight.ts";
 import { readHostState } from "./state.ts";
@@ -23,6 +26,11 @@ export interface Facts {
   readonly has: (capability: Capability) => boolean;
   readonly tunDriver: TunDriver;
   readonly hasLoopback: boolean;
+  /**
+   * The source with which a datagram from 127.0.0.1 to itself arrives, if it does; undefined if
+   * that cannot be tried.
+   */
+  readonly loopback: { readonly source: IpAddress | undefined } | undefined;
   /** The UDP ports of existing sockets. */
   readonly udpPorts: ReadonlySet<number>;
   /** The value of a sysctl; undefined if there is none of this name. */
@@ -32,6 +40,8 @@ export interface Facts {
   readonly sealing: Sealing | OperatorError;
   /** The network; or why it cannot be read. */
   readonly network: HostState | OperatorError;
+  /** Asks the kernel for the way of a packet. */
+  readonly ask: (question: RouteQuestion) => RouteAnswer;
   /** The changes that dead runs left behind; undefined if we may not look. */
   readonly leftovers: readonly string[] | undefined;
 }
@@ -55,12 +65,18 @@ export async function gatherFacts(): Promise<Facts> {
     has: hasCapability,
     tunDriver: lookAtTunDriver(),
     hasLoopback: hasLoopback(),
+    // Without a port or an address there is nothing to try, and another check says so.
+    loopback: await sourceOnLoopback().then((source) => ({ source }), () => undefined),
     // A dual-stack socket is listed for IPv6 only, so both lists count.
     udpPorts: new Set(["/proc/net/udp", "/proc/net/udp6"].map(textOf).flatMap(parseUdpPorts)),
     sysctl: readSysctl,
     firewallTool: firewallTool(),
     sealing: await lookAtSealing(),
     network: await readHostState().catch(explain),
+    ask(question) {
+      using socket = new RouteSocket();
+      return socket.ask(question);
+    },
     leftovers: leftovers(),
   };
 }

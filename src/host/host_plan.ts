@@ -14,10 +14,12 @@ import type { Change } from "./plan/change.ts";
 import { type ExitInterface, loopRules, resolveExits } from "./plan/exit_interfaces.ts";
 import type { ExitPlan, RouterExit } from "./plan/exit_plan.ts";
 import { type FirewallTool, planFirewall } from "./plan/firewall.ts";
+import { inFront } from "./plan/priority.ts";
 import { planReassembly } from "./plan/reassembly.ts";
 import type { HostState } from "./plan/state.ts";
 import { planTun, planTunMtu, refuseOtherName, tunMtu } from "./plan/tun.ts";
 import type { NeededLink, Needs } from "./upkeep.ts";
+import { type Way, waysOf } from "./ways.ts";
 
 /** The changes, and what a run knows once they are made. */
 export interface HostPlan {
@@ -32,6 +34,8 @@ export interface HostPlan {
   readonly from: IpAddress | undefined;
   /** What must stay like this while the run is up. */
   readonly needs: Needs;
+  /** The ways of the run's packets, once the changes are made. */
+  readonly ways: readonly Way[];
 }
 
 /**
@@ -43,17 +47,18 @@ export interface HostPlan {
  * @throws {OperatorError} if the host lacks what the run needs, or something else uses it
  */
 export function planHost(
-  settings: Settings,
+  given: Settings,
   state: HostState,
   owner: number,
   tool: FirewallTool | undefined,
   longest: number = Infinity,
 ): HostPlan {
-  const { tun, address, stage } = settings;
+  const { tun, address, stage } = given;
   refuseOtherName(tun, state);
   const tunnel = [...planTunMtu(tun, longest, state), ...planTun(tun, address, state)];
   const mtu = tunMtu(tun, longest, state);
-  const from = stage.captures ? resolveFrom(settings, state) : undefined;
+  const from = stage.captures ? resolveFrom(given, state) : undefined;
+  const settings = inFront(given, from, state);
   const capture = from === undefined ? [] : planCapture(settings, from, state);
   const { routers: exits, changes: leaving, firewall } = planExits(settings, from, state);
   const captured = from === undefined ? undefined : captureRules(settings, from, state);
@@ -73,7 +78,8 @@ export function planHost(
   const links = [{ name: tun, mtu, meanwhile }, ...neededLinks(interfaces)];
   const routes = unique(needed).filter(({ route }) => route !== undefined);
   const there = needed.filter(({ isThere }) => isThere).map(({ what }) => what);
-  return { changes: missing(needed, state), there, exits, mtu, from, needs: { links, routes } };
+  const ways = waysOf(settings, from, exits);
+  return { changes: missing(needed, state), there, exits, mtu, from, needs: { links, routes }, ways };
 }
 
 /**

@@ -100,6 +100,9 @@ interface IpRule {
   readonly priority: number;
   readonly src: string;
   readonly srclen?: number;
+  readonly dst?: string;
+  readonly dstlen?: number;
+  readonly iif?: string;
   readonly fwmark?: string;
   readonly table?: string;
   /** The program that added it, which makes no difference. */
@@ -110,9 +113,11 @@ function parseRule({ priority, src, srclen, fwmark, table, protocol: _, ...other
   return {
     priority,
     src: srclen === undefined ? src : `${src}/${srclen}`,
+    ...(others.dst !== undefined && { to: parseCidr(`${others.dst}/${others.dstlen ?? 32}`)! }),
     ...(fwmark !== undefined && { fwmark }),
     ...(table !== undefined && { table: Number(table) }),
-    others: Object.keys(others),
+    // `iif lo` is a condition on this host's own packets.
+    others: Object.keys(others).map((name) => name === "iif" && others.iif === "lo" ? "iif lo" : name),
   };
 }
 

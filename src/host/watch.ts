@@ -8,6 +8,7 @@ import { NetworkMonitor } from "../sys/netlink.ts";
 import { type Cancel, every } from "../sys/timer.ts";
 import { carryOut } from "./apply/actions.ts";
 import { readHostState } from "./state.ts";
+import type { Ways } from "./ways.ts";
 import { type Needs, type Say, Upkeep } from "./upkeep.ts";
 
 /** Milliseconds between checks for events. A check is one system call, and mostly nothing else. */
@@ -25,6 +26,7 @@ const AGAIN = 5000;
 /** A watch. Disposing of it ends it, after the look that is under way. */
 export class HostWatch implements AsyncDisposable {
   readonly #upkeep: Upkeep;
+  readonly #ways: Ways;
   readonly #say: (say: Say) => void;
   readonly #monitor = NetworkMonitor.open();
   readonly #stopListening: Cancel;
@@ -38,11 +40,13 @@ export class HostWatch implements AsyncDisposable {
    * Starts it.
    *
    * @param needs what the run needs, all of it in place
+   * @param ways the ways of the run's packets
    * @param say receives the messages to the operator
    * @throws {SysError}
    */
-  constructor(needs: Needs, say: (say: Say) => void) {
+  constructor(needs: Needs, ways: Ways, say: (say: Say) => void) {
     this.#upkeep = new Upkeep(needs);
+    this.#ways = ways;
     this.#say = say;
     this.#stopListening = every(LISTEN, () => this.#listen());
   }
@@ -78,7 +82,8 @@ export class HostWatch implements AsyncDisposable {
 
   /** Looks, and puts back lost routes. Returns whether nothing is left to do. */
   async #repair(): Promise<boolean> {
-    const { says, lost } = this.#upkeep.look(await readHostState());
+    const state = await readHostState();
+    const { says, lost } = this.#upkeep.look(state);
     says.forEach(this.#say);
     const tried: { what: string; error?: string }[] = [];
     for (const { what, make } of lost) {
@@ -88,6 +93,7 @@ export class HostWatch implements AsyncDisposable {
       tried.push({ what, ...(error !== undefined && { error }) });
     }
     this.#upkeep.told(tried).forEach(this.#say);
+    this.#ways.look(state).forEach(this.#say);
     return tried.every(({ error }) => error === undefined);
   }
 }

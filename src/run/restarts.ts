@@ -115,7 +115,7 @@ export class Restarts implements AsyncDisposable {
     router.configure(this.#network.settingsOf(number, up));
     this.#configured.add(number);
     for (const lost of this.#lost) if (lost !== number) router.replaceNeighbour({ number: lost });
-    const key = await this.#unlessFailed(router, router.ready);
+    const { key } = await this.#unlessFailed(router, router.ready);
     for (const other of this.#others(number)) other.replaceNeighbour({ number, link: up.link });
     await this.#unlessFailed(router, this.#routers.flush(TOLD));
     this.#lost.delete(number);

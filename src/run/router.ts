@@ -24,7 +24,7 @@ import { LineFile } from "../log/line_file.ts";
 import { PacketThread } from "../runtime/thread.ts";
 import { after, every } from "../sys/timer.ts";
 import { UdpSocket } from "../sys/udp.ts";
-import { LINK_BUFFER } from "./data_link.ts";
+import { greetAll, LINK_BUFFER, silentNeighbours } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
 import { RouterEnvironment } from "./launch/environment.ts";
 import { setUpRouter } from "./router_setup.ts";
@@ -112,6 +112,11 @@ export async function runRouter(): Promise<ExitCode> {
 
   /** Carries packets until the end. The log is complete by then. */
   async function serve({ logFile, traffic }: RouterSettings): Promise<Awaited<typeof end>> {
+    const setup = traffic && setUpRouter(number, port, traffic);
+    // The members of a network greet when it starts, and a new process of a router comes later.
+    const greets = setup !== undefined && traffic?.continues !== true;
+    // First, because the neighbours wait for it.
+    if (greets) greetAll(socket, setup.node.neighbours);
     await using log = traffic?.continues
       ? LineFile.continue(logFile, console.error)
       : LineFile.create(logFile, console.error);
@@ -121,15 +126,15 @@ export async function runRouter(): Promise<ExitCode> {
       routerLine(number, Deno.pid, seen, traffic && isBuilt(traffic.circuits) ? traffic.address : undefined),
     );
     log.flush();
-    if (traffic === undefined) {
+    if (traffic === undefined || setup === undefined) {
       channel.say(PROXY, { type: "ready" });
       return await end;
     }
-    const setup = setUpRouter(number, port, traffic);
     const keys = hasLayers(traffic.circuits) ? (await chooseProvider()).generateKeyPair() : undefined;
     const { exit } = traffic;
     using device = (await EXITS[exit.kind].loadDevice?.())?.openDevice(exit, LINK_BUFFER);
     const role = { kind: "router", config: setup.node, exit, keys, device: device?.number } as const;
+    const silent = greets ? await silentNeighbours(socket, setup.node.neighbours) : [];
     await thread.start(role, socket.fd.number, setup.node.neighbours, setup.thread);
     if (keys !== undefined) wipe(keys.privateKey);
     serving.resolve(({ number, link }) => {
@@ -139,7 +144,12 @@ export async function runRouter(): Promise<ExitCode> {
       thread.replaceNeighbour(1 + index, link && { link });
     });
     const logging = logEvents(thread, log);
-    channel.say(PROXY, { type: "ready", ...(keys && { key: keys.publicKey }) });
+    channel.say(PROXY, {
+      type: "ready",
+      ...(keys && { key: keys.publicKey }),
+      // The proxy is the first neighbour.
+      ...(silent.length > 0 && { silent: silent.map((index) => traffic.routers[index - 1]?.number ?? 0) }),
+    });
     const reason = await end;
     await thread[Symbol.asyncDispose]();
     await logging;

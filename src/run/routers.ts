@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { RouterSettings } from "../control/messages.ts";
+import type { RouterReady, RouterSettings } from "../control/messages.ts";
 import { OperatorError } from "../errors.ts";
 import { diagnostics } from "../log/diagnostics.ts";
 import { unlessAborted } from "../sys/abort.ts";
@@ -122,12 +122,12 @@ export class Routers implements AsyncDisposable {
   /**
    * Sends each router its settings and waits until all are ready.
    *
-   * @returns the static public key of each router that seals
+   * @returns what each router reports
    */
   configure(
     settingsOf: (number: number) => RouterSettings,
     signal: AbortSignal,
-  ): Promise<(Uint8Array<ArrayBuffer> | undefined)[]> {
+  ): Promise<RouterReady[]> {
     for (const handle of this.#handles) handle.configure(settingsOf(handle.number));
     return unlessAborted(Promise.all(this.#handles.map(({ ready }) => ready)), signal);
   }

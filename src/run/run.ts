@@ -18,9 +18,11 @@ import { requireLoopback, requireTunHost } from "../host/preflight.ts";
 import { makeChanges } from "../host/apply/make_changes.ts";
 import { firewallTool } from "../host/apply/programs.ts";
 import { planCommands, planHost } from "../host/host_plan.ts";
+import { explainLoopback, sourceOnLoopback } from "../host/loopback.ts";
 import { readHostState } from "../host/state.ts";
 import { openHostTun } from "../host/open_tun.ts";
 import { HostWatch } from "../host/watch.ts";
+import { Ways } from "../host/ways.ts";
 import { proxyLine, routerLine } from "../log/classic.ts";
 import { diagnostics, diagnosticsWritten, setUpDiagnostics } from "../log/diagnostics.ts";
 import { LineFile } from "../log/line_file.ts";
@@ -30,7 +32,7 @@ import { currentCpu } from "../sys/affinity.ts";
 import { createOwnedDirectory } from "../sys/file.ts";
 import { UdpSocket } from "../sys/udp.ts";
 import { unlessAborted } from "../sys/abort.ts";
-import { LINK_BUFFER } from "./data_link.ts";
+import { greetAll, LINK_BUFFER, silentNeighbours } from "./data_link.ts";
 import { logEvents } from "./event_log.ts";
 import { networkOf, numbered, threadSettings, trafficSettings } from "./members.ts";
 import { makeOutput, type Output } from "./output.ts";
@@ -244,15 +246,22 @@ class Run {
     };
     const cpu = this.#parts.settings.placement === "auto" ? currentCpu() : undefined;
     const options = threadSettings(this.#parts.settings, cpu);
-    const keys = await routers.configure((number) => ({
+    const links = network.routers.map(({ link }) => link);
+    greetAll(socket, links);
+    const ready = await routers.configure((number) => ({
       logFile: this.#logFile(`router${number}`),
       traffic: trafficSettings(network, number, exits[number - 1]!.settings, options),
     }), this.#parts.over);
+    await requireLinks(
+      // All have greeted before they were ready.
+      await silentNeighbours(socket, links, 0),
+      ready.map(({ silent = [] }) => silent),
+    );
     up.forEach(({ pid, link: { port } }, index) =>
       this.#introduce(index + 1, pid, port, network.routers[index]!.address)
     );
     const known = network.routers.map((router, index) => {
-      const key = keys[index];
+      const { key } = ready[index]!;
       if (key !== undefined) return { ...router, key };
       if (!hasLayers(stage.circuits)) return router;
       const remedy = "start again, with --log-level debug to see more";
@@ -265,7 +274,7 @@ class Run {
       thread.start(
         role,
         socket.fd.number,
-        network.routers.map(({ link }) => link),
+        links,
         {
           ...threadOptions(options, self, numbered(network)),
           // JSON says more about each packet than its log line does.
@@ -326,9 +335,10 @@ class Run {
     const { tun: name, stage } = this.#parts.settings;
     // An abort takes effect between two changes, or within one whose commands Ctrl+C has ended too.
     await this.#clearLeftovers();
-    const { changes, there, exits, mtu, from, needs } = planHost(
+    const state = await readHostState(stage.captures, this.#closed);
+    const { changes, there, exits, mtu, from, needs, ways } = planHost(
       this.#parts.settings,
-      await readHostState(stage.captures, this.#closed),
+      state,
       Deno.pid,
       firewallTool(),
       longestOf(networkOf(this.#parts.settings, undefined)),
@@ -337,7 +347,10 @@ class Run {
     for (const { what, error } of await makeChanges(changes, this.#journal, tun.existed, this.#parts.over)) {
       this.#log.warn("cannot be changed, and is done without: {what}: {error}", { what, error });
     }
-    this.#parts.stack.use(new HostWatch(needs, ({ level, text }) => this.#log[level]("{text}", { text })));
+    const asked = new Ways(ways);
+    const watch = new HostWatch(needs, asked, ({ level, text }) => this.#log[level]("{text}", { text }));
+    this.#parts.stack.use(watch);
+    asked.require(state);
     return { tun, exits, mtu, from, there };
   }
 
@@ -398,6 +411,28 @@ class Run {
       else this.#log.debug("{outcome}: {change}", { outcome, change });
     }
   }
+}
+
+/**
+ * Makes sure that every data link carries datagrams in both directions.
+ *
+ * @param proxy the routers that the proxy cannot hear, by index
+ * @param routers the members that each router cannot hear, by number
+ * @throws {OperatorError} with the likely cause
+ */
+async function requireLinks(
+  proxy: readonly number[],
+  routers: readonly (readonly number[])[],
+): Promise<void> {
+  const name = (number: number) => number === 0 ? "the proxy" : `router ${number}`;
+  const [first] = [
+    ...proxy.map((index) => [index + 1, 0] as const),
+    ...routers.flatMap((silent, index) => silent.map((from) => [from, index + 1] as const)),
+  ];
+  if (first === undefined) return;
+  const [from, to] = first;
+  const { why, remedy } = explainLoopback(await sourceOnLoopback());
+  throw new OperatorError(`${name(to)} cannot hear ${name(from)}: ${why}`, remedy, ExitCode.hostLacks);
 }
 
 /**

@@ -9,7 +9,7 @@ import { type Change, IFF_UP, LINK_MTU, Message, requestChange } from "./netlink
 import { AF_INET, int } from "./socket.ts";
 import { addressBytes, type IpAddress, isLoopback } from "../ip/address.ts";
 
-const libc = libcWith("if_nametoindex");
+const libc = libcWith("if_nametoindex", "if_indextoname");
 
 /** `<linux/rtnetlink.h>`: messages and address scopes. */
 const RTM_NEWLINK = ["RTM_NEWLINK", Message.newLink] as const;
@@ -23,7 +23,22 @@ const IFA_LOCAL = 2;
 
 /** Whether a network interface of this name exists. */
 export function interfaceExists(name: string): boolean {
-  return libc.if_nametoindex(cString(name)) !== 0;
+  return interfaceIndex(name) !== 0;
+}
+
+/** The index of an interface; 0 if there is none of this name. */
+export function interfaceIndex(name: string): number {
+  return libc.if_nametoindex(cString(name));
+}
+
+/** `<net/if.h>`: bytes of a name, with its final zero. */
+const IF_NAMESIZE = 16;
+
+/** The name of an interface; undefined if there is none with this index. */
+export function interfaceName(index: number): string | undefined {
+  const name = new Uint8Array(IF_NAMESIZE);
+  if (libc.if_indextoname(index, name) === null) return undefined;
+  return new TextDecoder().decode(name.subarray(0, name.indexOf(0)));
 }
 
 /**
@@ -86,7 +101,7 @@ function linkMessage(index: number, flags: number): Uint8Array {
 }
 
 function indexOf(name: string): number {
-  const index = libc.if_nametoindex(cString(name));
+  const index = interfaceIndex(name);
   if (index === 0) throw new SysError(`Cannot find device "${name}"`, "if_nametoindex", "ENODEV");
   return index;
 }

@@ -49,6 +49,8 @@ const SYMBOLS = {
   sendmsg: { parameters: ["i32", "pointer", "i32"], result: "i32" },
   // unsigned int if_nametoindex(const char *ifname);
   if_nametoindex: { parameters: ["buffer"], result: "u32" },
+  // char *if_indextoname(unsigned int ifindex, char *ifname);  Writes up to 16 bytes.
+  if_indextoname: { parameters: ["u32", "buffer"], result: "pointer" },
   // int access(const char *pathname, int mode);
   access: { parameters: ["buffer", "i32"], result: "i32" },
   // int flock(int fd, int operation);

@@ -31,8 +31,9 @@ export const Message = {
 
 /** `struct nlmsghdr`: total length, type, flags, sequence number, port. */
 const Header = { length: 0, type: 4, flags: 6, size: 16 } as const;
-/** `<linux/netlink.h>`: NLM_F_REQUEST and NLM_F_ACK. */
-const REQUEST = 0x1 | 0x4;
+/** `<linux/netlink.h>` */
+const NLM_F_REQUEST = 0x1;
+const NLM_F_ACK = 0x4;
 /** The answer. A negative error number, or 0, follows its header. */
 const NLMSG_ERROR = 2;
 /** `struct ifinfomsg`, with the header. IFF_UP is its lowest flag. */
@@ -53,6 +54,9 @@ const ROUTE_TABLE = 15;
 
 /** Bytes of the longest datagram: the size of the kernel's buffers for dumps. */
 const LONGEST = 32_768;
+
+/** Bytes of the longest answer to a single request, which may repeat the request. */
+const LONGEST_ANSWER = 4096;
 
 /** A change to the network. */
 export type NetworkEvent =
@@ -123,7 +127,7 @@ export class NetworkMonitor implements Disposable {
   }
 }
 
-/** A change to request. */
+/** A request: for a change, or a question. */
 export interface Change {
   /** The name and number of its message type, e.g. RTM_NEWADDR. */
   readonly message: readonly [name: string, type: number];
@@ -142,21 +146,39 @@ export interface Change {
  * @throws {SysError} with the kernel's reason
  */
 export function requestChange(doing: string, change: Change): void {
-  using socket = openSocket(doing, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
-  const request = encodeChange(change);
-  check(libc.sendto(socket.number, pointerTo(request), request.length, 0, null, 0), doing, "sendto");
-  const answer = new Uint8Array(LONGEST);
-  const length = check(libc.recvfrom(socket.number, answer, LONGEST, 0, null, null), doing, "recvfrom");
-  const view = new DataView(answer.buffer, 0, length);
-  if (length < Header.size + 4 || view.getUint16(Header.type, true) !== NLMSG_ERROR) {
-    throw new SysError(doing, change.message[0], "no answer");
-  }
-  const error = -view.getInt32(Header.size, true);
+  using socket = openRoute(doing);
+  const error = errorOf(exchange(socket, encodeChange(change), doing));
+  if (error === undefined) throw new SysError(doing, change.message[0], "no answer");
   if (error !== 0) throw new SysError(doing, change.message[0], errnoName(error));
 }
 
+/**
+ * Sends a request, and returns the kernel's answer, which is there before the call returns.
+ *
+ * @param doing the beginning of the error message
+ * @throws {SysError}
+ */
+export function exchange(socket: Fd, request: Uint8Array<ArrayBuffer>, doing: string): Uint8Array {
+  check(libc.sendto(socket.number, pointerTo(request), request.length, 0, null, 0), doing, "sendto");
+  const answer = new Uint8Array(LONGEST_ANSWER);
+  const received = libc.recvfrom(socket.number, answer, answer.length, 0, null, null);
+  return answer.subarray(0, check(received, doing, "recvfrom"));
+}
+
+/** The error number in an answer, 0 for success; undefined for an answer of another type. */
+export function errorOf(answer: Uint8Array): number | undefined {
+  const view = new DataView(answer.buffer, answer.byteOffset, answer.byteLength);
+  if (answer.length < Header.size + 4 || view.getUint16(Header.type, true) !== NLMSG_ERROR) return undefined;
+  return -view.getInt32(Header.size, true);
+}
+
+/** Encodes a request for a change, which the kernel acknowledges. */
+export function encodeChange({ flags = 0, ...change }: Change): Uint8Array<ArrayBuffer> {
+  return encodeRequest({ ...change, flags: flags | NLM_F_ACK });
+}
+
 /** Encodes a request. */
-export function encodeChange(
+export function encodeRequest(
   { message: [, type], flags = 0, body, attributes }: Change,
 ): Uint8Array<ArrayBuffer> {
   const sizes = attributes.map(([, value]) => aligned(Attribute.size + value.length));
@@ -164,7 +186,7 @@ export function encodeChange(
   const view = new DataView(bytes.buffer);
   view.setUint32(Header.length, bytes.length, true);
   view.setUint16(Header.type, type, true);
-  view.setUint16(Header.flags, REQUEST | flags, true);
+  view.setUint16(Header.flags, NLM_F_REQUEST | flags, true);
   bytes.set(body, Header.size);
   let at = Header.size + aligned(body.length);
   attributes.forEach(([type, value], index) => {
@@ -174,6 +196,16 @@ export function encodeChange(
     at += sizes[index]!;
   });
   return bytes;
+}
+
+/**
+ * Opens an rtnetlink socket to ask by.
+ *
+ * @param doing the beginning of the error message
+ * @throws {SysError}
+ */
+export function openRoute(doing: string): Fd {
+  return openSocket(doing, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 }
 
 /** Decodes the messages of a datagram. Ignores other types. */
@@ -224,7 +256,7 @@ function parseEvent(bytes: Uint8Array, type: number): NetworkEvent | undefined {
 }
 
 /** A message's attributes by type. */
-function attributes(bytes: Uint8Array, start: number): Map<number, Uint8Array> {
+export function attributes(bytes: Uint8Array, start: number): Map<number, Uint8Array> {
   const values = new Map<number, Uint8Array>();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = start; at + Attribute.size <= bytes.length;) {

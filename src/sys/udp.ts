@@ -7,12 +7,12 @@ import { Errno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { check, errno, libcWith } from "./libc.ts";
 import { type Address, addressOf, MessageHeader } from "./message.ts";
-import { cStruct, fieldsOf } from "./pointer.ts";
+import { cStruct, fieldsOf, pointerTo } from "./pointer.ts";
 import { AF_INET, int, openSocket, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET } from "./socket.ts";
 import { takeLoopbackOnly } from "./socket_filter.ts";
 import { type Endpoint, type IpAddress, readAddress, UNSPECIFIED, writeAddress } from "../ip/address.ts";
 
-const libc = libcWith("setsockopt", "bind", "getsockname", "recvmsg", "sendmsg");
+const libc = libcWith("setsockopt", "bind", "getsockname", "recvfrom", "recvmsg", "sendmsg", "sendto");
 
 /** `<asm-generic/socket.h>` */
 const SO_SNDBUF = 7;
@@ -130,6 +130,24 @@ export class UdpSocket implements Disposable {
       "getsockname",
     );
     return local.port;
+  }
+
+  /**
+   * Sends an empty datagram. Returns whether the kernel accepted it. For single datagrams;
+   * {@linkcode UdpSender} is for many.
+   */
+  greet(neighbour: Endpoint): boolean {
+    const to = new SockaddrIn(neighbour);
+    return libc.sendto(this.fd.number, null, 0, 0, pointerTo(to.bytes), SOCKADDR_IN) === 0;
+  }
+
+  /** Takes a datagram that waits, and returns only its sender; undefined if none waits. */
+  takeSender(): Endpoint | undefined {
+    const sender = new SockaddrIn({ address: UNSPECIFIED, port: 0 });
+    const length = new Uint8Array(new Uint32Array([SOCKADDR_IN]).buffer);
+    // The kernel discards what does not fit.
+    const taken = libc.recvfrom(this.fd.number, new Uint8Array(1), 1, 0, sender.bytes, length);
+    return taken < 0 ? undefined : { address: sender.address, port: sender.port };
   }
 
   [Symbol.dispose](): void {

@@ -83,6 +83,7 @@ const routerMessages: fc.Arbitrary<RouterMessage> = fc.oneof(
     {
       type: fc.constant("ready" as const),
       key: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((key) => Uint8Array.from(key)),
+      silent: fc.array(fc.nat(255)),
     },
     { requiredKeys: ["type"] },
   ),

@@ -22,6 +22,7 @@ import { EchoExit } from "../../src/exit/echo/core.ts";
 import { TRANSLATOR_LIMITS } from "../../src/exit/raw_icmp/translator.ts";
 import { ProxyCore } from "../../src/node/proxy.ts";
 import { RouterCore } from "../../src/node/router.ts";
+import { GREETING } from "../../src/run/data_link.ts";
 import { SILENCE } from "../../src/run/launch/supervisor.ts";
 import { Counters, DROP_REASONS } from "../../src/trace/counters.ts";
 import { SILENT } from "../../src/trace/events.ts";
@@ -269,6 +270,7 @@ Deno.test("protocol.md: limits match the code", () => {
     FIRST_REPEAT,
     LAST_REPEAT,
     PROTOCOL_VERSION,
+    GREETING,
     "SILENCE.max": SILENCE.max,
     ...withPrefix("CIRCUIT_LIMITS", CIRCUIT_LIMITS),
     ...withPrefix("HOP_LIMITS", HOP_LIMITS),

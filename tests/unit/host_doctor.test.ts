@@ -6,6 +6,8 @@ import type { Facts } from "../../src/host/facts.ts";
 import type { HostState } from "../../src/host/plan/state.ts";
 import { parseUdpPorts } from "../../src/host/ports.ts";
 import { BY_HAND, card, host, ONE_CARD, rule, tunByHand, TWO_CARDS } from "../support/host_state.ts";
+import { address } from "../support/packets.ts";
+import { LOOPBACK } from "../../src/ip/address.ts";
 import assert from "node:assert/strict";
 
 const SYSCTLS: Readonly<Record<string, string>> = {
@@ -21,11 +23,13 @@ function facts(but: Partial<Facts> = {}): Facts {
     has: () => true,
     tunDriver: { isLoaded: true, hasDevice: true },
     hasLoopback: true,
+    loopback: { source: LOOPBACK },
     udpPorts: new Set([53, 32768]),
     sysctl: (name) => SYSCTLS[name],
     firewallTool: "nft",
     sealing: { name: "libcrypto", version: "3.0.19" },
     network: host(TWO_CARDS),
+    ask: () => ({ kind: "leaves", device: "eth0", table: 254, source: address("10.0.2.15") }),
     leftovers: [],
     ...but,
   };
@@ -62,6 +66,7 @@ Deno.test("doctor: a host that lacks nothing", () => {
   assert.deepEqual(told({}), [
     "ok C library: libc.so.6",
     "ok loopback: up",
+    "ok data links: a datagram on loopback arrives as it was sent",
     "ok ports: 28231 of 28232 UDP ports are free",
     "ok TUN driver: /dev/net/tun",
     "ok CAP_NET_ADMIN: may change the network",
@@ -324,12 +329,48 @@ Deno.test("doctor: a table or priority in use, and rules before ours", () => {
       rule("9: from all table 7"),
     ],
   });
-  assert.deepEqual(told({ network: before }, "rules"), [
-    "note rules: rules before ours may lead packets past the tunnel: " +
-    "5 from all to 51820; 6 from 10.0.2.15 to nowhere; 8 from 10.0.9.0/24 to 8; " +
-    "see `ip rule`, and choose another with --priority",
+  assert.deepEqual(told({ network: before }, "captured", "rules"), [
+    "ok captured: 10.0.2.15 to 18.0.0.0/8, 128.0.0.0/8, by table 9 and priority 4",
+    "ok rules: none before priority 4",
   ]);
   assert.deepEqual(verdicts({ network: before }), lacking("", "", ""));
+  const first = host({
+    ...TWO_CARDS,
+    rules: [rule("1: from all table 51820"), rule("6: from 10.0.2.15", "action")],
+  });
+  assert.deepEqual(told({ network: first }, "rules"), [
+    "note rules: rules before ours may lead packets past the tunnel: " +
+    "1 from all to 51820; 6 from 10.0.2.15 to nowhere; see `ip rule`, and choose another with --priority",
+  ]);
+  assert.deepEqual(verdicts({ network: first }), lacking("", "", ""));
+});
+
+Deno.test("doctor: asks the kernel whether another way comes first", () => {
+  const answers = (device: string, table: number, source: string) => () =>
+    ({ kind: "leaves", device, table, source: address(source) }) as const;
+  const network = host({ ...TWO_CARDS, rules: [rule("1: from all table 51820")] });
+  const ask = answers("wg0", 51820, "10.0.2.15");
+  assert.deepEqual(told({ network, ask }, "rules"), [
+    "lacks rules: packets from 10.0.2.15 to 18.0.0.1 would leave by wg0 and not by tun1, " +
+    "because of rule 1: from all lookup 51820; remove that rule: ip rule delete priority 1",
+  ]);
+  assert.deepEqual(verdicts({ network, ask }), lacking("", "", "rules"));
+  assert.deepEqual(told({ ask: answers("wg0", 51820, "10.66.0.2") }, "rules"), [
+    "lacks rules: packets of sockets without an address to 18.0.0.1 would leave by wg0 and not by tun1; " +
+    "capture the address that they get there: --from 10.66.0.2",
+  ]);
+});
+
+Deno.test("doctor: tries the loopback interface as data links use it", () => {
+  assert.deepEqual(told({ loopback: { source: address("10.0.2.15") } }, "data links"), [
+    "lacks data links: a firewall changes the source of packets on loopback to 10.0.2.15; " +
+    'name the interface in its masquerade or SNAT rule: nft `oifname != "lo" masquerade`, ' +
+    "iptables `! -o lo -j MASQUERADE`",
+  ]);
+  assert.deepEqual(verdicts({ loopback: { source: undefined } }), {
+    ...lacking("", "data links", "data links"),
+  });
+  assert.deepEqual(told({ loopback: undefined }, "data links"), ["unknown data links: cannot be tried"]);
 });
 
 Deno.test("doctor: another run matters only if we need what it changed", () => {

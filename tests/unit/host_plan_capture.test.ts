@@ -13,9 +13,9 @@ import {
 import assert from "node:assert/strict";
 
 Deno.test("capture: a rule with other conditions is another rule", () => {
-  const withRule = (...rules: ReturnType<typeof rule>[]) =>
-    commands(plan(host({ ...TWO_CARDS, rules })).changes).includes(
-      "ip rule add from 10.0.2.15 table 9 priority 8",
+  const withRule = (theirs: ReturnType<typeof rule>, priority = 8) =>
+    commands(plan(host({ ...TWO_CARDS, rules: [theirs] })).changes).includes(
+      `ip rule add from 10.0.2.15 table 9 priority ${priority}`,
     );
   assert.ok(!withRule(rule("5: from 10.0.2.15 table 9")), "the same at another priority");
   assert.ok(!withRule(rule("32765: from 10.0.2.15 table 9")));
@@ -23,7 +23,7 @@ Deno.test("capture: a rule with other conditions is another rule", () => {
   assert.ok(withRule(rule("5: from 10.0.2.15 table 9", "iif")));
   assert.ok(withRule(rule("5: from 10.0.2.15 fwmark 0x1 table 9")));
   assert.ok(withRule(rule("8: from 10.0.2.0/24 table 9")));
-  assert.ok(withRule(rule("8: from 10.0.2.15 table 8")));
+  assert.ok(withRule(rule("8: from 10.0.2.15 table 8"), 7), "theirs would come first");
 });
 
 Deno.test("capture: refuses a priority where undoing might delete another rule", () => {

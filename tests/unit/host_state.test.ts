@@ -2,7 +2,7 @@
  * Output of `ip -d -N -json`, recorded from iproute2 6.1 in a network namespace.
  */
 import { parseNetwork } from "../../src/host/state.ts";
-import { formatCidr } from "../../src/ip/cidr.ts";
+import { formatCidr, parseCidr } from "../../src/ip/cidr.ts";
 import assert from "node:assert/strict";
 
 const link = (name: string, flags: string[], more: object) => ({
@@ -96,6 +96,7 @@ Deno.test("host state: rules", () => {
     { priority: 10, src: "10.0.2.15", iif: "lo", table: "9" },
     { priority: 11, src: "10.0.2.15", dst: "18.0.0.0", dstlen: 8, table: "9" },
     { priority: 12, src: "10.0.2.15", action: "7" },
+    { priority: 12, src: "all", iif: "eth1", table: "9" },
     { priority: 13, src: "10.0.2.15", goto: 32766 },
   ]));
   assert.deepEqual(rules, [
@@ -105,9 +106,10 @@ Deno.test("host state: rules", () => {
     { priority: 8, src: "10.0.2.15", table: 9, others: [] },
     { priority: 8, src: "10.0.9.0/24", table: 9, others: [] },
     { priority: 9, src: "1.2.3.4", table: 9, others: ["not"] },
-    { priority: 10, src: "10.0.2.15", table: 9, others: ["iif"] },
-    { priority: 11, src: "10.0.2.15", table: 9, others: ["dst", "dstlen"] },
+    { priority: 10, src: "10.0.2.15", table: 9, others: ["iif lo"] },
+    { priority: 11, src: "10.0.2.15", to: parseCidr("18.0.0.0/8"), table: 9, others: ["dst", "dstlen"] },
     { priority: 12, src: "10.0.2.15", others: ["action"] },
+    { priority: 12, src: "all", table: 9, others: ["iif"] },
     { priority: 13, src: "10.0.2.15", others: ["goto"] },
   ]);
   assert.deepEqual(routes, [], "a rule with a destination is no route");

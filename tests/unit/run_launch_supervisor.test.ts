@@ -97,7 +97,7 @@ Deno.test("supervisor: a router comes up, is configured, becomes ready, and stop
   handle.configure({ logFile: "log" });
   const key = makeSessionKey();
   channel.say(PROXY, { type: "ready", key });
-  assert.deepEqual(await handle.ready, key);
+  assert.deepEqual((await handle.ready).key, key);
   channel.say(PROXY, { type: "alive", counters: { "link-in": 7 }, rejected: 3 });
   await channel.flush(5000);
   assert.deepEqual([handle.counters, handle.rejected], [{ "link-in": 7 }, 3]);

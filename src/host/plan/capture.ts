@@ -68,7 +68,7 @@ export function planCapture(settings: Settings, from: IpAddress, state: HostStat
  * The table for packets of sockets that have no address yet. It is not the other one, because a
  * person may have given that one routes for packets that are not captured.
  */
-function unboundTable({ table }: Settings): number {
+export function unboundTable({ table }: Settings): number {
   return table * 100;
 }
 

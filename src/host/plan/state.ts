@@ -31,10 +31,12 @@ export interface Rule {
   readonly priority: number;
   /** Source address or block, or `all`. */
   readonly src: string;
+  /** Destination block; undefined for all. */
+  readonly to?: Cidr;
   readonly fwmark?: string;
   /** The table that it leads to; undefined for a rule that refuses. */
   readonly table?: number;
-  /** Its other conditions, as `ip -json` names them: `iif`, `dst`, `not`, … */
+  /** Its other conditions, as `ip -json` names them: `iif`, `dst`, `not`, …; or `iif lo` */
   readonly others: readonly string[];
 }
 

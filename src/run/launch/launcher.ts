@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { ReplacedRouter, RouterSettings } from "../../control/messages.ts";
+import type { ReplacedRouter, RouterReady, RouterSettings } from "../../control/messages.ts";
 import type { OperatorError } from "../../errors.ts";
 import type { Endpoint } from "../../ip/address.ts";
 import type { Snapshot } from "../../trace/counters.ts";
@@ -32,8 +32,8 @@ export interface RouterHandle {
   readonly label: string;
   /** Resolves when the router is up. */
   readonly up: Promise<RouterUp>;
-  /** Resolves when the settings are in force, with the static public key of a router that seals. */
-  readonly ready: Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** Resolves when the settings are in force. */
+  readonly ready: Promise<RouterReady>;
   /**
    * Resolves when the router dies, is silent too long or cannot go on. Never resolves after `stop`
    * or `kill`.

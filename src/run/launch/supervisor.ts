@@ -13,6 +13,7 @@ import {
   type ReplacedRouter,
   ROUTER_MESSAGE,
   type RouterMessage,
+  type RouterReady,
   type RouterSettings,
 } from "../../control/messages.ts";
 import { OperatorError } from "../../errors.ts";
@@ -152,12 +153,12 @@ class SupervisedRouter implements RouterHandle {
   readonly #body: RouterBody;
   readonly #line: Line;
   readonly #up = Promise.withResolvers<RouterUp>();
-  readonly #ready = Promise.withResolvers<Uint8Array<ArrayBuffer> | undefined>();
+  readonly #ready = Promise.withResolvers<RouterReady>();
   readonly #failed = Promise.withResolvers<OperatorError>();
   readonly number: number;
   readonly label: string;
   readonly up: Promise<RouterUp> = this.#up.promise;
-  readonly ready: Promise<Uint8Array<ArrayBuffer> | undefined> = this.#ready.promise;
+  readonly ready: Promise<RouterReady> = this.#ready.promise;
   readonly failed: Promise<OperatorError> = this.#failed.promise;
   #isUp = false;
   #isStopping = false;
@@ -217,7 +218,7 @@ class SupervisedRouter implements RouterHandle {
           controlPort,
         });
       case "ready":
-        return this.#ready.resolve(message.key);
+        return this.#ready.resolve(message);
       case "alive":
       case "stopped":
         this.counters = message.counters;
