@@ -104,6 +104,9 @@ export async function runStage(
   return ExitCode.ok;
 }
 
+/** Milliseconds to wait for greetings: routers send them long before they are ready. */
+const LATE = 100;
+
 /** What a run reports when it is ready. */
 interface Started {
   /** The proxy's port in the classic log. */
@@ -253,8 +256,7 @@ class Run {
       traffic: trafficSettings(network, number, exits[number - 1]!.settings, options),
     }), this.#parts.over);
     await requireLinks(
-      // All have greeted before they were ready.
-      await silentNeighbours(socket, links, 0),
+      await silentNeighbours(socket, links, LATE),
       ready.map(({ silent = [] }) => silent),
     );
     up.forEach(({ pid, link: { port } }, index) =>
