@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { ReplacedRouter } from "../../src/control/messages.ts";
+import type { ReplacedRouter, RouterReady } from "../../src/control/messages.ts";
 import { OperatorError } from "../../src/errors.ts";
 import { LOOPBACK } from "../../src/ip/address.ts";
 import type { Launcher, RouterHandle, RouterUp } from "../../src/run/launch/launcher.ts";
@@ -15,7 +15,7 @@ import { sleep } from "../../src/sys/timer.ts";
 /** A router that does what the test says. */
 class FakeRouter implements RouterHandle {
   readonly #up = Promise.withResolvers<RouterUp>();
-  readonly #ready = Promise.withResolvers<Uint8Array<ArrayBuffer> | undefined>();
+  readonly #ready = Promise.withResolvers<RouterReady>();
   readonly #failed = Promise.withResolvers<OperatorError>();
   readonly up = this.#up.promise;
   readonly ready = this.#ready.promise;
@@ -37,7 +37,7 @@ class FakeRouter implements RouterHandle {
 
   comeUp(): void {
     this.#up.resolve({ pid: this.pid, link: { address: LOOPBACK, port: this.pid }, controlPort: 1 });
-    this.#ready.resolve(new Uint8Array(32).fill(this.pid));
+    this.#ready.resolve({ key: new Uint8Array(32).fill(this.pid) });
   }
 
   configure(): void {
