@@ -30,6 +30,11 @@ Deno.test({
         "ip rule add not fwmark 0xca6c table 51820 priority 6",
         "ip route add default via 10.0.2.2 table 51820",
       ],
+      "a VPN's rules after ours, which choose another source": [
+        "ip route add default via 192.168.202.1 dev eth2 table 51820",
+        "ip rule add not fwmark 0xca6c table 51820 priority 32765",
+        "ip rule add table main suppress_prefixlength 0 priority 32764",
+      ],
     };
     for (const [name, prepare] of Object.entries(first)) {
       await t.step(name, async () => {
