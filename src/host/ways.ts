@@ -144,10 +144,8 @@ export function obstaclesBy(
   for (const way of ways) {
     for (const to of destinations(way, state)) {
       const obstacle = judge(way, to, ask({ ...way.of, to }), state);
-      // The first destination stands for the others that the same rule or route leads astray.
-      if (obstacle !== undefined && !found.has(way.packets + obstacle.remedy)) {
-        found.set(way.packets + obstacle.remedy, obstacle);
-      }
+      // The first packet stands for the others that the same rule or route leads astray.
+      if (obstacle !== undefined && !found.has(obstacle.remedy)) found.set(obstacle.remedy, obstacle);
     }
   }
   return [...found.values()];
