@@ -47,7 +47,7 @@ export type RouterMessage =
 export interface RouterReady {
   /** The static public key of a router that seals, 32 bytes. */
   readonly key?: Uint8Array<ArrayBuffer>;
-  /** The numbers of the neighbours that it cannot hear; 0 is the proxy. Missing if there are none. */
+  /** The numbers of the neighbours that it cannot hear; 0 is the proxy. Missing if it hears all. */
   readonly silent?: readonly number[];
 }
 

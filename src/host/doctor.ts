@@ -267,7 +267,7 @@ function lookAtReversePath(state: HostState, given: Settings): Verdict {
   return ok(`strict: a run makes it loose, and restores it: ${whats.join("; ")}`);
 }
 
-/** The address whose packets a run would capture, and the settings with the priority of its rules. */
+/** The address whose packets a run would capture, and the settings with its rules' priority. */
 function capturing(settings: Settings, state: HostState) {
   const from = resolveFrom(settings, state);
   return { from, settings: inFront(settings, from, state) };
