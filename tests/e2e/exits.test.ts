@@ -154,6 +154,8 @@ Deno.test({
       const there = await inBox(`ping -n -c 2 -i 0.05 -w 5 ${Address.exit}`);
       assert.equal(there.code, 0, there.stdout + there.stderr);
       await vm.pings(2, `-i 0.05 -I ${Address.exit} ${Address.exit}`);
+      // A socket that is bound to another card than the captured one goes by its card.
+      await vm.pings(2, `-i 0.05 -I eth1 ${Address.csail}`);
       assert.doesNotMatch(await vm.sh(`ip route get 192.168.201.50 from ${Address.exit}`), / via /);
     };
     await own();

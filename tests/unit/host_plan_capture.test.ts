@@ -183,7 +183,7 @@ Deno.test("capture: uses another table and another priority", () => {
     "ip route add 18.0.0.0/8 dev lo table 20 metric 4096",
     "ip rule add from 0.0.0.0/32 table 2000 priority 100",
     "ip route add table 2000 18.0.0.0/8 dev tun1 src 10.0.2.15",
-    "ip route add prohibit 18.0.0.0/8 table 2000 metric 4096",
+    "ip route add 18.0.0.0/8 dev lo src 10.0.2.15 table 2000 metric 4096",
     "ip rule add fwmark 0x6f6e8014 table main priority 99",
     "ip route add 192.168.201.0/24 dev eth1 table 2001",
     "ip route add default via 192.168.201.1 dev eth1 table 2001",

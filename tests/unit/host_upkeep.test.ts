@@ -10,7 +10,7 @@ const INTO_TUNNEL = ["18.0.0.0/8", "128.0.0.0/8"].flatMap((block) => [
 const REFUSALS = [
   ...["18.0.0.0/8", "128.0.0.0/8"].flatMap((block) => [
     `${block} dev lo table 9 metric 4096`,
-    `prohibit ${block} table 900 metric 4096`,
+    `${block} dev lo src 10.0.2.15 table 900 metric 4096`,
   ]),
   "prohibit 0.0.0.0/0 table 901 metric 4096",
 ];

@@ -47,7 +47,9 @@ export function planCapture(settings: Settings, from: IpAddress, state: HostStat
     ...capture.map((block) => planRefusal(block, table, routes, "lo")),
     other,
     ...capture.map((block) => planCapturingRoute(block, tun, unbound, routes, from)),
-    ...capture.map((block) => planRefusal(block, unbound, routes)),
+    // Not `prohibit`: a socket that is bound to another card has no address yet either, and its
+    // lookup must find that card's route in the main table.
+    ...capture.map((block) => planRefusal(block, unbound, routes, "lo", from)),
     planRule(
       `rule for answers past table ${table}`,
       { mark: answerMark(settings) },

@@ -59,12 +59,20 @@ export function planCapturingRoute(
  * @param sink `lo`: packets get a route to the loopback interface, and the firewall refuses them
  *   there, unless they are answers, which it leads past the tunnel. Without it, no packet gets a
  *   route, so that not even an answer is sent
+ * @param source the address that packets without one get there, so that the firewall knows them
  */
-export function planRefusal(block: Cidr, table: number, routes: readonly Route[], sink?: "lo"): Change {
+export function planRefusal(
+  block: Cidr,
+  table: number,
+  routes: readonly Route[],
+  sink?: "lo",
+  source?: IpAddress,
+): Change {
   const destination = wordOf(block);
   const is = (route: Route) => isRefusal(route, block, table);
   const refusing = sink === undefined ? ["prohibit", destination] : [destination, "dev", sink];
-  const words = [...refusing, "table", `${table}`, "metric", `${LAST}`];
+  const as = source === undefined ? [] : ["src", formatIp(source)];
+  const words = [...refusing, ...as, "table", `${table}`, "metric", `${LAST}`];
   return planRoute(nameOf({ to: block, table }), words, { table, is }, routes);
 }
 
