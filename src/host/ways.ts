@@ -13,6 +13,7 @@ import { type RouteAnswer, type RouteQuestion, RouteSocket } from "../sys/route_
 import { unboundTable } from "./plan/capture.ts";
 import type { RouterExit } from "./plan/exit_plan.ts";
 import { matches } from "./plan/priority.ts";
+import { nameOf as nameOfRoute } from "./plan/routes.ts";
 import { type HostState, type Route, type Rule, Table } from "./plan/state.ts";
 import type { Say } from "./upkeep.ts";
 
@@ -200,8 +201,16 @@ export function judge(way: Way, to: IpAddress, answer: RouteAnswer, state: HostS
           comesFirst: false,
         };
       }
+      // A dead run's refusal stays until this run is ready, and is undone then.
+      if (answer.device === LOOPBACK && isClosed(to, answer.table, state)) return undefined;
       return elsewhere(way, to, answer, state);
   }
+}
+
+/** Whether a table refuses such a packet because a dead run left its capture closed. */
+function isClosed(to: IpAddress, table: number | undefined, state: HostState): boolean {
+  const route = routeTo(to, LOOPBACK, table, state);
+  return route !== undefined && state.closed.has(nameOfRoute(route));
 }
 
 function elsewhere(

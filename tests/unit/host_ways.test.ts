@@ -148,6 +148,16 @@ Deno.test("ways: names a foreign route in our own table", () => {
   ]);
 });
 
+Deno.test("ways: a dead run's refusal is not in the way, because it goes when this run is ready", () => {
+  const { ways } = plan(host(TWO_CARDS));
+  const left = { ...TWO_CARDS, routes: [...TWO_CARDS.routes, "18.0.0.0/8 dev lo table 10 metric 4096"] };
+  const found = (closed: string[]) =>
+    obstaclesBy(() => by("lo", 10), ways.slice(0, 1), { ...host(left), closed: new Set(closed) })
+      .filter(({ message }) => message.includes("18.0.0.1"));
+  assert.equal(found([]).length, 1);
+  assert.deepEqual(found(["refusal of 18.0.0.0/8 in table 10"]), []);
+});
+
 Deno.test("ways: captured packets that our own route refuses do not leave", () => {
   assert.deepEqual(inTheWay(host(TWO_CARDS), by("lo", 9)), [
     "no route leads packets from 10.0.2.15 to 18.0.0.1 to tun1; see `ip route show table 9` and `ip link`",
