@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { childrenOf } from "./support/onion.ts";
-import { needing } from "./support/program.ts";
+import { needing, run, scratchDirectory } from "./support/program.ts";
 import { killRouters } from "./support/restarts.ts";
-import { Address, Vm, VM_NEEDS } from "./support/vm.ts";
+import { Address, endWell, Vm, VM_NEEDS } from "./support/vm.ts";
 
 /** Max milliseconds from the death of a router to an answer to a ping. */
 const MOST = 2000;
@@ -112,5 +112,46 @@ Deno.test({
     const { restarts, counters } = find("ended") as { restarts: unknown; counters: { proxy: unknown } };
     assert.deepEqual(restarts, { "router 2": 1 });
     assert.partialDeepStrictEqual(counters.proxy, { "routers-lost": 1, "routers-restarted": 1 });
+  },
+});
+
+Deno.test({
+  ...needing("stage 6: the captures of a restarted router go on, too", ...VM_NEEDS, "tcpdump"),
+  fn: async () => {
+    await using vm = await Vm.up();
+    using seen = scratchDirectory();
+    await using onion = await vm.stage(6, `--routers 3 --hops 2 --pcap ${seen.path}`);
+    const { routers } = await onion.ready();
+    const pings = () => vm.pings(2, `-I ${Address.vm} -i 0.05 ${Address.csail}`);
+    await pings();
+    for (const [index, router] of routers.entries()) {
+      Deno.kill(router, "SIGKILL");
+      await onion.stderr.find(new RegExp(`router ${index + 1} is up again`));
+      await pings();
+    }
+    assert.equal((await onion.end()).code, 0);
+    const requestsIn = async (name: string) => {
+      const { code, stdout } = await run("tcpdump", ["-n", "-r", `${seen.path}/${name}.pcapng`]);
+      assert.equal(code, 0);
+      return stdout.match(/ICMP echo request/g)?.length ?? 0;
+    };
+    const worlds = await Promise.all([1, 2, 3].map((number) => requestsIn(`router${number}.world`)));
+    const left = worlds.reduce((sum, each) => sum + each);
+    assert.ok(left >= 8);
+    assert.equal(left, await requestsIn("tunnel"), "no process has overwritten what another wrote");
+  },
+});
+
+Deno.test({
+  ...needing("stage 6: a router that is stopped for a while is not restarted", ...VM_NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    await using onion = await vm.stage(6, "--routers 2 --hops 1");
+    const { routers } = await onion.ready();
+    for (const router of routers) Deno.kill(router, "SIGSTOP");
+    await new Promise((resolve) => setTimeout(resolve, 7000));
+    for (const router of routers) Deno.kill(router, "SIGCONT");
+    await vm.pings(2, `-I ${Address.vm} -i 0.05 ${Address.csail}`);
+    await endWell(onion);
   },
 });
