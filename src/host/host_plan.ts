@@ -18,7 +18,7 @@ import { inFront } from "./plan/priority.ts";
 import { planReassembly } from "./plan/reassembly.ts";
 import type { HostState } from "./plan/state.ts";
 import { planTun, planTunMtu, refuseOtherName, tunMtu } from "./plan/tun.ts";
-import type { NeededLink, Needs } from "./upkeep.ts";
+import { isKept, type NeededLink, type Needs } from "./upkeep.ts";
 import { type Way, waysOf } from "./ways.ts";
 
 /** The changes, and what a run knows once they are made. */
@@ -76,10 +76,10 @@ export function planHost(
   ];
   const meanwhile = from === undefined ? "nothing is carried" : "what is captured is refused";
   const links = [{ name: tun, mtu, meanwhile }, ...neededLinks(interfaces)];
-  const routes = unique(needed).filter(({ route }) => route !== undefined);
+  const kept = unique(needed).filter(isKept);
   const there = needed.filter(({ isThere }) => isThere).map(({ what }) => what);
   const ways = waysOf(settings, from, exits);
-  return { changes: missing(needed, state), there, exits, mtu, from, needs: { links, routes }, ways };
+  return { changes: missing(needed, state), there, exits, mtu, from, needs: { links, kept, from }, ways };
 }
 
 /**

@@ -1,5 +1,7 @@
 /**
- * Upkeep: tells what to say and do when something changes on the host that a run needs. No I/O.
+ * Upkeep: compares the host with what a run needs, and tells what to say and what to put back. What
+ * is needed is the list of the plan's changes: addresses, rules, routes, sysctls, the firewall. No
+ * I/O.
  *
  * ```
  *              its routes are gone,
@@ -14,15 +16,25 @@
  */
 import { formatIp, type IpAddress } from "../ip/address.ts";
 import type { NetworkEvent } from "../sys/netlink.ts";
-import type { Change } from "./plan/change.ts";
-import type { HostState, Interface } from "./plan/state.ts";
+import type { Change, Kept } from "./plan/change.ts";
+import { type HostState, type Interface, Table } from "./plan/state.ts";
 
 /** What a run needs of the host while it is up. */
 export interface Needs {
   /** The TUN interface first. */
   readonly links: readonly NeededLink[];
-  /** The routes, whoever added them. */
-  readonly routes: readonly Change[];
+  /** What the run keeps as it is, whoever made it. */
+  readonly kept: readonly KeptChange[];
+  /** The address whose packets are captured; undefined in stages that capture nothing. */
+  readonly from: IpAddress | undefined;
+}
+
+/** A change that the run keeps. */
+export type KeptChange = Change & { readonly kept: Kept };
+
+/** Whether the run keeps a change. */
+export function isKept(change: Change): change is KeptChange {
+  return change.kept !== undefined;
 }
 
 /** An interface that packets pass through. */
@@ -45,8 +57,8 @@ export interface Say {
 /** The result of looking at the host. */
 export interface Look {
   readonly says: readonly Say[];
-  /** The routes to put back. */
-  readonly lost: readonly Change[];
+  /** What to put back. */
+  readonly lost: readonly KeptChange[];
 }
 
 /** What the operator knows about an interface. */
@@ -58,9 +70,11 @@ interface Known {
 
 /** Follows the host during a run. */
 export class Upkeep {
-  readonly #needs: Needs;
+  #needs: Needs;
   readonly #known: Map<string, Known>;
-  /** The routes that could not be put back, and were reported. */
+  /** Whether an interface had the captured address. */
+  #hasFrom = true;
+  /** What could not be put back, and was reported. */
   readonly #failed = new Set<string>();
 
   /** @param needs what the run needs; all of it is there and up at this moment */
@@ -78,21 +92,71 @@ export class Upkeep {
           (known.mtu !== undefined && known.mtu !== event.mtu));
       }
       case "address":
-        // The address of an exit may be on any interface.
-        return this.#known.has(event.name) || this.#needs.links.some(({ address }) => address !== undefined);
+        // The captured address, or that of an exit, may come to another interface.
+        return this.#known.has(event.name) || this.#needs.from !== undefined;
       case "route":
+        return this.#needs.kept.some(({ kept }) => kept.table === event.table);
       case "default route":
-        return this.#needs.routes.some(({ route, now }) =>
-          route?.table === event.table || (event.kind === "default route" && now !== undefined)
-        );
+        return (event.table === Table.main && !this.#hasFrom) ||
+          this.#needs.kept.some(({ kept, now }) => kept.table === event.table || now !== undefined);
+      case "rule":
+        return this.#needs.kept.length > 0;
       case "much":
         return true;
     }
   }
 
-  /** Compares the host with what the run needs. */
-  look(state: HostState): Look {
-    const { interfaces, routes } = state;
+  /**
+   * Whether a sysctl that the run set has another value now, which no event reports.
+   *
+   * @param sysctl reads one
+   */
+  lacksSysctl(sysctl: HostState["sysctl"]): boolean {
+    const host = {
+      interfaces: [],
+      rules: [],
+      routes: [],
+      held: new Map(),
+      closed: new Set<string>(),
+      sysctl,
+    };
+    return this.#needs.kept.some(({ make, kept, what }) =>
+      make.kind === "set sysctl" && !this.#failed.has(what) && !kept.is(host, true)
+    );
+  }
+
+  /** Whether the captured address has gone from the host. */
+  lacksFrom({ interfaces }: HostState): boolean {
+    const { from } = this.#needs;
+    return from !== undefined &&
+      !interfaces.some(({ addresses }) => addresses.some(({ address }) => address === from));
+  }
+
+  /**
+   * Goes on with other needs, because packets from another address are captured now.
+   *
+   * @returns what the run no longer keeps, and what it says
+   */
+  follow(needs: Needs, host: HostState): { dropped: KeptChange[]; says: Say[] } {
+    const [old, { from }] = [this.#needs, needs];
+    this.#needs = { ...needs, links: old.links };
+    this.#hasFrom = true;
+    // What serves the new needs too stays, so that nothing is open meanwhile.
+    const serves = (one: KeptChange) => (other: KeptChange) =>
+      JSON.stringify(one.make) === JSON.stringify(other.make) ||
+      (one.what === other.what && other.kept.is(host, false));
+    const dropped = old.kept.filter((change) => !needs.kept.some(serves(change)));
+    const text = `${formatIp(old.from!)} is gone: packets from ${formatIp(from!)} are captured now`;
+    return { dropped, says: [warn(text)] };
+  }
+
+  /**
+   * Compares the host with what the run needs.
+   *
+   * @param hasFirewall whether all of the run's firewall rules are there
+   */
+  look(host: HostState, hasFirewall = true): Look {
+    const { interfaces } = host;
     const [tun] = this.#needs.links;
     // The packet thread notices this too, and ends the run.
     if (!interfaces.some(({ name }) => name === tun?.name)) return { says: [], lost: [] };
@@ -100,15 +164,15 @@ export class Upkeep {
       const is = interfaces.find(({ name }) => name === link.name);
       return [...this.#follow(link, is), ...this.#followAddress(link, interfaces)];
     });
-    const wanted = this.#needs.routes.map((change) => change.now?.(state) ?? change);
-    const lost = wanted.filter(({ route }) =>
-      route !== undefined && !routes.some(route.is) &&
-      (route.device === undefined || isUp(this.#known.get(route.device)?.is))
-    );
+    says.push(...this.#followFrom(!this.lacksFrom(host)));
+    const lost = this.#needs.kept.map((change) => change.now?.(host) ?? change).filter(isKept)
+      .filter(({ kept }) =>
+        !kept.is(host, hasFirewall) && (kept.device === undefined || isOn(kept.device, host))
+      );
     return { says, lost };
   }
 
-  /** The messages about routes after trying to put them back. */
+  /** The messages about what was lost, after trying to put it back. */
   told(tried: readonly { readonly what: string; readonly error?: string }[]): Say[] {
     const back = tried.filter(({ error }) => error === undefined).map(({ what }) => what);
     const failed = tried.filter(({ what, error }) => error !== undefined && !this.#failed.has(what));
@@ -132,6 +196,15 @@ export class Upkeep {
     return [
       has ? { level: "info", text: `${what} back` } : warn(`${what} gone: until it is back, ${meanwhile}`),
     ];
+  }
+
+  #followFrom(hasFrom: boolean): Say[] {
+    const had = this.#hasFrom;
+    this.#hasFrom = hasFrom;
+    if (had === hasFrom) return [];
+    const address = formatIp(this.#needs.from!);
+    if (hasFrom) return [{ level: "info", text: `${address} is back` }];
+    return [warn(`${address} is gone from this host: until it is back, what is captured is refused`)];
   }
 
   #follow(link: NeededLink, found: Interface | undefined): Say[] {
@@ -160,9 +233,9 @@ export class Upkeep {
   }
 }
 
-/** Whether an interface has its routes: also without a cable. */
-function isUp(is: Known["is"] | undefined): boolean {
-  return is === "up" || is === "unplugged";
+/** Whether an interface can have routes: also without a cable. */
+function isOn(device: string, { interfaces }: HostState): boolean {
+  return interfaces.some(({ name, isUp }) => name === device && isUp);
 }
 
 function stateOf(is: Interface | undefined): Known["is"] {

@@ -20,6 +20,7 @@ import { firewallTool } from "../host/apply/programs.ts";
 import { planCommands, planHost } from "../host/host_plan.ts";
 import { explainLoopback, sourceOnLoopback } from "../host/loopback.ts";
 import { readHostState } from "../host/state.ts";
+import type { HostState } from "../host/plan/state.ts";
 import { openHostTun } from "../host/open_tun.ts";
 import { HostWatch } from "../host/watch.ts";
 import { Ways } from "../host/ways.ts";
@@ -337,22 +338,29 @@ class Run {
     const { tun: name, stage } = this.#parts.settings;
     // An abort takes effect between two changes, or within one whose commands Ctrl+C has ended too.
     await this.#clearLeftovers();
+    const { settings } = this.#parts;
+    const longest = longestOf(networkOf(settings, undefined));
+    const tool = firewallTool();
+    const plan = (state: HostState) => planHost(settings, state, Deno.pid, tool, longest);
     const state = await readHostState(stage.captures, this.#closed);
-    const { changes, there, exits, mtu, from, needs, ways } = planHost(
-      this.#parts.settings,
-      state,
-      Deno.pid,
-      firewallTool(),
-      longestOf(networkOf(this.#parts.settings, undefined)),
-    );
+    const { changes, there, exits, mtu, from, needs, ways: asking } = plan(state);
     const tun = this.#devices.use(await openHostTun(name));
     for (const { what, error } of await makeChanges(changes, this.#journal, tun.existed, this.#parts.over)) {
       this.#log.warn("cannot be changed, and is done without: {what}: {error}", { what, error });
     }
-    const asked = new Ways(ways);
-    const watch = new HostWatch(needs, asked, ({ level, text }) => this.#log[level]("{text}", { text }));
-    this.#parts.stack.use(watch);
-    asked.require(state);
+    const ways = new Ways(asking);
+    this.#parts.stack.use(
+      new HostWatch({
+        needs,
+        ways,
+        tool: stage.captures ? tool : undefined,
+        // What this run made itself is no other run's.
+        replan: settings.from === undefined ? (state) => plan({ ...state, held: new Map() }) : undefined,
+        journal: this.#journal,
+        say: ({ level, text }) => this.#log[level]("{text}", { text }),
+      }),
+    );
+    ways.require(state);
     return { tun, exits, mtu, from, there };
   }
 

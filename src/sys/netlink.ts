@@ -1,5 +1,6 @@
 /**
- * rtnetlink(7): reports changes of links, addresses and routes, and requests changes of interfaces.
+ * rtnetlink(7): reports changes of links, addresses, routes and rules, and requests changes of
+ * interfaces.
  *
  * @module
  */
@@ -16,8 +17,8 @@ const libc = libcWith("bind", "recvfrom", "sendto");
 const AF_NETLINK = 16;
 /** `<linux/netlink.h>` */
 const NETLINK_ROUTE = 0;
-/** `<linux/rtnetlink.h>`: RTMGRP_LINK, RTMGRP_IPV4_IFADDR and RTMGRP_IPV4_ROUTE. */
-const GROUPS = 0x01 | 0x10 | 0x40;
+/** `<linux/rtnetlink.h>`: RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV4_RULE. */
+const GROUPS = 0x01 | 0x10 | 0x40 | 0x80;
 
 /** `<linux/rtnetlink.h>`: the message types in use. */
 export const Message = {
@@ -27,6 +28,8 @@ export const Message = {
   deleteAddress: 21,
   newRoute: 24,
   deleteRoute: 25,
+  newRule: 32,
+  deleteRule: 33,
 } as const;
 
 /** `struct nlmsghdr`: total length, type, flags, sequence number, port. */
@@ -53,7 +56,7 @@ const ADDRESS_LABEL = 3;
 const ROUTE_TABLE = 15;
 
 /** Bytes of the longest datagram: the size of the kernel's buffers for dumps. */
-const LONGEST = 32_768;
+export const LONGEST = 32_768;
 
 /** Bytes of the longest answer to a single request, which may repeat the request. */
 const LONGEST_ANSWER = 4096;
@@ -74,6 +77,8 @@ export type NetworkEvent =
   | { readonly kind: "route"; readonly table: number }
   /** An IPv4 default route was added, replaced or removed, whatever its table. */
   | { readonly kind: "default route"; readonly table: number }
+  /** An IPv4 rule was added or removed. */
+  | { readonly kind: "rule" }
   /** Events were lost, because there were too many. */
   | { readonly kind: "much" };
 
@@ -92,16 +97,7 @@ export class NetworkMonitor implements Disposable {
    * @throws {SysError}
    */
   static open(): NetworkMonitor {
-    const doing = "Cannot watch the network";
-    const fd = openSocket(doing, AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_ROUTE);
-    return new NetworkMonitor(fd.prepared((number) => {
-      // struct sockaddr_nl: family, padding, port (0: the kernel chooses), groups.
-      const address = new Uint8Array(12);
-      const view = new DataView(address.buffer);
-      view.setUint16(0, AF_NETLINK, true);
-      view.setUint32(8, GROUPS, true);
-      check(libc.bind(number, address, address.length), doing, "bind");
-    }));
+    return new NetworkMonitor(openMonitor("Cannot watch the network", NETLINK_ROUTE, GROUPS));
   }
 
   /**
@@ -112,13 +108,10 @@ export class NetworkMonitor implements Disposable {
   take(): NetworkEvent[] {
     const events: NetworkEvent[] = [];
     for (;;) {
-      const length = libc.recvfrom(this.#fd.number, this.#buffer, LONGEST, 0, null, null);
-      const error = length < 0 ? errno() : 0;
-      if (error === Errno.EAGAIN || error === Errno.EINTR) return events;
-      // The socket's queue overflowed. What it holds can still be read.
-      if (error === Errno.ENOBUFS) events.push({ kind: "much" });
-      else if (error !== 0) throw new SysError("Cannot watch the network", "recvfrom", errnoName(error));
-      else events.push(...parseEvents(this.#buffer.subarray(0, length)));
+      const heard = takeDatagram(this.#fd, this.#buffer, "Cannot watch the network");
+      if (heard === undefined) return events;
+      if (heard === "lost") events.push({ kind: "much" });
+      else events.push(...parseEvents(heard));
     }
   }
 
@@ -146,7 +139,7 @@ export interface Change {
  * @throws {SysError} with the kernel's reason
  */
 export function requestChange(doing: string, change: Change): void {
-  using socket = openRoute(doing);
+  using socket = openNetlink(doing);
   const error = errorOf(exchange(socket, encodeChange(change), doing));
   if (error === undefined) throw new SysError(doing, change.message[0], "no answer");
   if (error !== 0) throw new SysError(doing, change.message[0], errnoName(error));
@@ -198,28 +191,60 @@ export function encodeRequest(
   return bytes;
 }
 
-/**
- * Opens an rtnetlink socket to ask by.
- *
- * @param doing the beginning of the error message
- * @throws {SysError}
- */
-export function openRoute(doing: string): Fd {
-  return openSocket(doing, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+/** Opens a socket for requests. */
+export function openNetlink(doing: string, protocol = NETLINK_ROUTE, flags = 0): Fd {
+  return openSocket(doing, AF_NETLINK, SOCK_RAW | flags, protocol);
 }
 
-/** Decodes the messages of a datagram. Ignores other types. */
-export function parseEvents(bytes: Uint8Array): NetworkEvent[] {
-  const events: NetworkEvent[] = [];
+/** Opens a socket that never blocks and hears these groups, a bit each. */
+export function openMonitor(doing: string, protocol: number, groups: number): Fd {
+  return openNetlink(doing, protocol, SOCK_NONBLOCK).prepared((number) => {
+    // struct sockaddr_nl: family, padding, port (0: the kernel chooses), groups.
+    const address = new Uint8Array(12);
+    const view = new DataView(address.buffer);
+    view.setUint16(0, AF_NETLINK, true);
+    view.setUint32(8, groups, true);
+    check(libc.bind(number, address, address.length), doing, "bind");
+  });
+}
+
+/**
+ * Takes the next datagram from a socket. Returns undefined if none has come, and `lost` if the
+ * socket's queue overflowed; what it holds can still be read.
+ */
+export function takeDatagram(
+  fd: Fd,
+  buffer: Uint8Array<ArrayBuffer>,
+  doing: string,
+): Uint8Array<ArrayBuffer> | "lost" | undefined {
+  const length = libc.recvfrom(fd.number, buffer, buffer.length, 0, null, null);
+  const error = length < 0 ? errno() : 0;
+  if (error === Errno.EAGAIN || error === Errno.EINTR) return undefined;
+  if (error === Errno.ENOBUFS) return "lost";
+  if (error !== 0) throw new SysError(doing, "recvfrom", errnoName(error));
+  return buffer.subarray(0, length);
+}
+
+/** Sends a request. */
+export function sendRequest(fd: Fd, request: Uint8Array<ArrayBuffer>, doing: string): void {
+  check(libc.sendto(fd.number, pointerTo(request), request.length, 0, null, 0), doing, "sendto");
+}
+
+/** The messages of a datagram, each with its type. */
+export function* messagesIn(bytes: Uint8Array): Generator<[type: number, message: Uint8Array]> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at + Header.size <= bytes.length;) {
     const length = view.getUint32(at + Header.length, true);
     if (length < Header.size || at + length > bytes.length) break;
-    const event = parseEvent(bytes.subarray(at, at + length), view.getUint16(at + Header.type, true));
-    if (event !== undefined) events.push(event);
+    yield [view.getUint16(at + Header.type, true), bytes.subarray(at, at + length)];
     at += aligned(length);
   }
-  return events;
+}
+
+/** Decodes the messages of a datagram. Ignores other types. */
+export function parseEvents(bytes: Uint8Array): NetworkEvent[] {
+  return [...messagesIn(bytes)].map(([type, message]) => parseEvent(message, type))
+    .filter((event) => event !== undefined);
 }
 
 function parseEvent(bytes: Uint8Array, type: number): NetworkEvent | undefined {
@@ -250,6 +275,9 @@ function parseEvent(bytes: Uint8Array, type: number): NetworkEvent | undefined {
       if (bytes[Route.prefix] === 0) return { kind: "default route", table };
       return type === Message.deleteRoute ? { kind: "route", table } : undefined;
     }
+    case Message.newRule:
+    case Message.deleteRule:
+      return { kind: "rule" };
     default:
       return undefined;
   }

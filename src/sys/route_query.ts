@@ -8,7 +8,7 @@ import { addressBytes, type IpAddress, readAddress } from "../ip/address.ts";
 import { Errno, errnoName } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { interfaceIndex, interfaceName } from "./interface.ts";
-import { attributes, encodeRequest, errorOf, exchange, openRoute } from "./netlink.ts";
+import { attributes, encodeRequest, errorOf, exchange, openNetlink } from "./netlink.ts";
 import { AF_INET, int } from "./socket.ts";
 
 /** A packet that this host would send. */
@@ -55,7 +55,7 @@ const DOING = "Cannot ask for a route";
 
 /** A socket to ask by. */
 export class RouteSocket implements Disposable {
-  readonly #fd: Fd = openRoute(DOING);
+  readonly #fd: Fd = openNetlink(DOING);
 
   /** @throws {SysError} if the kernel cannot be asked */
   ask(question: RouteQuestion): RouteAnswer {

@@ -185,6 +185,72 @@ Deno.test({
   },
 });
 
+/** What somebody may take away, and the beginning of what the run says about it. */
+const TAKEN: Readonly<Record<string, { commands: readonly string[]; said: RegExp }>> = {
+  "the firewall": { commands: ["nft flush ruleset"], said: /put back: firewall table onion_\d+$/m },
+  "a chain of it": {
+    commands: ["nft flush chain ip $(nft list tables | grep -o 'onion_.*') barrier"],
+    said: /put back: firewall table onion_\d+$/m,
+  },
+  "rules that its manager does not know": {
+    commands: [
+      "ip rule delete priority 7",
+      "ip rule delete priority 7",
+      "ip rule delete priority 8",
+      "ip rule delete priority 8",
+    ],
+    said: /put back: rule from 10\.0\.2\.15 to table 9, rule from 0\.0\.0\.0 to table 900, rule for answers/,
+  },
+  "the address of the TUN, and its routes with it": {
+    commands: ["ip -4 address flush dev tun1"],
+    said: /put back: address 10\.5\.51\.2\/24 on tun1, route of 18\.0\.0\.0\/8 to tun1/,
+  },
+  "all routes": {
+    commands: ["ip route flush table 9", "ip route flush table 900", "ip route flush table 901"],
+    said: /put back: route of 18\.0\.0\.0\/8 to tun1 in table 9, .*default route of eth1 in table 901/,
+  },
+};
+
+Deno.test({
+  ...needing("upkeep: puts back what somebody takes away, and leaks nothing meanwhile", ...NEEDS),
+  fn: async (t) => {
+    await using vm = await Vm.up();
+    const before = await vm.state();
+    for (const [name, { commands, said }] of Object.entries(TAKEN)) {
+      await t.step(name, async () => {
+        await using onion = await vm.stage3();
+        const running = await vm.state();
+        await withoutLeak(vm, async () => {
+          await vm.sh(...commands);
+          for (const args of CAPTURED) await vm.ping(`-c 3 -i 0.05 -W 0.2 ${args}`);
+          await onion.stderr.find(said);
+          for (const args of CAPTURED) await vm.pings(2, `-i 0.01 ${args}`);
+        });
+        assert.deepEqual(await vm.state(), running);
+        assert.match((await toldBy(onion)).join("\n"), said);
+        assert.deepEqual(await vm.state(), before);
+      });
+    }
+  },
+});
+
+Deno.test({
+  ...needing("upkeep: puts both barriers back within a second", ...NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    await using onion = await vm.stage3();
+    const from = performance.now();
+    await vm.sh("ip rule flush", "ip rule add table main priority 32766", "nft flush ruleset");
+    await onion.stderr.find(/put back: rule from .*, firewall table onion_\d+$/m);
+    const took = performance.now() - from;
+    assert.ok(took < 1000, `${took} ms`);
+    await withoutLeak(vm, async () => {
+      for (const args of CAPTURED) await vm.pings(2, `-i 0.01 ${args}`);
+    });
+    assert.equal((await onion.end()).code, 0);
+  },
+});
+
 Deno.test({
   ...needing("killed run: refuses captured packets until its changes are undone", ...NEEDS),
   fn: async () => {

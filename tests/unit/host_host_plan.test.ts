@@ -329,37 +329,49 @@ Deno.test("host plan: prints commands that can be typed, the TUN first", () => {
   );
 });
 
-Deno.test("host plan: a run needs its interfaces, MTUs and routes, also those made by hand", () => {
+Deno.test("host plan: a run keeps its interfaces, rules, routes and firewall, also those made by hand", () => {
   const needed = (parts: Parameters<typeof host>[0], options?: Parameters<typeof settingsOf>[0]) => {
-    const { links, routes } = plan(host(parts), options).needs;
-    return [links.map(({ name, mtu }) => `${name} ${mtu ?? "any"}`), routes.map(({ what }) => what)];
+    const { links, kept } = plan(host(parts), options).needs;
+    return [links.map(({ name, mtu }) => `${name} ${mtu ?? "any"}`), kept.map(({ what }) => what)];
   };
-  const captured = [
-    "route of 18.0.0.0/8 to tun1 in table 9",
-    "route of 128.0.0.0/8 to tun1 in table 9",
-    "refusal of 18.0.0.0/8 in table 9",
-    "refusal of 128.0.0.0/8 in table 9",
-    "route of 18.0.0.0/8 to tun1 in table 900",
-    "route of 128.0.0.0/8 to tun1 in table 900",
-    "refusal of 18.0.0.0/8 in table 900",
-    "refusal of 128.0.0.0/8 in table 900",
+  const into = (table: number) => [
+    `route of 18.0.0.0/8 to tun1 in table ${table}`,
+    `route of 128.0.0.0/8 to tun1 in table ${table}`,
+    `refusal of 18.0.0.0/8 in table ${table}`,
+    `refusal of 128.0.0.0/8 in table ${table}`,
   ];
+  const captured = (from: string) => [
+    "address 10.5.51.2/24 on tun1",
+    `rule from ${from} to table 9`,
+    ...into(9),
+    "rule from 0.0.0.0 to table 900",
+    ...into(900),
+    "rule for answers past table 9",
+  ];
+  const firewall = "firewall table onion_4711";
   assert.deepEqual(needed(BY_HAND), [
     ["tun1 1500", "eth1 any"],
     [
-      ...captured,
+      ...captured("10.0.2.15"),
       "route to neighbours 192.168.201.0/24 of eth1 in table 901",
       "default route of eth1 in table 901",
       "refusal of 0.0.0.0/0 in table 901",
+      "rule for router 1's packets to table 901",
+      firewall,
     ],
   ]);
-  assert.deepEqual(needed(ONE_CARD), [["tun1 1500", "ens3 any"], [
-    ...captured,
-    "route to neighbours 203.0.113.0/24 of ens3 in table 901",
-    "default route of ens3 in table 901",
-    "refusal of 0.0.0.0/0 in table 901",
-  ]]);
-  assert.deepEqual(needed(TWO_CARDS, { stage: "2" }), [["tun1 1500"], []]);
+  assert.deepEqual(needed(ONE_CARD), [
+    ["tun1 1500", "ens3 any"],
+    [
+      ...captured("203.0.113.7"),
+      "route to neighbours 203.0.113.0/24 of ens3 in table 901",
+      "default route of ens3 in table 901",
+      "refusal of 0.0.0.0/0 in table 901",
+      "rule for router 1's packets to table 901",
+      firewall,
+    ],
+  ]);
+  assert.deepEqual(needed(TWO_CARDS, { stage: "2" }), [["tun1 1500"], ["address 10.5.51.2/24 on tun1"]]);
 });
 
 Deno.test("host plan: routers that share an address share the echo identifiers", () => {

@@ -64,6 +64,12 @@ Deno.test("netlink: decodes a link that is up, a removed one, and an address wit
   assert.deepEqual(parseEvents(labelled), [{ kind: "address", name: "tu" }]);
 });
 
+Deno.test("netlink: decodes a new default route, and rules that come and go", () => {
+  const added = but(HEARD["ip route delete default table 901"], [4, 24]);
+  assert.deepEqual(parseEvents(added), [{ kind: "default route", table: 901 }]);
+  for (const type of [32, 33]) assert.deepEqual(parseEvents(but(added, [4, type])), [{ kind: "rule" }]);
+});
+
 Deno.test("netlink: decodes all messages of a datagram, and skips other types", () => {
   const route = HEARD["ip route delete default table 901"];
   const added = but(route, [4, 24]);

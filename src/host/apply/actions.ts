@@ -6,7 +6,7 @@
  */
 import { addAddress, setMtu, takeUp } from "../../sys/interface.ts";
 import { type Action, toWords } from "../plan/action.ts";
-import { type BatchOptions, execute, executeBatch, failure, ipCommand } from "./programs.ts";
+import { BatchError, type BatchOptions, execute, executeBatch, failure, ipCommand } from "./programs.ts";
 import { writeSysctl } from "./sysctl.ts";
 
 /**
@@ -32,6 +32,23 @@ export async function carryOutTogether(actions: readonly Action[], how?: BatchOp
   const commands = actions.map(ipCommand).filter((each) => each !== undefined);
   if (commands.length > 1) await executeBatch(commands, how);
   else for (const action of actions) await carryOut(action);
+}
+
+/**
+ * Carries out the first action, or as many as one `ip` process can. Returns how many succeeded, and
+ * why the next one failed.
+ */
+export async function carryOutFirst(actions: readonly Action[]): Promise<{ done: number; error?: Error }> {
+  const other = actions.findIndex((action) => ipCommand(action) === undefined);
+  const first = actions.slice(0, other < 0 ? actions.length : Math.max(1, other));
+  try {
+    await carryOutTogether(first);
+    return { done: first.length };
+  } catch (error) {
+    if (!(error instanceof BatchError)) return { done: 0, error: error as Error };
+    // If nobody knows how far it got, they are tried one by one.
+    return error.done === undefined ? await carryOutFirst(actions.slice(0, 1)) : { done: error.done, error };
+  }
 }
 
 function tellKernel(action: Exclude<Action, { kind: "command" }>): void {

@@ -15,8 +15,8 @@
  */
 import { ExitCode, OperatorError } from "../../errors.ts";
 import { sleep } from "../../sys/timer.ts";
-import { toWords, type UndoAction } from "../plan/action.ts";
-import { carryOutTogether } from "./actions.ts";
+import { toWords } from "../plan/action.ts";
+import { carryOutFirst } from "./actions.ts";
 import {
   type Entry,
   isInUse,
@@ -28,7 +28,7 @@ import {
   removeUnfinished,
 } from "./journal_file.ts";
 import { isAlive, type Owner, ownerOf, placeOf } from "./owner.ts";
-import { BatchError, ipCommand } from "./programs.ts";
+import { BatchError } from "./programs.ts";
 
 /** The outcome of undoing one change. */
 export interface Undone {
@@ -377,21 +377,4 @@ function isClosing({ keepsClosed = false }: Entry): boolean {
 /** Whether undoing one change undoes the other, too. */
 function isSame(one: Entry, other: Entry): boolean {
   return toWords(one.undo).join(" ") === toWords(other.undo).join(" ");
-}
-
-/**
- * Carries out the first action, or as many as one `ip` process can. Returns how many succeeded, and
- * why the next one failed.
- */
-async function carryOutFirst(actions: readonly UndoAction[]): Promise<{ done: number; error?: Error }> {
-  const other = actions.findIndex((action) => ipCommand(action) === undefined);
-  const first = actions.slice(0, other < 0 ? actions.length : Math.max(1, other));
-  try {
-    await carryOutTogether(first);
-    return { done: first.length };
-  } catch (error) {
-    if (!(error instanceof BatchError)) return { done: 0, error: error as Error };
-    // If nobody knows how far it got, they are tried one by one.
-    return error.done === undefined ? await carryOutFirst(actions.slice(0, 1)) : { done: error.done, error };
-  }
 }

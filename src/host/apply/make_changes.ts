@@ -9,6 +9,7 @@ import { sleep } from "../../sys/timer.ts";
 import type { Change } from "../plan/change.ts";
 import { carryOutTogether } from "./actions.ts";
 import type { Journal } from "./journal.ts";
+import type { Entry } from "./journal_file.ts";
 import { BatchError, ipCommand } from "./programs.ts";
 
 /** An optional change that could not be made. */
@@ -41,13 +42,14 @@ export async function makeChanges(
   over?: AbortSignal,
 ): Promise<NotMade[]> {
   const notMade: NotMade[] = [];
-  const entryOf = ({ what, undo, goesWithTun = false, keepsClosed = false }: Change) =>
-    goesWithTun && !tunStays ? undefined : { change: what, undo, ...(keepsClosed && { keepsClosed }) };
   for (const batch of batches(changes)) {
     over?.throwIfAborted();
     try {
       const actions = batch.map(({ make }) => make);
-      await journal.change(batch.map(entryOf), () => carryOutTogether(actions, { mayBeCutShort: true }));
+      await journal.change(
+        batch.map((change) => entryOf(change, tunStays)),
+        () => carryOutTogether(actions, { mayBeCutShort: true }),
+      );
     } catch (error) {
       if (over !== undefined && error instanceof BatchError && error.signal !== null) {
         await unlessAborted(sleep(SAME_SIGNAL), over);
@@ -59,6 +61,18 @@ export async function makeChanges(
     }
   }
   return notMade;
+}
+
+/**
+ * The journal's entry for a change; undefined if the kernel undoes it.
+ *
+ * @param tunStays whether the TUN interface outlives the run
+ */
+export function entryOf(
+  { what, undo, goesWithTun = false, keepsClosed = false }: Change,
+  tunStays = true,
+): Entry | undefined {
+  return goesWithTun && !tunStays ? undefined : { change: what, undo, ...(keepsClosed && { keepsClosed }) };
 }
 
 /**

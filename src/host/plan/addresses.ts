@@ -21,6 +21,11 @@ export function planAddress(name: string, block: Cidr, is: Interface | undefined
   };
 }
 
+/** Whether an interface has an address. */
+export function hasAddress(name: string, block: Cidr, { interfaces }: HostState): boolean {
+  return interfaces.some((is) => is.name === name && is.addresses.some((own) => isSame(own, block)));
+}
+
 /** The change that sets an interface up. */
 export function planUp(name: string, is: Interface | undefined): Change {
   return {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Action, UndoAction } from "./action.ts";
-import type { HostState, Route } from "./state.ts";
+import type { HostState } from "./state.ts";
 
 /** Something that a run needs of the host. */
 export interface Change {
@@ -24,17 +24,24 @@ export interface Change {
   readonly keepsClosed?: boolean;
   /** Whether the run goes on without it if it fails, or if another run made it and will undo it. */
   readonly isOptional?: boolean;
-  /** For a route: how to recognise it later. */
-  readonly route?: NeededRoute;
   /** What it is by now, if the rest of the host decides that. */
   readonly now?: (state: HostState) => Change;
+  /** How the run keeps it while it is up; absent for what the run leaves to others. */
+  readonly kept?: Kept;
 }
 
-/** How to recognise a route that a run needs. */
-export interface NeededRoute {
-  readonly table: number;
-  /** The interface that it leads to; undefined for a route that refuses. */
+/** How a run keeps something on the host. */
+export interface Kept {
+  /**
+   * Whether the host is like this now, whoever made it so.
+   *
+   * @param hasFirewall whether all of the run's firewall rules are there
+   */
+  readonly is: (host: HostState, hasFirewall: boolean) => boolean;
+  /** The interface that it needs. While that is down, nothing can be put back. */
   readonly device?: string;
-  /** Whether a route is this one, whoever added it. */
-  readonly is: (route: Route) => boolean;
+  /** The table of a route. */
+  readonly table?: number;
+  /** Removes what may be left of it, before it is made again. */
+  readonly clean?: readonly UndoAction[];
 }

@@ -27,13 +27,18 @@ interface IptablesRule {
   readonly words: readonly string[];
 }
 
+/** The name that tells a run's rules from others: of its table, or in the comment of its rules. */
+export function ownName(owner: number): string {
+  return `onion_${owner}`;
+}
+
 /**
  * The changes that add firewall rules.
  *
  * @param owner the run's process id, which tells our rules from another run's
  */
 export function planFirewall(rules: readonly FirewallRules[], tool: FirewallTool, owner: number): Change[] {
-  const name = `onion_${owner}`;
+  const name = ownName(owner);
   if (tool === "iptables") {
     return rules.flatMap(({ iptables }) => iptables).map((rule) => planIptablesRule(rule, name));
   }
@@ -44,6 +49,7 @@ export function planFirewall(rules: readonly FirewallRules[], tool: FirewallTool
     isThere: false,
     make: command("nft", `table ip ${name} { ${chains.join(" ")} }`),
     undo: command("nft", `delete table ip ${name}`),
+    kept: { is: (_, hasFirewall) => hasFirewall, clean: [command("nft", `delete table ip ${name}`)] },
   }];
 }
 
@@ -51,11 +57,16 @@ export function planFirewall(rules: readonly FirewallRules[], tool: FirewallTool
  * Without the comment, iptables would delete another rule that says the same in the place of ours.
  */
 function planIptablesRule({ what, table, words }: IptablesRule, comment: string): Change {
-  const rule = [...words, "-m", "comment", "--comment", comment];
+  const rule = (verb: string, words: readonly string[]) =>
+    command("iptables", "-w", "-t", table, verb, ...words, "-m", "comment", "--comment", comment);
+  // For a list of destinations there is a rule each, and some of them may be left.
+  const to = words.indexOf("-d") + 1;
+  const single = to === 0 ? [words] : words[to]!.split(",").map((destination) => words.with(to, destination));
   return {
     what,
     isThere: false,
-    make: command("iptables", "-w", "-t", table, "-A", ...rule),
-    undo: command("iptables", "-w", "-t", table, "-D", ...rule),
+    make: rule("-A", words),
+    undo: rule("-D", words),
+    kept: { is: (_, hasFirewall) => hasFirewall, clean: single.map((words) => rule("-D", words)) },
   };
 }

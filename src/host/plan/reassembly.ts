@@ -23,9 +23,12 @@ const FAR = 65_536;
 /** The change that lets fragments arrive far apart. */
 export function planReassembly({ sysctl }: HostState): Change {
   const is = sysctl(MAX_DISTANCE) ?? "0";
+  const isFar = (distance: number) => distance === 0 || distance >= FAR;
+  const isThere = isFar(Number(is));
   return {
     what: "fragments far apart are put together",
-    isThere: Number(is) === 0 || Number(is) >= FAR,
+    isThere,
+    ...(!isThere && { kept: { is: ({ sysctl }) => isFar(Number(sysctl(MAX_DISTANCE) ?? 0)) } }),
     make: { kind: "set sysctl", name: MAX_DISTANCE, value: `${FAR}` },
     undo: { kind: "set sysctl", name: MAX_DISTANCE, value: is },
     isOptional: true,

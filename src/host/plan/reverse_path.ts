@@ -22,11 +22,14 @@ const LOOSE = 2;
 export function planLooseFilter(device: string, { sysctl }: HostState, isTun: boolean): Change {
   const name = sysctlOf(device);
   const own = sysctl(name) ?? sysctl(sysctlOf("default")) ?? "0";
-  const everywhere = sysctl(sysctlOf("all")) ?? "0";
+  // The kernel applies the larger of the two.
+  const isStrict = (read: HostState["sysctl"], own: string | undefined) =>
+    own !== undefined && Math.max(Number(read(sysctlOf("all")) ?? 0), Number(own)) === STRICT;
+  const isThere = !isStrict(sysctl, own);
   return {
     what: `loose reverse path filter on ${device}`,
-    // The kernel applies the larger of the two.
-    isThere: Math.max(Number(everywhere), Number(own)) !== STRICT,
+    isThere,
+    ...(!isThere && { kept: { is: ({ sysctl }) => !isStrict(sysctl, sysctl(name)) } }),
     make: { kind: "set sysctl", name, value: `${LOOSE}` },
     undo: { kind: "set sysctl", name, value: own },
     goesWithTun: isTun,

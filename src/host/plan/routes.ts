@@ -8,22 +8,31 @@ import { formatIp, type IpAddress } from "../../ip/address.ts";
 import { type Cidr, formatCidr } from "../../ip/cidr.ts";
 import { command } from "./action.ts";
 import { isSame } from "./addresses.ts";
-import type { Change, NeededRoute } from "./change.ts";
+import type { Change } from "./change.ts";
 import { type Route, Table } from "./state.ts";
+
+/** How to recognise a route. */
+interface NeededRoute {
+  readonly table: number;
+  /** The interface that it leads to; undefined for a route that refuses. */
+  readonly device?: string;
+  /** Whether a route is this one, whoever added it. */
+  readonly is: (route: Route) => boolean;
+}
 
 /** The change that adds a route. */
 export function planRoute(
   what: string,
   words: readonly string[],
-  route: NeededRoute,
+  { is, ...route }: NeededRoute,
   routes: readonly Route[],
 ): Change {
   return {
     what,
-    isThere: routes.some(route.is),
+    isThere: routes.some(is),
     make: command("ip", "route", "add", ...words),
     undo: command("ip", "route", "delete", ...words),
-    route,
+    kept: { ...route, is: ({ routes }) => routes.some(is) },
   };
 }
 

@@ -71,6 +71,7 @@ export function planRule(
     isThere,
     make: command("ip", "rule", "add", ...words),
     undo: command("ip", "rule", "delete", ...words),
+    kept: { is: ({ rules }) => findRule(selector, table, rules, before) !== undefined },
   };
 }
 

@@ -6,7 +6,7 @@
 import { OperatorError } from "../../errors.ts";
 import type { Cidr } from "../../ip/cidr.ts";
 import { command } from "./action.ts";
-import { planAddress, planUp, refuseTakenBlock } from "./addresses.ts";
+import { hasAddress, planAddress, planUp, refuseTakenBlock } from "./addresses.ts";
 import type { Change } from "./change.ts";
 import type { HostState } from "./state.ts";
 
@@ -33,10 +33,10 @@ export function refuseOtherName(name: string, { interfaces }: HostState): void {
 export function planTun(name: string, address: Cidr, state: HostState): Change[] {
   refuseTakenBlock(name, address, state, "choose another with --address");
   const is = state.interfaces.find((each) => each.name === name);
-  return [planAddress(name, address, is), planUp(name, is)].map((change) => ({
-    ...change,
-    goesWithTun: true,
-  }));
+  const own = planAddress(name, address, is);
+  // The run keeps the address, but does not set the interface up if somebody took it down.
+  const kept = { is: (host: HostState) => hasAddress(name, address, host), device: name };
+  return [{ ...own, kept }, planUp(name, is)].map((change) => ({ ...change, goesWithTun: true }));
 }
 
 /**
