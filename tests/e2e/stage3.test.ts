@@ -131,10 +131,11 @@ Deno.test({
     });
 
     await t.step("programs on the host that use the exit's card themselves", async () => {
-      const all = [Address.vm, Address.exit, "eth1"].map((bind) =>
-        vm.pings(20, `-I ${bind} -i 0.01 ${Address.csail}`)
-      );
+      const all = [Address.vm, "eth1"].map((bind) => vm.pings(20, `-I ${bind} -i 0.01 ${Address.csail}`));
       await Promise.all(all);
+      // Without a card, they go by the main table, as without a run: only routers have a mark.
+      const route = await vm.sh(`ip route get ${Address.csail} from ${Address.exit}`);
+      assert.match(route, / via \S+ dev eth0 /);
     });
 
     await t.step("the routers themselves", async () => {
@@ -207,7 +208,12 @@ Deno.test({
       assert.match(again.stdout + again.stderr, /mtu ?= ?1280/);
       // 1252 bytes of data fill a packet of 1280.
       await vm.pings(2, "-M do -s 1252 -i 0.01 small.lab");
-      await vm.pings(2, "-s 1472 -i 0.01 small.lab");
+      await vm.pings(2, `-I ${Address.vm} -s 1472 -i 0.01 small.lab`);
+      // A socket without an address has a table of its own, in which the kernel does not keep the
+      // learned MTU. It is told each time.
+      assert.deepEqual(errorsOf(await vm.ping("-s 1472 -c 1 small.lab")), [
+        "203.0.113.6 icmp_seq=1 Frag needed and DF set (mtu = 1280)",
+      ]);
     });
 
     await t.step("type of service and don't-fragment survive", async () => {
