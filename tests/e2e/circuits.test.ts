@@ -267,10 +267,11 @@ for (const { stage, isSealed, overhead } of CIRCUIT_STAGES) {
     fn: async () => {
       await using vm = await Vm.up();
       await using onion = await vm.stage(stage, "--routers 6 --hops 3");
-      // A program bound to the interface sends from the tunnel's own address, which is another
-      // user.
+      // A program that is bound to the interface and to its address is another user.
       await Promise.all(
-        [Address.vm, "tun1"].map((bind) => vm.pings(50, `-I ${bind} -i 0.02 ${Address.csail}`)),
+        [`-I ${Address.vm}`, "-I tun1 -I 10.5.51.2"].map((bind) =>
+          vm.pings(50, `${bind} -i 0.02 ${Address.csail}`)
+        ),
       );
       await endWell(onion);
       const answers = onion.log(logFile(stage, "proxy")).filter((line) => line.startsWith("incoming packet"));
