@@ -126,3 +126,29 @@ Deno.test({
     );
   },
 });
+
+Deno.test({
+  ...needing("ways: a run tells once what came in the way, and when it is gone", ...NEEDS),
+  fn: async () => {
+    await using vm = await Vm.up();
+    await using onion = await vm.stage3();
+    const filter = "net 18.0.0.0/8 or net 128.0.0.0/8";
+    const place = { party: "gw0", interface: "vm", answers: Address.vm, filter };
+    {
+      await using outside = await Capture.start(vm.lab, place);
+      // Without a priority, the kernel puts a rule in front of all others.
+      await vm.sh("ip rule add from 10.0.0.0/8 lookup main");
+      await onion.stderr.find(
+        /would leave by eth0 and not by tun1, because of rule \d+: from 10\.0\.0\.0\/8/,
+      );
+      await vm.ping(`-I ${Address.vm} -c 2 -i 0.1 ${Address.csail}`);
+      assert.deepEqual(await outside.packets(), []);
+      await vm.sh("ip rule delete from 10.0.0.0/8 lookup main");
+      await onion.stderr.find(/nothing is in the way of packets any more/);
+      await vm.pings(2, `-i 0.01 -I ${Address.vm} ${Address.csail}`);
+    }
+    const { code, stderr } = await onion.end();
+    assert.equal(code, 0);
+    assert.equal(stderr.match(/would leave by/g)?.length, 1, stderr);
+  },
+});
