@@ -252,6 +252,83 @@ Deno.test({
 });
 
 Deno.test({
+  ...needing("upkeep: puts back the rules of iptables", ...NEEDS, "iptables", "iptables-save"),
+  fn: async () => {
+    await using vm = await Vm.up();
+    const via = ["unshare", "--mount", "sh", "-euc"];
+    const hide = 'mount -n --bind /dev/null "$(command -v nft)"; exec "$@"';
+    await using onion = await vm.onion(["--stage", "3"], { via: [...via, hide, "sh"] });
+    await onion.ready();
+    const rules = async () => (await vm.sh("iptables-save")).match(/^.*onion_.*$/gm)?.sort();
+    const whole = await rules();
+    const losses = ["iptables -t mangle -F", "iptables -t mangle -D OUTPUT 1; iptables -F OUTPUT"];
+    for (const [index, commands] of losses.entries()) {
+      await withoutLeak(vm, async () => {
+        await vm.sh(commands);
+        for (const args of CAPTURED) await vm.pings(2, `-i 0.01 ${args}`);
+      });
+      await onion.stderr.find(new RegExp(`(put back: firewall rule .*\\n[^]*){${index + 1}}`));
+      assert.deepEqual(await rules(), whole);
+    }
+    assert.equal((await onion.end()).code, 0);
+    assert.equal(await rules(), undefined);
+  },
+});
+
+Deno.test({
+  ...needing("upkeep: follows the captured address, unless it was named", ...NEEDS),
+  fn: async (t) => {
+    const renew = [
+      `ip address delete ${Address.vm}/24 dev eth0`,
+      "ip address add 10.0.2.77/24 dev eth0",
+      "ip route add default via 10.0.2.2",
+    ];
+    const back = [
+      "ip address delete 10.0.2.77/24 dev eth0",
+      `ip address add ${Address.vm}/24 dev eth0`,
+      "ip route add default via 10.0.2.2",
+    ];
+    await t.step("not named", async () => {
+      await using vm = await Vm.up();
+      const before = await vm.state();
+      await using onion = await vm.stage3();
+      await vm.sh(...renew);
+      await onion.stderr.find(/10\.0\.2\.15 is gone: packets from 10\.0\.2\.77 are captured now\n/);
+      await onion.stderr.find(/put back: rule from 10\.0\.2\.77 to table 9, .*firewall table/);
+      const filter = "net 18.0.0.0/8 or net 128.0.0.0/8";
+      await using outside = await Capture.start(vm.lab, {
+        party: "gw0",
+        interface: "vm",
+        answers: "10.0.2.77",
+        filter,
+      });
+      for (const args of [`-I 10.0.2.77 ${Address.csail}`, Address.csail]) {
+        await vm.pings(2, `-i 0.01 ${args}`);
+      }
+      assert.deepEqual(await outside.packets(), []);
+      assert.equal((await onion.end()).code, 0);
+      const { rules, firewall, journals } = await vm.state();
+      assert.doesNotMatch(rules + firewall, /10\.0\.2\./);
+      assert.equal(journals, before.journals);
+    });
+    await t.step("named", async () => {
+      await using vm = await Vm.up();
+      await using onion = await vm.stage3(`--from ${Address.vm}`);
+      await vm.sh(...renew);
+      await onion.stderr.find(
+        /10\.0\.2\.15 is gone from this host: until it is back, what is captured is refused\n/,
+      );
+      const { code } = await vm.ping(`-c 1 -W 0.5 ${Address.csail}`);
+      assert.notEqual(code, 0);
+      await vm.sh(...back);
+      await onion.stderr.find(/10\.0\.2\.15 is back\n/);
+      for (const args of CAPTURED) await vm.pings(2, `-i 0.01 ${args}`);
+      assert.equal((await onion.end()).code, 0);
+    });
+  },
+});
+
+Deno.test({
   ...needing("killed run: refuses captured packets until its changes are undone", ...NEEDS),
   fn: async () => {
     await using vm = await Vm.up();
