@@ -1,5 +1,5 @@
 /**
- * What an echo exit needs of the host: nothing, because its routers send no packet outside.
+ * An echo exit needs nothing of the host, because its routers send no packet outside.
  *
  * @module
  */
